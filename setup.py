@@ -1,0 +1,46 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION: dict[str, str] = {}
+exec((HERE / "luss" / "version.py").read_text(), VERSION)
+
+TESTS = ["pytest>=8", "hypothesis>=6.100"]
+
+setup(
+    name="luss",
+    version=VERSION["__version__"],
+    description="Large-scale unsupervised semantic segmentation on MMEngine",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["luss", "luss.*"]),
+    package_data={"luss": ["py.typed", "visualization/*.html"]},
+    python_requires=">=3.11,<3.14",
+    install_requires=[
+        "torch>=2.6",
+        "numpy>=1.26",
+        "scipy>=1.11",
+        "pillow>=10",
+        "opencv-python>=4.9",
+        "matplotlib>=3.8",
+        "mmengine>=0.10.7,<0.12",
+        "mmcls>=1.0.0rc6,<1.1",
+        "mmselfsup>=1.0.0,<1.1",
+        "mmsegmentation>=1.2.2,<1.3",
+        # Imported by mmsegmentation and mmcls, which do not declare them.
+        "ftfy",
+        "regex",
+        "einops",
+        "prettytable",
+        "modelindex",
+        "tensorboard>=2.15",
+    ],
+    extras_require={
+        "cpu": ["faiss-cpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],
+        "gpu": ["faiss-gpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],
+        "tests": TESTS,
+        "dev": [*TESTS, "ruff>=0.9", "pre-commit"],
+    },
+)

@@ -1,0 +1,43 @@
+"""Fixtures shared by all tests."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+GOLDEN = Path(
+    os.environ.get("LUSS_GOLDEN", Path(__file__).resolve().parents[2] / "shared" / "golden")
+)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_threads():
+    """Golden numbers hold to 1e-5 for at most two threads."""
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="session")
+def golden_path():
+    """Function from a name to its path in the golden folder; skips where it is absent."""
+
+    def path(name: str) -> Path:
+        if not GOLDEN.is_dir():
+            pytest.skip(f"no golden folder at {GOLDEN} (set LUSS_GOLDEN)")
+        if not (GOLDEN / name).exists():
+            pytest.skip(f"the golden folder {GOLDEN} has no {name}")
+        return GOLDEN / name
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden(golden_path):
+    """Function from a name to the arrays of a golden ``.npz`` file, as a dict."""
+
+    def load(name: str) -> dict[str, np.ndarray]:
+        with np.load(golden_path(name)) as arrays:
+            return dict(arrays)
+
+    return load
