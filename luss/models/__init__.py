@@ -1,0 +1,10 @@
+from luss.compat import import_mmseg
+
+# So that configs can name components of mmseg with mmcv-lite, too.
+import_mmseg()
+
+from luss.models.data_preprocessors import *  # noqa: E402, F403
+from luss.models.heads import *  # noqa: E402, F403
+from luss.models.objectives import *  # noqa: E402, F403
+from luss.models.pretrainers import *  # noqa: E402, F403
+from luss.models.segmentors import *  # noqa: E402, F403

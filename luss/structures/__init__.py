@@ -1,0 +1,4 @@
+from luss.structures.geometry import OUTSIDE, ViewGeometry, overlap_grids
+from luss.structures.view_features import Assignment, ViewFeatures
+
+__all__ = ["OUTSIDE", "Assignment", "ViewFeatures", "ViewGeometry", "overlap_grids"]

@@ -1,0 +1,3 @@
+from luss.engine.optimizers.lars import LARS
+
+__all__ = ["LARS"]

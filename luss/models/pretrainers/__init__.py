@@ -1,0 +1,3 @@
+from luss.models.pretrainers.pass_pretrainer import PASSPretrainer
+
+__all__ = ["PASSPretrainer"]

@@ -1,0 +1,9 @@
+from luss.models.data_preprocessors.photometric import (
+    ColorJitter,
+    GaussianBlur,
+    RandomGrayscale,
+    Solarize,
+)
+from luss.models.data_preprocessors.view_preprocessor import ViewPreprocessor
+
+__all__ = ["ColorJitter", "GaussianBlur", "RandomGrayscale", "Solarize", "ViewPreprocessor"]

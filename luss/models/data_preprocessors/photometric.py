@@ -1,0 +1,188 @@
+"""Photometric augmentation of whole batches on the device.
+
+The transformations and their ranges are SwAV's and BYOL's; each image of a batch draws its own.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from luss.registry import MODELS
+
+__all__ = ["ColorJitter", "GaussianBlur", "RandomGrayscale", "Solarize"]
+
+_LUMA = (0.299, 0.587, 0.114)
+
+
+def grayscale(images: Tensor) -> Tensor:
+    """Luma (N, 1, H, W) of RGB images (N, 3, H, W), ITU-R 601."""
+    return (images * images.new_tensor(_LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+
+
+def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
+    """Scale RGB images (N, 3, H, W) in [0, 1] by factors (N, 1, 1, 1)."""
+    return (images * factors).clamp_(0, 1)
+
+
+def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
+    """Move RGB images (N, 3, H, W) in [0, 1] away from their mean luma by factors (N, 1, 1, 1)."""
+    mean = grayscale(images).mean(dim=(2, 3), keepdim=True)
+    return torch.lerp(mean, images, factors).clamp_(0, 1)
+
+
+def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
+    """Move RGB images (N, 3, H, W) in [0, 1] away from their luma by factors (N, 1, 1, 1)."""
+    return torch.lerp(grayscale(images).expand_as(images), images, factors).clamp_(0, 1)
+
+
+def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
+    """Turn the hue of RGB images (N, 3, H, W) in [0, 1] by (N, 1, 1, 1) full turns.
+
+    Value and chroma stay, as in HSV.
+    """
+    value, brightest = images.max(dim=1, keepdim=True)
+    chroma = value - images.min(dim=1, keepdim=True).values
+    red, green, blue = images.split(1, dim=1)
+    divisor = torch.where(chroma == 0, 1, chroma)
+    # Hue in sixths of a turn, from the brightest channel.
+    hue = torch.where(
+        brightest == 0,
+        (green - blue) / divisor,
+        torch.where(brightest == 1, (blue - red) / divisor + 2, (red - green) / divisor + 4),
+    )
+    hue = hue + 6 * turns
+    sextants = hue.new_tensor([5.0, 3.0, 1.0])[:, None, None]
+    distance = torch.remainder(hue + sextants, 6)
+    return value - chroma * torch.minimum(distance, 4 - distance).clamp_(0, 1)
+
+
+class _RandomTransform(nn.Module):
+    """Applies :meth:`transform` to a random subset of the images of a batch.
+
+    Args:
+        probability: of each image to be transformed.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) float in [0, 1] -> the same."""
+        if self.probability >= 1:
+            return self.transform(images)
+        # A blend instead of a selection on CUDA, where counting the chosen would wait for it.
+        chosen = torch.rand(len(images), device=images.device) < self.probability
+        if images.is_cuda:
+            return torch.where(chosen[:, None, None, None], self.transform(images), images)
+        if chosen.any():
+            images = images.clone()
+            images[chosen] = self.transform(images[chosen])
+        return images
+
+    def transform(self, images: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+def _uniform(like: Tensor, low: float, high: float) -> Tensor:
+    return torch.empty(len(like), 1, 1, 1, device=like.device).uniform_(low, high)
+
+
+@MODELS.register_module()
+class ColorJitter(_RandomTransform):
+    """Random brightness, contrast, saturation and hue, in an order drawn for each batch.
+
+    Args:
+        brightness: factor from [max(0, 1 - b), 1 + b].
+        contrast: likewise.
+        saturation: likewise.
+        hue: turns from [-hue, hue], at most 0.5.
+        probability: of each image to be jittered.
+    """
+
+    def __init__(
+        self,
+        brightness: float = 0.8,
+        contrast: float = 0.8,
+        saturation: float = 0.8,
+        hue: float = 0.2,
+        probability: float = 0.8,
+    ) -> None:
+        super().__init__(probability)
+        self.strengths = (brightness, contrast, saturation)
+        self.hue = hue
+
+    def transform(self, images: Tensor) -> Tensor:
+        """Jitter every image."""
+        adjustments = (adjust_brightness, adjust_contrast, adjust_saturation, adjust_hue)
+        for index in torch.randperm(4).tolist():
+            if index == 3:
+                amount = _uniform(images, -self.hue, self.hue)
+            else:
+                strength = self.strengths[index]
+                amount = _uniform(images, max(0.0, 1 - strength), 1 + strength)
+            images = adjustments[index](images, amount)
+        return images
+
+
+@MODELS.register_module()
+class RandomGrayscale(_RandomTransform):
+    """Replaces an image by its luma.
+
+    Args:
+        probability: of each image to lose its colour.
+    """
+
+    def __init__(self, probability: float = 0.2) -> None:
+        super().__init__(probability)
+
+    def transform(self, images: Tensor) -> Tensor:
+        """Take the colour of every image away."""
+        return grayscale(images).expand_as(images)
+
+
+@MODELS.register_module()
+class GaussianBlur(_RandomTransform):
+    """Blurs with a random radius.
+
+    Args:
+        radius: smallest and largest standard deviation in pixels.
+        probability: of each image to be blurred.
+    """
+
+    def __init__(self, radius: tuple[float, float] = (0.1, 2.0), probability: float = 0.5) -> None:
+        super().__init__(probability)
+        self.radius = radius
+        self.reach = math.ceil(3 * radius[1])
+
+    def transform(self, images: Tensor) -> Tensor:
+        """Blur every image with a radius of its own; the border is replicated."""
+        count, channels, _, _ = images.shape
+        sigma = _uniform(images, *self.radius).view(count, 1)
+        offsets = torch.arange(-self.reach, self.reach + 1, device=images.device)
+        kernel = torch.softmax(-0.5 * (offsets / sigma) ** 2, dim=1)
+        kernel = kernel.repeat_interleave(channels, dim=0)[:, None, None]
+        padded = F.pad(images, [self.reach] * 4, mode="replicate").flatten(0, 1)[None]
+        blurred = F.conv2d(padded, kernel, groups=count * channels)
+        blurred = F.conv2d(blurred, kernel.transpose(2, 3), groups=count * channels)
+        return blurred[0].unflatten(0, (count, channels))
+
+
+@MODELS.register_module()
+class Solarize(_RandomTransform):
+    """Inverts the values above a threshold.
+
+    Args:
+        threshold: in [0, 1].
+        probability: of each image to be solarised.
+    """
+
+    def __init__(self, threshold: float = 0.5, probability: float = 0.2) -> None:
+        super().__init__(probability)
+        self.threshold = threshold
+
+    def transform(self, images: Tensor) -> Tensor:
+        """Solarise every image."""
+        return torch.where(images >= self.threshold, 1 - images, images)

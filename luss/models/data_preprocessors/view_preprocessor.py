@@ -1,0 +1,61 @@
+"""From uint8 crops to augmented, normalised views on the device."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+
+from luss.registry import MODELS
+
+__all__ = ["ViewPreprocessor"]
+
+
+@MODELS.register_module()
+class ViewPreprocessor(BaseDataPreprocessor):
+    """Moves views to the device, augments whole batches there and normalises them.
+
+    Args:
+        mean: per channel, of RGB values in [0, 1].
+        std: per channel, of RGB values in [0, 1].
+        augmentations: configs of photometric transforms, applied to each view in turn while
+            training. A list of lists gives each view its own (BYOL's differ).
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+        augmentations: Sequence[dict] | Sequence[Sequence[dict]] = (),
+    ) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+        self.per_view = bool(augmentations) and not isinstance(augmentations[0], dict)
+        lists = augmentations if self.per_view else [augmentations]
+        self.augmentations = torch.nn.ModuleList(
+            torch.nn.ModuleList(MODELS.build(config) for config in configs) for configs in lists
+        )
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a collated batch.
+
+        Args:
+            data: ``inputs`` is a list of V uint8 tensors (N, 3, H, W), RGB; other entries are
+                moved to the device as they are.
+            training: whether to augment.
+
+        Returns:
+            The batch with float32 ``inputs``.
+        """
+        data = self.cast_data(data)
+        data["inputs"] = [
+            self._prepare(images, view, training) for view, images in enumerate(data["inputs"])
+        ]
+        return data
+
+    def _prepare(self, images: torch.Tensor, view: int, training: bool) -> torch.Tensor:
+        images = images.float().div_(255)
+        if training:
+            for transform in self.augmentations[view if self.per_view else 0]:
+                images = transform(images)
+        return (images - self.mean) / self.std

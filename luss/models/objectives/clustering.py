@@ -1,0 +1,217 @@
+"""The clustering objective L_e of PASS_s: SwAV (Caron et al., 2020), a component of its own.
+
+It owns projector M_I, prototypes, codes and queue. PASS_s trains it as L_e, D2S borrows its codes
+and prototypes, pixel attention trains it again.
+"""
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_gather, get_rank, get_world_size
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from luss.errors import LussError
+from luss.models.heads.projector import LinearProjector
+from luss.models.objectives.sinkhorn import sinkhorn
+from luss.registry import MODELS
+from luss.structures import Assignment, ViewFeatures
+
+__all__ = ["Clustering", "soft_cross_entropy", "swapped_prediction_loss"]
+
+
+def soft_cross_entropy(scores: Tensor, codes: Tensor, temperature: float) -> Tensor:
+    """Cross entropy between soft assignments and scores.
+
+    Args:
+        scores: (..., N, K) float.
+        codes: (..., N, K) float, rows sum to one.
+        temperature: divides the scores.
+
+    Returns:
+        (...) float, mean over the N samples.
+    """
+    # log-softmax in float32: half precision loses the tail of 3000 prototypes.
+    return -(codes * F.log_softmax(scores.float() / temperature, dim=-1)).sum(-1).mean(-1)
+
+
+def swapped_prediction_loss(scores: Tensor, codes: Tensor, temperature: float) -> Tensor:
+    """Each assigning crop's codes supervise all other views (SwAV, equation 2).
+
+    Args:
+        scores: (V, N, K) float, scores of every view; the first A views are the assigning crops.
+        codes: (A, N, K) float, their codes.
+        temperature: divides the scores.
+
+    Returns:
+        Scalar: mean over the V - 1 other views, then over the A assigning crops.
+    """
+    views, assigning = scores.shape[0], codes.shape[0]
+    losses = soft_cross_entropy(scores[None], codes[:, None], temperature)  # (A, V)
+    own = torch.eye(assigning, views, dtype=torch.bool, device=losses.device)
+    return losses.masked_fill(own, 0).sum() / (assigning * (views - 1))
+
+
+@MODELS.register_module()
+class Clustering(BaseModule):
+    """Swapped prediction between views over learnt prototypes.
+
+    Args:
+        in_channels: channels L of the pooled features.
+        hidden_channels: width of projector M_I.
+        embedding_channels: D, length of the embeddings.
+        num_prototypes: K.
+        epsilon: smoothness of the Sinkhorn codes.
+        sinkhorn_iterations: alternations of Sinkhorn-Knopp.
+        temperature: of the softmax over prototypes.
+        queue_length: embeddings of earlier batches, over all ranks, that join in making codes;
+            rounded down to a multiple of the global batch. 0 for none.
+        queue_start_epoch: zero-based epoch from which the queue fills.
+        frozen_prototype_iters: the prototypes' gradient is dropped in iterations 0 to this - 1.
+        num_assigning_crops: crops whose codes supervise, the large ones.
+        init_cfg: see :class:`mmengine.model.BaseModule`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        num_prototypes: int,
+        embedding_channels: int = 128,
+        epsilon: float = 0.05,
+        sinkhorn_iterations: int = 3,
+        temperature: float = 0.1,
+        queue_length: int = 0,
+        queue_start_epoch: int = 0,
+        frozen_prototype_iters: int = 0,
+        num_assigning_crops: int = 2,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.projector = LinearProjector(in_channels, hidden_channels, embedding_channels)
+        self.prototypes = nn.Linear(embedding_channels, num_prototypes, bias=False)
+        self.epsilon = epsilon
+        self.sinkhorn_iterations = sinkhorn_iterations
+        self.temperature = temperature
+        self.queue_length = queue_length
+        self.queue_start_epoch = queue_start_epoch
+        self.frozen_prototype_iters = frozen_prototype_iters
+        self.num_assigning_crops = num_assigning_crops
+        self.queue_active = False
+        self._filled_rows = 0
+        # The whole queue of all ranks, newest first, so that any rank's checkpoint is complete.
+        self.register_buffer(
+            "queue", torch.zeros(num_assigning_crops, queue_length, embedding_channels)
+        )
+
+    @property
+    def num_prototypes(self) -> int:
+        """Number K of prototypes; ln K is the loss of embeddings that tell nothing apart."""
+        return self.prototypes.out_features
+
+    def set_progress(self, epoch: int, iteration: int) -> None:
+        """Follow the schedule: the queue is active from its start epoch on.
+
+        Args:
+            epoch: zero-based.
+            iteration: zero-based, over all epochs.
+        """
+        self.queue_active = self.queue_length > 0 and epoch >= self.queue_start_epoch
+        self.prototypes_frozen = iteration < self.frozen_prototype_iters
+
+    def drop_frozen_gradients(self) -> None:
+        """Forget the prototypes' gradient while they are frozen; call before the optimizer."""
+        if self.prototypes_frozen:
+            self.prototypes.weight.grad = None
+
+    prototypes_frozen = False
+
+    @torch.no_grad()
+    def normalize_prototypes(self) -> None:
+        """Bring the prototypes' rows to unit length, as before every step."""
+        self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
+
+    def embed(self, pooled: Tensor) -> Tensor:
+        """Project pooled features (M, L) to unit embeddings (M, D)."""
+        return F.normalize(self.projector(pooled), dim=1)
+
+    def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
+        """Compute the loss and leave codes and prototypes for D2S in ``views.assignment``.
+
+        Returns:
+            ``{"": scalar}``, the swapped prediction loss.
+        """
+        return {"": self.loss(self.embed_checked(views.pooled(), views.batch_size), views)}
+
+    def embed_checked(self, pooled: Tensor, batch_size: int) -> Tensor:
+        """As :meth:`embed`, after checks that need the batch size, and on unit prototypes.
+
+        Raises:
+            LussError: if the queue is shorter than the global batch.
+        """
+        global_batch = batch_size * get_world_size()
+        if 0 < self.queue_length < global_batch:
+            raise LussError(
+                f"the clustering queue holds {self.queue_length} embeddings, but one batch over "
+                f"all ranks has {global_batch}; set queue_length to 0 or to at least "
+                f"{global_batch}"
+            )
+        if self.training:
+            self.normalize_prototypes()
+        return self.embed(pooled)
+
+    def loss(self, embeddings: Tensor, views: ViewFeatures) -> Tensor:
+        """Swapped prediction loss of view-major unit embeddings (V N, D)."""
+        scores = self.prototypes(embeddings).unflatten(0, (-1, views.batch_size))
+        codes = self.codes(embeddings.detach().unflatten(0, (-1, views.batch_size)))
+        views.assignment = Assignment(codes, self.prototypes.weight.detach())
+        return swapped_prediction_loss(scores, codes, self.temperature)
+
+    @torch.no_grad()
+    def codes(self, embeddings: Tensor) -> Tensor:
+        """Codes of the assigning crops; pushes their embeddings into the queue.
+
+        Args:
+            embeddings: (V, N, D) float, unit vectors of this rank's batch.
+
+        Returns:
+            (A, N, K) float32.
+        """
+        batch_size = embeddings.shape[1]
+        queued = self._queue_share(batch_size)
+        weight = self.prototypes.weight
+        codes = []
+        for crop in range(self.num_assigning_crops):
+            # Products in float32: half precision moves exp(score / epsilon) by percents.
+            with torch.autocast(embeddings.device.type, enabled=False):
+                rows = embeddings[crop].float()
+                if queued is not None:
+                    rows = torch.cat([queued[crop], rows])
+                scores = rows @ weight.float().T
+            codes.append(sinkhorn(scores, self.epsilon, self.sinkhorn_iterations)[-batch_size:])
+        if self.queue_active:
+            self._push(embeddings[: self.num_assigning_crops].float())
+        return torch.stack(codes)
+
+    def _usable_length(self, batch_size: int) -> int:
+        global_batch = batch_size * get_world_size()
+        return self.queue_length // global_batch * global_batch
+
+    def _queue_share(self, batch_size: int) -> Tensor | None:
+        """This rank's share of a full queue (A, rows, D); None while it is not full."""
+        length = self._usable_length(batch_size)
+        if not self.queue_active or self._filled_rows < length:
+            return None
+        return self.queue[:, :length].chunk(get_world_size(), dim=1)[get_rank()]
+
+    def _push(self, embeddings: Tensor) -> None:
+        newest = torch.cat(all_gather(embeddings.contiguous()), dim=1)
+        length = self._usable_length(embeddings.shape[1])
+        kept = self.queue[:, : length - newest.shape[1]].clone()
+        self.queue[:, newest.shape[1] : length] = kept
+        self.queue[:, : newest.shape[1]] = newest
+        self._filled_rows = min(self._filled_rows + newest.shape[1], length)
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        # Counted once here, so that no step waits for the device to know how full the queue is.
+        self._filled_rows = int(self.queue[0].ne(0).any(dim=1).sum()) if self.queue_length else 0

@@ -1,0 +1,98 @@
+"""L_P2P, non-contrastive pixel-to-pixel alignment (section 4.2, equations 1 to 3)."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from luss.models.heads.projector import PixelProjector
+from luss.registry import MODELS
+from luss.structures import ViewFeatures, overlap_grids
+
+__all__ = ["P2P", "p2p_loss"]
+
+
+def p2p_loss(predictions: Tensor, targets: Tensor) -> Tensor:
+    """Negative symmetric cosine similarity of aligned pixels, without negatives.
+
+    Args:
+        predictions: (2, N, D, S, S) float, predictor outputs of both views.
+        targets: (2, N, D, S, S) float, embeddings of both views; no gradient flows into them.
+
+    Returns:
+        Scalar in [-1, 1]; pixels with a zero vector count as similarity 0.
+    """
+    predictions, targets = predictions.float(), targets.detach().float()
+    return -F.cosine_similarity(predictions, targets.flip(0), dim=2).mean()
+
+
+@MODELS.register_module()
+class P2P(BaseModule):
+    """Pixel-to-pixel alignment of the two large crops.
+
+    The projected feature maps are read on one grid over the overlap of both crops, so that equal
+    grid points show equal places of the photo; a predictor turns one into the other.
+
+    Args:
+        in_channels: channels L of the deepest feature map.
+        hidden_channels: width of projector M_p.
+        embedding_channels: D, channels of the pixel embeddings.
+        grid_size: S, points a side of the grid over the overlap.
+        projector_layers: 1x1 convolutions of M_p: 3 in the released code, 2 in the paper.
+        sample_first: sample the features before M_p (the paper) instead of its output (the
+            released code).
+        init_cfg: see :class:`mmengine.model.BaseModule`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        embedding_channels: int = 128,
+        grid_size: int = 7,
+        projector_layers: int = 3,
+        sample_first: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.grid_size = grid_size
+        self.sample_first = sample_first
+        self.projector = PixelProjector(
+            in_channels, hidden_channels, embedding_channels, projector_layers
+        )
+        self.predictor = nn.Sequential(
+            nn.Conv2d(embedding_channels, embedding_channels, 1, bias=False),
+            nn.BatchNorm2d(embedding_channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(embedding_channels, embedding_channels, 1),
+        )
+
+    def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
+        """Loss of the two large crops as ``{"": scalar}``."""
+        grids = overlap_grids(views.geometry[0], views.geometry[1], self.grid_size)
+        embeddings, predictions = self.align(views.large(views.deepest), torch.cat(grids))
+        shape = (2, views.batch_size)
+        return {"": p2p_loss(predictions.unflatten(0, shape), embeddings.unflatten(0, shape))}
+
+    def align(self, features: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixel embeddings on a grid, and the predictor's output for them.
+
+        Args:
+            features: (M, L, H, W) float.
+            grid: (M, S, S, 2) float, x and y in [-1, 1]; points outside read zeros.
+
+        Returns:
+            Embeddings and predictions, both (M, D, S, S) float.
+        """
+        if self.sample_first:
+            embeddings = self.projector(_sample(features, grid))
+        else:
+            embeddings = _sample(self.projector(features), grid)
+        return embeddings, self.predictor(embeddings)
+
+
+def _sample(features: Tensor, grid: Tensor) -> Tensor:
+    with torch.autocast(features.device.type, enabled=False):
+        return F.grid_sample(
+            features.float(), grid.float(), "bilinear", "zeros", align_corners=False
+        )

@@ -1,0 +1,112 @@
+"""Step 1 of PASS: one backbone, many objectives, L = L_P2P + L_D2S + L_e (equation 5)."""
+
+from itertools import groupby
+
+import torch
+from mmengine.model import BaseModel, ModuleDict
+from torch import Tensor
+
+from luss.registry import MODELS
+from luss.structures import ViewFeatures, ViewGeometry
+
+__all__ = ["PASSPretrainer", "weighted_total"]
+
+
+def weighted_total(
+    losses: dict[str, Tensor], weights: dict[str, float]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Total of named losses, and what to log of them.
+
+    Args:
+        losses: scalars by name; each is logged unweighted, so that it can be read on its own.
+        weights: weight by loss name; 1 where absent.
+
+    Returns:
+        The scalar to minimise, and ``{"loss": total, **losses}``.
+    """
+    total = sum(weights.get(name, 1.0) * loss for name, loss in losses.items())
+    return total, {"loss": total, **losses}
+
+
+@MODELS.register_module()
+class PASSPretrainer(BaseModel):
+    """Runs the backbone once per view and hands the stage features to each objective.
+
+    Args:
+        backbone: config of any backbone that returns a tuple of feature maps.
+        objectives: name -> config. They run in order; each returns a dict of losses, which are
+            named ``loss_<objective>`` or ``loss_<objective>_<key>``. D2S comes after Clustering.
+        stages: which stage (1 to 4) each output of the backbone is.
+        loss_weights: weight by loss name; 1 where absent.
+        data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
+        init_cfg: see :class:`mmengine.model.BaseModule`.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        objectives: dict[str, dict],
+        stages: tuple[int, ...] = (4,),
+        loss_weights: dict[str, float] | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.objectives = ModuleDict(
+            {name: MODELS.build(config) for name, config in objectives.items()}
+        )
+        self.stages = tuple(stages)
+        self.loss_weights = dict(loss_weights or {})
+
+    def extract(self, images: Tensor) -> dict[int, Tensor]:
+        """Stage -> feature map (M, channels, height, width) of images (M, 3, H, W)."""
+        outputs = self.backbone(images)
+        if len(outputs) != len(self.stages):
+            raise ValueError(
+                f"the backbone returns {len(outputs)} feature maps, but stages={self.stages} "
+                f"names {len(self.stages)}; set the backbone's out_indices to these stages"
+            )
+        return dict(zip(self.stages, outputs, strict=True))
+
+    def view_features(self, inputs: list[Tensor], geometry: Tensor) -> ViewFeatures:
+        """Features of all views; those of one resolution go through the backbone together.
+
+        Args:
+            inputs: V tensors (N, 3, H, W), the large crops first.
+            geometry: (N, V, 5) float, left, top, width, height, flip of each view.
+        """
+        groups = [
+            self.extract(torch.cat(list(views)))
+            for _, views in groupby(inputs, key=lambda view: view.shape[-2:])
+        ]
+        return ViewFeatures(
+            groups=groups,
+            batch_size=len(inputs[0]),
+            geometry=[ViewGeometry.unpack(packed) for packed in geometry.unbind(dim=1)],
+        )
+
+    def forward(
+        self, inputs: list[Tensor] | Tensor, geometry: Tensor | None = None, mode: str = "tensor"
+    ) -> dict[str, Tensor] | dict[int, Tensor]:
+        """Losses of a batch of views (``mode='loss'``), or stage features of images.
+
+        Args:
+            inputs: V tensors (N, 3, H, W) for losses, one (N, 3, H, W) for features.
+            geometry: (N, V, 5), for losses.
+            mode: ``loss`` or ``tensor``.
+        """
+        if mode == "tensor":
+            return self.extract(inputs)
+        if mode != "loss":
+            raise ValueError(f"mode {mode!r}: a pretrainer knows 'loss' and 'tensor'")
+        views = self.view_features(inputs, geometry)
+        return {
+            f"loss_{name}_{key}" if key else f"loss_{name}": loss
+            for name, objective in self.objectives.items()
+            for key, loss in objective(views).items()
+        }
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weigh the losses; see :func:`weighted_total`."""
+        return weighted_total(losses, self.loss_weights)

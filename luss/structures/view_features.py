@@ -1,0 +1,63 @@
+"""What objectives see of a batch: stage features of all its views, computed once."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from luss.structures.geometry import ViewGeometry
+
+__all__ = ["Assignment", "ViewFeatures"]
+
+
+@dataclass
+class Assignment:
+    """What the clustering objective lends to others (D2S).
+
+    Attributes:
+        codes: (A, N, K) float, soft assignments of the A assigning crops; rows sum to one.
+        prototypes: (K, D) float, the prototypes' weights, detached.
+    """
+
+    codes: Tensor
+    prototypes: Tensor
+
+
+@dataclass
+class ViewFeatures:
+    """Stage features of V views of N photos.
+
+    Views of one resolution went through the backbone together and lie behind each other,
+    view-major: rows ``v * N`` to ``(v + 1) * N`` of a group belong to its view ``v``. The first
+    group holds the large crops.
+
+    Attributes:
+        groups: for each resolution a dict from stage (1 to 4, as the paper counts them) to a
+            float tensor (views of the group * N, channels, height, width).
+        batch_size: N.
+        geometry: of each large crop, in order.
+        assignment: set by the clustering objective, read by those that come after it.
+    """
+
+    groups: list[dict[int, Tensor]]
+    batch_size: int
+    geometry: list[ViewGeometry]
+    assignment: Assignment | None = None
+
+    @property
+    def deepest(self) -> int:
+        """The last stage of the backbone."""
+        return max(self.groups[0])
+
+    def large(self, stage: int) -> Tensor:
+        """Features (2 N, channels, height, width) of the two large crops at a stage."""
+        if stage not in self.groups[0]:
+            raise ValueError(
+                f"the backbone gives stages {sorted(self.groups[0])}, but stage {stage} is needed; "
+                "add it to the pretrainer's stages"
+            )
+        return self.groups[0][stage][: 2 * self.batch_size]
+
+    def pooled(self) -> Tensor:
+        """Globally averaged features (V N, channels) of all views at the deepest stage."""
+        return torch.cat([group[self.deepest].mean(dim=(2, 3)) for group in self.groups])
