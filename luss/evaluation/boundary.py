@@ -1,0 +1,88 @@
+"""The boundary of a mask's regions, for b-mIoU and its size groups (paper, section 3.3).
+
+The boundary of class v is v's region minus its erosion by a 3x3 square repeated d times, which is
+one erosion by a (2d+1) x (2d+1) square. A pixel survives it exactly if the whole window around it
+lies in the image and holds one id, so all classes are answered at once, whatever their number.
+"""
+
+import math
+
+import numpy as np
+
+from luss.errors import LussError
+
+__all__ = ["boundary_ids", "boundary_mask", "boundary_width", "spread"]
+
+
+def boundary_width(height: int, width: int, fraction: float = 0.03) -> int:
+    """Return d, the boundary's width in pixels: a fraction of the image diagonal, at least 1.
+
+    Args:
+        height: image height in pixels.
+        width: image width in pixels.
+        fraction: part of the diagonal; 0.03 in the paper.
+    """
+    return max(1, round(fraction * math.hypot(height, width)))
+
+
+def boundary_mask(ids: np.ndarray, width: int | None = None) -> np.ndarray:
+    """Return which pixels lie in the boundary of the region they belong to.
+
+    The image border counts as boundary.
+
+    Args:
+        ids: (H, W) integers, one id a pixel; the ignore id is an id like any other here.
+        width: d in pixels, by default ``boundary_width`` of the image.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        LussError: if ``ids`` is not two-dimensional or ``width`` is not positive.
+    """
+    if ids.ndim != 2:
+        raise LussError(f"a mask must have two dimensions (height, width), found {ids.shape}")
+    if width is None:
+        width = boundary_width(*ids.shape)
+    corner = ids[:-1, :-1]
+    mixed = (corner != ids[:-1, 1:]) | (corner != ids[1:, :-1]) | (corner != ids[1:, 1:])
+    return spread(mixed.view(np.uint8), width, border=1).view(bool)
+
+
+def boundary_ids(ids: np.ndarray, width: int | None = None) -> np.ndarray:
+    """Return ``id + 1`` on the boundary and 0 elsewhere, as (H, W) int32; see `boundary_mask`."""
+    return np.where(boundary_mask(ids, width), ids.astype(np.int32) + 1, np.int32(0))
+
+
+def spread(mixed: np.ndarray, width: int, border: int) -> np.ndarray:
+    """Join each pixel's bits over all 2x2 blocks within the window of (2d+1) x (2d+1) pixels.
+
+    A window of at least 3x3 pixels holds one id exactly if all 2x2 blocks in it do. Working on
+    bits, several masks can share one call.
+
+    Args:
+        mixed: (H-1, W-1) uint8, for each 2x2 block the bits of the masks that are not constant.
+        width: d in pixels.
+        border: the bits set where the window leaves the image.
+
+    Returns:
+        (H, W) uint8.
+    """
+    if width < 1:
+        raise LussError(f"the boundary's width must be at least 1 pixel, found {width}")
+    height, length = mixed.shape[0] + 1, mixed.shape[1] + 1
+    joined = np.full((height, length), border, dtype=np.uint8)
+    if height > 2 * width and length > 2 * width:
+        inner = _join_runs(_join_runs(mixed, 2 * width, axis=0), 2 * width, axis=1)
+        joined[width:-width, width:-width] = inner
+    return joined
+
+
+def _join_runs(bits: np.ndarray, run: int, axis: int) -> np.ndarray:
+    """Bitwise-or of each ``run`` neighbours along an axis, by doubling the run's length."""
+    length = 1
+    while length < run:
+        step = min(length, run - length)
+        bits = bits[:-step] | bits[step:] if axis == 0 else bits[:, :-step] | bits[:, step:]
+        length += step
+    return bits

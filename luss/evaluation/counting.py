@@ -1,0 +1,348 @@
+"""Evaluation is counting: what every metric and the matching need from one image, as sums.
+
+The counts of images add up, across workers and ranks too, and a match of generated to true ids
+can be applied to the sums afterwards; `luss.evaluation.metrics` turns the sums into metrics. The
+definitions are those of ImageNet-S (paper, section 3.3) and its released evaluator.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.errors import LussError
+from luss.evaluation.boundary import boundary_width, spread
+
+__all__ = ["F_BETA_UNIT", "SIZE_GROUPS", "Counts", "ImageCounts", "count_image"]
+
+SIZE_GROUPS = ("S", "MS", "ML", "L")
+"""Names of the object-size groups: up to 5, 25, 50 and 100 percent of the evaluated pixels."""
+
+F_BETA_UNIT = 1 << 40
+"""F_beta is summed as an integer in this fraction, so that no order of adding changes a bit."""
+
+_SIZE_LIMITS = np.array([5, 25, 50])
+# A pixel's key: predicted id, true id, predicted boundary, true boundary.
+_PREDICTED_SHIFT, _TRUE_SHIFT = 12, 2
+_TRUE_BITS = 0x3FF << _TRUE_SHIFT
+_LARGEST_PREDICTED = 0xFFFF
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """What one image adds to `Counts`.
+
+    Attributes:
+        shape: shape of the confusion it belongs to.
+        index: (n,) int64 positions in the flat confusion.
+        count: (n,) int64 pixels, one number for each position.
+        predicted: (p,) ids present in the prediction, without 0.
+        true: (t,) ids present in the truth, without 0.
+        top: predicted ids, without 0, of the largest area; several if they tie, none if only
+            'other' was predicted.
+        f_beta: F_beta of the image in units of 1 / ``F_BETA_UNIT``.
+    """
+
+    shape: tuple[int, ...]
+    index: np.ndarray
+    count: np.ndarray
+    predicted: np.ndarray
+    true: np.ndarray
+    top: np.ndarray
+    f_beta: int
+
+
+@dataclass
+class Counts:
+    """Sums over images, with G generated (predicted) and C true classes besides 'other'.
+
+    Attributes:
+        confusion: (2, 5, G+2, C+2) int64. First axis: all pixels, boundary pixels (left out if
+            boundaries are not wanted). Second: everything, then the `SIZE_GROUPS`. Then pixels
+            by predicted and true id; the last row and column are 'in no boundary'.
+        cooccurrence: (G+1, C+1) int64, images whose prediction holds one id and whose truth the
+            other.
+        top: (G+1, C+1) int64, images whose largest predicted class is one id and whose truth
+            holds the other; only images with a single largest class.
+        ties: images by (largest predicted classes, true classes) where several are largest.
+        f_beta: sum of F_beta over images in units of 1 / ``F_BETA_UNIT``.
+        images: number of images.
+    """
+
+    confusion: np.ndarray
+    cooccurrence: np.ndarray
+    top: np.ndarray
+    ties: Counter = field(default_factory=Counter)
+    f_beta: int = 0
+    images: int = 0
+
+    @classmethod
+    def zeros(
+        cls, num_classes: int, num_generated: int | None = None, boundary: bool = True
+    ) -> "Counts":
+        """Return the counts of no image.
+
+        Args:
+            num_classes: C, true classes without 'other'.
+            num_generated: G, by default C.
+            boundary: whether boundaries are to be counted.
+        """
+        generated = num_classes if num_generated is None else num_generated
+        shape = (1 + boundary, 1 + len(SIZE_GROUPS), generated + 2, num_classes + 2)
+        square = (generated + 1, num_classes + 1)
+        return cls(
+            np.zeros(shape, np.int64), np.zeros(square, np.int64), np.zeros(square, np.int64)
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """C, true classes without 'other'."""
+        return self.top.shape[1] - 1
+
+    @property
+    def num_generated(self) -> int:
+        """G, generated classes without 'other'."""
+        return self.top.shape[0] - 1
+
+    @property
+    def boundary(self) -> bool:
+        """Whether boundaries were counted."""
+        return len(self.confusion) == 2
+
+    def add(self, image: ImageCounts) -> None:
+        """Add one image's counts in place."""
+        if image.shape != self.confusion.shape:
+            raise LussError(f"counts of {image.shape} cannot be added to {self.confusion.shape}")
+        # An image's positions are distinct, so that plain indexing adds each of them.
+        self.confusion.reshape(-1)[image.index] += image.count
+        self.cooccurrence[np.ix_(image.predicted, image.true)] += 1
+        if len(image.top) == 1:
+            self.top[image.top[0], image.true] += 1
+        elif len(image.top) > 1:
+            self.ties[tuple(image.top.tolist()), tuple(image.true.tolist())] += 1
+        self.f_beta += image.f_beta
+        self.images += 1
+
+    def __iadd__(self, other: "Counts") -> "Counts":
+        if not isinstance(other, Counts):
+            return NotImplemented
+        if other.confusion.shape != self.confusion.shape:
+            raise LussError(
+                f"counts of {other.num_generated} generated and {other.num_classes} true classes "
+                f"(boundary: {other.boundary}) cannot be added to counts of "
+                f"{self.num_generated} and {self.num_classes} (boundary: {self.boundary})"
+            )
+        self.confusion += other.confusion
+        self.cooccurrence += other.cooccurrence
+        self.top += other.top
+        self.ties.update(other.ties)
+        self.f_beta += other.f_beta
+        self.images += other.images
+        return self
+
+    def __add__(self, other: "Counts") -> "Counts":
+        if not isinstance(other, Counts):
+            return NotImplemented
+        total = Counts.zeros(self.num_classes, self.num_generated, self.boundary)
+        total += self
+        total += other
+        return total
+
+    def can_match(self, match: np.ndarray) -> bool:
+        """Whether a match can be applied to the sums.
+
+        It cannot if it joins ids that occur (as when unmatched ids become 'other'): boundaries
+        between them and the largest class of an image are then others. Count the matched
+        predictions instead.
+        """
+        rows = self.confusion[0, 0, :-1].any(axis=1)
+        rows[0] = True
+        used = np.asarray(match)[rows]
+        return len(np.unique(used)) == len(used)
+
+    def matched(self, match: np.ndarray) -> "Counts":
+        """Return the counts that predictions with the match applied would have given.
+
+        Args:
+            match: (G+1,) true id of each generated id, ``match[0] == 0``.
+
+        Raises:
+            LussError: if the match does not fit or joins ids that occur (see `can_match`).
+        """
+        match = np.asarray(match)
+        classes = self.num_classes
+        if match.shape != (self.num_generated + 1,) or match.min() < 0 or match.max() > classes:
+            raise LussError(
+                f"a match for {self.num_generated} generated and {classes} true classes needs "
+                f"{self.num_generated + 1} ids in 0..{classes}, found {match.shape} ids in "
+                f"{match.min()}..{match.max()}"
+            )
+        if not self.can_match(match):
+            raise LussError(
+                "the match gives one true id to several generated ids that occur (unmatched ids "
+                "become 'other'), which counts cannot follow: apply the match to the predictions "
+                "and count again"
+            )
+        result = Counts.zeros(classes, classes, self.boundary)
+        rows = np.append(match, classes + 1)
+        np.add.at(result.confusion, (slice(None), slice(None), rows), self.confusion)
+        np.add.at(result.cooccurrence, match, self.cooccurrence)
+        np.add.at(result.top, match, self.top)
+        for (tops, true), images in self.ties.items():
+            result.ties[tuple(sorted(match[list(tops)].tolist())), true] += images
+        result.f_beta, result.images = self.f_beta, self.images
+        return result
+
+
+def count_image(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    num_classes: int,
+    num_generated: int | None = None,
+    boundary: bool = True,
+) -> ImageCounts:
+    """Count one image; pixels whose truth is ``IGNORE_ID`` are dropped after boundaries are taken.
+
+    Args:
+        prediction: (H, W) integer ids 0..G, 0 is 'other'.
+        truth: (H, W) integer ids 0..C or ``IGNORE_ID``.
+        num_classes: C.
+        num_generated: G, by default C.
+        boundary: whether to count boundaries.
+
+    Raises:
+        LussError: if shapes, types or ids do not fit.
+    """
+    generated = num_classes if num_generated is None else num_generated
+    key = _join_ids(prediction, truth)
+    if boundary:
+        key |= _boundary_bits(key)
+    key, count = _tally(key.reshape(-1))
+    predicted, true = key >> _PREDICTED_SHIFT, (key & _TRUE_BITS) >> _TRUE_SHIFT
+    if predicted.max(initial=0) > generated:
+        raise LussError(
+            f"the prediction holds id {predicted.max()}, expected 0..{generated}; check the "
+            "number of classes"
+        )
+    kept = true != IGNORE_ID
+    key, count, predicted, true = key[kept], count[kept], predicted[kept], true[kept]
+    if true.max(initial=0) > num_classes:
+        raise LussError(
+            f"the truth holds id {true.max()}, expected 0..{num_classes} or {IGNORE_ID}; check "
+            "the number of classes"
+        )
+
+    predicted_area = np.bincount(predicted, count, generated + 1).astype(np.int64)
+    true_area = np.bincount(true, count, num_classes + 1).astype(np.int64)
+    true_ids = np.flatnonzero(true_area[1:]) + 1
+    group_of = np.zeros(num_classes + 1, np.int64)
+    percent = -(-100 * true_area[true_ids] // true_area.sum())
+    group_of[true_ids] = 1 + np.searchsorted(_SIZE_LIMITS, percent)
+
+    overlap = count[(predicted > 0) & (true > 0)].sum()
+    foreground = predicted_area[1:].sum(), true_area[1:].sum()
+    largest = predicted_area[1:].max(initial=0)
+    shape = (1 + boundary, 1 + len(SIZE_GROUPS), generated + 2, num_classes + 2)
+    index, count = _place(key, count, predicted, true, group_of, shape)
+    return ImageCounts(
+        shape=shape,
+        index=index,
+        count=count,
+        predicted=np.flatnonzero(predicted_area[1:]) + 1,
+        true=true_ids,
+        top=np.flatnonzero(predicted_area[1:] == largest) + 1 if largest else true_ids[:0],
+        f_beta=_f_beta(int(overlap), int(foreground[0]), int(foreground[1])),
+    )
+
+
+def _join_ids(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return (H, W) uint32 keys that hold both ids, with two bits to spare."""
+    if prediction.ndim != 2 or prediction.shape != truth.shape:
+        raise LussError(
+            f"prediction and truth must be (height, width) of one size, found {prediction.shape} "
+            f"and {truth.shape}; predictions are made at the image's original resolution"
+        )
+    for name, ids, limit in (
+        ("prediction", prediction, _LARGEST_PREDICTED),
+        ("truth", truth, IGNORE_ID),
+    ):
+        if ids.dtype.kind not in "iu":
+            raise LussError(f"the {name} must hold integer ids, found {ids.dtype}")
+        if ids.size and (ids.max() > limit or (ids.dtype.kind == "i" and ids.min() < 0)):
+            raise LussError(
+                f"the {name} holds ids in {ids.min()}..{ids.max()}, expected at most {limit} and "
+                "none below 0"
+            )
+    key = prediction.astype(np.uint32)
+    key <<= _PREDICTED_SHIFT - _TRUE_SHIFT
+    key |= truth.astype(np.uint32)
+    key <<= _TRUE_SHIFT
+    return key
+
+
+def _boundary_bits(key: np.ndarray) -> np.ndarray:
+    """Return (H, W) uint8: bit 1 for the prediction's boundary, bit 0 for the truth's."""
+    corner = key[:-1, :-1]
+    change = corner ^ key[:-1, 1:]
+    change |= corner ^ key[1:, :-1]
+    change |= corner ^ key[1:, 1:]
+    mixed = (change >= 1 << _PREDICTED_SHIFT).view(np.uint8) << 1
+    mixed |= ((change & _TRUE_BITS) != 0).view(np.uint8)
+    return spread(mixed, boundary_width(*key.shape), border=3)
+
+
+def _tally(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct keys, ascending, as int64, and how often each occurs.
+
+    Masks are made of regions: counting runs of equal keys leaves few keys to sort.
+    """
+    if not key.size:
+        return key.astype(np.int64), key.astype(np.int64)
+    start = np.concatenate([[0], np.flatnonzero(key[1:] != key[:-1]) + 1])
+    length = np.diff(start, append=key.size)
+    distinct, code = np.unique(key[start], return_inverse=True)
+    return distinct.astype(np.int64), np.bincount(code, length).astype(np.int64)
+
+
+def _place(
+    key: np.ndarray,
+    count: np.ndarray,
+    predicted: np.ndarray,
+    true: np.ndarray,
+    group_of: np.ndarray,
+    shape: tuple[int, ...],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return distinct positions in the flat confusion of ``shape`` and the pixels at each.
+
+    A pixel counts in the whole and in its true class's group; a pixel of true 'other' in every
+    group that the image has.
+    """
+    whole = np.zeros_like(true)
+    groups = np.unique(group_of)[1:]
+    inside, other = np.flatnonzero(true), np.flatnonzero(true == 0)
+    entry = np.concatenate([np.arange(len(true)), inside, np.tile(other, len(groups))])
+    group = np.concatenate([whole, group_of[true[inside]], np.repeat(groups, len(other))])
+    key, count, predicted, true = key[entry], count[entry], predicted[entry], true[entry]
+    _, slots, rows, columns = shape
+    index = (group * rows + predicted) * columns + true
+    if shape[0] == 2:
+        row = np.where(key & 2, predicted, rows - 1)
+        column = np.where(key & 1, true, columns - 1)
+        edge = np.flatnonzero(key & 3)
+        of_boundary = ((slots + group) * rows + row) * columns + column
+        index = np.concatenate([index, of_boundary[edge]])
+        count = np.concatenate([count, count[edge]])
+    index, code = np.unique(index, return_inverse=True)
+    return index, np.bincount(code, count).astype(np.int64)
+
+
+def _f_beta(overlap: int, predicted: int, true: int) -> int:
+    """F_beta with beta^2 = 0.3 of foreground areas, in units of 1 / `F_BETA_UNIT`.
+
+    1.3 P R / (0.3 P + R) with P = overlap / predicted and R = overlap / true is
+    1.3 overlap / (0.3 true + predicted); integers keep it exact.
+    """
+    if not overlap:
+        return 0
+    return (13 * overlap * F_BETA_UNIT) // (3 * true + 10 * predicted)

@@ -1,0 +1,174 @@
+"""Matching generated ids to true ids, for models that learnt without labels (paper, section 5.1).
+
+A match is an integer array of G+1 true ids, one for each generated id, with ``match[0] == 0``.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+from scipy.optimize import linear_sum_assignment
+
+from luss.errors import LussError
+from luss.evaluation.counting import Counts
+from luss.files import write_json
+from luss.registry import MATCHERS
+
+__all__ = [
+    "UNMATCHED",
+    "ImageLevelMatcher",
+    "PixelOverlapMatcher",
+    "apply_match",
+    "cooccurrence",
+    "match_ids",
+    "read_match",
+    "write_match",
+]
+
+UNMATCHED = ("other", "best")
+"""What may become of generated ids that are left over; see `match_ids`."""
+
+
+def cooccurrence(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Return in how many images a predicted and a true class both occur.
+
+    Args:
+        predicted: (N, G) bool, whether image n's prediction holds class g + 1.
+        true: (N, C) bool, the same for the truth.
+
+    Returns:
+        (G, C) int64, the product of the transposed first with the second.
+    """
+    if predicted.shape[0] != true.shape[0]:
+        raise LussError(f"presence of {len(predicted)} predictions but {len(true)} truths")
+    sparse = [scipy.sparse.csr_array(presence, dtype=np.int64) for presence in (predicted, true)]
+    return (sparse[0].T @ sparse[1]).toarray()
+
+
+def match_ids(scores: np.ndarray, unmatched: str = "other") -> np.ndarray:
+    """Return the bijection of generated to true ids that maximises the summed scores.
+
+    The sources do not say what becomes of the generated ids that are left over when there are
+    more of them than true classes. Here they count as 'other' (id 0), or, with
+    ``unmatched='best'``, take the true id of their highest score (the lowest id on a tie; 0 if
+    all their scores are 0), so that several generated ids may share one true id. With fewer
+    generated than true classes, some true ids stay without a generated one.
+
+    Args:
+        scores: (G, C), how well generated id g + 1 fits true id c + 1.
+        unmatched: 'other' or 'best'.
+
+    Returns:
+        (G+1,) int64 match.
+    """
+    if unmatched not in UNMATCHED:
+        raise LussError(f"unmatched={unmatched!r} is unknown; known: {', '.join(UNMATCHED)}")
+    scores = np.asarray(scores)
+    if scores.ndim != 2:
+        raise LussError(f"scores must be (generated, true), found shape {scores.shape}")
+    match = np.zeros(scores.shape[0] + 1, np.int64)
+    if not scores.size:
+        return match
+    if unmatched == "best":
+        match[1:] = np.where(scores.max(axis=1) > 0, scores.argmax(axis=1) + 1, 0)
+    generated, true = linear_sum_assignment(scores, maximize=True)
+    match[generated + 1] = true + 1
+    return match
+
+
+@MATCHERS.register_module()
+class ImageLevelMatcher:
+    """Matches by the number of images in which two classes both occur; ImageNet-S's own matching.
+
+    Pixels whose truth is ignored are dropped before the classes of a prediction are listed, and
+    'other' takes no part. Found on validation, then applied to validation and test.
+
+    Args:
+        unmatched: what becomes of left-over generated ids, see `match_ids`.
+    """
+
+    def __init__(self, unmatched: str = "other") -> None:
+        self.unmatched = unmatched
+
+    def __call__(self, counts: Counts) -> np.ndarray:
+        """Return the (G+1,) match for counts over generated ids."""
+        return match_ids(counts.cooccurrence[1:, 1:], self.unmatched)
+
+
+@MATCHERS.register_module()
+class PixelOverlapMatcher:
+    """Matches by the number of pixels that two classes share, 'other' left out.
+
+    Args:
+        unmatched: what becomes of left-over generated ids, see `match_ids`.
+    """
+
+    def __init__(self, unmatched: str = "other") -> None:
+        self.unmatched = unmatched
+
+    def __call__(self, counts: Counts) -> np.ndarray:
+        """Return the (G+1,) match for counts over generated ids."""
+        return match_ids(counts.confusion[0, 0, 1:-1, 1:-1], self.unmatched)
+
+
+def apply_match(prediction: np.ndarray, match: np.ndarray) -> np.ndarray:
+    """Return the true ids of a prediction.
+
+    Args:
+        prediction: (H, W) integer generated ids 0..G.
+        match: (G+1,) match.
+
+    Returns:
+        (H, W) uint16.
+
+    Raises:
+        LussError: if the prediction holds an id that the match lacks.
+    """
+    if prediction.size and not (prediction.min() >= 0 and prediction.max() < len(match)):
+        raise LussError(
+            f"the prediction holds ids in {prediction.min()}..{prediction.max()}, but the match "
+            f"knows generated ids 0..{len(match) - 1}"
+        )
+    return np.take(match.astype(np.uint16), prediction)
+
+
+def write_match(path: str | os.PathLike, match: np.ndarray) -> None:
+    """Write the official ``match.json``: an object of generated id to true id, 0 to 0 included."""
+    write_json(path, {str(generated): int(true) for generated, true in enumerate(match)})
+
+
+def read_match(path: str | os.PathLike, num_classes: int | None = None) -> np.ndarray:
+    """Read the official ``match.json``.
+
+    Args:
+        path: the file.
+        num_classes: C; true ids above it are refused.
+
+    Returns:
+        (G+1,) int64 match, G the largest generated id named; ids that are not named are 0.
+
+    Raises:
+        LussError: if the file is missing or is no such object.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise LussError(f"cannot read the match {path}: {error}") from error
+    expected = f"expected an object such as {{'0': 0, '1': 7}} in {path}"
+    if not isinstance(content, dict) or not content:
+        raise LussError(f"{expected}, found {type(content).__name__}")
+    limit = 0xFFFF if num_classes is None else num_classes
+    match = {}
+    for generated, true in content.items():
+        if not (generated.isascii() and generated.isdigit() and int(generated) <= 0xFFFF):
+            raise LussError(f"{expected}, found the generated id {generated!r}")
+        if not isinstance(true, int) or isinstance(true, bool) or not 0 <= true <= limit:
+            raise LussError(f"{expected} with true ids in 0..{limit}, found {generated}: {true!r}")
+        match[int(generated)] = true
+    if match.get(0, 0) != 0:
+        raise LussError(f"{path} matches 'other' (0) to {match[0]}; it must stay 0")
+    array = np.zeros(max(match) + 1, np.int64)
+    array[list(match)] = list(match.values())
+    return array

@@ -1,0 +1,118 @@
+"""The metrics of ImageNet-S from sums of counts (paper, section 3.3; the released evaluator)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from luss.errors import LussError
+from luss.evaluation.counting import F_BETA_UNIT, SIZE_GROUPS, Counts
+
+__all__ = [
+    "BOUNDARY_METRICS",
+    "REGION_METRICS",
+    "ClassIoU",
+    "compute_metrics",
+    "iou_from_areas",
+    "per_class_iou",
+    "to_percent",
+]
+
+REGION_METRICS = ("mIoU", "Img-Acc", "F_beta", *SIZE_GROUPS)
+BOUNDARY_METRICS = ("b-mIoU", *("B" + group for group in SIZE_GROUPS))
+
+_ORDER = ("mIoU", "b-mIoU", "Img-Acc", "F_beta", *SIZE_GROUPS, *BOUNDARY_METRICS[1:])
+
+
+@dataclass(frozen=True)
+class ClassIoU:
+    """Intersection over union of each class, 'other' first.
+
+    Attributes:
+        iou: (C+1,) float64 in 0..1; 0 for a class that occurs nowhere.
+        true_area: (C+1,) int64 pixels (or boundary pixels) of the truth.
+        predicted_area: (C+1,) int64 pixels of the prediction.
+    """
+
+    iou: np.ndarray
+    true_area: np.ndarray
+    predicted_area: np.ndarray
+
+
+def iou_from_areas(
+    intersection: np.ndarray, predicted_area: np.ndarray, true_area: np.ndarray
+) -> np.ndarray:
+    """Return intersection / (union + 1e-10), of any shape, float64; 0 where nothing occurs."""
+    return intersection / (predicted_area + true_area - intersection + 1e-10)
+
+
+def per_class_iou(counts: Counts, boundary: bool = False, group: str | None = None) -> ClassIoU:
+    """Return each class's IoU over all images.
+
+    Args:
+        counts: sums over images of predictions with true ids (see `Counts.matched`).
+        boundary: over boundary pixels instead of all pixels.
+        group: one of `SIZE_GROUPS`, by default everything.
+
+    Raises:
+        LussError: if the counts are of generated ids, or lack boundaries.
+    """
+    if counts.num_generated != counts.num_classes:
+        raise LussError(
+            f"{counts.num_generated} generated and {counts.num_classes} true classes: apply a "
+            "match before taking metrics"
+        )
+    if boundary and not counts.boundary:
+        raise LussError("boundary metrics were asked for, but boundaries were not counted")
+    table = counts.confusion[int(boundary), 0 if group is None else 1 + SIZE_GROUPS.index(group)]
+    predicted_area, true_area = table.sum(axis=1)[:-1], table.sum(axis=0)[:-1]
+    iou = iou_from_areas(table.diagonal()[:-1], predicted_area, true_area)
+    return ClassIoU(iou, true_area, predicted_area)
+
+
+def compute_metrics(counts: Counts, without_other: bool = False) -> dict[str, float]:
+    """Return every metric that the counts allow, as fractions.
+
+    mIoU and b-mIoU are means over all C+1 classes, of which a class that occurs nowhere counts
+    as 0. A size group's is the mean over the classes that have true (boundary) pixels in the
+    group, NaN if there is none. Img-Acc is the part of images whose truth holds the predicted
+    class of the largest area, 'other' aside; the lowest id on a tie. F_beta is the mean over
+    images of F_beta (beta^2 = 0.3) of foreground against 'other'.
+
+    Args:
+        counts: sums over images of predictions with true ids (see `Counts.matched`).
+        without_other: leave class 0 out of every mean over classes. Img-Acc and F_beta, in which
+            'other' has no part, stay the same.
+
+    Returns:
+        ``mIoU b-mIoU Img-Acc F_beta S MS ML L BS BMS BML BL``, in this order, without those of
+        boundaries if they were not counted.
+
+    Raises:
+        LussError: if there are no images or the counts are of generated ids.
+    """
+    if not counts.images:
+        raise LussError("no image was counted, so there is nothing to evaluate")
+    first = 1 if without_other else 0
+    metrics = {
+        "Img-Acc": _images_right(counts) / counts.images,
+        "F_beta": counts.f_beta / (F_BETA_UNIT * counts.images),
+    }
+    for boundary in (False, True)[: 1 + counts.boundary]:
+        mean, prefix = ("b-mIoU", "B") if boundary else ("mIoU", "")
+        metrics[mean] = float(per_class_iou(counts, boundary).iou[first:].mean())
+        for group in SIZE_GROUPS:
+            classes = per_class_iou(counts, boundary, group)
+            present = classes.true_area[first:] > 0
+            iou = classes.iou[first:][present]
+            metrics[prefix + group] = float(iou.mean()) if iou.size else float("nan")
+    return {name: metrics[name] for name in _ORDER if name in metrics}
+
+
+def to_percent(metrics: dict[str, float]) -> dict[str, float | None]:
+    """Return the metrics in percent, None for NaN (which JSON cannot say)."""
+    return {name: None if np.isnan(value) else 100 * value for name, value in metrics.items()}
+
+
+def _images_right(counts: Counts) -> int:
+    right = int(counts.top.diagonal().sum())
+    return right + sum(images for (tops, true), images in counts.ties.items() if tops[0] in true)
