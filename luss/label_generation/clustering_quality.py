@@ -1,0 +1,65 @@
+"""How well clusters agree with known classes: NMI and matched accuracy.
+
+Shown after step 2.2 where image labels happen to be known; nothing is chosen by them.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+
+from luss.errors import LussError
+
+__all__ = ["matched_accuracy", "normalised_mutual_information"]
+
+
+def normalised_mutual_information(assignments: ArrayLike, labels: ArrayLike) -> float:
+    """Mutual information over the mean of both entropies, I / ((H_a + H_b) / 2).
+
+    Args:
+        assignments: (N,) integers, any ids.
+        labels: (N,) integers, any ids.
+
+    Returns:
+        0 (independent) to 1 (equal up to renaming); 1 if both have one single id.
+    """
+    joint = _contingency(assignments, labels) / np.size(labels)
+    of_cluster, of_class = joint.sum(axis=1), joint.sum(axis=0)
+    entropies = _entropy(of_cluster) + _entropy(of_class)
+    if entropies == 0:
+        return 1.0
+    return float(np.clip(2 * (entropies - _entropy(joint.ravel())) / entropies, 0, 1))
+
+
+def matched_accuracy(assignments: ArrayLike, labels: ArrayLike) -> float:
+    """Accuracy under the best one-to-one naming of clusters by classes (Hungarian algorithm).
+
+    Args:
+        assignments: (N,) integers, any ids.
+        labels: (N,) integers, any ids; of more clusters than classes, the rest count as wrong.
+
+    Returns:
+        0 to 1.
+    """
+    counts = _contingency(assignments, labels)
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    return float(counts[rows, columns].sum() / np.size(labels))
+
+
+def _contingency(assignments: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
+    """Number of images of each cluster (row) and class (column) that occur."""
+    assignments, labels = np.asarray(assignments), np.asarray(labels)
+    if assignments.shape != labels.shape or assignments.ndim != 1 or assignments.size == 0:
+        raise LussError(
+            f"assignments of shape {assignments.shape} and labels of shape {labels.shape} cannot "
+            "be compared; expected one of each for every image"
+        )
+    clusters, row = np.unique(assignments, return_inverse=True)
+    classes, column = np.unique(labels, return_inverse=True)
+    shape = (len(clusters), len(classes))
+    pairs = np.ravel_multi_index((row, column), shape)
+    return np.bincount(pairs, minlength=len(clusters) * len(classes)).reshape(shape)
+
+
+def _entropy(probabilities: NDArray[np.float64]) -> float:
+    probabilities = probabilities[probabilities > 0]
+    return float(-(probabilities * np.log(probabilities)).sum())

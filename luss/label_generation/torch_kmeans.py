@@ -1,0 +1,234 @@
+"""K-means by torch: streamed, on any device, over several ranks (section 4.3, step 2.2)."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from mmengine.dist import all_reduce, get_rank, get_world_size
+from torch import Tensor
+
+from luss.errors import LussError
+from luss.label_generation.kmeans import (
+    Features,
+    KMeans,
+    KMeansResult,
+    nearest_centroids,
+    normalised_blocks,
+)
+from luss.registry import LABEL_GENERATORS
+
+__all__ = ["TorchKMeans", "split_large_clusters"]
+
+_BLOCK_ELEMENTS = 1 << 24
+_SPLIT = 1 / 1024
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """This rank's rows among those of all ranks."""
+
+    features: Features
+    offset: int
+    total: int
+    world: int
+
+    @classmethod
+    def of(cls, features: Features, sharded: bool, device: torch.device) -> "_Shard":
+        world, rank = (get_world_size(), get_rank()) if sharded else (1, 0)
+        sizes = torch.zeros(world, dtype=torch.int64, device=device)
+        sizes[rank] = len(features)
+        if world > 1:
+            all_reduce(sizes)
+        sizes = sizes.tolist()
+        return cls(features, sum(sizes[:rank]), sum(sizes), world)
+
+    def add_over_ranks(self, *tensors: Tensor) -> None:
+        """Sum tensors over all ranks, in place."""
+        if self.world > 1:
+            for tensor in tensors:
+                all_reduce(tensor)
+
+
+@LABEL_GENERATORS.register_module()
+class TorchKMeans(KMeans):
+    """Lloyd's k-means with all restarts at once, streaming the embeddings block by block.
+
+    One pass over the embeddings serves one iteration of every restart, so a memory-mapped file is
+    read ``iterations + 2`` times, whatever the number of restarts. Memory holds one block, and
+    centroids and sums of (restarts, C, L); no copy of the embeddings.
+
+    Over several ranks each holds a share of the images; sums and counts are added over ranks, and
+    the result is that of one process up to rounding (sums are kept in float64).
+
+    An empty cluster takes half of a big one, as in faiss, but without chance: the largest cluster's
+    centroid is copied to the emptied one and the two are moved apart by 1/1024; of several empty
+    ones, the second takes from the second largest, and so on.
+
+    Args:
+        num_clusters: C, the number of categories to discover.
+        iterations: assignment and update, this many times.
+        restarts: independent runs from different images; the best is kept.
+        seed: the same seed gives the same result on the same machine.
+        device: where to compute; by default the first GPU (this rank's current one), or the CPU.
+        block_elements: distances held at a time, rows * restarts * C.
+    """
+
+    def __init__(
+        self,
+        num_clusters: int,
+        iterations: int = 20,
+        restarts: int = 30,
+        seed: int = 0,
+        device: str | None = None,
+        block_elements: int = _BLOCK_ELEMENTS,
+    ):
+        super().__init__(num_clusters, iterations, restarts, seed)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.block_elements = block_elements
+
+    @torch.no_grad()
+    def fit(self, features: Features, *, sharded: bool = False) -> KMeansResult:
+        """See :meth:`KMeans.fit`."""
+        shard = _Shard.of(features, sharded, self.device)
+        self.check(features, shard.total)
+        centroids = self._random_images(shard)
+        for _ in range(self.iterations):
+            sums, counts, objectives = self._scan(shard, centroids, update=True)
+            _refuse_nan(objectives)
+            means = (sums / counts.clamp_min(1)[..., None]).float()
+            centroids = torch.where(counts[..., None] > 0, means, centroids)
+            if (counts == 0).any():
+                centroids = split_large_clusters(centroids, counts)
+        objectives = self._scan(shard, centroids, update=False)[2]
+        best = int(objectives.argmin())
+        chosen = centroids[best]
+        assignments, _ = nearest_centroids(features, chosen, self.device)
+        return KMeansResult(chosen.cpu().numpy(), float(objectives[best]), assignments)
+
+    def _random_images(self, shard: _Shard) -> Tensor:
+        """First centroids (R, C, L): for each restart, different images drawn at random."""
+        generator = torch.Generator().manual_seed(self.seed)
+        chosen = torch.stack(
+            [
+                torch.randperm(shard.total, generator=generator)[: self.num_clusters]
+                for _ in range(self.restarts)
+            ]
+        ).flatten()
+        centroids = torch.zeros(len(chosen), shard.features.shape[1], device=self.device)
+        own = (chosen >= shard.offset) & (chosen < shard.offset + len(shard.features))
+        places = own.nonzero().flatten()
+        rows, back = torch.unique(chosen[places] - shard.offset, return_inverse=True)
+        # Fetched in the order of the file, which is kind to a memory-mapped one.
+        wanted = _Rows(shard.features, rows)
+        for block_place, block in normalised_blocks(wanted, self._rows_of_block, self.device):
+            here = (back >= block_place.start) & (back < block_place.stop)
+            index = (back[here] - block_place.start).to(self.device)
+            centroids[places[here].to(self.device)] = block[index]
+        shard.add_over_ranks(centroids)
+        return centroids.view(self.restarts, self.num_clusters, -1)
+
+    @property
+    def _rows_of_block(self) -> int:
+        return max(1, self.block_elements // (self.restarts * self.num_clusters))
+
+    def _scan(
+        self, shard: _Shard, centroids: Tensor, update: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One pass over all embeddings, for all restarts.
+
+        Args:
+            shard: the embeddings.
+            centroids: (R, C, L) float32.
+            update: also add up sums and counts.
+
+        Returns:
+            Sums (R, C, L) and counts (R, C) of the images nearest to each centroid, and objectives
+            (R,); float64, over all ranks. Without ``update`` sums are empty and counts zero.
+        """
+        restarts, clusters, length = centroids.shape
+        flat = centroids.view(-1, length)
+        half_squares = flat.square().sum(dim=1) / 2
+        sums = torch.zeros(
+            flat.shape if update else (0, 0), dtype=torch.float64, device=flat.device
+        )
+        counts = torch.zeros(len(flat), dtype=torch.float64, device=flat.device)
+        objectives = torch.zeros(restarts, dtype=torch.float64, device=flat.device)
+        firsts = torch.arange(0, len(flat), clusters, device=flat.device)
+        for _, block in normalised_blocks(shard.features, self._rows_of_block, flat.device):
+            distances = torch.addmm(half_squares, block, flat.T, alpha=-1)
+            best, nearest = distances.view(-1, restarts, clusters).min(dim=2)
+            objectives += 2 * best.sum(dim=0, dtype=torch.float64)
+            objectives += block.square().sum(dtype=torch.float64)
+            if update:
+                _add_to_clusters(sums, counts, block, nearest + firsts, scratch=distances)
+        shard.add_over_ranks(counts, objectives, *([sums] if update else []))
+        sums = sums.view(restarts, clusters, -1) if update else sums
+        return sums, counts.view(restarts, clusters), objectives
+
+
+class _Rows:
+    """Chosen rows of features, read when they are asked for."""
+
+    def __init__(self, features: Features, rows: Tensor):
+        self.features = features
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: slice) -> Features:
+        rows = self.rows[place]
+        if isinstance(self.features, Tensor):
+            return self.features[rows.to(self.features.device)]
+        return self.features[rows.numpy()]
+
+
+def _add_to_clusters(
+    sums: Tensor, counts: Tensor, block: Tensor, nearest: Tensor, scratch: Tensor
+) -> None:
+    """Add rows (B, L) to the sums (R*C, L) and counts (R*C,) of their clusters (B, R), in place."""
+    if block.device.type == "cpu":
+        ones = torch.ones(len(block), dtype=counts.dtype)
+        precise = block.to(sums.dtype)
+        for clusters in nearest.T:
+            sums.index_add_(0, clusters, precise)
+            counts.index_add_(0, clusters, ones)
+    else:
+        # A product with one-hot rows: index_add_ adds in random order on a GPU.
+        one_hot = scratch.zero_().scatter_(1, nearest, 1.0)
+        sums += one_hot.T @ block
+        counts += one_hot.sum(dim=0)
+
+
+def split_large_clusters(centroids: Tensor, counts: Tensor) -> Tensor:
+    """Give each empty cluster half of a large one.
+
+    The i-th empty cluster takes over the centroid of the i-th largest cluster; the pair is moved
+    apart by factors 1 +- 1/1024, alternating over channels (as faiss does).
+
+    Args:
+        centroids: (R, C, L) float32.
+        counts: (R, C), images of each cluster.
+
+    Returns:
+        (R, C, L) centroids.
+    """
+    by_size = counts.argsort(dim=1, descending=True, stable=True)
+    pairs = counts.shape[1] // 2
+    donors, takers = by_size[:, :pairs], by_size.flip(1)[:, :pairs]
+    split = (counts.gather(1, takers) == 0) & (counts.gather(1, donors) > 1)
+    restart, pair = split.nonzero(as_tuple=True)
+    donors, takers = donors[restart, pair], takers[restart, pair]
+    sign = 1 - 2 * (torch.arange(centroids.shape[2], device=centroids.device) % 2)
+    copied = centroids[restart, donors]
+    centroids = centroids.clone()
+    centroids[restart, takers] = copied * (1 + _SPLIT * sign)
+    centroids[restart, donors] = copied * (1 - _SPLIT * sign)
+    return centroids
+
+
+def _refuse_nan(objectives: Tensor) -> None:
+    if not math.isfinite(float(objectives.sum())):
+        raise LussError(
+            "k-means: NaN or infinite values among the features; check the backbone's checkpoint"
+        )
