@@ -4,6 +4,13 @@ from luss.label_generation.clustering_quality import (
 )
 from luss.label_generation.faiss_kmeans import FaissKMeans
 from luss.label_generation.kmeans import KMeans, KMeansResult, assign
+from luss.label_generation.pseudo_labels import (
+    apply_threshold,
+    nearest_category,
+    pixel_evidence,
+    pixel_labels,
+    write_pseudo_label,
+)
 from luss.label_generation.torch_kmeans import TorchKMeans
 
 __all__ = [
@@ -11,7 +18,12 @@ __all__ = [
     "KMeans",
     "KMeansResult",
     "TorchKMeans",
+    "apply_threshold",
     "assign",
     "matched_accuracy",
+    "nearest_category",
     "normalised_mutual_information",
+    "pixel_evidence",
+    "pixel_labels",
+    "write_pseudo_label",
 ]

@@ -1,0 +1,133 @@
+"""Pixel labels from attention and centroids (PASS, section 4.3, eq. 7; step 2.3 and 2.4).
+
+The class of a pixel is the centroid of the largest cosine with its feature; where the mean
+attention over channels is below the threshold, it is 'other' (0).
+"""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from luss.datasets.mask_codec import write_mask
+from luss.errors import LussError
+from luss.models.heads.pixel_attention import SCALE
+from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
+
+__all__ = [
+    "apply_threshold",
+    "nearest_category",
+    "pixel_evidence",
+    "pixel_labels",
+    "write_pseudo_label",
+]
+
+
+def nearest_category(features: Tensor, centroids: Tensor) -> Tensor:
+    """The category of the largest cosine at each pixel of the up-sampled feature map.
+
+    A pixel's own length cannot change which cosine is largest, and the product with the centroids
+    commutes with up-sampling: it is taken at the features' resolution, a sixteenth of the pixels.
+
+    Args:
+        features: the backbone's last feature map (N, L, h, w), without attention.
+        centroids: (C, L), of any length.
+
+    Returns:
+        (N, 4h, 4w) int64 in 1..C, the lowest on a tie.
+
+    Raises:
+        LussError: if the channels differ.
+    """
+    if features.shape[1] != centroids.shape[1]:
+        raise LussError(
+            f"the feature map has {features.shape[1]} channels, the centroids have "
+            f"{centroids.shape[1]}; both must come from the same backbone"
+        )
+    directions = F.normalize(centroids.to(features.device).float(), dim=1)
+    scores = F.conv2d(features.float(), directions[:, :, None, None])
+    height, width = features.shape[2:]
+    return upsampled_argmax(scores, (SCALE * height, SCALE * width)) + 1
+
+
+def pixel_evidence(
+    features: Tensor, mean_attention: Tensor, centroids: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """What the label of each pixel depends on, whatever the threshold.
+
+    Args:
+        features: the backbone's last feature map (N, L, h, w).
+        mean_attention: (N, 1, 4h, 4w) from ``PixelAttention.mean_attention``, or any other map of
+            foreground in [0, 1].
+        centroids: (C, L).
+        size: (H, W) of the images.
+
+    Returns:
+        Category ids (N, H, W) int64 in 1..C (nearest), and attention (N, H, W) float32 (bilinear).
+    """
+    ids = nearest_resize_ids(nearest_category(features, centroids), size)
+    attention = F.interpolate(
+        mean_attention.float(), size=size, mode="bilinear", align_corners=False
+    )
+    return ids, attention[:, 0]
+
+
+def apply_threshold(ids: Tensor, attention: Tensor, threshold: float) -> Tensor:
+    """Turn pixels of low attention into 'other' (eq. 7).
+
+    Args:
+        ids: (N, H, W) categories.
+        attention: (N, H, W).
+        threshold: tau; attention equal to it still is foreground.
+
+    Returns:
+        (N, H, W), 0 where the attention is strictly below the threshold.
+    """
+    return ids.masked_fill(attention < threshold, 0)
+
+
+def pixel_labels(
+    features: Tensor,
+    mean_attention: Tensor,
+    centroids: Tensor,
+    size: tuple[int, int],
+    threshold: float,
+) -> Tensor:
+    """The pseudo labels of images: ``pixel_evidence``, then ``apply_threshold``.
+
+    Returns:
+        (N, H, W) int64 in 0..C.
+    """
+    return apply_threshold(
+        *pixel_evidence(features, mean_attention, centroids, size), threshold=threshold
+    )
+
+
+def write_pseudo_label(
+    root: str | os.PathLike, image_id: str, ids: NDArray[np.integer] | Tensor
+) -> Path:
+    """Write one image's labels in the mask encoding, whole or not at all.
+
+    Args:
+        root: the folder of pseudo labels.
+        image_id: ``<wnid>/<image>`` without ending, with forward slashes.
+        ids: (H, W) integers.
+
+    Returns:
+        The path, ``root/<wnid>/<image>.png``.
+
+    Raises:
+        LussError: if ``image_id`` would leave ``root``, or the ids cannot be encoded.
+    """
+    relative = PurePosixPath(image_id)
+    if relative.is_absolute() or ".." in relative.parts or not relative.name:
+        raise LussError(
+            f"the image id {image_id!r} does not name a place below {root}; expected "
+            "'<class folder>/<image>'"
+        )
+    path = Path(root) / relative.parent / f"{relative.name}.png"
+    write_mask(path, ids.cpu().numpy() if isinstance(ids, Tensor) else ids)
+    return path

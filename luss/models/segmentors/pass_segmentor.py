@@ -1,0 +1,116 @@
+"""Fine-tuning and inference of PASS on mmseg's segmentor (section 4.4, step 3 and inference)."""
+
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from luss.errors import LussError
+from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
+from luss.registry import MODELS
+
+__all__ = ["PassSegmentor", "predict_ids"]
+
+LARGE_IMAGE = 1_000_000
+_HEIGHT_OF_LARGE = 1000
+
+
+def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
+    """The class of each pixel of an image at its original size.
+
+    Logits are up-sampled bilinearly, then the largest is taken. Images of more than a million
+    pixels take a way round: up-sampled to (1000, int(1000 W / H)), the largest taken, and its id
+    resized to the nearest (as the released code does).
+
+    Args:
+        logits: (N, C + 1, h, w).
+        size: (H, W), the original size of all N images.
+        align_corners: as in ``F.interpolate``.
+
+    Returns:
+        (N, H, W) int64 in 0..C, the lowest on a tie.
+    """
+    height, width = size
+    if height * width <= LARGE_IMAGE:
+        return upsampled_argmax(logits, (height, width), align_corners)
+    narrower = max(1, int(_HEIGHT_OF_LARGE * width / height))
+    ids = upsampled_argmax(logits, (_HEIGHT_OF_LARGE, narrower), align_corners)
+    return nearest_resize_ids(ids, (height, width))
+
+
+@MODELS.register_module()
+class PassSegmentor(EncoderDecoder):
+    """``mmseg.EncoderDecoder`` that trains at half the labels' size and predicts ids only.
+
+    Any backbone, neck and decode head of mmseg fits; write the scope on each foreign type
+    (``mmseg.FCNHead``, and ``mmseg.CrossEntropyLoss`` inside it).
+
+    Args:
+        label_stride: every label_stride-th pixel of the labels is trained on, in both directions.
+        **kwargs: see ``mmseg.EncoderDecoder``.
+
+    Raises:
+        LussError: if sliding-window inference is asked for.
+    """
+
+    def __init__(self, label_stride: int = 2, **kwargs):
+        super().__init__(**kwargs)
+        if (self.test_cfg or {}).get("mode", "whole") != "whole":
+            raise LussError(
+                f"PassSegmentor: test_cfg has mode {self.test_cfg['mode']!r}; only 'whole' images "
+                "are predicted, since windows would need the logits at full size"
+            )
+        self.label_stride = label_stride
+
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """The losses of all heads.
+
+        Args:
+            inputs: images (N, 3, H, W), normalised.
+            data_samples: N samples with ``gt_sem_seg`` (1, H, W) int64.
+
+        Returns:
+            Losses by name, such as ``decode.loss_ce``.
+        """
+        return super().loss(inputs, [self._thinned(sample) for sample in data_samples])
+
+    def predict(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """The ids of every pixel at the images' original sizes.
+
+        Args:
+            inputs: images (N, 3, h, w), normalised, not padded.
+            data_samples: N samples; ``ori_shape`` (H, W) in their meta information is the size
+                to predict at. Without them, the size of the inputs is.
+
+        Returns:
+            The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C. Logits are not kept.
+
+        Raises:
+            LussError: if an image was padded.
+        """
+        if data_samples is None:
+            shape = tuple(inputs.shape[2:])
+            data_samples = [SegDataSample(metainfo={"ori_shape": shape}) for _ in inputs]
+        logits = self.decode_head(self.extract_feat(inputs))
+        for sample, of_image in zip(data_samples, logits.split(1), strict=True):
+            _refuse_padding(sample)
+            size = tuple(sample.metainfo["ori_shape"][:2])
+            sample.pred_sem_seg = PixelData(data=predict_ids(of_image, size, self.align_corners))
+        return data_samples
+
+    def _thinned(self, sample: SegDataSample) -> SegDataSample:
+        step = self.label_stride
+        labels = sample.gt_sem_seg.data[..., ::step, ::step]
+        return SegDataSample(metainfo=sample.metainfo, gt_sem_seg=PixelData(data=labels))
+
+
+def _refuse_padding(sample: SegDataSample) -> None:
+    padding = sample.metainfo.get("img_padding_size", sample.metainfo.get("padding_size", ()))
+    if any(padding):
+        raise LussError(
+            f"PassSegmentor: {sample.metainfo.get('img_path', 'an image')} was padded by "
+            f"{tuple(padding)} for prediction; test with batch size 1 and without test_cfg in the "
+            "data preprocessor"
+        )
