@@ -300,9 +300,13 @@ def _tally(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not key.size:
         return key.astype(np.int64), key.astype(np.int64)
     start = np.concatenate([[0], np.flatnonzero(key[1:] != key[:-1]) + 1])
-    length = np.diff(start, append=key.size)
-    distinct, code = np.unique(key[start], return_inverse=True)
-    return distinct.astype(np.int64), np.bincount(code, length).astype(np.int64)
+    # Key and length in one integer: a plain sort is several times faster than an argsort.
+    run = key[start].astype(np.uint64) << np.uint64(32)
+    run |= np.diff(start, append=key.size).astype(np.uint64)
+    run.sort()
+    keys = (run >> np.uint64(32)).astype(np.int64)
+    first = np.concatenate([[0], np.flatnonzero(keys[1:] != keys[:-1]) + 1])
+    return keys[first], np.add.reduceat((run & np.uint64(0xFFFFFFFF)).astype(np.int64), first)
 
 
 def _place(

@@ -1,0 +1,66 @@
+"""Distance matching: pixels take the classes of their nearest labelled vectors (paper, sec. 5.1).
+
+The arithmetic only; the bank's vectors and the queries come from the protocol.
+"""
+
+import torch
+from torch import Tensor
+
+from luss.errors import LussError
+
+__all__ = ["nearest_neighbour_labels"]
+
+
+@torch.no_grad()
+def nearest_neighbour_labels(
+    query: Tensor,
+    bank: Tensor,
+    bank_labels: Tensor,
+    num_labels: int,
+    k: int = 10,
+    temperature: float = 0.07,
+    batch_size: int = 4096,
+) -> Tensor:
+    """Let the k most similar vectors of the bank vote on each query's label.
+
+    A vote weighs exp(similarity / temperature). Equal sums go to the lowest label.
+
+    Args:
+        query: (Q, L) float, rows of unit length.
+        bank: (M, L) float, rows of unit length.
+        bank_labels: (M,) int64 labels in 0..num_labels-1 (0 is 'other').
+        num_labels: C + 1.
+        k: neighbours that vote; all of the bank if it has fewer.
+        temperature: above 0.
+        batch_size: queries at a time, which bounds memory to batch_size x M similarities.
+
+    Returns:
+        (Q,) int64 labels, on the query's device.
+
+    Raises:
+        LussError: if shapes do not fit, or the bank is empty.
+    """
+    if query.ndim != 2 or bank.ndim != 2 or query.shape[1] != bank.shape[1]:
+        raise LussError(
+            "queries and bank must be (rows, features) with one number of features, found "
+            f"{tuple(query.shape)} and {tuple(bank.shape)}"
+        )
+    if not len(bank) or bank_labels.shape != (len(bank),):
+        raise LussError(
+            f"the bank has {len(bank)} vectors and labels of shape {tuple(bank_labels.shape)}; "
+            "expected at least one vector and a label for each"
+        )
+    if k < 1 or temperature <= 0:
+        raise LussError(f"expected k >= 1 and temperature > 0, found k={k}, {temperature=}")
+    k = min(k, len(bank))
+    labels = torch.empty(len(query), dtype=torch.int64, device=query.device)
+    for start in range(0, len(query), batch_size):
+        part = query[start : start + batch_size]
+        similarity, neighbour = (part @ bank.T).topk(k, dim=1, sorted=False)
+        votes = part.new_zeros(len(part), num_labels)
+        # Relative to the best, so that a low temperature cannot overflow.
+        weight = ((similarity - similarity.amax(dim=1, keepdim=True)) / temperature).exp()
+        votes.scatter_add_(1, bank_labels[neighbour], weight)
+        highest = votes == votes.amax(dim=1, keepdim=True)
+        labels[start : start + batch_size] = highest.to(torch.uint8).argmax(dim=1)
+    return labels

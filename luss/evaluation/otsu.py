@@ -1,0 +1,76 @@
+"""A threshold of the mean attention without any mask: Otsu's criterion.
+
+The source is N. Otsu, 'A Threshold Selection Method from Gray-Level Histograms', 1979: the best
+threshold has the largest variance between the means of the two sides.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from luss.errors import LussError
+from luss.evaluation.threshold_search import THRESHOLDS, attention_level
+
+__all__ = ["AttentionHistogram", "otsu_threshold"]
+
+
+@dataclass
+class AttentionHistogram:
+    """Number and sum of attention values between thresholds; histograms add up (``+=``).
+
+    Attributes:
+        thresholds: (K,) ascending candidates.
+        count: (K+1,) int64, values by how many thresholds they reach.
+        total: (K+1,) float64, the sum of these values.
+    """
+
+    thresholds: tuple[float, ...] = THRESHOLDS
+    count: np.ndarray = field(default=None)
+    total: np.ndarray = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.count is None:
+            self.count = np.zeros(len(self.thresholds) + 1, np.int64)
+            self.total = np.zeros(len(self.thresholds) + 1, np.float64)
+
+    def add(self, attention: np.ndarray) -> None:
+        """Count one image in.
+
+        Args:
+            attention: float of any shape, mean attention over channels.
+        """
+        values = np.asarray(attention).reshape(-1)
+        level = attention_level(values, self.thresholds)
+        self.count += np.bincount(level, minlength=len(self.count))
+        self.total += np.bincount(level, values, minlength=len(self.count))
+
+    def __iadd__(self, other: "AttentionHistogram") -> "AttentionHistogram":
+        if not isinstance(other, AttentionHistogram):
+            return NotImplemented
+        if tuple(other.thresholds) != tuple(self.thresholds):
+            raise LussError("histograms over other thresholds cannot be added")
+        self.count += other.count
+        self.total += other.total
+        return self
+
+
+def otsu_threshold(histogram: AttentionHistogram) -> float:
+    """Return the candidate with the largest variance between background and foreground.
+
+    Background is strictly below the threshold. The first of equal maxima is taken, so a histogram
+    that no candidate divides gives the lowest threshold, with which everything is foreground or
+    everything background.
+
+    Raises:
+        LussError: if nothing was added to the histogram.
+    """
+    count, total = histogram.count, histogram.total
+    if not count.sum():
+        raise LussError("no attention was added, so Otsu's threshold is not defined")
+    below, above = np.cumsum(count)[:-1], np.cumsum(count[::-1])[::-1][1:]
+    sum_below, sum_above = np.cumsum(total)[:-1], np.cumsum(total[::-1])[::-1][1:]
+    divided = (below > 0) & (above > 0)
+    mean_below = sum_below / np.maximum(below, 1)
+    mean_above = sum_above / np.maximum(above, 1)
+    variance = np.where(divided, below * above * (mean_above - mean_below) ** 2, 0.0)
+    return float(histogram.thresholds[int(np.argmax(variance))])

@@ -1,0 +1,260 @@
+"""The attention threshold with the best validation mIoU, found in one pass over the images.
+
+A pixel whose mean attention is below the threshold is 'other', any other pixel takes its cluster's
+id (paper, section 4.4). Each pixel's attention is put into the bin between two thresholds, next to
+its cluster and its true class; sums over bins then give the counts of every threshold. The search
+looks at validation masks, which is to be said next to every fully unsupervised number.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.errors import LussError
+from luss.evaluation.matching import match_ids
+from luss.evaluation.metrics import iou_from_areas
+
+__all__ = ["THRESHOLDS", "ThresholdCurve", "ThresholdSearch", "attention_level"]
+
+THRESHOLDS = tuple(step / 100 for step in range(81))
+"""The released search's thresholds: 0.00 to 0.80 in steps of 0.01."""
+
+_LARGEST_ID = 0xFFFF
+
+
+def attention_level(attention: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return how many thresholds each value reaches (value >= threshold, compared in float32).
+
+    Args:
+        attention: floats of any shape, without NaN.
+        thresholds: (K,) ascending.
+
+    Returns:
+        int64 in 0..K, of the attention's shape: a value is 'other' at threshold k (from 0)
+        exactly if its level is at most k.
+
+    Raises:
+        LussError: if a value is NaN or the thresholds do not ascend.
+    """
+    edges = np.asarray(thresholds, np.float32)
+    if edges.ndim != 1 or not edges.size or not (np.diff(edges) > 0).all():
+        raise LussError("thresholds must be a list of ascending numbers that differ in float32")
+    values = np.asarray(attention, np.float32)
+    if np.isnan(values).any():
+        raise LussError("the attention holds NaN; the pixel-attention stage went wrong")
+    return np.searchsorted(edges, values, side="right")
+
+
+@dataclass(frozen=True)
+class ThresholdCurve:
+    """What `ThresholdSearch` found.
+
+    Attributes:
+        thresholds: (K,) float64.
+        miou: (K,) float64 in 0..1, mean over C+1 classes, each threshold with its own match.
+        best: index of the first maximum of ``miou``.
+        match: (G+1,) true ids of the generated ids at the best threshold.
+    """
+
+    thresholds: np.ndarray
+    miou: np.ndarray
+    best: int
+    match: np.ndarray
+
+    @property
+    def threshold(self) -> float:
+        """The lowest of the best thresholds."""
+        return float(self.thresholds[self.best])
+
+
+class ThresholdSearch:
+    """Sums over images from which mIoU at every threshold follows.
+
+    Memory is bounded by the pairs of cluster and true class that meet in an image, not by the
+    number of images. Searches over parts of the images add up (``+=``).
+
+    Args:
+        num_classes: C, true classes without 'other'.
+        num_generated: G, number of clusters, by default C.
+        thresholds: ascending candidates; a pixel is 'other' where its attention is strictly
+            below, compared in float32.
+        unmatched: what becomes of clusters that are left over, see
+            `luss.evaluation.matching.match_ids`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        num_generated: int | None = None,
+        thresholds: tuple[float, ...] = THRESHOLDS,
+        unmatched: str = "other",
+    ) -> None:
+        self.num_classes = num_classes
+        self.num_generated = num_classes if num_generated is None else num_generated
+        self.thresholds = np.asarray(thresholds, np.float64)
+        self.unmatched = unmatched
+        self.true_area = np.zeros(num_classes + 1, np.int64)
+        self.images = 0
+        # A cell is a pair of cluster and true class that met in an image. It has two histograms
+        # over attention levels: of pixels, and of images by the cluster's highest level.
+        self._cell_of = np.full((self.num_generated + 1, num_classes + 1), -1, np.int32)
+        self._cells = 0
+        self._clusters = np.zeros(0, np.int32)
+        self._true = np.zeros(0, np.int32)
+        levels = len(self.thresholds) + 1
+        self._pixels = np.zeros((0, levels), np.int64)
+        self._presence = np.zeros((0, levels), np.int32)
+
+    def add(self, attention: np.ndarray, clusters: np.ndarray, truth: np.ndarray) -> None:
+        """Count one image in.
+
+        Args:
+            attention: (H, W) float, mean attention over channels.
+            clusters: (H, W) integer ids of the nearest centroid, 1..G (0 stays 'other').
+            truth: (H, W) integer ids 0..C or ``IGNORE_ID``; ignored pixels are dropped.
+
+        Raises:
+            LussError: if shapes or ids do not fit, or the attention holds NaN.
+        """
+        if not attention.shape == clusters.shape == truth.shape:
+            raise LussError(
+                f"attention, clusters and truth must be of one size, found {attention.shape}, "
+                f"{clusters.shape} and {truth.shape}"
+            )
+        kept = truth.reshape(-1) != IGNORE_ID
+        level = attention_level(attention.reshape(-1)[kept], self.thresholds)
+        cluster, true = clusters.reshape(-1)[kept], truth.reshape(-1)[kept]
+        for name, ids, largest in (
+            ("cluster", cluster, self.num_generated),
+            ("true", true, self.num_classes),
+        ):
+            if ids.size and (ids.min() < 0 or ids.max() > largest):
+                raise LussError(
+                    f"found {name} ids in {ids.min()}..{ids.max()}, expected 0..{largest}"
+                )
+        self.images += 1
+        if not level.size:
+            return
+        cluster_ids, cluster = _compact(cluster, self.num_generated)
+        true_ids, true = _compact(true, self.num_classes)
+        levels = len(self.thresholds) + 1
+        key = (cluster * len(true_ids) + true) * levels + level
+        shape = (len(cluster_ids), len(true_ids), levels)
+        table = np.bincount(key, minlength=np.prod(shape)).reshape(shape)
+        self.true_area[true_ids] += table.sum(axis=(0, 2))
+        cells = self._find(cluster_ids, true_ids)
+        self._pixels[cells] += table
+        highest = levels - 1 - (table.any(axis=1)[:, ::-1]).argmax(axis=1)
+        self._presence[cells, highest[:, None]] += 1
+
+    def _find(self, clusters: np.ndarray, true: np.ndarray) -> np.ndarray:
+        """Return the (p, t) cells of all pairs, making those that are new."""
+        pairs = np.ix_(clusters, true)
+        new = np.argwhere(self._cell_of[pairs] < 0)
+        if len(new):
+            self._make(clusters[new[:, 0]], true[new[:, 1]])
+        return self._cell_of[pairs]
+
+    def _make(self, clusters: np.ndarray, true: np.ndarray) -> None:
+        total = self._cells + len(clusters)
+        if total > len(self._pixels):
+            room = min(max(total, len(self._pixels) * 3 // 2), self._cell_of.size)
+            self._pixels = _grown(self._pixels, room)
+            self._presence = _grown(self._presence, room)
+            self._clusters = _grown(self._clusters, room)
+            self._true = _grown(self._true, room)
+        self._cell_of[clusters, true] = np.arange(self._cells, total)
+        self._clusters[self._cells : total] = clusters
+        self._true[self._cells : total] = true
+        self._cells = total
+
+    def __iadd__(self, other: "ThresholdSearch") -> "ThresholdSearch":
+        if not isinstance(other, ThresholdSearch):
+            return NotImplemented
+        if other._cell_of.shape != self._cell_of.shape or not np.array_equal(
+            other.thresholds, self.thresholds
+        ):
+            raise LussError("threshold searches of other classes or thresholds cannot be added")
+        clusters, true = other._clusters[: other._cells], other._true[: other._cells]
+        new = self._cell_of[clusters, true] < 0
+        self._make(clusters[new], true[new])
+        cells = self._cell_of[clusters, true]
+        self._pixels[cells] += other._pixels[: other._cells]
+        self._presence[cells] += other._presence[: other._cells]
+        self.true_area += other.true_area
+        self.images += other.images
+        return self
+
+    def curve(self) -> ThresholdCurve:
+        """Match at every threshold, and return mIoU at each and the best one.
+
+        Raises:
+            LussError: if no image was added.
+        """
+        if not self.images:
+            raise LussError("no image was added to the threshold search")
+        cells = slice(0, self._cells)
+        clusters, true = self._clusters[cells], self._true[cells]
+        pixels, presence = self._pixels[cells], self._presence[cells]
+        area, images = pixels.sum(axis=1), presence.sum(axis=1)
+        miou = np.zeros(len(self.thresholds))
+        best = 0
+        best_match = np.zeros(self.num_generated + 1, np.int64)
+        for k in range(len(self.thresholds)):
+            # What is left reaches threshold k.
+            area, images = area - pixels[:, k], images - presence[:, k]
+            score = np.zeros(self._cell_of.shape, np.int64)
+            score[clusters, true] = images
+            match = match_ids(score[1:, 1:], self.unmatched)
+            miou[k] = self._miou(match[clusters], true, area)
+            if k == 0 or miou[k] > miou[best]:
+                best, best_match = k, match
+        return ThresholdCurve(self.thresholds, miou, best, best_match)
+
+    def miou(self, index: int, match: np.ndarray) -> float:
+        """Return mIoU at one threshold with a given match.
+
+        Args:
+            index: position of the threshold in ``thresholds``.
+            match: (G+1,) true id of each cluster.
+        """
+        cells = slice(0, self._cells)
+        area = self._pixels[cells, index + 1 :].sum(axis=1)
+        return self._miou(np.asarray(match)[self._clusters[cells]], self._true[cells], area)
+
+    def presence(self, index: int) -> np.ndarray:
+        """Return the matching matrix at one threshold.
+
+        Returns:
+            (G, C) int64, images in which cluster g + 1 has a pixel at or above the threshold and
+            the truth holds class c + 1.
+        """
+        cells = slice(0, self._cells)
+        score = np.zeros(self._cell_of.shape, np.int64)
+        images = self._presence[cells, index + 1 :].sum(axis=1)
+        score[self._clusters[cells], self._true[cells]] = images
+        return score[1:, 1:]
+
+    def _miou(self, predicted: np.ndarray, true: np.ndarray, area: np.ndarray) -> float:
+        """Mean IoU of cells with ``area`` foreground pixels each; the other pixels are 'other'."""
+        classes = len(self.true_area)
+        # Sums of pixels stay below 2^53 and are exact in float64.
+        intersection = np.bincount(true, np.where(predicted == true, area, 0), classes)
+        intersection[0] += self.true_area[0] - area[true == 0].sum()
+        predicted_area = np.bincount(predicted, area, classes)
+        predicted_area[0] += self.true_area.sum() - area.sum()
+        return float(iou_from_areas(intersection, predicted_area, self.true_area).mean())
+
+
+def _compact(ids: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct ids, ascending, and each pixel's position among them, as int64."""
+    ids = ids.astype(np.int64)
+    present = np.bincount(ids, minlength=largest + 1) > 0
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[ids]
+
+
+def _grown(rows: np.ndarray, length: int) -> np.ndarray:
+    grown = np.zeros((length, *rows.shape[1:]), rows.dtype)
+    grown[: len(rows)] = rows
+    return grown
