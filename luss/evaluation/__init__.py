@@ -1,13 +1,16 @@
 """Counting, metrics and matching as pure functions; MMEngine metrics; protocols."""
 
-from luss.evaluation.counting import Counts, count_image
+from luss.evaluation.counting import count_image
+from luss.evaluation.counts import Counts
 from luss.evaluation.matching import ImageLevelMatcher, PixelOverlapMatcher
 from luss.evaluation.metrics import compute_metrics, per_class_iou, to_percent
+from luss.evaluation.segmentation_metric import SegmentationMetric
 
 __all__ = [
     "Counts",
     "ImageLevelMatcher",
     "PixelOverlapMatcher",
+    "SegmentationMetric",
     "compute_metrics",
     "count_image",
     "per_class_iou",

@@ -12,7 +12,7 @@ import scipy.sparse
 from scipy.optimize import linear_sum_assignment
 
 from luss.errors import LussError
-from luss.evaluation.counting import Counts
+from luss.evaluation.counts import Counts
 from luss.files import write_json
 from luss.registry import MATCHERS
 

@@ -1,11 +1,12 @@
 """The metrics of ImageNet-S from sums of counts (paper, section 3.3; the released evaluator)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from luss.errors import LussError
-from luss.evaluation.counting import F_BETA_UNIT, SIZE_GROUPS, Counts
+from luss.evaluation.counts import F_BETA_UNIT, SIZE_GROUPS, Counts
 
 __all__ = [
     "BOUNDARY_METRICS",
@@ -14,6 +15,7 @@ __all__ = [
     "compute_metrics",
     "iou_from_areas",
     "per_class_iou",
+    "per_class_table",
     "to_percent",
 ]
 
@@ -106,6 +108,27 @@ def compute_metrics(counts: Counts, without_other: bool = False) -> dict[str, fl
             iou = classes.iou[first:][present]
             metrics[prefix + group] = float(iou.mean()) if iou.size else float("nan")
     return {name: metrics[name] for name in _ORDER if name in metrics}
+
+
+def per_class_table(counts: Counts, names: Sequence[str] | None = None) -> str:
+    """Return IoU and boundary IoU of each class in percent, as lines of text, 'other' first.
+
+    Args:
+        counts: sums over images of predictions with true ids.
+        names: C+1 names, 'other' first; by default the ids.
+    """
+    names = list(map(str, range(counts.num_classes + 1))) if names is None else list(names)
+    if len(names) != counts.num_classes + 1:
+        raise LussError(f"{len(names)} names for {counts.num_classes} classes and 'other'")
+    columns = {"IoU": per_class_iou(counts)}
+    if counts.boundary:
+        columns["b-IoU"] = per_class_iou(counts, boundary=True)
+    width = max(map(len, ["class", *names]))
+    lines = ["  ".join([f"{'class':{width}}", *(f"{title:>6}" for title in columns)])]
+    for index, name in enumerate(names):
+        values = (f"{100 * column.iou[index]:6.2f}" for column in columns.values())
+        lines.append("  ".join([f"{name:{width}}", *values]))
+    return "\n".join(lines)
 
 
 def to_percent(metrics: dict[str, float]) -> dict[str, float | None]:

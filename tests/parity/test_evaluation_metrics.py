@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from luss.evaluation.boundary import boundary_ids
-from luss.evaluation.counting import F_BETA_UNIT, Counts, count_image
+from luss.evaluation.counting import count_image
+from luss.evaluation.counts import F_BETA_UNIT, Counts
 from luss.evaluation.matching import ImageLevelMatcher, apply_match
 from luss.evaluation.metrics import compute_metrics, per_class_iou, to_percent
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from luss.evaluation.counting import Counts, count_image
+from luss.evaluation.counting import count_image
+from luss.evaluation.counts import Counts
 from luss.evaluation.matching import apply_match, match_ids
 from luss.evaluation.metrics import compute_metrics
 from luss.evaluation.threshold_search import ThresholdSearch
