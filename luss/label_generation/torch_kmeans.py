@@ -17,7 +17,7 @@ from luss.label_generation.kmeans import (
 )
 from luss.registry import LABEL_GENERATORS
 
-__all__ = ["TorchKMeans", "split_large_clusters"]
+__all__ = ["TorchKMeans", "add_by_index", "add_by_product", "split_large_clusters"]
 
 _BLOCK_ELEMENTS = 1 << 24
 _SPLIT = 1 / 1024
@@ -159,8 +159,10 @@ class TorchKMeans(KMeans):
             best, nearest = distances.view(-1, restarts, clusters).min(dim=2)
             objectives += 2 * best.sum(dim=0, dtype=torch.float64)
             objectives += block.square().sum(dtype=torch.float64)
-            if update:
-                _add_to_clusters(sums, counts, block, nearest + firsts, scratch=distances)
+            if update and flat.device.type == "cpu":
+                add_by_index(sums, counts, block, nearest + firsts)
+            elif update:
+                add_by_product(sums, counts, block, nearest + firsts, scratch=distances)
         shard.add_over_ranks(counts, objectives, *([sums] if update else []))
         sums = sums.view(restarts, clusters, -1) if update else sums
         return sums, counts.view(restarts, clusters), objectives
@@ -183,21 +185,39 @@ class _Rows:
         return self.features[rows.numpy()]
 
 
-def _add_to_clusters(
+def add_by_index(sums: Tensor, counts: Tensor, block: Tensor, nearest: Tensor) -> None:
+    """Add rows to the sums and counts of their clusters, in place.
+
+    Args:
+        sums: (R * C, L) float64.
+        counts: (R * C,) float64.
+        block: (B, L) float32.
+        nearest: (B, R) int64, the row of ``sums`` for each restart.
+    """
+    ones = torch.ones(len(block), dtype=counts.dtype, device=counts.device)
+    precise = block.to(sums.dtype)
+    for clusters in nearest.T:
+        sums.index_add_(0, clusters, precise)
+        counts.index_add_(0, clusters, ones)
+
+
+def add_by_product(
     sums: Tensor, counts: Tensor, block: Tensor, nearest: Tensor, scratch: Tensor
 ) -> None:
-    """Add rows (B, L) to the sums (R*C, L) and counts (R*C,) of their clusters (B, R), in place."""
-    if block.device.type == "cpu":
-        ones = torch.ones(len(block), dtype=counts.dtype)
-        precise = block.to(sums.dtype)
-        for clusters in nearest.T:
-            sums.index_add_(0, clusters, precise)
-            counts.index_add_(0, clusters, ones)
-    else:
-        # A product with one-hot rows: index_add_ adds in random order on a GPU.
-        one_hot = scratch.zero_().scatter_(1, nearest, 1.0)
-        sums += one_hot.T @ block
-        counts += one_hot.sum(dim=0)
+    """As :func:`add_by_index`, by a product with one-hot rows.
+
+    For GPUs, where ``index_add_`` adds in random order and a seed would not repeat.
+
+    Args:
+        sums: (R * C, L) float64.
+        counts: (R * C,) float64.
+        block: (B, L) float32.
+        nearest: (B, R) int64.
+        scratch: (B, R * C) float32, overwritten.
+    """
+    one_hot = scratch.zero_().scatter_(1, nearest, 1.0)
+    sums += one_hot.T @ block
+    counts += one_hot.sum(dim=0)
 
 
 def split_large_clusters(centroids: Tensor, counts: Tensor) -> Tensor:
