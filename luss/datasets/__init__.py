@@ -1,0 +1,17 @@
+"""ImageNet-S split roots, photo folders, the built-in demo data and the mask encoding."""
+
+from luss.datasets.demo_shapes import draw_demo_data
+from luss.datasets.imagenet_s import ImageNetS
+from luss.datasets.mask_codec import IGNORE_ID, decode_mask, encode_mask, read_mask, write_mask
+from luss.datasets.photo_folder import PhotoFolder
+
+__all__ = [
+    "IGNORE_ID",
+    "ImageNetS",
+    "PhotoFolder",
+    "decode_mask",
+    "draw_demo_data",
+    "encode_mask",
+    "read_mask",
+    "write_mask",
+]

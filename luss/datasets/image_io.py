@@ -8,7 +8,14 @@ from PIL import Image
 
 from luss.errors import LussError
 
-__all__ = ["open_image", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "UnreadableImageError", "open_image", "read_image", "split_suffix"]
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+"""Lower-case suffixes of the files that count as photos."""
+
+
+class UnreadableImageError(LussError):
+    """An image file is missing, truncated or of no format that PIL knows."""
 
 
 def open_image(path: str | os.PathLike) -> Image.Image:
@@ -25,7 +32,7 @@ def open_image(path: str | os.PathLike) -> Image.Image:
         The loaded PIL image of mode RGB.
 
     Raises:
-        LussError: if the file is missing, truncated or unreadable.
+        UnreadableImageError: if the file is missing, truncated or unreadable.
     """
     try:
         with Image.open(path) as image:
@@ -35,7 +42,7 @@ def open_image(path: str | os.PathLike) -> Image.Image:
             return image.convert("RGB")
     # Damaged files raise OSError, SyntaxError, ValueError, struct.error, DecompressionBombError ...
     except Exception as error:
-        raise LussError(
+        raise UnreadableImageError(
             f"cannot read the image {path}: {error}; replace or remove the file"
         ) from error
 
@@ -47,3 +54,9 @@ def read_image(path: str | os.PathLike) -> NDArray[np.uint8]:
         (H, W, 3) uint8 RGB.
     """
     return np.array(open_image(path))
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """Split 'folder/photo.JPEG' into 'folder/photo' and '.jpeg'."""
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, f".{suffix.lower()}") if dot else (name, "")

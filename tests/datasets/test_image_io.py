@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from luss.datasets.image_io import read_image
+from luss.datasets.image_io import read_image, split_suffix
 from luss.errors import LussError
 
 
@@ -60,3 +60,11 @@ def test_a_truncated_jpeg_is_named(tmp_path, noise, kept):
 def test_a_missing_image_is_named(tmp_path):
     with pytest.raises(LussError, match=r"absent\.jpg"):
         read_image(tmp_path / "absent.jpg")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [("a/b.JPEG", ("a/b", ".jpeg")), ("a.b.png", ("a.b", ".png")), ("a", ("a", ""))],
+)
+def test_suffixes_are_split_off_in_lower_case(name, parts):
+    assert split_suffix(name) == parts

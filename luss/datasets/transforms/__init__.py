@@ -1,0 +1,17 @@
+"""Transforms of the data pipelines; ``CenterCrop`` and others of MMCV are known as well."""
+
+from luss.datasets.transforms.crop_rectangle import draw_crop_rectangle
+from luss.datasets.transforms.flipping import RandomFlipWithMask
+from luss.datasets.transforms.loading import LoadMask, LoadRGBImage
+from luss.datasets.transforms.packing import PackInputs
+from luss.datasets.transforms.resizing import RandomResizedCropWithMask, ResizeShortSide
+
+__all__ = [
+    "LoadMask",
+    "LoadRGBImage",
+    "PackInputs",
+    "RandomFlipWithMask",
+    "RandomResizedCropWithMask",
+    "ResizeShortSide",
+    "draw_crop_rectangle",
+]

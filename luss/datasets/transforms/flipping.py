@@ -1,0 +1,20 @@
+"""Mirror image and mask."""
+
+from mmcv.transforms import RandomFlip
+
+from luss.registry import TRANSFORMS
+
+__all__ = ["RandomFlipWithMask"]
+
+
+@TRANSFORMS.register_module()
+class RandomFlipWithMask(RandomFlip):
+    """MMCV's flip, left to right in half of the cases unless told otherwise.
+
+    Args:
+        prob: of a flip.
+        direction: 'horizontal', 'vertical' or 'diagonal'.
+    """
+
+    def __init__(self, prob: float = 0.5, direction: str = "horizontal"):
+        super().__init__(prob=prob, direction=direction)

@@ -1,0 +1,50 @@
+"""Turn what the pipeline gathered into what models take."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from luss.registry import TRANSFORMS
+
+__all__ = ["PackInputs"]
+
+_META_KEYS = (
+    "image_id",
+    "img_path",
+    "ori_shape",
+    "img_shape",
+    "category",
+    "sample_idx",
+    "flip",
+    "flip_direction",
+)
+
+
+@TRANSFORMS.register_module()
+class PackInputs(BaseTransform):
+    """Pack one image, as mmseg's ``PackSegInputs`` does but without importing all of mmseg.
+
+    Gives ``inputs``, (3, H, W) uint8 RGB, and ``data_samples``, a ``SegDataSample`` with
+    ``gt_sem_seg.data`` (1, H, W) int64 where there is a mask, and with the meta information.
+
+    Args:
+        meta_keys: what to keep as meta information, where it is known.
+    """
+
+    def __init__(self, meta_keys: tuple[str, ...] = _META_KEYS):
+        self.meta_keys = tuple(meta_keys)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack ``img``, ``gt_seg_map`` and the meta information."""
+        image = np.ascontiguousarray(results["img"].transpose(2, 0, 1))
+        sample = SegDataSample(
+            metainfo={key: results[key] for key in self.meta_keys if key in results}
+        )
+        if "gt_seg_map" in results:
+            mask = torch.from_numpy(results["gt_seg_map"].astype(np.int64))
+            sample.gt_sem_seg = PixelData(data=mask[None])
+        return {"inputs": torch.from_numpy(image), "data_samples": sample}

@@ -1,0 +1,118 @@
+"""Resizing as PIL does it: images bilinear with antialiasing, masks by the nearest pixel."""
+
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmcv.transforms import BaseTransform
+from numpy.typing import NDArray
+from PIL import Image
+
+from luss.datasets.transforms.crop_rectangle import draw_crop_rectangle
+from luss.errors import LussError
+from luss.registry import TRANSFORMS
+
+__all__ = [
+    "RandomResizedCropWithMask",
+    "ResizeShortSide",
+    "resize_image",
+    "resize_mask",
+    "short_side_size",
+]
+
+
+def resize_image(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Resize (H, W, 3) uint8 bilinearly, with antialiasing where it shrinks."""
+    return mmcv.imresize(image, (width, height), interpolation="bilinear", backend="pillow")
+
+
+def resize_mask(mask: NDArray[np.int32], width: int, height: int) -> NDArray[np.int32]:
+    """Resize (H, W) int32 ids to the pixel nearest to each new pixel's centre."""
+    resized = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
+    return np.array(resized)
+
+
+def short_side_size(
+    width: int, height: int, size: int, max_long: int | None = None
+) -> tuple[int, int]:
+    """Width and height after resizing the short side to ``size``; the long side is truncated.
+
+    Args:
+        width: of the image.
+        height: of the image.
+        size: of the short side afterwards.
+        max_long: largest long side; an image that would exceed it is made smaller as a whole.
+
+    Returns:
+        (width, height), each at least 1.
+    """
+    short, long = min(width, height), max(width, height)
+    new_short, new_long = size, int(size * long / short)
+    if max_long is not None and new_long > max_long:
+        new_short, new_long = max(1, int(max_long * short / long)), max_long
+    return (new_short, new_long) if width <= height else (new_long, new_short)
+
+
+@TRANSFORMS.register_module()
+class ResizeShortSide(BaseTransform):
+    """Resize the image so that its short side is ``size``; the mask only if asked for.
+
+    Predictions are compared at the original size, so that masks stay as they are by default.
+
+    Args:
+        size: of the short side, in pixels.
+        max_long: largest long side, in pixels.
+        resize_mask: resize ``gt_seg_map`` as well.
+    """
+
+    def __init__(self, size: int, max_long: int | None = None, resize_mask: bool = False):
+        if size < 1 or (max_long is not None and max_long < size):
+            raise LussError(f"ResizeShortSide: size={size} and max_long={max_long} do not fit")
+        self.size = size
+        self.max_long = max_long
+        self.resize_mask = resize_mask
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize ``img`` and set ``img_shape``."""
+        height, width = results["img"].shape[:2]
+        size = short_side_size(width, height, self.size, self.max_long)
+        if size != (width, height):
+            results["img"] = resize_image(results["img"], *size)
+        if self.resize_mask and "gt_seg_map" in results:
+            results["gt_seg_map"] = resize_mask(results["gt_seg_map"], *size)
+        results["img_shape"] = results["img"].shape[:2]
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomResizedCropWithMask(BaseTransform):
+    """Cut a random rectangle out of image and mask and resize it to a square.
+
+    Args:
+        size: side of the square, in pixels.
+        scale: smallest and largest area of the rectangle, as a fraction of the image's.
+        ratio: smallest and largest width / height of the rectangle.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    ):
+        self.size = size
+        self.scale = tuple(scale)
+        self.ratio = tuple(ratio)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Cut and resize ``img`` and, where there is one, ``gt_seg_map``."""
+        image = results["img"]
+        top, left, height, width = draw_crop_rectangle(
+            image.shape[1], image.shape[0], self.scale, self.ratio
+        )
+        window = np.s_[top : top + height, left : left + width]
+        results["img"] = resize_image(image[window], self.size, self.size)
+        if "gt_seg_map" in results:
+            results["gt_seg_map"] = resize_mask(results["gt_seg_map"][window], self.size, self.size)
+        results["img_shape"] = (self.size, self.size)
+        return results

@@ -1,0 +1,122 @@
+import pytest
+from mmengine.registry import DefaultScope
+
+from luss.datasets import ImageNetS
+from luss.datasets.palette import make_palette
+from luss.errors import LussError
+from luss.registry import DATASETS
+
+
+def test_ids_come_from_the_sorted_class_folders(split_root):
+    dataset = ImageNetS(str(split_root))
+    assert dataset.metainfo["classes"] == ("other", "n01", "n02", "n03")
+    assert dataset.num_classes == 3
+    items = [dataset.get_data_info(index) for index in range(len(dataset))]
+    assert [item["category"] for item in items] == [1] * 3 + [2] * 3 + [3] * 3
+    assert items[0]["image_id"] == "n01/n01_0"
+    assert items[0]["img_path"] == f"{split_root}/train/n01/n01_0.JPEG"
+    assert items[4]["sample_idx"] == 4
+    assert "seg_map_path" not in items[0]
+
+
+def test_masks_lie_beside_the_split(split_root):
+    dataset = ImageNetS(str(split_root), "validation")
+    masks = {
+        item["image_id"]: item.get("seg_map_path")
+        for item in map(dataset.get_data_info, range(len(dataset)))
+    }
+    assert len(masks) == 6
+    assert masks["n01/val_10"] == f"{split_root}/validation-segmentation/n01/val_10.png"
+    assert masks["n02/val_21"] is None
+
+
+def test_masks_may_come_from_elsewhere(split_root, tmp_path):
+    elsewhere = tmp_path / "pseudo" / "n02"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "n02_1.png").touch()
+    dataset = ImageNetS(str(split_root), mask_root=str(tmp_path / "pseudo"), num_mask_classes=5)
+    found = [item.get("seg_map_path") for item in map(dataset.get_data_info, range(9))]
+    assert [path for path in found if path] == [str(elsewhere / "n02_1.png")]
+    assert dataset.get_data_info(0)["num_mask_classes"] == 5
+
+
+def test_required_masks_that_are_missing_are_named(split_root):
+    with pytest.raises(LussError, match=r"1 of 6 images .*\n.*n02/val_21\.png"):
+        ImageNetS(str(split_root), "validation", require_masks=True)
+    with pytest.raises(LussError, match="train-segmentation"):
+        ImageNetS(str(split_root), "train", require_masks=True)
+
+
+def test_other_folders_count_for_train_full_only(split_root, write_image):
+    write_image(split_root / "train-full" / "n00" / "a.JPEG")
+    write_image(split_root / "train-full" / "n02" / "b.JPEG")
+    dataset = ImageNetS(str(split_root), "train-full")
+    assert [dataset.get_data_info(index)["category"] for index in range(2)] == [0, 2]
+    write_image(split_root / "test" / "n00" / "a.JPEG")
+    with pytest.raises(LussError, match="n00"):
+        ImageNetS(str(split_root), "test")
+
+
+def test_without_train_the_other_splits_name_the_classes(tmp_path, write_image):
+    write_image(tmp_path / "test" / "b" / "1.jpg")
+    write_image(tmp_path / "validation" / "a" / "1.jpg")
+    assert ImageNetS(str(tmp_path), "test").metainfo["classes"] == ("other", "a", "b")
+
+
+def test_hidden_and_foreign_files_are_passed_over(split_root):
+    (split_root / "train" / "n01" / "._n01_0.JPEG").touch()
+    (split_root / "train" / "n01" / "notes.txt").touch()
+    (split_root / "train" / ".cache").mkdir()
+    assert len(ImageNetS(str(split_root))) == 9
+
+
+def test_a_linked_class_folder_is_a_class_folder(split_root, tmp_path, write_image):
+    write_image(tmp_path / "imagenet" / "n09" / "a.JPEG")
+    (split_root / "train" / "n09").symlink_to(tmp_path / "imagenet" / "n09")
+    dataset = ImageNetS(str(split_root))
+    assert dataset.get_data_info(9)["image_id"] == "n09/a"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "split", "message"),
+    [
+        (lambda root: None, "val", "unknown split 'val'"),
+        (lambda root: None, "train-semi", "it holds train, validation, validation-segmentation"),
+        (lambda root: [p.unlink() for p in root.glob("train/*/*")], "train", "no images"),
+        (lambda root: (root / "train/n01/n01_0.png").touch(), "train", "share one mask"),
+        (lambda root: (root / "train").rename(root / "photos") and None, "train", "no folder"),
+    ],
+)
+def test_what_is_wrong_is_said(split_root, prepare, split, message):
+    prepare(split_root)
+    with pytest.raises(LussError, match=message):
+        ImageNetS(str(split_root), split)
+
+
+def test_a_folder_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(LussError, match="there is no folder"):
+        ImageNetS(str(tmp_path / "absent"))
+    with pytest.raises(LussError, match="it holds nothing"):
+        ImageNetS(str(tmp_path))
+    (tmp_path / "train").mkdir()
+    with pytest.raises(LussError, match="no class folders"):
+        ImageNetS(str(tmp_path))
+
+
+def test_lazily_built_from_a_config(split_root):
+    config = {"type": "ImageNetS", "data_root": str(split_root), "lazy_init": True, "indices": 4}
+    with DefaultScope.overwrite_default_scope("luss"):
+        dataset = DATASETS.build(config)
+    assert not dataset._fully_initialized
+    assert dataset.metainfo["classes"][1] == "n01"
+    assert len(dataset) == 4
+    assert len(dataset.get_subset([0, 2])) == 2
+
+
+@pytest.mark.parametrize("count", [1, 8, 50, 919])
+def test_colours_differ(count):
+    palette = make_palette(count)
+    assert len(palette) == len({tuple(colour) for colour in palette}) == count + 1
+    assert palette[0] == [0, 0, 0]
+    assert all(0 <= part <= 255 for colour in palette for part in colour)
+    assert make_palette(count + 5)[: count + 1] == palette
