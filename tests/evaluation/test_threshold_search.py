@@ -1,0 +1,162 @@
+"""The one-pass search against evaluating anew at every threshold; Otsu's criterion."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mask_strategies import mask, shapes
+
+from luss.errors import LussError
+from luss.evaluation.counting import count_image
+from luss.evaluation.counts import Counts
+from luss.evaluation.matching import ImageLevelMatcher, apply_match, match_ids
+from luss.evaluation.metrics import compute_metrics
+from luss.evaluation.otsu import AttentionHistogram, otsu_threshold
+from luss.evaluation.threshold_search import THRESHOLDS, ThresholdSearch, attention_level
+
+GENERATED, CLASSES = 4, 3
+
+
+@st.composite
+def images(draw):
+    result = []
+    for _ in range(draw(st.integers(1, 3))):
+        shape = draw(shapes(8))
+        steps = draw(mask(shape, list(range(0, 101, 7))))
+        # On the thresholds themselves, and just beside them.
+        side = draw(st.sampled_from([-1, 0, 1]))
+        attention = (steps / 100).astype(np.float32)
+        attention = (
+            np.nextafter(attention, np.float32(side), dtype=np.float32) if side else attention
+        )
+        clusters = draw(mask(shape, list(range(1, GENERATED + 1))))
+        truth = draw(mask(shape, [*range(CLASSES + 1), 1000]))
+        result.append((attention, clusters, truth))
+    return result
+
+
+def search_of(items, **options):
+    search = ThresholdSearch(CLASSES, GENERATED, **options)
+    for item in items:
+        search.add(*item)
+    return search
+
+
+def evaluate(items, threshold, match=None):
+    """Counts, or with a match metrics, of the predictions at one threshold."""
+    counts = Counts.zeros(CLASSES, None if match is not None else GENERATED)
+    for attention, clusters, truth in items:
+        prediction = np.where(attention < np.float32(threshold), 0, clusters)
+        if match is not None:
+            prediction = apply_match(prediction, match)
+        counts.add(count_image(prediction, truth, CLASSES, counts.num_generated))
+    return counts if match is None else compute_metrics(counts)["mIoU"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(images(), st.sampled_from(["other", "best"]))
+def test_curve_equals_evaluating_anew_at_every_threshold(items, unmatched):
+    thresholds = THRESHOLDS[::4]
+    curve = search_of(items, thresholds=thresholds, unmatched=unmatched).curve()
+    search = search_of(items, thresholds=thresholds)
+    expected = []
+    for index, threshold in enumerate(thresholds):
+        counts = evaluate(items, threshold)
+        np.testing.assert_array_equal(search.presence(index), counts.cooccurrence[1:, 1:])
+        match = ImageLevelMatcher(unmatched)(counts)
+        expected.append(evaluate(items, threshold, match))
+        assert search.miou(index, match) == pytest.approx(expected[-1], rel=1e-12)
+    assert curve.miou == pytest.approx(expected, rel=1e-12)
+    assert curve.best == int(np.argmax(curve.miou))
+    assert curve.threshold == thresholds[curve.best]
+    best = match_ids(search.presence(curve.best), unmatched)
+    np.testing.assert_array_equal(curve.match, best)
+
+
+@settings(max_examples=30, deadline=None)
+@given(images(), images())
+def test_searches_add_up(one, other):
+    total = search_of(one)
+    total += search_of(other)
+    whole = search_of(one + other)
+    assert total.images == whole.images
+    np.testing.assert_array_equal(total.curve().miou, whole.curve().miou)
+    np.testing.assert_array_equal(total.curve().match, whole.curve().match)
+
+
+def test_the_lowest_threshold_wins_a_tie():
+    attention = np.array([[0.1, 0.1, 0.5, 0.5]], np.float32)
+    truth = np.array([[0, 0, 1, 1]])
+    search = ThresholdSearch(1)
+    search.add(attention, np.ones((1, 4), int), truth)
+    curve = search.curve()
+    # 0.10 in float32 is not below 0.10, so the first threshold that divides is 0.11.
+    assert curve.threshold == 0.11
+    assert curve.miou[11] == curve.miou[50] == pytest.approx(1)
+
+
+def test_levels_compare_in_float32():
+    for index, threshold in enumerate(THRESHOLDS):
+        at = np.float32(threshold)
+        below = np.nextafter(at, np.float32(-1))
+        np.testing.assert_array_equal(
+            attention_level(np.array([below, at]), THRESHOLDS), [index, index + 1]
+        )
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=40))
+def test_otsu_equals_the_best_of_all_divisions(percent):
+    values = np.array(percent, np.float32) / np.float32(100)
+    histogram = AttentionHistogram()
+    for part in np.array_split(values, 3):
+        histogram.add(part)
+
+    def variance(threshold):
+        below, above = (
+            values[values < np.float32(threshold)],
+            values[values >= np.float32(threshold)],
+        )
+        if not len(below) or not len(above):
+            return 0.0
+        between = below.mean(dtype=np.float64) - above.mean(dtype=np.float64)
+        return len(below) * len(above) * between**2
+
+    found = otsu_threshold(histogram)
+    assert found in THRESHOLDS
+    assert variance(found) == pytest.approx(max(map(variance, THRESHOLDS)), rel=1e-9)
+    lower = itertools.takewhile(lambda t: t < found, THRESHOLDS)
+    assert all(variance(t) < variance(found) * (1 + 1e-9) for t in lower)
+
+
+def test_otsu_divides_two_humps():
+    histogram = AttentionHistogram()
+    histogram.add(np.array([0.2] * 90 + [0.6] * 10, np.float32))
+    other = AttentionHistogram()
+    other.add(np.array([0.25, 0.65], np.float32))
+    histogram += other
+    assert histogram.count.sum() == 102
+    assert 0.25 < otsu_threshold(histogram) <= 0.6
+
+
+def test_bad_input():
+    search = ThresholdSearch(3)
+    one = np.ones((2, 2), int)
+    with pytest.raises(LussError, match="one size"):
+        search.add(np.zeros((2, 3), np.float32), one, one)
+    with pytest.raises(LussError, match="NaN"):
+        search.add(np.full((2, 2), np.nan, np.float32), one, one)
+    with pytest.raises(LussError, match=r"cluster ids in 4\.\.4, expected 0\.\.3"):
+        search.add(np.zeros((2, 2), np.float32), one * 4, one)
+    with pytest.raises(LussError, match="true ids"):
+        search.add(np.zeros((2, 2), np.float32), one, one * 4)
+    with pytest.raises(LussError, match="no image"):
+        search.curve()
+    with pytest.raises(LussError, match="ascending"):
+        attention_level(np.zeros(2), [0.2, 0.1])
+    with pytest.raises(LussError, match="cannot be added"):
+        search += ThresholdSearch(4)
+    with pytest.raises(LussError, match="no attention"):
+        otsu_threshold(AttentionHistogram())
