@@ -1,0 +1,82 @@
+"""The order of an epoch's samples, which can be entered in its middle."""
+
+import math
+from collections.abc import Iterator, Sized
+
+import torch
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Sampler
+
+from luss.errors import LussError
+from luss.registry import DATA_SAMPLERS
+
+__all__ = ["EpochSampler"]
+
+
+@DATA_SAMPLERS.register_module()
+class EpochSampler(Sampler):
+    """As MMEngine's ``DefaultSampler``, but yields draws and can pass over an epoch's beginning.
+
+    A draw ``epoch * len(dataset) + index`` tells the data set both what to load and in which
+    epoch, so that it can seed all augmentation by (seed, epoch, index): a run that goes on in the
+    middle of an epoch then sees what an undisturbed one sees.
+
+    Args:
+        dataset: of N samples.
+        shuffle: draw a new order each epoch.
+        seed: of the order, equal on all ranks; drawn and shared among them if None.
+        round_up: repeat samples until every rank has equally many.
+
+    Attributes:
+        start: samples of this rank that the next iteration passes over; 0 again once it began,
+            so that the epochs after a resumed one are whole.
+
+    Raises:
+        LussError: if the data set is empty.
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        shuffle: bool = True,
+        seed: int | None = None,
+        round_up: bool = True,
+    ) -> None:
+        if len(dataset) == 0:
+            raise LussError(
+                f"{type(dataset).__name__} holds no samples, at least one was expected; check "
+                "its data_root"
+            )
+        self.rank, self.world_size = get_dist_info()
+        self.dataset = dataset
+        self.shuffle = shuffle
+        self.seed = sync_random_seed() if seed is None else seed
+        self.round_up = round_up
+        self.epoch = 0
+        self.start = 0
+        if round_up:
+            self.num_samples = math.ceil(len(dataset) / self.world_size)
+            self.total_size = self.num_samples * self.world_size
+        else:
+            self.num_samples = math.ceil((len(dataset) - self.rank) / self.world_size)
+            self.total_size = len(dataset)
+
+    def __iter__(self) -> Iterator[int]:
+        """Draws of this rank, from ``start`` on."""
+        length, start = len(self.dataset), min(self.start, self.num_samples)
+        self.start = 0
+        # Positions beyond the end begin again at the front.
+        positions = torch.arange(start, self.num_samples) * self.world_size + self.rank
+        indices = positions % length
+        if self.shuffle:
+            generator = torch.Generator().manual_seed(self.seed + self.epoch)
+            indices = torch.randperm(length, generator=generator)[indices]
+        return iter((indices + self.epoch * length).tolist())
+
+    def __len__(self) -> int:
+        """Number of this rank's samples in a whole epoch, whatever ``start`` is."""
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the zero-based epoch of the next iteration."""
+        self.epoch = epoch
