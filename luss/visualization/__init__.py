@@ -1,0 +1,3 @@
+from luss.visualization.report import build_report
+
+__all__ = ["build_report"]

@@ -1,0 +1,91 @@
+"""One colour for a category wherever it appears: that of the true class it is matched to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.datasets.palette import make_palette
+
+__all__ = ["UNMATCHED_COLOUR", "Legend", "generated_legend", "true_legend"]
+
+UNMATCHED_COLOUR = (150, 150, 150)
+"""Of generated ids that a match leaves over; they count as 'other'."""
+
+_IDS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Colours and names of ids.
+
+    Attributes:
+        colours: (65536, 3) uint8 RGB, one for every id that a mask can hold.
+        names: of the ids that have one.
+        unmatched: ids of generated categories that a match leaves over.
+        ignore: id of pixels that are not evaluated; masks of generated ids have none.
+    """
+
+    colours: NDArray[np.uint8]
+    names: dict[int, str]
+    unmatched: frozenset[int] = frozenset()
+    ignore: int | None = None
+
+    def name(self, index: int) -> str:
+        """Name of an id, also of one that nobody named."""
+        return self.names.get(index, f"id {index}")
+
+    def swatch(self, index: int) -> str:
+        """CSS background that looks as the id does in pictures."""
+        if index == self.ignore:
+            return _stripes("#fafafa", "#cdcdcd")
+        colour = "rgb({}, {}, {})".format(*self.colours[index])
+        return _stripes(colour, "#555") if index in self.unmatched else colour
+
+
+def true_legend(metainfo: Mapping[str, Any]) -> Legend:
+    """Colours and names of the true classes.
+
+    Args:
+        metainfo: of a data set, with ``classes``, 'other' first, and ``palette`` (RGB, 0..255);
+            without a palette our own is taken, without classes there are no names.
+    """
+    classes = [str(name) for name in metainfo.get("classes") or ("other",)]
+    palette = metainfo.get("palette") or make_palette(len(classes) - 1)
+    names = dict(enumerate(classes)) | {IGNORE_ID: "ignored"}
+    return Legend(_table(palette), names, ignore=IGNORE_ID)
+
+
+def generated_legend(num_generated: int, match: NDArray[np.integer] | None, true: Legend) -> Legend:
+    """Colours and names of the generated categories.
+
+    Args:
+        num_generated: G.
+        match: (G+1,) true ids of the generated ones, 0 for those left over; None if there is no
+            truth to match, then every category has a colour of its own.
+        true: legend of the true classes.
+    """
+    names = {index: f"category {index}" for index in range(1, num_generated + 1)} | {0: "other"}
+    if match is None:
+        return Legend(_table(make_palette(num_generated)), names)
+    colours = _table([])
+    matched = np.flatnonzero(match)
+    colours[matched] = true.colours[match[matched]]
+    unmatched = frozenset(names) - {0} - set(matched.tolist())
+    names |= {index: f"category {index}, unmatched" for index in unmatched}
+    names |= {index: true.name(int(match[index])) for index in matched.tolist()}
+    return Legend(colours, names, unmatched)
+
+
+def _stripes(first: str, second: str) -> str:
+    return f"repeating-linear-gradient(135deg, {first} 0 3px, {second} 3px 6px)"
+
+
+def _table(palette: Sequence[Sequence[int]]) -> NDArray[np.uint8]:
+    table = np.full((_IDS, 3), UNMATCHED_COLOUR, np.uint8)
+    if len(palette):
+        table[: len(palette)] = np.asarray(palette, np.uint8)
+    return table

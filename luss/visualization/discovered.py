@@ -1,0 +1,138 @@
+"""The section of discovered categories: training images that clustering put together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from numpy.typing import NDArray
+
+from luss.errors import LussError
+from luss.visualization.colours import Legend
+from luss.visualization.gallery import chip, spread
+from luss.visualization.markup import Markup, element, joined, note, notice
+from luss.visualization.overlay import outline, resize_ids
+from luss.visualization.pictures import PictureFolder, read_fitting_mask, read_thumbnail
+from luss.visualization.sources import Clustering
+
+__all__ = ["discovered_section"]
+
+_LONGEST_SIDE = 192
+
+
+@dataclass(frozen=True)
+class _Category:
+    """A generated id and the training images it was given to, as indices in order."""
+
+    index: int
+    members: NDArray[np.int64]
+
+
+def discovered_section(
+    dataset: BaseDataset,
+    clustering: Clustering | None,
+    pseudo_labels: Path,
+    legend: Legend,
+    pictures: PictureFolder,
+    examples: int,
+    max_examples: int,
+) -> Markup:
+    """Cards of categories, those of most images first.
+
+    Args:
+        dataset: the training images that were clustered.
+        clustering: None if absent.
+        pseudo_labels: folder of ``<image_id>.png`` masks of generated ids.
+        legend: of the generated ids.
+        pictures: takes the picture files.
+        examples: photos a category.
+        max_examples: photos of all categories together.
+    """
+    if clustering is None:
+        return notice(
+            "There are no discovered categories: ",
+            element("code", "label_generation/centroids.npz"),
+            " is missing. The stage ",
+            element("code", "label_generation"),
+            " writes it.",
+        )
+    categories = _by_size(clustering)
+    empty = [category.index for category in categories if not len(category.members)]
+    categories = [category for category in categories if len(category.members)]
+    shown = categories[:max_examples]
+    examples = max(1, min(examples, max_examples // max(len(categories), 1)))
+    said = note(
+        f"{len(categories)} categories hold {len(clustering.assignments)} training images; at "
+        f"most {examples} of each are shown, spread over the data set, with their pseudo labels "
+        "outlined. The whole lies in ", element("code", "label_generation/centroids.npz"), " and ",
+        element("code", "label_generation/pseudo_labels"), "; for more pictures call ",
+        element("code", "build_report"), " with larger ",
+        element("code", "examples_per_category"), " and ", element("code", "max_examples"), ".",
+    )  # fmt: skip
+    if len(shown) < len(categories):
+        said += note(f"Only the {len(shown)} largest categories are shown.")
+    if empty:
+        said += notice(f"{len(empty)} categories have no image: {_listed(empty)}.")
+    outlined = pseudo_labels.is_dir()
+    if not outlined:
+        said += notice(
+            "There are no pseudo labels to outline: ",
+            element("code", "label_generation/pseudo_labels"), " is missing.",
+        )  # fmt: skip
+    cards = [
+        _card(category, dataset, pseudo_labels if outlined else None, legend, pictures, examples)
+        for category in shown
+    ]
+    return joined(said, element("div", *cards, class_="cards"))
+
+
+def _by_size(clustering: Clustering) -> list[_Category]:
+    order = np.argsort(clustering.assignments, kind="stable")
+    sizes = np.bincount(clustering.assignments, minlength=clustering.num_categories)
+    members = np.split(order, np.cumsum(sizes)[:-1])
+    categories = [_Category(index, each) for index, each in enumerate(members, 1)]
+    return sorted(categories, key=lambda category: -len(category.members))
+
+
+def _card(
+    category: _Category,
+    dataset: BaseDataset,
+    pseudo_labels: Path | None,
+    legend: Legend,
+    pictures: PictureFolder,
+    examples: int,
+) -> Markup:
+    count = len(category.members)
+    name = legend.name(category.index)
+    own = f"category {category.index}"
+    head = element(
+        "h3",
+        chip(name if name.startswith(own) else f"{own}: {name}", legend.swatch(category.index)),
+        element("small", f"{count} image{'' if count == 1 else 's'}"),
+    )
+    thumbnails = [
+        _thumbnail(
+            dataset.get_data_info(int(category.members[place])), pseudo_labels, legend, pictures
+        )
+        for place in spread(count, examples)
+    ]
+    return element("article", head, element("div", *thumbnails, class_="strip"), class_="card")
+
+
+def _thumbnail(
+    item: dict, pseudo_labels: Path | None, legend: Legend, pictures: PictureFolder
+) -> Markup:
+    image_id = item["image_id"]
+    try:
+        photo, full = read_thumbnail(item["img_path"], _LONGEST_SIDE)
+        if pseudo_labels is not None:
+            ids = read_fitting_mask(pseudo_labels / f"{image_id}.png", full)
+            photo = outline(photo, resize_ids(ids, photo.shape[:2]), legend.colours)
+    except LussError as error:
+        return notice(str(error))
+    return pictures.add(photo, image_id)
+
+
+def _listed(indices: list[int], most: int = 20) -> str:
+    shown = ", ".join(map(str, indices[:most]))
+    return f"{shown}, and {len(indices) - most} more" if len(indices) > most else shown

@@ -1,0 +1,219 @@
+"""The section of photos: prediction, truth and mean attention beside each of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from numpy.typing import NDArray
+from PIL import Image
+
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.errors import LussError
+from luss.visualization.colours import Legend
+from luss.visualization.markup import Markup, element, joined, note, notice
+from luss.visualization.overlay import attention_picture, overlay, resize_ids
+from luss.visualization.pictures import PictureFolder, read_fitting_mask, read_thumbnail
+
+__all__ = ["GallerySources", "gallery_section", "spread"]
+
+_LONGEST_SIDE = 320
+_CHIPS = 4
+
+
+@dataclass(frozen=True)
+class GallerySources:
+    """Where the pictures of a split come from, and how they are coloured.
+
+    Attributes:
+        predictions: folder of ``<image_id>.png`` masks of generated ids.
+        attention: folder of ``<image_id>.png`` 8-bit grey mean attention.
+        generated: legend of predictions.
+        true: legend of the truth.
+        matched: whether the colours of predictions are those of the truth.
+        threshold: of the mean attention, if known.
+    """
+
+    predictions: Path
+    attention: Path
+    generated: Legend
+    true: Legend
+    matched: bool
+    threshold: float | None
+
+
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` of the indices 0..count-1, spread evenly from the first to the last."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
+
+
+def gallery_section(
+    dataset: BaseDataset, sources: GallerySources, pictures: PictureFolder, max_photos: int
+) -> Markup:
+    """The photos that have an attention map; without any such map, photos of the whole split.
+
+    Args:
+        dataset: of the split.
+        sources: of masks and maps.
+        pictures: takes the picture files.
+        max_photos: shown at most; they are spread evenly.
+    """
+    chosen, said = _choose(dataset, sources, max_photos)
+    items = [dataset.get_data_info(int(index)) for index in chosen]
+    columns = {
+        "prediction": sources.predictions.is_dir(),
+        "truth": any(item.get("seg_map_path") for item in items),
+        "mean attention": sources.attention.is_dir(),
+    }
+    if not columns["prediction"]:
+        folder = element("code", f"evaluate/predictions/{sources.predictions.name}")
+        said += notice(
+            "There are no predictions: ", folder, " is missing. The stage ",
+            element("code", "evaluate"), " writes them.",
+        )  # fmt: skip
+    if not columns["truth"]:
+        said += notice("These photos have no true masks to compare predictions with.")
+    elif columns["prediction"] and not sources.matched:
+        said += notice(
+            element("code", "evaluate/match.json"), " is missing: predictions have colours of "
+            "their own, which say nothing about the true classes.",
+        )  # fmt: skip
+    shown = [name for name, present in columns.items() if present]
+    rows = [_row(item, shown, sources, pictures) for item in items]
+    return joined(said, _key(shown, sources), *rows)
+
+
+def _choose(
+    dataset: BaseDataset, sources: GallerySources, max_photos: int
+) -> tuple[NDArray[np.int64], Markup]:
+    """Indices of the photos to show, and what is to be said about the choice."""
+    split = sources.attention.name
+    wanted = {
+        path.relative_to(sources.attention).with_suffix("").as_posix()
+        for path in sources.attention.rglob("*.png")
+    }
+    if not wanted:
+        said = notice(
+            "There are no attention maps: ", element("code", f"label_generation/attention/{split}"),
+            " is missing or empty.",
+        )  # fmt: skip
+        return spread(len(dataset), max_photos), said + _capped(len(dataset), max_photos, split)
+    indices = []
+    for index in range(len(dataset)):
+        if dataset.get_data_info(index)["image_id"] in wanted:
+            indices.append(index)
+            if len(indices) == len(wanted):
+                break
+    said = Markup()
+    if len(indices) < len(wanted):
+        said += notice(
+            f"{len(wanted) - len(indices)} attention maps belong to no photo of the data set."
+        )
+    chosen = np.asarray(indices, np.int64)[spread(len(indices), max_photos)]
+    return chosen, said + _capped(len(indices), max_photos, split)
+
+
+def _capped(count: int, most: int, split: str) -> Markup:
+    if count <= most:
+        return Markup()
+    return note(
+        f"{most} of {count} photos are shown, spread evenly over the data set. For more, call ",
+        element("code", "build_report"), " with a larger ", element("code", "max_photos"),
+        "; all predictions lie in ", element("code", f"evaluate/predictions/{split}"), ".",
+    )  # fmt: skip
+
+
+def _row(
+    item: dict[str, Any], columns: Sequence[str], sources: GallerySources, pictures: PictureFolder
+) -> Markup:
+    image_id = item["image_id"]
+    title = element("h3", image_id, class_="name")
+    try:
+        photo, full = read_thumbnail(item["img_path"], _LONGEST_SIDE)
+    except LussError as error:
+        return element("article", title, notice(str(error)), class_="photo")
+    panels = [_panel("photo", pictures.add(photo, f"Photo {image_id}"))]
+    for column in columns:
+        try:
+            if column == "mean attention":
+                grey = _attention(sources.attention / f"{image_id}.png", photo.shape[:2])
+                picture, chips = attention_picture(grey, sources.threshold), None
+            elif column == "truth":
+                picture, chips = _coloured(photo, full, item.get("seg_map_path"), sources.true)
+            else:
+                path = sources.predictions / f"{image_id}.png"
+                picture, chips = _coloured(photo, full, path, sources.generated)
+            shown = pictures.add(picture, f"{column.capitalize()} for {image_id}")
+            panels.append(_panel(column, shown, chips))
+        except LussError as error:
+            panels.append(_panel(column, notice(str(error))))
+    return element("article", title, element("div", *panels, class_="panels"), class_="photo")
+
+
+def _coloured(
+    photo: NDArray[np.uint8], full: tuple[int, int], path: str | Path | None, legend: Legend
+) -> tuple[NDArray[np.uint8], Markup]:
+    """A photo under its mask, and the chips of the mask."""
+    if path is None:
+        raise LussError("this photo has no true mask")
+    ids = read_fitting_mask(path, full)
+    small = resize_ids(ids, photo.shape[:2])
+    picture = overlay(photo, small, legend.colours, legend.ignore, legend.unmatched)
+    return picture, _chips(ids, legend)
+
+
+def _panel(name: str, content: Markup, chips: Markup | None = None) -> Markup:
+    return element("figure", content, element("figcaption", element("b", name), chips))
+
+
+def _attention(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            if image.mode != "L":
+                raise LussError(f"{path} has the mode {image.mode}, expected 8-bit grey")
+            return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
+    except OSError as error:
+        raise LussError(f"cannot read the attention map {path}: {error}") from error
+
+
+def _chips(ids: NDArray[np.int32], legend: Legend) -> Markup:
+    """The categories of a mask with their share of its pixels, largest first."""
+    found, areas = np.unique(ids, return_counts=True)
+    shares = sorted(
+        (-area / ids.size, index)
+        for index, area in zip(found.tolist(), areas.tolist(), strict=True)
+        if index
+    )
+    chips = [
+        chip(f"{legend.name(index)} {-100 * share:.0f} %", legend.swatch(index))
+        for share, index in shares[:_CHIPS]
+    ]
+    if not shares:
+        chips = [element("span", "nothing but ‘other’", class_="muted")]
+    if len(shares) > _CHIPS:
+        chips.append(element("span", f"and {len(shares) - _CHIPS} more", class_="muted"))
+    return element("span", *chips, class_="chips")
+
+
+def chip(text: str, swatch: str) -> Markup:
+    """A name with its swatch, a CSS background, beside it."""
+    return element("span", element("i", style=f"background:{swatch}"), text, class_="chip")
+
+
+def _key(columns: Sequence[str], sources: GallerySources) -> Markup:
+    """What the colours of the pictures mean."""
+    entries: list[Markup] = []
+    if "prediction" in columns or "truth" in columns:
+        entries.append(chip("‘other’: the photo in grey", "#555"))
+    if "truth" in columns:
+        entries.append(chip("ignored in evaluation", sources.true.swatch(IGNORE_ID)))
+    if "prediction" in columns and sources.generated.unmatched:
+        unmatched = min(sources.generated.unmatched)
+        entries.append(chip("unmatched category", sources.generated.swatch(unmatched)))
+    if "mean attention" in columns:
+        line = "" if sources.threshold is None else f", white line at {sources.threshold:g}"
+        ramp = element("i", class_="ramp")
+        entries.append(element("span", "0 ", ramp, f" 1 attention{line}", class_="chip"))
+    return element("p", *entries, class_="chips key")

@@ -1,0 +1,143 @@
+"""The section of metrics: one table a protocol, with what was looked at to get the numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from luss.visualization.markup import Markup, element, joined, notice
+from luss.visualization.sources import Threshold
+
+__all__ = ["how_chosen", "metrics_section", "provenance_section"]
+
+_PROTOCOL = "fully_unsupervised"
+_MEANINGS = {
+    "mIoU": "intersection over union, mean over all classes and ‘other’",
+    "b-mIoU": "the same on boundaries only",
+    "Img-Acc": "images whose largest predicted category is in the truth",
+    "F_beta": "foreground against ‘other’, precision weighted (β² = 0.3)",
+}
+_SHOWN_NAMES = {"F_beta": joined("F", element("sub", "β"))}
+_SPLIT_NAMES = {"val": "validation"}
+
+
+def metrics_section(
+    results: Mapping[str, Any] | None, threshold: Threshold | None, matched: bool
+) -> Markup:
+    """The tables of all protocols in ``results.json``.
+
+    Args:
+        results: protocol to split to metric to percent, besides 'provenance'; None if absent.
+        threshold: None if absent.
+        matched: whether there is a match of generated to true categories.
+    """
+    protocols = {
+        name: splits
+        for name, splits in (results or {}).items()
+        if name != "provenance" and isinstance(splits, Mapping) and _figures(splits)
+    }
+    if not protocols:
+        return notice(
+            "There are no metrics: ",
+            element("code", "results.json"),
+            " is missing or holds none. The stage ",
+            element("code", "evaluate"),
+            " writes them, for data with true masks.",
+        )
+    names = sorted(protocols, key=lambda name: name != _PROTOCOL)
+    return joined(
+        *(_table(name, _figures(protocols[name]), how_chosen(threshold, matched)) for name in names)
+    )
+
+
+def how_chosen(threshold: Threshold | None, matched: bool) -> str:
+    """Which masks the fully unsupervised numbers have seen, for readers of the numbers."""
+    match = (
+        "the match of generated categories to true classes"
+        if matched
+        else "(no match of generated categories to true classes is recorded)"
+    )
+    if threshold is None:
+        said = "How the threshold was chosen is not recorded"
+        return f"{said}; {match} was found on validation masks." if matched else f"{said}."
+    if threshold.without_labels:
+        return (
+            f"The threshold {threshold.value:g} was found without labels ({threshold.method}); "
+            f"{match}{' was chosen on validation masks' if matched else ''}. No training mask "
+            "was used."
+        )
+    together = f"and {match} were" if matched else f"was {match}"
+    return (
+        f"The threshold {threshold.value:g} ({threshold.method}) {together} chosen on validation "
+        "masks. No training mask was used."
+    )
+
+
+def provenance_section(results: Mapping[str, Any] | None) -> Markup:
+    """What the numbers came from, as it was recorded."""
+    provenance = (results or {}).get("provenance")
+    if not isinstance(provenance, Mapping) or not provenance:
+        return notice("No provenance is recorded in ", element("code", "results.json"), ".")
+    rows = [
+        element("div", element("dt", key), element("dd", value))
+        for key, value in _flattened("", provenance)
+    ]
+    return element("dl", *rows, class_="facts")
+
+
+def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The numbers of each split that has any."""
+    figures = {
+        split: {
+            metric: float(value)
+            for metric, value in metrics.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        for split, metrics in splits.items()
+        if isinstance(metrics, Mapping)
+    }
+    return {split: metrics for split, metrics in figures.items() if metrics}
+
+
+def _table(protocol: str, figures: Mapping[str, Mapping[str, float]], chosen: str) -> Markup:
+    metrics = list(dict.fromkeys(metric for split in figures.values() for metric in split))
+    head = element(
+        "tr",
+        element("th", "Metric, %", scope="col"),
+        *(element("th", _SPLIT_NAMES.get(split, split), scope="col") for split in figures),
+    )
+    rows = [
+        element(
+            "tr",
+            element(
+                "th",
+                _SHOWN_NAMES.get(metric, metric),
+                element("small", _MEANINGS.get(metric, "")),
+                scope="row",
+            ),
+            *(
+                element("td", f"{split[metric]:.2f}" if metric in split else "–")
+                for split in figures.values()
+            ),
+        )
+        for metric in metrics
+    ]
+    title = protocol.replace("_", " ")
+    return joined(
+        element(
+            "table",
+            element("caption", title[:1].upper() + title[1:]),
+            element("thead", head),
+            element("tbody", *rows),
+        ),
+        element("p", chosen, class_="aside") if protocol == _PROTOCOL else None,
+        None if "test" in figures else notice("There are no numbers on test."),
+    )
+
+
+def _flattened(prefix: str, content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            rows += _flattened(f"{prefix}{key}: ", value)
+        else:
+            rows.append((f"{prefix}{key}", str(value)))
+    return rows

@@ -1,0 +1,93 @@
+"""Pictures in and out: photos and masks at the page's size, and the files of the report."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from luss.datasets.image_io import open_image
+from luss.datasets.mask_codec import read_mask
+from luss.errors import LussError
+from luss.visualization.markup import Markup, element
+
+__all__ = ["PictureFolder", "read_fitting_mask", "read_thumbnail"]
+
+_QUALITY = 85
+_LARGEST_ENLARGEMENT = 3.0
+
+
+def read_thumbnail(
+    path: str | os.PathLike, longest: int
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Read a photo and resize it, so that its longer side is ``longest`` pixels.
+
+    Small photos are enlarged at most three times.
+
+    Returns:
+        (h, w, 3) uint8 RGB, and the photo's own (height, width).
+
+    Raises:
+        LussError: if it cannot be read.
+    """
+    image = open_image(path)
+    scale = min(longest / max(image.size), _LARGEST_ENLARGEMENT)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    photo = np.array(image.resize(size, Image.Resampling.LANCZOS))
+    return photo, (image.height, image.width)
+
+
+def read_fitting_mask(path: str | os.PathLike, size: tuple[int, int]) -> NDArray[np.int32]:
+    """Read the mask of a photo of (height, width) ``size``.
+
+    Raises:
+        LussError: if it cannot be read or has another size.
+    """
+    ids = read_mask(path)
+    if ids.shape != size:
+        raise LussError(
+            f"the mask {path} is {ids.shape[0]} by {ids.shape[1]}, its photo {size[0]} by {size[1]}"
+        )
+    return ids
+
+
+class PictureFolder:
+    """Writes JPEG files into a folder of the report and refers to them.
+
+    They are numbered: no name of a photo becomes a file name.
+
+    Args:
+        report: folder of the page.
+        name: folder of the pictures in it.
+    """
+
+    def __init__(self, report: Path, name: str):
+        self._folder = report / name
+        self._folder.mkdir()
+        self._count = 0
+
+    def add(self, picture: NDArray[np.uint8], text: str) -> Markup:
+        """Write a picture.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB.
+            text: what it shows, for those who cannot see it.
+
+        Returns:
+            An ``img`` element that is loaded once it is scrolled to.
+        """
+        self._count += 1
+        path = self._folder / f"{self._count:05d}.jpg"
+        # Full resolution of colour, which thin coloured lines need.
+        Image.fromarray(picture).save(path, quality=_QUALITY, subsampling=0, optimize=True)
+        height, width = picture.shape[:2]
+        return element(
+            "img",
+            src=f"{self._folder.name}/{path.name}",
+            alt=text,
+            width=width,
+            height=height,
+            loading="lazy",
+            decoding="async",
+        )
