@@ -4,9 +4,11 @@ from luss.datasets.demo_shapes import draw_demo_data
 from luss.datasets.imagenet_s import ImageNetS
 from luss.datasets.mask_codec import IGNORE_ID, decode_mask, encode_mask, read_mask, write_mask
 from luss.datasets.photo_folder import PhotoFolder
+from luss.datasets.samplers import EpochSampler
 
 __all__ = [
     "IGNORE_ID",
+    "EpochSampler",
     "ImageNetS",
     "PhotoFolder",
     "decode_mask",

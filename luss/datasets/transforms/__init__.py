@@ -3,13 +3,16 @@
 from luss.datasets.transforms.crop_rectangle import draw_crop_rectangle
 from luss.datasets.transforms.flipping import RandomFlipWithMask
 from luss.datasets.transforms.loading import LoadMask, LoadRGBImage
+from luss.datasets.transforms.multi_crop import MultiCrop, PackViews
 from luss.datasets.transforms.packing import PackInputs
 from luss.datasets.transforms.resizing import RandomResizedCropWithMask, ResizeShortSide
 
 __all__ = [
     "LoadMask",
     "LoadRGBImage",
+    "MultiCrop",
     "PackInputs",
+    "PackViews",
     "RandomFlipWithMask",
     "RandomResizedCropWithMask",
     "ResizeShortSide",
