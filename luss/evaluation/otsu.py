@@ -11,7 +11,7 @@ import numpy as np
 from luss.errors import LussError
 from luss.evaluation.threshold_search import THRESHOLDS, attention_level
 
-__all__ = ["AttentionHistogram", "otsu_threshold"]
+__all__ = ["AttentionHistogram", "between_class_variance", "otsu_threshold"]
 
 
 @dataclass
@@ -54,12 +54,14 @@ class AttentionHistogram:
         return self
 
 
-def otsu_threshold(histogram: AttentionHistogram) -> float:
-    """Return the candidate with the largest variance between background and foreground.
+def between_class_variance(histogram: AttentionHistogram) -> np.ndarray:
+    """Return Otsu's criterion at every candidate.
 
-    Background is strictly below the threshold. The first of equal maxima is taken, so a histogram
-    that no candidate divides gives the lowest threshold, with which everything is foreground or
-    everything background.
+    Background is strictly below the threshold.
+
+    Returns:
+        (K,) float64, the variance between the means of background and foreground, weighted by
+        their parts of all pixels; 0 where a side is empty.
 
     Raises:
         LussError: if nothing was added to the histogram.
@@ -70,7 +72,17 @@ def otsu_threshold(histogram: AttentionHistogram) -> float:
     below, above = np.cumsum(count)[:-1], np.cumsum(count[::-1])[::-1][1:]
     sum_below, sum_above = np.cumsum(total)[:-1], np.cumsum(total[::-1])[::-1][1:]
     divided = (below > 0) & (above > 0)
-    mean_below = sum_below / np.maximum(below, 1)
-    mean_above = sum_above / np.maximum(above, 1)
-    variance = np.where(divided, below * above * (mean_above - mean_below) ** 2, 0.0)
-    return float(histogram.thresholds[int(np.argmax(variance))])
+    gap = sum_above / np.maximum(above, 1) - sum_below / np.maximum(below, 1)
+    return np.where(divided, (below / count.sum()) * (above / count.sum()) * gap**2, 0.0)
+
+
+def otsu_threshold(histogram: AttentionHistogram) -> float:
+    """Return the candidate with the largest variance between background and foreground.
+
+    The first of equal maxima is taken, so a histogram that no candidate divides gives the lowest
+    threshold, with which everything is foreground or everything background.
+
+    Raises:
+        LussError: if nothing was added to the histogram.
+    """
+    return float(histogram.thresholds[int(np.argmax(between_class_variance(histogram)))])

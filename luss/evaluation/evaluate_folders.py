@@ -1,0 +1,153 @@
+"""All of ImageNet-S's numbers for folders of predictions, matched or not, as one document."""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from luss.errors import LussError
+from luss.evaluation.counts import Counts
+from luss.evaluation.folders import class_folders, count_folders, pair_folders
+from luss.evaluation.matching import ImageLevelMatcher, PixelOverlapMatcher, read_match
+from luss.evaluation.metrics import (
+    BOUNDARY_METRICS,
+    REGION_METRICS,
+    compute_metrics,
+    per_class_iou,
+    to_percent,
+)
+
+__all__ = ["FIND", "evaluate_folders", "format_result"]
+
+FIND = "find"
+"""As ``match``: find the match on the images that are evaluated."""
+
+
+def evaluate_folders(
+    predicted: str | os.PathLike,
+    true: str | os.PathLike,
+    num_classes: int | None = None,
+    *,
+    match: Literal["find"] | str | os.PathLike | None = None,
+    num_generated: int | None = None,
+    unmatched: str = "other",
+    without_other: bool = False,
+    per_class: bool = False,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Evaluate folders of masks.
+
+    Args:
+        predicted: folder of ``<class folder>/<image>.png`` (or .npy) predictions.
+        true: folder of true masks of the same names.
+        num_classes: C; by default the number of class folders of ``true``.
+        match: official ``match.json`` to apply, or `FIND`; by default ids are true ids.
+        num_generated: largest id that predictions may hold when a match is to be found; by
+            default C.
+        unmatched: what becomes of left-over generated ids, see
+            `luss.evaluation.matching.match_ids`.
+        without_other: also give the metrics without class 0.
+        per_class: also give IoU by class.
+        jobs: processes.
+        progress: called with the numbers of images done and in all.
+
+    Returns:
+        What JSON can hold: the metrics in percent (None where undefined), ``images``,
+        ``num_classes``; as asked for, ``match`` (generated to true id) and ``pixel_overlap`` (the
+        metrics with the second matcher), ``without_other``, ``per_class``.
+
+    Raises:
+        LussError: if anything does not fit.
+    """
+    if num_generated is not None and match != FIND:
+        raise LussError(
+            "the number of generated categories matters only when a match is to be found"
+        )
+    pair = pair_folders(predicted, true)
+    names = class_folders(true)
+    if num_classes is None:
+        if not names:
+            raise LussError(f"{true} has no class folders: give the number of classes")
+        num_classes = len(names)
+
+    def count(known: np.ndarray | None) -> Counts:
+        report = None if progress is None else lambda done: progress(done, len(pair.true))
+        generated = num_generated if known is None else None
+        return count_folders(pair, num_classes, generated, known, jobs=jobs, progress=report)
+
+    content: dict[str, Any] = {}
+    if match == FIND:
+        counts = count(None)
+        found = ImageLevelMatcher(unmatched)(counts)
+        other = PixelOverlapMatcher(unmatched)(counts)
+        by_pixel = _matched(counts, other, count)
+        counts = _matched(counts, found, count)
+        content["match"] = _match_content(found)
+        content["pixel_overlap"] = {
+            **to_percent(compute_metrics(by_pixel)),
+            "match": _match_content(other),
+        }
+    elif match is not None:
+        known = read_match(match, num_classes)
+        counts = count(known)
+        content["match"] = _match_content(known)
+    else:
+        counts = count(None)
+    result = {
+        **to_percent(compute_metrics(counts)),
+        "images": counts.images,
+        "num_classes": num_classes,
+    }
+    if without_other:
+        result["without_other"] = to_percent(compute_metrics(counts, without_other=True))
+    if per_class:
+        result["per_class"] = _per_class(counts, names)
+    return result | content
+
+
+def format_result(result: Mapping[str, Any]) -> str:
+    """Return what `evaluate_folders` found as tables of text, in percent."""
+    rows = {"": result}
+    if "pixel_overlap" in result:
+        rows = {"image-level matching": result, "pixel-overlap matching": result["pixel_overlap"]}
+    if "without_other" in result:
+        rows["without 'other'"] = result["without_other"]
+    metrics = [name for name in (*REGION_METRICS, *BOUNDARY_METRICS) if name in result]
+    width = max(map(len, rows))
+    lines = [f"{result['images']} images, {result['num_classes']} classes"]
+    lines.append("  ".join([" " * width, *(f"{name:>7}" for name in metrics)]))
+    for title, row in rows.items():
+        values = ("      -" if row[name] is None else f"{row[name]:7.2f}" for name in metrics)
+        lines.append("  ".join([f"{title:{width}}", *values]))
+    for entry in result.get("per_class", ()):
+        lines.append(f"{entry['IoU']:7.2f}  {entry['b-IoU']:7.2f}  {entry['id']} {entry['name']}")
+    return "\n".join(lines)
+
+
+def _matched(
+    counts: Counts, match: np.ndarray, count: Callable[[np.ndarray | None], Counts]
+) -> Counts:
+    """Apply a match to the sums, or count again where sums cannot follow it."""
+    return counts.matched(match) if counts.can_match(match) else count(match)
+
+
+def _match_content(match: np.ndarray) -> dict[str, int]:
+    return {str(generated): int(true) for generated, true in enumerate(match)}
+
+
+def _per_class(counts: Counts, names: list[str]) -> list[dict[str, Any]]:
+    regions, boundaries = per_class_iou(counts), per_class_iou(counts, boundary=True)
+    known = len(names) == counts.num_classes
+    return [
+        {
+            "id": index,
+            "name": "other" if index == 0 else names[index - 1] if known else str(index),
+            "IoU": 100 * float(regions.iou[index]),
+            "b-IoU": 100 * float(boundaries.iou[index]),
+            "true_pixels": int(regions.true_area[index]),
+            "predicted_pixels": int(regions.predicted_area[index]),
+        }
+        for index in range(counts.num_classes + 1)
+    ]

@@ -1,0 +1,313 @@
+"""Evaluation of folders of predictions, of any framework, against folders of true masks.
+
+Images are streamed: memory does not grow with their number. Every file that does not fit is
+found, and then no number is given at all.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from luss.datasets.mask_codec import IGNORE_ID, read_mask
+from luss.errors import LussError
+from luss.evaluation.counting import count_image
+from luss.evaluation.counts import Counts
+from luss.evaluation.matching import apply_match
+
+__all__ = [
+    "MASK_SUFFIXES",
+    "FolderPair",
+    "Problems",
+    "class_folders",
+    "count_folders",
+    "list_masks",
+    "pair_folders",
+    "read_ids",
+]
+
+MASK_SUFFIXES = (".png", ".npy")
+"""Files taken for masks: PNG in the official encoding or of single-channel ids, NPY of ids."""
+
+SHOWN = 10
+
+
+@dataclass
+class Problems:
+    """Files that do not fit, by what is wrong with them.
+
+    Attributes:
+        found: for each kind of problem, the files with what was found in them.
+    """
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, file: str) -> None:
+        """Note a file under a kind of problem."""
+        self.found.setdefault(kind, []).append(file)
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def __iadd__(self, other: "Problems") -> "Problems":
+        for kind, files in other.found.items():
+            self.found.setdefault(kind, []).extend(files)
+        return self
+
+    def __str__(self) -> str:
+        """List up to ten files of each kind, and the number of all."""
+        lines = []
+        for kind, files in self.found.items():
+            lines.append(f"{len(files)} {kind}:")
+            lines += [f"  {file}" for file in sorted(files)[:SHOWN]]
+            if len(files) > SHOWN:
+                lines.append(f"  and {len(files) - SHOWN} more")
+        return "\n".join(lines)
+
+    def refuse(self, title: str) -> None:
+        """Raise `LussError` with ``title`` and the list, if there is any problem."""
+        if self:
+            raise LussError(f"{title}\n{self}")
+
+
+@dataclass(frozen=True)
+class FolderPair:
+    """Two folders whose masks belong together.
+
+    Attributes:
+        predicted: files of predictions by name ('<class folder>/<image>', without suffix).
+        true: files of truths by the same names.
+    """
+
+    predicted: Mapping[str, Path]
+    true: Mapping[str, Path]
+
+
+def list_masks(root: str | os.PathLike, problems: Problems | None = None) -> dict[str, Path]:
+    """Return the masks below a folder by their path relative to it, without suffix, sorted.
+
+    Other files, such as ``match.json``, and hidden ones are left alone.
+
+    Args:
+        root: the folder.
+        problems: takes names that two files share; they raise if it is not given.
+
+    Raises:
+        LussError: if there is no such folder.
+    """
+    if not Path(root).is_dir():
+        raise LussError(f"there is no folder {root}")
+    clashes = Problems() if problems is None else problems
+    masks: dict[str, Path] = {}
+    # os.walk follows links to class folders, as prepared split roots have them.
+    for folder, below, files in os.walk(root, followlinks=True):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for file in files:
+            stem, suffix = os.path.splitext(file)  # noqa: PTH122 - thousands of files
+            if suffix.lower() not in MASK_SUFFIXES or file.startswith("."):
+                continue
+            path = Path(folder, file)
+            name = path.relative_to(root).with_name(stem).as_posix()
+            if name in masks:
+                clashes.add("masks of one name", f"{masks[name]} and {path.name}")
+            masks[name] = path
+    if problems is None:
+        clashes.refuse(f"cannot tell which mask is meant in {root}")
+    return dict(sorted(masks.items()))
+
+
+def pair_folders(predicted: str | os.PathLike, true: str | os.PathLike) -> FolderPair:
+    """Return the masks of two folders, which must hold the same names.
+
+    Raises:
+        LussError: if a folder is missing or empty, or names lack a counterpart; lists them.
+    """
+    problems = Problems()
+    masks = [list_masks(root, problems) for root in (predicted, true)]
+    for root, found in zip((predicted, true), masks, strict=True):
+        if not found:
+            raise LussError(
+                f"there are no masks ({' or '.join(MASK_SUFFIXES)}) in {root}; expected "
+                "<class folder>/<image>.png"
+            )
+    for name in masks[1].keys() - masks[0].keys():
+        problems.add("missing predictions", f"{name}.png")
+    for name in masks[0].keys() - masks[1].keys():
+        problems.add("extra predictions, without a truth", str(masks[0][name]))
+    problems.refuse(f"the predictions in {predicted} do not fit the truths in {true}")
+    return FolderPair(*masks)
+
+
+def class_folders(root: str | os.PathLike) -> list[str]:
+    """Return the names of the class folders of a split, sorted: class 1, 2, and so on."""
+    return sorted(
+        entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."
+    )
+
+
+def read_ids(path: str | os.PathLike) -> np.ndarray:
+    """Read a mask of ids: PNG (see `luss.datasets.mask_codec.read_mask`) or NPY.
+
+    Args:
+        path: the file; a NPY file holds integers of (H, W) or (1, H, W).
+
+    Returns:
+        (H, W) integers.
+
+    Raises:
+        LussError: if it cannot be read or is no mask.
+    """
+    if Path(path).suffix.lower() != ".npy":
+        return read_mask(path)
+    try:
+        ids = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise LussError(f"cannot read the mask {path}: {error}") from error
+    if ids.ndim == 3 and len(ids) == 1:
+        ids = ids[0]
+    if ids.ndim != 2 or ids.dtype.kind not in "iu":
+        raise LussError(
+            f"the mask {path} holds {ids.dtype} of {ids.shape}, expected integers of (H, W)"
+        )
+    return ids
+
+
+def count_folders(
+    pair: FolderPair,
+    num_classes: int,
+    num_generated: int | None = None,
+    match: np.ndarray | None = None,
+    boundary: bool = True,
+    jobs: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Counts:
+    """Count all images of two folders.
+
+    Args:
+        pair: the masks, see `pair_folders`.
+        num_classes: C, true classes without 'other'.
+        num_generated: largest id that predictions may hold; by default that of the match, or C.
+        match: (G+1,) true ids, applied to the predictions before counting.
+        boundary: whether to count boundaries.
+        jobs: processes.
+        progress: called with the number of images done, about once a second and at the end.
+
+    Returns:
+        Sums over true ids if a match is given, else over the predictions' own ids.
+
+    Raises:
+        LussError: if files do not fit; lists up to ten of each kind, and their number.
+    """
+    if jobs < 1:
+        raise LussError(f"expected at least one job, found {jobs}")
+    if num_generated is None:
+        num_generated = num_classes if match is None else len(match) - 1
+    shared = (pair, num_classes, num_generated, match, boundary)
+    if jobs == 1:
+        counts, problems = _count_shard(slice(None), shared, progress)
+    else:
+        counts, problems = _count_in_processes(shared, jobs, progress)
+    problems.refuse("some masks do not fit, so nothing was evaluated")
+    return counts
+
+
+def _count_shard(
+    shard: slice, shared: tuple, progress: Callable[[int], None] | None
+) -> tuple[Counts, Problems]:
+    pair, num_classes, num_generated, match, boundary = shared
+    rows = num_generated if match is None else num_classes
+    counts, problems = Counts.zeros(num_classes, rows, boundary), Problems()
+    names = list(pair.true)[shard]
+    for done, name in enumerate(names, 1):
+        masks = _read_pair(pair, name, num_classes, num_generated, problems)
+        # After the first problem only further ones are looked for.
+        if masks is not None and not problems:
+            prediction = masks[0] if match is None else apply_match(masks[0], match)
+            counts.add(count_image(prediction, masks[1], num_classes, rows, boundary))
+        if progress is not None and (done % 64 == 0 or done == len(names)):
+            progress(done)
+    return counts, problems
+
+
+def _read_pair(
+    pair: FolderPair, name: str, num_classes: int, num_generated: int, problems: Problems
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read and check one image's masks; None if there is a problem with them."""
+    masks = []
+    for kind, path in (("prediction", pair.predicted[name]), ("truth", pair.true[name])):
+        try:
+            masks.append(read_ids(path))
+        except LussError as error:
+            problems.add(f"unreadable {kind}s", str(error))
+    if len(masks) < 2:
+        return None
+    prediction, truth = masks
+    if prediction.shape != truth.shape:
+        found, expected = ("x".join(map(str, mask.shape)) for mask in masks)
+        problems.add(
+            "wrongly sized predictions (height x width)",
+            f"{pair.predicted[name]}: {found} instead of {expected}",
+        )
+        return None
+    low, high = prediction.min(initial=0), prediction.max(initial=0)
+    if low < 0 or high > num_generated:
+        problems.add(
+            f"predictions with ids outside 0..{num_generated}",
+            f"{pair.predicted[name]}: {low if low < 0 else high}",
+        )
+        return None
+    low, high = truth.min(initial=0), truth.max(initial=0, where=truth != IGNORE_ID)
+    if low < 0 or high > num_classes:
+        problems.add(
+            f"truths with ids outside 0..{num_classes} and {IGNORE_ID} (is the number of classes "
+            "right?)",
+            f"{pair.true[name]}: {low if low < 0 else high}",
+        )
+        return None
+    return prediction, truth
+
+
+def _count_in_processes(
+    shared: tuple, jobs: int, progress: Callable[[int], None] | None
+) -> tuple[Counts, Problems]:
+    # Workers that are forked start at once; elsewhere they import the package anew.
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    done = context.Array("q", jobs, lock=False)
+    with ProcessPoolExecutor(jobs, context, _begin_worker, (done, shared)) as pool:
+        pending = [pool.submit(_work, job, jobs) for job in range(jobs)]
+        tasks, waiting = list(pending), set(pending)
+        while waiting:
+            waiting = wait(waiting, timeout=1).not_done
+            if progress is not None:
+                progress(sum(done))
+        try:
+            parts = [task.result() for task in tasks]
+        except BrokenProcessPool as error:
+            raise LussError(
+                "a worker process ended unexpectedly, perhaps for lack of memory; use fewer jobs"
+            ) from error
+    counts, problems = parts[0]
+    for more_counts, more_problems in parts[1:]:
+        counts += more_counts
+        problems += more_problems
+    return counts, problems
+
+
+_worker: dict = {}
+
+
+def _begin_worker(done, shared: tuple) -> None:
+    _worker.update(done=done, shared=shared)
+
+
+def _work(job: int, jobs: int) -> tuple[Counts, Problems]:
+    def progress(images: int) -> None:
+        _worker["done"][job] = images
+
+    return _count_shard(slice(job, None, jobs), _worker["shared"], progress)
