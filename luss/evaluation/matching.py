@@ -23,6 +23,7 @@ __all__ = [
     "apply_match",
     "cooccurrence",
     "match_ids",
+    "parse_match",
     "read_match",
     "write_match",
 ]
@@ -153,8 +154,17 @@ def read_match(path: str | os.PathLike, num_classes: int | None = None) -> np.nd
         LussError: if the file is missing or is no such object.
     """
     try:
-        content = json.loads(Path(path).read_bytes())
-    except (OSError, ValueError) as error:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        raise LussError(f"cannot read the match {path}: {error}") from error
+    return parse_match(text, str(path), num_classes)
+
+
+def parse_match(text: bytes, path: str, num_classes: int | None = None) -> np.ndarray:
+    """Read the content of ``match.json``; ``path`` is for messages. See `read_match`."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
         raise LussError(f"cannot read the match {path}: {error}") from error
     expected = f"expected an object such as {{'0': 0, '1': 7}} in {path}"
     if not isinstance(content, dict) or not content:
