@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["atomic_write", "write_json"]
+__all__ = ["UNFINISHED", "atomic_write", "remove_unfinished", "write_json"]
+
+UNFINISHED = ".unfinished"
+"""Ending of files that a killed process may leave behind; nothing reads them."""
 
 
 @contextlib.contextmanager
@@ -26,7 +29,9 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, unfinished = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -50,3 +55,9 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def remove_unfinished(folder: str | os.PathLike) -> None:
+    """Remove what killed processes left behind below a folder that no one else writes to."""
+    for path in Path(folder).rglob(f".*{UNFINISHED}"):
+        path.unlink(missing_ok=True)

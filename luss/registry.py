@@ -5,57 +5,57 @@ plainly (``type='P2P'``) and one of another library with its scope (``type='mmse
 ``LABEL_GENERATORS``, ``MATCHERS`` and ``STAGES`` have no counterpart in MMEngine.
 """
 
-from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import LOOPS as MMENGINE_LOOPS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
-from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
-from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
-from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
-from mmengine.registry import Registry
+from mmengine.registry import Registry, root
 
 __all__ = [
     "DATASETS",
     "DATA_SAMPLERS",
+    "FUNCTIONS",
     "HOOKS",
     "LABEL_GENERATORS",
+    "LOG_PROCESSORS",
     "LOOPS",
     "MATCHERS",
     "METRICS",
     "MODELS",
+    "MODEL_WRAPPERS",
     "OPTIMIZERS",
     "OPTIM_WRAPPERS",
+    "OPTIM_WRAPPER_CONSTRUCTORS",
+    "PARAM_SCHEDULERS",
     "RUNNERS",
     "STAGES",
     "TRANSFORMS",
+    "VISBACKENDS",
+    "VISUALIZERS",
+    "WEIGHT_INITIALIZERS",
 ]
 
-RUNNERS = Registry(
-    "runner", parent=MMENGINE_RUNNERS, scope="luss", locations=["luss.engine.runner"]
-)
-LOOPS = Registry("loop", parent=MMENGINE_LOOPS, scope="luss", locations=["luss.engine.loops"])
-HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope="luss", locations=["luss.engine.hooks"])
-DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope="luss", locations=["luss.datasets"])
-DATA_SAMPLERS = Registry(
-    "data sampler", parent=MMENGINE_DATA_SAMPLERS, scope="luss", locations=["luss.datasets"]
-)
-TRANSFORMS = Registry(
-    "transform", parent=MMENGINE_TRANSFORMS, scope="luss", locations=["luss.datasets.transforms"]
-)
-MODELS = Registry("model", parent=MMENGINE_MODELS, scope="luss", locations=["luss.models"])
-OPTIMIZERS = Registry(
-    "optimizer", parent=MMENGINE_OPTIMIZERS, scope="luss", locations=["luss.engine.optimizers"]
-)
-OPTIM_WRAPPERS = Registry(
-    "optim wrapper",
-    parent=MMENGINE_OPTIM_WRAPPERS,
-    scope="luss",
-    locations=["luss.engine.optimizers"],
-)
-METRICS = Registry("metric", parent=MMENGINE_METRICS, scope="luss", locations=["luss.evaluation"])
+
+def _child(parent: Registry, *locations: str) -> Registry:
+    return Registry(parent.name, parent=parent, scope="luss", locations=list(locations))
+
+
+RUNNERS = _child(root.RUNNERS, "luss.engine.runner")
+LOOPS = _child(root.LOOPS, "luss.engine.loops")
+HOOKS = _child(root.HOOKS, "luss.engine.hooks")
+DATASETS = _child(root.DATASETS, "luss.datasets")
+DATA_SAMPLERS = _child(root.DATA_SAMPLERS, "luss.datasets")
+TRANSFORMS = _child(root.TRANSFORMS, "luss.datasets.transforms")
+MODELS = _child(root.MODELS, "luss.models")
+OPTIMIZERS = _child(root.OPTIMIZERS, "luss.engine.optimizers")
+METRICS = _child(root.METRICS, "luss.evaluation")
+
+# Nothing of ours yet; without a child MMEngine warns each time it looks here.
+MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS)
+OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS)
+PARAM_SCHEDULERS = _child(root.PARAM_SCHEDULERS)
+WEIGHT_INITIALIZERS = _child(root.WEIGHT_INITIALIZERS)
+VISUALIZERS = _child(root.VISUALIZERS)
+VISBACKENDS = _child(root.VISBACKENDS)
+LOG_PROCESSORS = _child(root.LOG_PROCESSORS)
+FUNCTIONS = _child(root.FUNCTIONS)
 
 LABEL_GENERATORS = Registry("label generator", scope="luss", locations=["luss.label_generation"])
 MATCHERS = Registry("matcher", scope="luss", locations=["luss.evaluation"])

@@ -1,0 +1,16 @@
+from luss.pipeline.evaluate_stage import EvaluateStage
+from luss.pipeline.label_generation_stage import LabelGenerationStage
+from luss.pipeline.pipeline import Pipeline
+from luss.pipeline.report_stage import ReportStage
+from luss.pipeline.stage import Stage
+from luss.pipeline.train_stage import FinetuneStage, TrainStage
+
+__all__ = [
+    "EvaluateStage",
+    "FinetuneStage",
+    "LabelGenerationStage",
+    "Pipeline",
+    "ReportStage",
+    "Stage",
+    "TrainStage",
+]

@@ -1,0 +1,15 @@
+from luss.engine.hooks.checkpoint_hook import CheckpointHook
+from luss.engine.hooks.clustering_hook import ClusteringHook
+from luss.engine.hooks.collapse_hook import CollapseHook
+from luss.engine.hooks.graceful_stop_hook import GracefulStopHook
+from luss.engine.hooks.loss_guard_hook import LossGuardHook
+from luss.engine.hooks.stateless_randomness_hook import StatelessRandomnessHook
+
+__all__ = [
+    "CheckpointHook",
+    "ClusteringHook",
+    "CollapseHook",
+    "GracefulStopHook",
+    "LossGuardHook",
+    "StatelessRandomnessHook",
+]

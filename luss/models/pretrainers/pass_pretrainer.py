@@ -6,6 +6,7 @@ import torch
 from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor
 
+from luss.errors import LussError
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, ViewGeometry
 
@@ -23,7 +24,15 @@ def weighted_total(
 
     Returns:
         The scalar to minimise, and ``{"loss": total, **losses}``.
+
+    Raises:
+        LussError: if a weight belongs to no loss.
     """
+    if unknown := weights.keys() - losses.keys():
+        raise LussError(
+            f"loss_weights names {sorted(unknown)}, but the losses are {sorted(losses)}; correct "
+            "the names in loss_weights"
+        )
     total = sum(weights.get(name, 1.0) * loss for name, loss in losses.items())
     return total, {"loss": total, **losses}
 
@@ -63,7 +72,7 @@ class PASSPretrainer(BaseModel):
         """Stage -> feature map (M, channels, height, width) of images (M, 3, H, W)."""
         outputs = self.backbone(images)
         if len(outputs) != len(self.stages):
-            raise ValueError(
+            raise LussError(
                 f"the backbone returns {len(outputs)} feature maps, but stages={self.stages} "
                 f"names {len(self.stages)}; set the backbone's out_indices to these stages"
             )

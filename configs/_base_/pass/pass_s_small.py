@@ -1,0 +1,121 @@
+# PASS_s for a few thousand small photos (96 to 160 px) on a CPU: a narrow ResNet-18 whose last
+# stage keeps its resolution (stride 16), so that small crops still have a feature map to align.
+_base_ = ["pass_s.py"]
+
+width = 16
+channels = 8 * width
+hidden = 128
+narrow = dict(
+    type="mmselfsup.ResNet",
+    depth=18,
+    stem_channels=width,
+    base_channels=width,
+    strides=(1, 2, 2, 1),
+)
+# SwAV collapses easily at this size: a harder assignment and few prototypes keep it from that.
+clustering = dict(
+    type="Clustering",
+    in_channels=channels,
+    hidden_channels=hidden,
+    num_prototypes=64,
+    epsilon=0.03,
+    queue_length=0,
+    frozen_prototype_iters=300,
+)
+color_augmentations = [
+    dict(
+        type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, probability=0.8
+    ),
+    dict(type="RandomGrayscale", probability=0.1),
+    dict(type="GaussianBlur", radius=(0.1, 1.0), probability=0.5),
+]
+view_preprocessor = dict(augmentations=color_augmentations)
+views = [
+    dict(type="LoadRGBImage"),
+    dict(
+        type="MultiCrop",
+        views=[
+            dict(count=2, size=64, scale=(0.14, 1.0)),
+            dict(count=2, size=32, scale=(0.05, 0.14)),
+        ],
+    ),
+    dict(type="PackViews"),
+]
+two_views = [
+    dict(type="LoadRGBImage"),
+    dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.14, 1.0))]),
+    dict(type="PackViews"),
+]
+whole_image = [
+    dict(type="LoadRGBImage"),
+    dict(type="LoadMask", optional=True),
+    dict(type="ResizeShortSide", size=160),
+    dict(type="PackInputs"),
+]
+lars = dict(type="OptimWrapper", optimizer=dict(lr=1.2))
+cosine = [dict(type="CosineAnnealingLR", eta_min=1.2e-3, by_epoch=True, convert_to_iter_based=True)]
+
+stages = dict(
+    pretrain=dict(
+        model=dict(
+            backbone=dict(_delete_=True, out_indices=(3, 4), **narrow),
+            objectives=dict(
+                clustering=dict(_delete_=True, **clustering),
+                d2s=dict(in_channels={3: channels // 2}, hidden_channels=hidden),
+                p2p=dict(in_channels=channels, hidden_channels=hidden),
+            ),
+            data_preprocessor=view_preprocessor,
+        ),
+        train_dataloader=dict(batch_size=64, dataset=dict(pipeline=views)),
+        optim_wrapper=lars,
+        param_scheduler=cosine,
+        train_cfg=dict(max_epochs=100),
+    ),
+    pixel_attention=dict(
+        model=dict(
+            backbone=dict(_delete_=True, out_indices=(4,), **narrow),
+            attention=dict(channels=channels),
+            clustering=dict(clustering, _delete_=True, frozen_prototype_iters=0),
+            data_preprocessor=view_preprocessor,
+        ),
+        train_dataloader=dict(batch_size=64, dataset=dict(pipeline=two_views)),
+        optim_wrapper=lars,
+        param_scheduler=cosine,
+        train_cfg=dict(max_epochs=20),
+    ),
+    label_generation=dict(
+        embedding=dict(
+            pipeline=[
+                dict(type="LoadRGBImage"),
+                dict(type="ResizeShortSide", size=160),
+                dict(type="CenterCrop", crop_size=144),
+                dict(type="PackInputs"),
+            ],
+        ),
+        pixels=dict(pipeline=whole_image),
+    ),
+    finetune=dict(
+        model=dict(
+            backbone=dict(_delete_=True, out_indices=(4,), **narrow),
+            decode_head=dict(in_channels=channels),
+        ),
+        train_dataloader=dict(
+            batch_size=64,
+            dataset=dict(
+                pipeline=[
+                    dict(type="LoadRGBImage"),
+                    dict(type="LoadMask"),
+                    dict(type="RandomResizedCropWithMask", size=96, scale=(0.3, 1.0)),
+                    dict(type="RandomFlipWithMask"),
+                    dict(type="PackInputs"),
+                ],
+            ),
+        ),
+        optim_wrapper=lars,
+        param_scheduler=cosine,
+        train_cfg=dict(max_epochs=20),
+    ),
+    evaluate=dict(
+        pipeline=whole_image,
+    ),
+)

@@ -1,0 +1,37 @@
+"""Training progress for the clustering objective."""
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from luss.models.objectives import Clustering
+from luss.registry import HOOKS
+
+__all__ = ["ClusteringHook", "find_clustering"]
+
+
+def find_clustering(model) -> Clustering | None:
+    """The clustering objective of a (wrapped) model; None if it has none."""
+    model = model.module if is_model_wrapper(model) else model
+    return next((part for part in model.modules() if isinstance(part, Clustering)), None)
+
+
+@HOOKS.register_module()
+class ClusteringHook(Hook):
+    """Tells the clustering objective epoch and iteration, and keeps frozen prototypes frozen."""
+
+    def before_train(self, runner) -> None:
+        """Find the objective and hang the freezing in front of the optimizer's step.
+
+        Raises:
+            ValueError: if the model has no clustering objective.
+        """
+        self.clustering = find_clustering(runner.model)
+        if self.clustering is None:
+            raise ValueError("ClusteringHook: the model has no Clustering objective")
+        runner.optim_wrapper.optimizer.register_step_pre_hook(
+            lambda *_: self.clustering.drop_frozen_gradients()
+        )
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Move the schedule on."""
+        self.clustering.set_progress(runner.epoch, runner.iter)

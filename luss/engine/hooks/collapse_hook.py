@@ -1,0 +1,98 @@
+"""Watches for the collapse of clustering."""
+
+import math
+
+import torch
+from mmengine.hooks import Hook
+from torch import Tensor
+
+from luss.engine.hooks.clustering_hook import find_clustering
+from luss.registry import HOOKS
+
+__all__ = ["CollapseHook", "spread"]
+
+
+def spread(outputs: Tensor) -> Tensor:
+    """Share of the outputs' energy that differs between images.
+
+    Args:
+        outputs: (N, D) float, not normalised.
+
+    Returns:
+        Scalar in [0, 1]: 1 - |mean|^2 / mean |.|^2; 0 when all images give the same.
+    """
+    outputs = outputs.float()
+    energy = outputs.square().sum(dim=1).mean()
+    return 1 - outputs.mean(dim=0).square().sum() / energy.clamp(min=1e-12)
+
+
+@HOOKS.register_module()
+class CollapseHook(Hook):
+    """Warns when SwAV tells images no longer apart.
+
+    Two signs, either is enough: the loss stays at ln K, K the number of prototypes, while they
+    are free; or the spread of the projector's outputs, taken before its last batch norm (which
+    would hide it), falls to zero. The spread goes into the log beside the losses.
+
+    Args:
+        interval: iterations between looks.
+        patience: looks in a row with a sign before the warning.
+        loss_margin: how close to ln K the mean loss since the last look counts as ln K.
+        min_spread: below which the outputs count as equal.
+    """
+
+    # After RuntimeInfoHook has read the losses.
+    priority = "BELOW_NORMAL"
+
+    def __init__(
+        self,
+        interval: int = 100,
+        patience: int = 5,
+        loss_margin: float = 0.005,
+        min_spread: float = 0.01,
+    ) -> None:
+        self.interval = interval
+        self.patience = patience
+        self.loss_margin = loss_margin
+        self.min_spread = min_spread
+        self.signs = 0
+        self.wanted = False
+        self.spread: Tensor | None = None
+
+    def before_train(self, runner) -> None:
+        """Watch the projector's outputs."""
+        self.clustering = find_clustering(runner.model)
+        self.handle = self.clustering.projector[-1].register_forward_pre_hook(self._note)
+
+    def _note(self, module: torch.nn.Module, inputs: tuple[Tensor]) -> None:
+        if self.wanted:
+            self.spread = spread(inputs[0].detach())
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Ask for the spread in iterations that are looked at."""
+        self.wanted = (runner.iter + 1) % self.interval == 0
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Look; a collapsed run is warned of, not stopped, since it can recover."""
+        if not self.wanted or self.spread is None:
+            return
+        value = self.spread.item()
+        runner.message_hub.update_scalar("train/spread", value)
+        if self.clustering.prototypes_frozen:
+            return
+        loss = runner.message_hub.get_scalar("train/loss_clustering").mean(self.interval)
+        ln_k = math.log(self.clustering.num_prototypes)
+        sign = abs(loss - ln_k) < self.loss_margin or value < self.min_spread
+        self.signs = self.signs + 1 if sign else 0
+        if self.signs == self.patience:
+            runner.logger.warning(
+                f"clustering looks collapsed: over {self.signs * self.interval} iterations the "
+                f"loss stayed at {loss:.3f} (ln {self.clustering.num_prototypes} = {ln_k:.3f} "
+                f"tells nothing apart) and the outputs' spread is {value:.3f}. Known remedies: a "
+                "smaller epsilon (0.03), a smaller learning rate, fewer prototypes than batch "
+                "and queue together, prototypes frozen for longer, more crops"
+            )
+
+    def after_train(self, runner) -> None:
+        """Stop watching."""
+        self.handle.remove()

@@ -1,0 +1,3 @@
+from luss.engine.loops.epoch_train_loop import EpochTrainLoop
+
+__all__ = ["EpochTrainLoop"]

@@ -1,0 +1,77 @@
+"""Step 2.1 of PASS: fine-tuning pixel attention on frozen features (section 4.3)."""
+
+import torch
+from mmengine.model import BaseModel, ModuleDict
+from torch import Tensor
+
+from luss.models.pretrainers.pass_pretrainer import weighted_total
+from luss.registry import MODELS
+from luss.structures import ViewFeatures
+
+__all__ = ["PixelAttentionTrainer"]
+
+
+@MODELS.register_module()
+class PixelAttentionTrainer(BaseModel):
+    """Trains attention and prototypes by the clustering loss; all else is frozen.
+
+    As in the released code, the frozen backbone and projector M_I stay in train mode: they
+    normalise with batch statistics, and their running statistics move. Its modules have the
+    pretrainer's names, so that parts of that checkpoint fit.
+
+    Args:
+        backbone: config of the pretrainer's backbone; the last feature map is used.
+        attention: config of :class:`luss.models.PixelAttention`.
+        clustering: config of :class:`luss.models.Clustering`, of the pretrainer's widths.
+        data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
+        init_cfg: see :class:`mmengine.model.BaseModule`.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        attention: dict,
+        clustering: dict,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.attention = MODELS.build(attention)
+        self.objectives = ModuleDict({"clustering": MODELS.build(clustering)})
+        self.backbone.requires_grad_(False)
+        self.objectives["clustering"].projector.requires_grad_(False)
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Deepest feature map (N, L, h, w) of images (N, 3, H, W)."""
+        with torch.no_grad():
+            return self.backbone(images)[-1]
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Image embeddings (N, L) for k-means: the mean of c(z) * z (step 2.2)."""
+        return self.attention.pool_raw(self.extract(images))
+
+    def forward(
+        self, inputs: list[Tensor] | Tensor, geometry: Tensor | None = None, mode: str = "tensor"
+    ) -> dict[str, Tensor] | Tensor:
+        """Loss of a batch of views of one resolution, or the feature map of images.
+
+        Args:
+            inputs: V tensors (N, 3, H, W) for losses, one (N, 3, H, W) for features.
+            geometry: unused, as collated.
+            mode: ``loss`` or ``tensor``.
+        """
+        if mode == "tensor":
+            return self.extract(inputs)
+        if mode != "loss":
+            raise ValueError(f"mode {mode!r}: this trainer knows 'loss' and 'tensor'")
+        clustering = self.objectives["clustering"]
+        batch_size = len(inputs[0])
+        pooled = self.attention.pool_normalised(self.extract(torch.cat(inputs)))
+        views = ViewFeatures(groups=[], batch_size=batch_size, geometry=[])
+        embeddings = clustering.embed_checked(pooled, batch_size)
+        return {"loss_clustering": clustering.loss(embeddings, views)}
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, logged under its name."""
+        return weighted_total(losses, {})

@@ -1,0 +1,136 @@
+"""What stages share: configuration, data sets and the work dir."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from mmengine import Config
+from mmengine.device import get_device
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import print_log
+
+from luss.datasets import draw_demo_data
+from luss.errors import LussError
+from luss.pipeline.work_dir import WorkDir
+from luss.registry import DATASETS
+
+__all__ = ["Context"]
+
+
+@dataclass
+class Context:
+    """A run of a pipeline.
+
+    Attributes:
+        config: the whole configuration, options merged.
+        work_dir: the run's folder.
+        launcher: how processes were started, as MMEngine has it.
+        resume: whether stages go on where they were killed.
+    """
+
+    config: Config
+    work_dir: WorkDir
+    launcher: str = "none"
+    resume: bool = False
+    _data: dict | None = field(default=None, init=False)
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        return self.config.seed
+
+    @property
+    def device(self) -> torch.device:
+        """Device of this process."""
+        return torch.device(get_device())
+
+    @property
+    def num_workers(self) -> int:
+        """Data-loading processes per process."""
+        return self.config.get("num_workers", 2)
+
+    @property
+    def data(self) -> dict:
+        """Settings that all data sets share, ``data_root`` included.
+
+        They are derived when a data set is built, after options are merged, so that one option
+        ``data_root=DIR`` moves a whole pipeline. ``data.type`` ``auto`` means ImageNet-S where
+        the root has a folder ``train``, else a plain photo folder; ``demo`` the built-in data,
+        drawn into the work dir on first use.
+
+        Raises:
+            LussError: if there is no data root.
+        """
+        if self._data is None:
+            data = dict(self.config.get("data", {"type": "auto"}))
+            data.setdefault("data_root", self.config.get("data_root"))
+            if data["type"] == "demo":
+                data = self._draw_demo_data(data)
+            root = data["data_root"]
+            if root is None:
+                raise LussError(
+                    "no data_root is set; add --cfg-options data_root=DIR with the folder of the "
+                    "photos"
+                )
+            if not Path(root).is_dir():
+                raise LussError(f"data_root {root} is not a folder")
+            if data["type"] == "auto":
+                split_root = (Path(root) / "train").is_dir()
+                data["type"] = "ImageNetS" if split_root else "PhotoFolder"
+                print_log(f"{root} is read as {data['type']}", "current")
+            self._data = data
+        return self._data
+
+    def _draw_demo_data(self, settings: dict) -> dict:
+        settings = {key: value for key, value in settings.items() if key != "type"}
+        root = settings.pop("data_root") or self.work_dir.root / "data"
+        if is_main_process():
+            draw_demo_data(root, **settings)
+        barrier()
+        return {"type": "ImageNetS", "data_root": str(root)}
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether the data has splits and may have masks; a plain photo folder does not."""
+        return self.data["type"] != "PhotoFolder"
+
+    def dataset(self, config: dict):
+        """Build a data set; what ``config`` leaves open comes from :attr:`data`."""
+        config = {"seed": self.seed, **self.data, **config}
+        if config["type"] == "PhotoFolder":
+            config.pop("split", None)
+        return DATASETS.build(config)
+
+    @property
+    def splits_with_masks(self) -> list[str]:
+        """Evaluation splits that have true masks, validation first."""
+        if not self.has_splits:
+            return []
+        root = Path(self.data["data_root"])
+        return [
+            split
+            for split in ("validation", "test")
+            if (root / split).is_dir() and (root / f"{split}-segmentation").is_dir()
+        ]
+
+    @property
+    def num_categories(self) -> int:
+        """Number C of categories to discover: given, or read off the class folders.
+
+        Raises:
+            LussError: if it is neither given nor can be read.
+        """
+        given = self.config.get("num_categories")
+        if given is not None:
+            return given
+        if not self.has_splits:
+            raise LussError(
+                "a plain photo folder does not tell how many categories to discover; add "
+                "--cfg-options num_categories=C"
+            )
+        return self.num_true_classes
+
+    @property
+    def num_true_classes(self) -> int:
+        """Number of classes of the true masks, read off the class folders."""
+        return len(self.dataset({"split": "train", "pipeline": []}).metainfo["classes"]) - 1

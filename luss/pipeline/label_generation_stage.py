@@ -1,0 +1,263 @@
+"""Steps 2.2 to 2.4: image embeddings, categories, threshold, pseudo labels (section 4.3)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dist import barrier, is_main_process
+from mmengine.logging import print_log
+
+from luss.engine.checkpoint import latest_checkpoint
+from luss.errors import LussError
+from luss.evaluation.otsu import AttentionHistogram, between_class_variance, otsu_threshold
+from luss.evaluation.threshold_search import ThresholdSearch
+from luss.files import atomic_write, write_json
+from luss.label_generation import (
+    apply_threshold,
+    matched_accuracy,
+    normalised_mutual_information,
+    pixel_evidence,
+    write_pseudo_label,
+)
+from luss.pipeline.context import Context
+from luss.pipeline.inference import load_model, own_share, stream, summed_over_ranks
+from luss.pipeline.stage import Stage
+from luss.registry import LABEL_GENERATORS, MODELS, STAGES
+
+__all__ = ["LabelGenerationStage"]
+
+_OUTPUTS = ("embeddings.npy", "centroids.npz", "threshold.json", "pseudo_labels")
+
+
+@STAGES.register_module()
+class LabelGenerationStage(Stage):
+    """Discovers categories among image embeddings and labels every pixel with one, or 'other'.
+
+    Each step keeps its output and is not repeated on resuming.
+
+    Args:
+        name: see :class:`Stage`.
+        model_from: the stage that trained pixel attention.
+        generator: config of one of ``LABEL_GENERATORS``; number of clusters and seed are filled
+            in.
+        embedding: ``pipeline`` and ``batch_size`` for image embeddings.
+        pixels: ``pipeline`` for pixel labels, image by image, with an optional ``LoadMask``.
+        preprocessor: config of the data preprocessor of both.
+        threshold: a fixed tau, or None to find it: by mIoU on validation masks where there are
+            any, else by Otsu's criterion on the training images.
+        num_attention_maps: how many attention maps to keep for the report.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        generator: dict,
+        embedding: dict,
+        pixels: dict,
+        preprocessor: dict,
+        model_from: str = "pixel_attention",
+        threshold: float | None = None,
+        num_attention_maps: int = 24,
+    ) -> None:
+        super().__init__(name, requires=(model_from,))
+        self.model_from = model_from
+        self.generator = generator
+        self.embedding = embedding
+        self.pixels = pixels
+        self.preprocessor = preprocessor
+        self.threshold = threshold
+        self.num_attention_maps = num_attention_maps
+
+    def has_partial_output(self, folder: Path) -> bool:
+        """Whether any step is whole, or pseudo labels were begun."""
+        return any((folder / output).exists() for output in _OUTPUTS)
+
+    def run(self, context: Context) -> dict:
+        """Run the steps that are not whole yet."""
+        self.context = context
+        self.folder = context.work_dir.stage(self.name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.model = self._load_model()
+        self.normalize = MODELS.build(dict(self.preprocessor)).to(context.device)
+
+        dataset = context.dataset({"split": "train", "pipeline": self.embedding["pipeline"]})
+        if len(dataset) < context.num_categories:
+            raise LussError(
+                f"{len(dataset)} images cannot form {context.num_categories} categories; add "
+                "images or lower num_categories"
+            )
+        self._step("embeddings.npy", self._embed, dataset)
+        self._step("centroids.npz", self._cluster, dataset)
+        with np.load(self.folder / "centroids.npz") as arrays:
+            self.centroids = torch.from_numpy(arrays["centroids"]).to(context.device)
+        self._step("threshold.json", self._find_threshold)
+        threshold = json.loads((self.folder / "threshold.json").read_text())["threshold"]
+        self._keep_attention_maps()
+        self._write_pseudo_labels(threshold)
+        return {"threshold": threshold, "categories": len(self.centroids)}
+
+    def _step(self, output: str, make, *args) -> None:
+        if not (self.folder / output).exists():
+            # Ranks must look before any of them writes.
+            barrier()
+            make(*args)
+        barrier()
+
+    def _load_model(self):
+        # Built as the stage that trained it had it.
+        config = self.context.config["stages"][self.model_from]["model"]
+        checkpoint = latest_checkpoint(self.context.work_dir.stage(self.model_from))
+        return load_model(config, checkpoint, self.context.device)
+
+    def _prepare(self, batch: list[dict]) -> torch.Tensor:
+        images = torch.stack([item["inputs"] for item in batch])
+        return self.normalize({"inputs": [images]})["inputs"][0]
+
+    @torch.no_grad()
+    def _embed(self, dataset) -> None:
+        """Write (N, L) float32 embeddings, each rank its rows of one file."""
+        final, unfinished = self.folder / "embeddings.npy", self.folder / ".embeddings.unfinished"
+        if is_main_process():
+            # The width is the feature map's, known once an image went through.
+            first = self.model.embed_images(self._prepare([dataset[0]]))
+            shape = (len(dataset), first.shape[1])
+            np.lib.format.open_memmap(unfinished, "w+", np.float32, shape).flush()
+        barrier()
+        rows = np.lib.format.open_memmap(unfinished, "r+")
+        share = own_share(len(dataset))
+        start = share.start
+        workers = self.context.num_workers
+        batch_size = self.embedding["batch_size"]
+        for batch in stream(dataset, share, batch_size, workers, "image embeddings"):
+            embeddings = self.model.embed_images(self._prepare(batch)).cpu().numpy()
+            rows[start : start + len(batch)] = embeddings
+            start += len(batch)
+        rows.flush()
+        barrier()
+        if is_main_process():
+            unfinished.replace(final)
+
+    def _cluster(self, dataset) -> None:
+        """Write centroids and assignments; say how well they fit the folders, if there are any."""
+        if not is_main_process():
+            return
+        embeddings = np.load(self.folder / "embeddings.npy", mmap_mode="r")
+        generator = LABEL_GENERATORS.build(
+            {
+                "num_clusters": self.context.num_categories,
+                "seed": self.context.seed,
+                **self.generator,
+            }
+        )
+        result = generator.fit(embeddings)
+        with atomic_write(self.folder / "centroids.npz") as file:
+            np.savez(
+                file,
+                centroids=result.centroids,
+                assignments=result.assignments,
+                objective=result.objective,
+            )
+        if self.context.has_splits:
+            labels = [dataset.get_data_info(index)["category"] for index in range(len(dataset))]
+            quality = {
+                "NMI": 100 * normalised_mutual_information(result.assignments, labels),
+                "matched accuracy": 100 * matched_accuracy(result.assignments, labels),
+            }
+            write_json(self.folder / "clustering_quality.json", quality)
+            print_log(f"clusters against class folders: {_percent(quality)}", "current")
+
+    def _evidence(self, split: str, with_masks: bool, what: str, indices=None) -> Iterator[tuple]:
+        """Yield (item, ids (H, W) tensor, attention (H, W) tensor) of this rank's images."""
+        dataset = self.context.dataset(
+            {"split": split, "pipeline": self.pixels["pipeline"]}
+            | ({"require_masks": True} if with_masks else {})
+        )
+        if indices is None:
+            indices = own_share(len(dataset))
+        for (item,) in stream(dataset, indices, 1, self.context.num_workers, what):
+            with torch.no_grad():
+                features = self.model.extract(self._prepare([item]))
+                size = item["data_samples"].ori_shape[:2]
+                attention = self.model.attention.mean_attention(features)
+                ids, attention = pixel_evidence(features, attention, self.centroids, size)
+            yield item["data_samples"], ids[0], attention[0]
+
+    def _find_threshold(self) -> None:
+        if self.threshold is not None:
+            found = {"threshold": self.threshold, "method": "given", "curve": None}
+        elif "validation" in self.context.splits_with_masks:
+            found = self._threshold_by_validation()
+        else:
+            found = self._threshold_by_otsu()
+        if is_main_process():
+            write_json(self.folder / "threshold.json", found)
+        print_log(f"threshold {found['threshold']:.2f} ({found['method']})", "current")
+
+    def _threshold_by_validation(self) -> dict:
+        categories = self.context.num_categories
+        search = None
+        for sample, ids, attention in self._evidence("validation", True, "threshold"):
+            truth = sample.gt_sem_seg.data[0].numpy()
+            if search is None:
+                search = ThresholdSearch(self.context.num_true_classes, categories)
+            search.add(attention.cpu().numpy(), ids.cpu().numpy(), truth)
+        curve = summed_over_ranks(search).curve()
+        return {
+            "threshold": curve.threshold,
+            "method": "validation mIoU",
+            "curve": {
+                "name": "mIoU, %",
+                "thresholds": curve.thresholds.tolist(),
+                "values": (100 * curve.miou).tolist(),
+            },
+        }
+
+    def _threshold_by_otsu(self) -> dict:
+        histogram = AttentionHistogram()
+        for _, _, attention in self._evidence("train", False, "threshold"):
+            histogram.add(attention.cpu().numpy())
+        histogram = summed_over_ranks(histogram)
+        return {
+            "threshold": otsu_threshold(histogram),
+            "method": "Otsu",
+            "curve": {
+                "name": "between-class variance",
+                "thresholds": list(histogram.thresholds),
+                "values": between_class_variance(histogram).tolist(),
+            },
+        }
+
+    def _keep_attention_maps(self) -> None:
+        """Write the mean attention of evenly spaced images for the report, as 8-bit grey."""
+        split = "validation" if self.context.splits_with_masks else "train"
+        dataset = self.context.dataset({"split": split, "pipeline": []})
+        count = min(self.num_attention_maps, len(dataset))
+        indices = [place * len(dataset) // count for place in range(count)] if count else []
+        share = own_share(count)
+        for sample, _, attention in self._evidence(
+            split, False, "attention maps", indices[share.start : share.stop]
+        ):
+            grey = (attention * 255).round().byte().cpu().numpy()
+            path = self.folder / "attention" / split / f"{sample.image_id}.png"
+            with atomic_write(path) as file:
+                file.write(cv2.imencode(".png", grey)[1].tobytes())
+
+    def _write_pseudo_labels(self, threshold: float) -> None:
+        root = self.folder / "pseudo_labels"
+        dataset = self.context.dataset({"split": "train", "pipeline": []})
+        missing = [
+            index
+            for index in own_share(len(dataset))
+            if not (root / f"{dataset.get_data_info(index)['image_id']}.png").exists()
+        ]
+        for sample, ids, attention in self._evidence("train", False, "pseudo labels", missing):
+            labels = apply_threshold(ids, attention, threshold)
+            write_pseudo_label(root, sample.image_id, labels.cpu().numpy())
+        barrier()
+
+
+def _percent(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f} %" for name, value in values.items())

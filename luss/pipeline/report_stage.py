@@ -1,0 +1,44 @@
+"""The last stage: pictures of what was learnt."""
+
+from mmengine.dist import is_main_process
+
+from luss.pipeline.context import Context
+from luss.pipeline.stage import Stage
+from luss.registry import STAGES
+from luss.visualization import build_report
+
+__all__ = ["ReportStage"]
+
+
+@STAGES.register_module()
+class ReportStage(Stage):
+    """Writes ``WORK_DIR/report/index.html`` from what the other stages left.
+
+    Args:
+        name: see :class:`Stage`.
+        title: of the page.
+        requires: the stages it shows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        title: str = "PASS",
+        requires: tuple[str, ...] = ("label_generation", "evaluate"),
+    ) -> None:
+        super().__init__(name, requires=tuple(requires))
+        self.title = title
+
+    def run(self, context: Context) -> dict:
+        """Build the page on the main process."""
+        if not is_main_process():
+            return {}
+        split = "validation" if context.splits_with_masks else "train"
+        page = build_report(
+            context.work_dir.root,
+            train_dataset=context.dataset({"split": "train", "pipeline": []}),
+            gallery_dataset=context.dataset({"split": split, "pipeline": []}),
+            gallery_split=split,
+            title=self.title,
+        )
+        return {"page": str(page.relative_to(context.work_dir.root))}

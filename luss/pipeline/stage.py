@@ -1,0 +1,50 @@
+"""A stage: what one step of a method does, from folders before it to a folder of its own."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from luss.errors import LussError
+from luss.pipeline.context import Context
+
+__all__ = ["Stage"]
+
+
+class Stage(ABC):
+    """A step of a method.
+
+    Args:
+        name: its name in the config, and that of its folder in the work dir.
+        requires: names of the stages whose output it reads.
+    """
+
+    def __init__(self, name: str, requires: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self.requires = requires
+
+    @abstractmethod
+    def run(self, context: Context) -> dict:
+        """Make the stage's output, or what is missing of it.
+
+        Called by all processes together. Whatever is written is written whole.
+
+        Returns:
+            Facts for ``done.json``.
+        """
+
+    def has_partial_output(self, folder: Path) -> bool:
+        """Whether a killed run has left something that ``--resume`` would go on from."""
+        return False
+
+    def check_inputs(self, context: Context) -> None:
+        """Refuse to start before the stages it reads from are whole.
+
+        Raises:
+            LussError: naming the missing stages.
+        """
+        missing = [name for name in self.requires if not context.work_dir.is_done(name)]
+        if missing:
+            raise LussError(
+                f"stage {self.name!r} reads what {', '.join(map(repr, missing))} writes, which is "
+                f"not there in {context.work_dir.root}; run all stages, or --stage {missing[0]} "
+                "first"
+            )

@@ -1,0 +1,168 @@
+"""Stages that train a model with MMEngine's runner."""
+
+import copy
+from pathlib import Path
+
+import torch
+from mmengine.logging import print_log
+
+from luss.engine.checkpoint import latest_checkpoint
+from luss.errors import LussError
+from luss.pipeline.context import Context
+from luss.pipeline.stage import Stage
+from luss.registry import RUNNERS, STAGES
+
+__all__ = ["FinetuneStage", "TrainStage"]
+
+_OWN_HOOKS = (
+    {"type": "StatelessRandomnessHook"},
+    {"type": "LossGuardHook"},
+    {"type": "GracefulStopHook"},
+)
+
+_IN_CONFIG = ("sync_bn", "find_unused_parameters", "compile")
+
+
+@STAGES.register_module()
+class TrainStage(Stage):
+    """Trains a model; everything but the arguments below is a runner's configuration.
+
+    The output is the newest ``iter_*.pth`` in its folder; the last epoch is used, never a 'best'.
+
+    Args:
+        name: see :class:`Stage`.
+        init_from: stage name -> parts (module names) that start from its checkpoint.
+        train_dataloader: as MMEngine's; its data set takes what it leaves open from ``data``.
+        param_scheduler: as MMEngine's; schedulers by epoch end with the last epoch unless they
+            say otherwise.
+        **runner: further settings of :class:`luss.engine.runner.Runner`; what is absent is taken
+            from the top level of the config.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        train_dataloader: dict,
+        init_from: dict[str, list[str]] | None = None,
+        param_scheduler: list[dict] | None = None,
+        requires: tuple[str, ...] = (),
+        **runner,
+    ) -> None:
+        self.init_from = dict(init_from or {})
+        super().__init__(name, tuple({*requires, *self.init_from}))
+        self.train_dataloader = train_dataloader
+        self.param_scheduler = param_scheduler
+        self.runner = runner
+
+    def has_partial_output(self, folder: Path) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return latest_checkpoint(folder) is not None
+
+    def model_config(self, context: Context) -> dict:
+        """The model's configuration."""
+        return copy.deepcopy(self.runner["model"])
+
+    def dataset_config(self, context: Context) -> dict:
+        """The training set's configuration."""
+        return copy.deepcopy(self.train_dataloader["dataset"])
+
+    def build_runner(self, context: Context):
+        """Build the runner of this stage."""
+        shared = {
+            key: copy.deepcopy(context.config[key])
+            for key in ("default_hooks", "env_cfg", "visualizer", "log_processor", "log_level")
+            if key in context.config
+        }
+        settings = {**shared, **copy.deepcopy(self.runner)}
+        folder = context.work_dir.stage(self.name)
+        resume_from = latest_checkpoint(folder) if context.resume else None
+        settings.update(
+            model=self.model_config(context),
+            work_dir=str(folder),
+            param_scheduler=self._schedulers(settings["train_cfg"]["max_epochs"]),
+            optim_wrapper=_optim_wrapper(settings["optim_wrapper"]),
+            custom_hooks=[*map(dict, _OWN_HOOKS), *settings.get("custom_hooks", [])],
+            load_from=str(resume_from) if resume_from else None,
+            resume=resume_from is not None,
+            launcher=context.launcher,
+            default_scope="luss",
+            randomness={"seed": context.seed},
+            # Two runners of one name in a process would share the first one's log file.
+            experiment_name=f"{context.work_dir.root.resolve()}/{self.name}",
+        )
+        # Read by MMEngine from the configuration, not from arguments.
+        in_config = {key: settings.pop(key) for key in _IN_CONFIG if key in settings}
+        return RUNNERS.get("Runner")(
+            **settings,
+            train_dataloader={
+                "num_workers": context.num_workers,
+                "persistent_workers": context.num_workers > 0,
+                **copy.deepcopy(self.train_dataloader),
+                "dataset": context.dataset(self.dataset_config(context)),
+            },
+            init_from=[
+                (latest_checkpoint(context.work_dir.stage(stage)), parts)
+                for stage, parts in self.init_from.items()
+            ],
+            cfg={**settings, **in_config, "train_dataloader": self.train_dataloader},
+        )
+
+    def run(self, context: Context) -> dict:
+        """Train to the last epoch."""
+        runner = self.build_runner(context)
+        runner.train()
+        checkpoint = latest_checkpoint(context.work_dir.stage(self.name))
+        if checkpoint is None:
+            raise LussError(
+                f"stage {self.name!r} ended without a checkpoint; its default_hooks.checkpoint "
+                "must be luss' CheckpointHook"
+            )
+        return {"checkpoint": checkpoint.name, "iterations": runner.iter, "epochs": runner.epoch}
+
+    def _schedulers(self, max_epochs: int) -> list[dict] | None:
+        if self.param_scheduler is None:
+            return None
+        schedulers = copy.deepcopy(list(self.param_scheduler))
+        for scheduler in schedulers:
+            if scheduler.get("by_epoch", True):
+                scheduler.setdefault("end", max_epochs)
+        return schedulers
+
+
+def _optim_wrapper(config: dict) -> dict:
+    config = copy.deepcopy(config)
+    if config.get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
+        print_log("no GPU: training in full precision instead of mixed precision", "current")
+        config = {k: v for k, v in config.items() if k not in ("dtype", "loss_scale")}
+        config["type"] = "OptimWrapper"
+    return config
+
+
+@STAGES.register_module()
+class FinetuneStage(TrainStage):
+    """Step 3: trains a segmentor on the pseudo labels of another stage (section 4.4).
+
+    Args:
+        name: see :class:`Stage`.
+        labels_from: the label generation stage.
+        **kwargs: see :class:`TrainStage`.
+    """
+
+    def __init__(self, name: str, labels_from: str = "label_generation", **kwargs) -> None:
+        super().__init__(name, requires=(labels_from,), **kwargs)
+        self.labels_from = labels_from
+
+    def model_config(self, context: Context) -> dict:
+        """The segmentor's, with a class for each category and 'other'."""
+        config = super().model_config(context)
+        config["decode_head"]["num_classes"] = context.num_categories + 1
+        return config
+
+    def dataset_config(self, context: Context) -> dict:
+        """The training images with generated masks."""
+        return {
+            **super().dataset_config(context),
+            "mask_root": str(context.work_dir.stage(self.labels_from) / "pseudo_labels"),
+            "require_masks": True,
+            "num_mask_classes": context.num_categories,
+        }

@@ -1,0 +1,130 @@
+"""The folder of one run: whose it is, which stages are whole, and that one process has it."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine import Config
+from mmengine.dist import broadcast_object_list, is_main_process
+
+from luss.errors import LussError
+from luss.files import remove_unfinished, write_json
+
+__all__ = ["WorkDir", "config_hash", "main_process_decides"]
+
+_VOLATILE = ("work_dir", "launcher", "log_level", "resume", "num_workers", "visualizer")
+"""Keys that do not change what a run computes."""
+
+
+def main_process_decides(value: Any) -> Any:
+    """Give every process the value that the main process has."""
+    values = [value]
+    broadcast_object_list(values)
+    return values[0]
+
+
+def _identity(config: Config) -> dict:
+    plain = json.loads(json.dumps(config.to_dict(), default=str, sort_keys=True))
+    return {key: value for key, value in plain.items() if key not in _VOLATILE}
+
+
+def config_hash(config: Config) -> str:
+    """Sixteen hexadecimal digits that tell whether two configs compute the same."""
+    return hashlib.sha256(json.dumps(_identity(config), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class WorkDir:
+    """A run's folder.
+
+    Args:
+        root: the folder; made when locked.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def stage(self, name: str) -> Path:
+        """Folder of a stage."""
+        return self.root / name
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Have the folder alone, until the end of the body or of the process.
+
+        Raises:
+            LussError: if another process has it.
+        """
+        refusal = None
+        if is_main_process():
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / ".lock").open("w")
+            try:
+                # A POSIX lock: it ends with this process, though data loaders may outlive it.
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                refusal = (
+                    f"another process is working in {self.root}; wait for it, or choose another "
+                    "--work-dir"
+                )
+        if refusal := main_process_decides(refusal):
+            raise LussError(refusal)
+        try:
+            if is_main_process():
+                remove_unfinished(self.root)
+            yield
+        finally:
+            if is_main_process():
+                lock.close()
+
+    def claim(self, config: Config, has_output: bool) -> None:
+        """Note whose folder this is; refuse that of another config.
+
+        Args:
+            config: of this run.
+            has_output: whether there is anything in it that another run has made; if not, the
+                folder is taken over.
+
+        Raises:
+            LussError: naming the first settings that differ.
+        """
+        path = self.root / "pipeline.json"
+        identity = _identity(config)
+        if path.exists() and has_output:
+            before = json.loads(path.read_text())["config"]
+            if before != identity:
+                differences = list(_differences(before, identity))
+                raise LussError(
+                    f"{self.root} belongs to a run of another config. It differs in "
+                    + "; ".join(differences[:5])
+                    + ("" if len(differences) <= 5 else f"; and {len(differences) - 5} more")
+                    + ". Choose another --work-dir, or run with the old settings"
+                )
+        if is_main_process():
+            write_json(path, {"config_hash": config_hash(config), "config": identity})
+
+    def is_done(self, stage: str) -> bool:
+        """Whether a stage's output is whole."""
+        return (self.stage(stage) / "done.json").exists()
+
+    def mark_done(self, stage: str, facts: dict) -> None:
+        """Note that a stage's output is whole; the last thing that a stage writes."""
+        if is_main_process():
+            write_json(self.stage(stage) / "done.json", facts)
+
+
+def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            below = f"{path}.{key}" if path else key
+            yield from _differences(before.get(key, "nothing"), after.get(key, "nothing"), below)
+    elif before != after:
+        yield f"{path}: was {_short(before)}, now {_short(after)}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
