@@ -72,7 +72,7 @@ def discovered_section(
     if len(shown) < len(categories):
         said += note(f"Only the {len(shown)} largest categories are shown.")
     if empty:
-        said += notice(f"{len(empty)} categories have no image: {_listed(empty)}.")
+        said += notice(f"Categories without any image ({len(empty)}): {_listed(empty)}.")
     outlined = pseudo_labels.is_dir()
     if not outlined:
         said += notice(

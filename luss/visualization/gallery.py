@@ -109,7 +109,7 @@ def _choose(
     said = Markup()
     if len(indices) < len(wanted):
         said += notice(
-            f"{len(wanted) - len(indices)} attention maps belong to no photo of the data set."
+            f"Attention maps without a photo in the data set: {len(wanted) - len(indices)}."
         )
     chosen = np.asarray(indices, np.int64)[spread(len(indices), max_photos)]
     return chosen, said + _capped(len(indices), max_photos, split)

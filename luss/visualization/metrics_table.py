@@ -83,13 +83,13 @@ def provenance_section(results: Mapping[str, Any] | None) -> Markup:
     return element("dl", *rows, class_="facts")
 
 
-def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The numbers of each split that has any."""
+def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """The numbers of each split that has any; None is a metric that is not defined there."""
     figures = {
         split: {
-            metric: float(value)
+            metric: value
             for metric, value in metrics.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
+            if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
         }
         for split, metrics in splits.items()
         if isinstance(metrics, Mapping)
@@ -97,7 +97,7 @@ def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return {split: metrics for split, metrics in figures.items() if metrics}
 
 
-def _table(protocol: str, figures: Mapping[str, Mapping[str, float]], chosen: str) -> Markup:
+def _table(protocol: str, figures: Mapping[str, Mapping[str, float | None]], chosen: str) -> Markup:
     metrics = list(dict.fromkeys(metric for split in figures.values() for metric in split))
     head = element(
         "tr",
@@ -114,7 +114,7 @@ def _table(protocol: str, figures: Mapping[str, Mapping[str, float]], chosen: st
                 scope="row",
             ),
             *(
-                element("td", f"{split[metric]:.2f}" if metric in split else "–")
+                element("td", "–" if split.get(metric) is None else f"{split[metric]:.2f}")
                 for split in figures.values()
             ),
         )

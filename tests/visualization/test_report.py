@@ -1,0 +1,275 @@
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from luss.datasets.imagenet_s import ImageNetS
+from luss.datasets.photo_folder import PhotoFolder
+from luss.errors import LussError
+from luss.visualization import build_report
+
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page: its elements, its text, its image addresses."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.folder = path.parent
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict]] = []
+        self.words: list[str] = []
+        self.markup = path.read_text(encoding="utf-8")
+        self.feed(self.markup)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, "elements are nested"
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+    def images(self, start: str) -> list[Path]:
+        sources = [values["src"] for tag, values in self.elements if tag == "img"]
+        return [self.folder / source for source in sources if source.startswith(start)]
+
+    def alternatives(self) -> list[str]:
+        return [values["alt"] for tag, values in self.elements if tag == "img"]
+
+
+@pytest.fixture
+def report(run):
+    def build(**options) -> Page:
+        title = options.pop("title", "A run")
+        gallery = options.pop("gallery", run.validation)
+        return Page(build_report(run.work_dir, run.train, gallery, "validation", title, **options))
+
+    return build
+
+
+def test_every_reference_resolves_and_no_picture_is_left_over(report):
+    page = report()
+    referred = page.images("")
+    assert {path.resolve() for path in referred} == set(page.folder.resolve().rglob("*.jpg"))
+    for path, (_, values) in zip(
+        referred, [each for each in page.elements if each[0] == "img"], strict=True
+    ):
+        with Image.open(path) as image:
+            assert max(image.size) <= 320
+            assert (values["width"], values["height"]) == tuple(map(str, image.size))
+    anchors = {values["id"] for _, values in page.elements if "id" in values}
+    links = [values["href"] for tag, values in page.elements if tag == "a"]
+    assert len(links) == 6
+    assert {link.removeprefix("#") for link in links} <= anchors
+
+
+def test_the_page_is_well_formed_and_asks_for_nothing_from_outside(report):
+    page = report()
+    assert page.open == []
+    assert not {"script", "link", "iframe"} & {tag for tag, _ in page.elements}
+    addresses = [value for _, values in page.elements for key, value in values.items()
+                 if key in ("src", "href", "xlink:href")]  # fmt: skip
+    assert not [address for address in addresses if "//" in address]
+    assert "url(http" not in page.markup
+
+
+def test_names_are_escaped(report):
+    page = report(title="<script>alert('a & b')</script>$title")
+    assert "script" not in {tag for tag, _ in page.elements}
+    assert "<script>alert('a & b')</script>$title" in page.text
+    assert "category 3: <b>bird & co" in page.text
+    assert '<b>bird & co/it\'s "1"' in page.text
+    assert 'Photo <b>bird & co/it\'s "1"' in page.alternatives()
+
+
+def test_gallery_shows_photo_prediction_truth_and_attention_in_this_order(report, run):
+    page = report()
+    ids = [run.validation.get_data_info(index)["image_id"] for index in range(6)]
+    shown = [f"{kind} {image_id}" for image_id in ids for kind in (
+        "Photo", "Prediction for", "Truth for", "Mean attention for")]  # fmt: skip
+    assert page.alternatives()[:24] == shown
+
+
+def test_prediction_and_truth_have_the_colour_of_the_true_class(report, run):
+    page = report()
+    pictures = [np.asarray(Image.open(path)).astype(int) for path in page.images("gallery/")]
+    palette = np.array(run.validation.metainfo["palette"])
+    for place in range(6):
+        photo, prediction, truth, attention = pictures[4 * place : 4 * place + 4]
+        colour = palette[1 + place // 2]
+        rows, columns = photo.shape[0], photo.shape[1]
+        middle = np.s_[rows * 2 // 5 : rows * 3 // 5, columns * 2 // 5 : columns * 3 // 5]
+        grey = photo[middle] @ [0.299, 0.587, 0.114]
+        expected = 0.6 * colour + 0.4 * grey[..., None].mean((0, 1))
+        # JPEG moves single pixels; the mean of a region stays.
+        assert np.abs(prediction[middle].mean((0, 1)) - expected).max() < 4
+        assert np.abs(truth[middle].mean((0, 1)) - expected).max() < 4
+        # Attention of 1 is the last colour of viridis.
+        assert np.abs(attention[middle].mean((0, 1)) - [253, 231, 37]).max() < 6
+        # No colour where there is no category; white stripes where the truth is ignored.
+        corner = np.s_[rows * 5 // 30 : rows * 8 // 30, :]
+        assert np.abs(np.diff(truth[corner].mean((0, 1)))).max() < 2
+        assert truth[: rows // 15].min() > 190
+
+
+def test_the_gallery_is_what_has_an_attention_map(report, run):
+    kept = 'cat/it\'s "1"'
+    for path in (run.labels / "attention").rglob("*.png"):
+        if str(path.parent.name) != "cat" or "1" not in path.name:
+            path.unlink()
+    page = report()
+    assert page.alternatives()[:4] == [f"{kind} {kept}" for kind in (
+        "Photo", "Prediction for", "Truth for", "Mean attention for")]  # fmt: skip
+    assert len(page.images("gallery/")) == 4
+
+
+def test_what_was_capped_is_said(report):
+    page = report(max_photos=2, examples_per_category=3, max_examples=6)
+    assert "2 of 6 photos are shown" in page.text
+    assert len(page.images("gallery/")) == 8
+    assert "at most 2 of each are shown" in page.text
+    assert len(page.images("discovered/")) == 6
+
+
+def test_discovered_categories_have_names_sizes_and_spread_examples(report):
+    page = report(examples_per_category=3)
+    assert re.findall(r"category (\d): ([^ ]+)", page.text) == [
+        ("1", "dog5"),
+        ("2", "cat5"),
+        ("3", "<b>bird"),
+    ]
+    assert page.text.count("5 images") == 3
+    assert "Categories without any image (1): 4" in page.text
+    examples = page.alternatives()[-9:]
+    assert examples[:3] == [f'dog/it\'s "{index}"' for index in (0, 2, 4)]
+
+
+def test_metrics_stand_beside_what_they_have_seen(report):
+    text = report().text
+    assert re.search(r"mIoU.*?12\.3[45]11\.50", text)
+    assert re.search(r"Fβ.*?61\.2560\.00", text)
+    assert re.search(r"L––", text)
+    assert "threshold 0.25 (validation mIoU) and the match" in text
+    assert "chosen on validation masks" in text
+    assert "versions: torch9.9" in text
+
+
+def test_without_labels_nothing_claims_validation_masks(report, run):
+    path = run.labels / "threshold.json"
+    path.write_text(json.dumps({"threshold": 0.3, "method": "Otsu"}))
+    (run.work_dir / "evaluate/match.json").unlink()
+    text = report().text
+    assert "found without labels (Otsu)" in text
+    assert "validation masks" not in text
+    assert "category 3" in text
+    assert "bird & co: " not in text
+
+
+@pytest.mark.parametrize(
+    ("absent", "said"),
+    [
+        ("results.json", "There are no metrics: results.json is missing"),
+        ("evaluate", "There are no predictions: evaluate/predictions/validation is missing"),
+        ("evaluate/match.json", "evaluate/match.json is missing"),
+        ("label_generation/attention", "label_generation/attention/validation is missing"),
+        ("label_generation/threshold.json", "label_generation/threshold.json is missing"),
+        ("label_generation/centroids.npz", "label_generation/centroids.npz is missing"),
+        ("label_generation/pseudo_labels", "label_generation/pseudo_labels is missing"),
+        ("pretrain", "pretrain/*/vis_data/scalars.json is missing"),
+    ],
+)
+def test_missing_parts_are_named(report, run, absent, said):
+    assert said not in report().text
+    path = run.work_dir / absent
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    page = report()
+    assert said in page.text
+    assert all(path.is_file() for path in page.images(""))
+
+
+def test_an_empty_work_dir_and_photos_without_masks_give_a_page(tmp_path, run):
+    (tmp_path / "empty").mkdir()
+    photos = PhotoFolder(str(run.data / "train"))
+    page = Page(build_report(tmp_path / "empty", photos, photos, "train", "Nothing yet"))
+    assert len(page.images("gallery/")) == 15
+    assert "no true masks" in page.text
+
+
+def test_a_picture_that_cannot_be_read_is_named_in_its_place(report, run):
+    Path(run.validation.get_data_info(0)["img_path"]).write_bytes(b"no photo")
+    Path(run.validation.get_data_info(1)["seg_map_path"]).unlink()
+    Path(run.train.get_data_info(0)["img_path"]).write_bytes(b"no photo")
+    page = report()
+    assert page.text.count("cannot read the image") == 2
+    assert page.text.count("cannot read the mask") == 1
+    assert len(page.images("gallery/")) == 6 * 4 - 4 - 1
+
+
+def test_a_mask_of_another_size_is_not_stretched(report, run):
+    path = next((run.work_dir / "evaluate/predictions").rglob("*.png"))
+    Image.new("RGB", (10, 10)).save(path)
+    assert "is 10 by 10, its photo 60 by 80" in report().text
+
+
+def test_a_clustering_of_other_images_is_refused_and_the_old_report_stays(report, run):
+    before = report(title="before").markup
+    other = ImageNetS(str(run.data), "train", indices=3)
+    with pytest.raises(LussError, match="assigns 15 images, but the training data set has 3"):
+        build_report(run.work_dir, other, run.validation, "validation", "after")
+    assert (run.work_dir / "report/index.html").read_text() == before
+
+
+def test_a_failure_half_way_leaves_the_old_report(report, run):
+    before = report(title="before")
+
+    class Failing(ImageNetS):
+        def get_data_info(self, idx):
+            if idx == 14:
+                raise OSError("the disk is gone")
+            return super().get_data_info(idx)
+
+    failing = Failing(str(run.data), "train")
+    with pytest.raises(OSError, match="the disk is gone"):
+        build_report(run.work_dir, failing, run.validation, "validation", "after")
+    assert Page(before.folder / "index.html").markup == before.markup
+    assert all(path.is_file() for path in before.images(""))
+    assert not list(run.work_dir.glob(".report*"))
+
+
+def test_building_again_replaces_the_whole_folder(report, run):
+    first = report()
+    pictures = {path.name: path.read_bytes() for path in first.images("gallery/")}
+    (first.folder / "leftover.txt").touch()
+    (run.work_dir / ".report.new").mkdir()
+    second = report()
+    assert second.markup == first.markup
+    assert {path.name: path.read_bytes() for path in second.images("gallery/")} == pictures
+    assert not (second.folder / "leftover.txt").exists()
+    assert not list(run.work_dir.glob(".report*"))
+
+
+@pytest.mark.parametrize("option", ["max_photos", "max_examples", "examples_per_category"])
+def test_limits_below_one_are_refused(report, option):
+    with pytest.raises(LussError, match=f"{option} is 0"):
+        report(**{option: 0})
+
+
+def test_a_missing_work_dir_is_refused(run, tmp_path):
+    with pytest.raises(LussError, match="there is no work dir"):
+        build_report(tmp_path / "nowhere", run.train, run.validation, "validation", "t")
