@@ -60,7 +60,7 @@ def _dots(u: Field, v: Field, period: float, rng: np.random.Generator) -> Field:
 
 
 def _grid(u: Field, v: Field, period: float, rng: np.random.Generator) -> Field:
-    return np.minimum(u % period, v % period) < 0.25 * period
+    return np.minimum(u % period, v % period) < 0.22 * period
 
 
 def _zigzag(u: Field, v: Field, period: float, rng: np.random.Generator) -> Field:
@@ -98,14 +98,14 @@ class Category:
 
 
 CATEGORIES: dict[str, Category] = {
-    "checkerboard_square": Category(_polygon(4), _checkerboard, 11.0),
-    "dotted_hexagon": Category(_polygon(6), _dots, 9.0),
-    "grid_cross": Category(_cross(), _grid, 9.0),
-    "ringed_disc": Category(_curve("disc"), _rings, 11.0),
-    "speckled_flower": Category(_curve("flower"), _speckle, 7.0),
+    "checkerboard_square": Category(_polygon(4), _checkerboard, 10.0),
+    "dotted_hexagon": Category(_polygon(6), _dots, 8.0),
+    "grid_cross": Category(_cross(), _grid, 11.0),
+    "ringed_disc": Category(_curve("disc"), _rings, 10.0),
+    "speckled_flower": Category(_curve("flower"), _speckle, 5.0),
     "spoked_star": Category(_polygon(5, inner=0.6), _spokes, 9.0),
-    "striped_triangle": Category(_polygon(3), _stripes, 7.0),
-    "zigzag_heart": Category(_curve("heart"), _zigzag, 9.0),
+    "striped_triangle": Category(_polygon(3), _stripes, 5.5),
+    "zigzag_heart": Category(_curve("heart"), _zigzag, 10.0),
 }
 
 
@@ -135,7 +135,7 @@ def draw_scene(
             (rng.choice(others), rng.uniform(0.09, 0.14)),
         ]
     else:
-        objects = [(category, rng.uniform(0.14, 0.5))]
+        objects = [(category, rng.uniform(0.16, 0.5))]
     for member, area in objects:
         inside = _object(picture, list(CATEGORIES.values())[member - 1], area, mask, rng)
         mask[_reduce(inside) >= 0.5] = member
@@ -155,7 +155,7 @@ def _two_colours(rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw (2, 3) RGB from 0 to 255; the two differ in brightness and are exchangeable."""
     while True:
         pair = rng.uniform(10, 245, (2, 3)).astype(np.float32)
-        if abs(np.dot(pair[0] - pair[1], (0.299, 0.587, 0.114))) >= 70:
+        if abs(np.dot(pair[0] - pair[1], (0.299, 0.587, 0.114))) >= 90:
             return pair
 
 
@@ -167,14 +167,14 @@ def _surroundings(side: int, rng: np.random.Generator) -> Field:
     field = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
     slope = np.array([np.cos(angle), np.sin(angle)], np.float32)
     field = np.float32(rng.uniform(0, 2)) * field + slope[0] * x + slope[1] * y
-    steepness = np.float32(np.exp(rng.uniform(0.3, 2.3)))
+    steepness = np.float32(np.exp(rng.uniform(0.0, 1.2)))
     share = (0.5 + 0.5 * np.tanh(steepness * field))[..., None]
     first, second = _two_colours(rng)
     picture = second + share * (first - second)
-    for _ in range(rng.integers(10, 22)):
+    for _ in range(rng.integers(8, 18)):
         centre = rng.uniform(0, side, 2)
         if rng.random() < 0.7:
-            corners = _small_polygon(centre, side * rng.uniform(0.04, 0.12), rng)
+            corners = _small_polygon(centre, side * rng.uniform(0.04, 0.1), rng)
             cv2.fillPoly(picture, [corners], _two_colours(rng)[0].tolist(), cv2.LINE_AA)
         else:
             end = centre + rng.uniform(-0.35, 0.35, 2) * side

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from luss.errors import LussError
 from luss.structures.geometry import ViewGeometry
 
 __all__ = ["Assignment", "ViewFeatures"]
@@ -50,13 +51,23 @@ class ViewFeatures:
         return max(self.groups[0])
 
     def large(self, stage: int) -> Tensor:
-        """Features (2 N, channels, height, width) of the two large crops at a stage."""
+        """Features (2 N, channels, height, width) of the two large crops at a stage.
+
+        Raises:
+            LussError: if the backbone does not give the stage, or there is one large crop only.
+        """
         if stage not in self.groups[0]:
-            raise ValueError(
+            raise LussError(
                 f"the backbone gives stages {sorted(self.groups[0])}, but stage {stage} is needed; "
                 "add it to the pretrainer's stages"
             )
-        return self.groups[0][stage][: 2 * self.batch_size]
+        features = self.groups[0][stage]
+        if len(features) < 2 * self.batch_size:
+            raise LussError(
+                "the first resolution has one view of each photo, expected the two large crops; "
+                "let the first entry of MultiCrop's views have count=2"
+            )
+        return features[: 2 * self.batch_size]
 
     def pooled(self) -> Tensor:
         """Globally averaged features (V N, channels) of all views at the deepest stage."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from mmengine.model import BaseDataPreprocessor
 
+from luss.errors import LussError
 from luss.registry import MODELS
 
 __all__ = ["ViewPreprocessor"]
@@ -46,15 +47,30 @@ class ViewPreprocessor(BaseDataPreprocessor):
 
         Returns:
             The batch with float32 ``inputs``.
+
+        Raises:
+            LussError: if the views are not uint8, or each view was to have augmentations of its
+                own and there are more views.
         """
         data = self.cast_data(data)
-        data["inputs"] = [
-            self._prepare(images, view, training) for view, images in enumerate(data["inputs"])
-        ]
-        return data
+        inputs = data["inputs"]
+        if any(images.dtype != torch.uint8 for images in inputs):
+            raise LussError(
+                f"ViewPreprocessor found views of {[images.dtype for images in inputs]}, expected "
+                "torch.uint8; end the data set's pipeline with PackViews"
+            )
+        if training and self.per_view and len(self.augmentations) != len(inputs):
+            raise LussError(
+                f"ViewPreprocessor has augmentations for {len(self.augmentations)} views, but "
+                f"there are {len(inputs)}; give one list of augmentations for each view"
+            )
+        # MMEngine preprocesses within the step's autocast, which would blur in half precision.
+        with torch.autocast(inputs[0].device.type, enabled=False):
+            prepared = [self._prepare(images, view, training) for view, images in enumerate(inputs)]
+        return {**data, "inputs": prepared}
 
     def _prepare(self, images: torch.Tensor, view: int, training: bool) -> torch.Tensor:
-        images = images.float().div_(255)
+        images = images / 255
         if training:
             for transform in self.augmentations[view if self.per_view else 0]:
                 images = transform(images)

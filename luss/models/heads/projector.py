@@ -2,7 +2,17 @@
 
 from torch import nn
 
-__all__ = ["LinearProjector", "PixelProjector"]
+__all__ = ["LinearProjector", "PixelProjector", "init_convolutions"]
+
+
+def init_convolutions(module: nn.Module) -> None:
+    """Draw the weights of all convolutions as the released code: Kaiming-normal, fan-out.
+
+    Biases, and Linear layers, keep PyTorch's default.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
 
 
 class LinearProjector(nn.Sequential):
@@ -50,3 +60,4 @@ class PixelProjector(nn.Sequential):
             if not last:
                 layers.append(nn.ReLU(inplace=True))
         super().__init__(*layers)
+        init_convolutions(self)

@@ -97,6 +97,8 @@ class Clustering(BaseModule):
         self.frozen_prototype_iters = frozen_prototype_iters
         self.num_assigning_crops = num_assigning_crops
         self.queue_active = False
+        self.prototypes_frozen = False
+        self._progress_told = False
         self._filled_rows = 0
         # The whole queue of all ranks, newest first, so that any rank's checkpoint is complete.
         self.register_buffer(
@@ -115,6 +117,7 @@ class Clustering(BaseModule):
             epoch: zero-based.
             iteration: zero-based, over all epochs.
         """
+        self._progress_told = True
         self.queue_active = self.queue_length > 0 and epoch >= self.queue_start_epoch
         self.prototypes_frozen = iteration < self.frozen_prototype_iters
 
@@ -122,8 +125,6 @@ class Clustering(BaseModule):
         """Forget the prototypes' gradient while they are frozen; call before the optimizer."""
         if self.prototypes_frozen:
             self.prototypes.weight.grad = None
-
-    prototypes_frozen = False
 
     @torch.no_grad()
     def normalize_prototypes(self) -> None:
@@ -146,8 +147,16 @@ class Clustering(BaseModule):
         """As :meth:`embed`, after checks that need the batch size, and on unit prototypes.
 
         Raises:
-            LussError: if the queue is shorter than the global batch.
+            LussError: if the queue is shorter than the global batch, or queue or freezing are
+                asked for and nobody told the progress of training.
         """
+        scheduled = self.queue_length > 0 or self.frozen_prototype_iters > 0
+        if self.training and scheduled and not self._progress_told:
+            raise LussError(
+                f"the clustering objective has queue_length={self.queue_length} and "
+                f"frozen_prototype_iters={self.frozen_prototype_iters}, but is not told epoch and "
+                "iteration; add dict(type='ClusteringHook') to custom_hooks"
+            )
         global_batch = batch_size * get_world_size()
         if 0 < self.queue_length < global_batch:
             raise LussError(
@@ -160,7 +169,18 @@ class Clustering(BaseModule):
         return self.embed(pooled)
 
     def loss(self, embeddings: Tensor, views: ViewFeatures) -> Tensor:
-        """Swapped prediction loss of view-major unit embeddings (V N, D)."""
+        """Swapped prediction loss of view-major unit embeddings (V N, D).
+
+        Raises:
+            LussError: if there are fewer views than assigning crops, or only one view.
+        """
+        num_views = len(embeddings) // views.batch_size
+        if num_views < max(2, self.num_assigning_crops):
+            raise LussError(
+                f"the clustering objective found {num_views} view(s) of each photo, expected at "
+                f"least {max(2, self.num_assigning_crops)}; add views to MultiCrop or lower "
+                "num_assigning_crops"
+            )
         scores = self.prototypes(embeddings).unflatten(0, (-1, views.batch_size))
         codes = self.codes(embeddings.detach().unflatten(0, (-1, views.batch_size)))
         views.assignment = Assignment(codes, self.prototypes.weight.detach())
@@ -213,5 +233,7 @@ class Clustering(BaseModule):
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
-        # Counted once here, so that no step waits for the device to know how full the queue is.
-        self._filled_rows = int(self.queue[0].ne(0).any(dim=1).sum()) if self.queue_length else 0
+        # Read once here, so that no step waits for the device to know how full the queue is.
+        # Rows fill from the front, so the last that is not zero tells.
+        filled = self.queue.ne(0).any(dim=2).any(dim=0).nonzero()
+        self._filled_rows = int(filled.max()) + 1 if len(filled) else 0

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from luss.errors import LussError
 from luss.models.heads.projector import LinearProjector, PixelProjector
 from luss.models.objectives.clustering import soft_cross_entropy
 from luss.registry import MODELS
@@ -85,11 +86,12 @@ class D2S(BaseModule):
         """Loss of each supervised stage, ``{"stage3": scalar}``.
 
         Raises:
-            ValueError: if no clustering objective came before.
+            LussError: if no clustering objective came before.
         """
         if views.assignment is None:
-            raise ValueError(
-                "D2S needs codes and prototypes: list a Clustering objective before it"
+            raise LussError(
+                "D2S found no codes and prototypes, which the clustering objective lends to it; "
+                "list a Clustering objective before it in the pretrainer's objectives"
             )
         losses = {}
         for stage, embedding in self.embeddings.items():

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from luss.models.heads.projector import PixelProjector
+from luss.models.heads.projector import PixelProjector, init_convolutions
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, overlap_grids
 
@@ -66,6 +66,7 @@ class P2P(BaseModule):
             nn.ReLU(inplace=True),
             nn.Conv2d(embedding_channels, embedding_channels, 1),
         )
+        init_convolutions(self.predictor)
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
         """Loss of the two large crops as ``{"": scalar}``."""

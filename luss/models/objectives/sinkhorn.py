@@ -13,8 +13,8 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
 
     ``exp(scores / epsilon)`` is divided by its sum; each iteration scales every prototype to a
     total of 1 / K and then every sample to 1 / B. Sums run over the rows of all ranks, B counts
-    them. Computed in float32 whatever the input, since the exponential overflows in half
-    precision.
+    them; every rank has as many. Computed in float32 whatever the input, since the exponential
+    overflows in half precision.
 
     Args:
         scores: (B, K) float, products of unit vectors, so in [-1, 1].
@@ -25,10 +25,8 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
         (B, K) float32; with at least one iteration the rows sum to one.
     """
     rows, num_prototypes = scores.shape
+    total_rows = rows * get_world_size()
     codes = torch.exp(scores.float() / epsilon)
-    total_rows = torch.tensor(float(rows), device=scores.device) if get_world_size() > 1 else rows
-    if get_world_size() > 1:
-        all_reduce(total_rows)
     codes /= _over_ranks(codes.sum())
     for _ in range(iterations):
         codes /= _over_ranks(codes.sum(dim=0, keepdim=True)) * num_prototypes
