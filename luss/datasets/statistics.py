@@ -1,0 +1,189 @@
+"""What tables 1 and 2 and figures 4 to 6 of the paper show, counted in one pass over the masks."""
+
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from luss.datasets.imagenet_s import ImageNetS
+from luss.datasets.mask_check import check_mask
+from luss.datasets.mask_codec import IGNORE_ID, read_mask
+from luss.errors import LussError
+
+__all__ = ["MAP_SIDE", "SIZE_GROUPS", "Statistics", "count_split"]
+
+MAP_SIDE = 100
+"""Side of the position maps, to which every mask is reduced."""
+
+SIZE_GROUPS = {"S": (0, 5), "MS": (5, 25), "ML": (25, 50), "L": (50, 100)}
+"""Object sizes in percent of the image: above the first, up to the second number."""
+
+_CHUNK = 64
+
+
+@dataclass
+class Statistics:
+    """Counts over the images of one split; those of disjoint sets of images add up.
+
+    Attributes:
+        num_classes: C.
+        images: number of images.
+        with_mask: number of those with a mask.
+        of_folder: (C + 1,) images whose class folder is that class; 0 counts other folders.
+        with_class: (C + 1,) masks in which the class occurs.
+        pixels: (C + 1,) pixels of the class.
+        ignored: pixels that are 'ignore'.
+        categories: (C + 1,) masks by the number of classes in them, 'other' left out.
+        sizes: (100,) objects (a class in an image) by their size in percent of the image's
+            evaluated pixels, rounded up: [0] counts those up to 1 %, [99] those above 99 %.
+        positions: (MAP_SIDE, MAP_SIDE) sum of the masks of all objects, each stretched to a square.
+        boundaries: likewise of their boundaries, one pixel wide.
+    """
+
+    num_classes: int
+    images: int = 0
+    with_mask: int = 0
+    ignored: int = 0
+    of_folder: NDArray[np.int64] = field(init=False)
+    with_class: NDArray[np.int64] = field(init=False)
+    pixels: NDArray[np.int64] = field(init=False)
+    categories: NDArray[np.int64] = field(init=False)
+    sizes: NDArray[np.int64] = field(init=False)
+    positions: NDArray[np.float64] = field(init=False)
+    boundaries: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("of_folder", "with_class", "pixels", "categories"):
+            setattr(self, name, np.zeros(self.num_classes + 1, np.int64))
+        self.sizes = np.zeros(100, np.int64)
+        self.positions = np.zeros((MAP_SIDE, MAP_SIDE))
+        self.boundaries = np.zeros((MAP_SIDE, MAP_SIDE))
+
+    def add_image(self, category: int, mask: NDArray[np.int32] | None = None) -> None:
+        """Count an image.
+
+        Args:
+            category: of its class folder, 0..C.
+            mask: (H, W) class ids, with 1000 where ignored.
+        """
+        self.images += 1
+        self.of_folder[category] += 1
+        if mask is None:
+            return
+        self.with_mask += 1
+        counts = np.bincount(mask.ravel(), minlength=IGNORE_ID + 1)
+        self.ignored += int(counts[IGNORE_ID])
+        areas = counts[: self.num_classes + 1]
+        evaluated = areas.sum()
+        self.pixels += areas
+        self.with_class += areas > 0
+        objects = areas[1:][areas[1:] > 0]
+        self.categories[len(objects)] += 1
+        if not len(objects):
+            return
+        # Whole numbers, so that exactly 5 % is 5 %.
+        percent = -(-100 * objects // evaluated)
+        np.add.at(self.sizes, percent - 1, 1)
+        foreground = (mask > 0) & (mask != IGNORE_ID)
+        self.positions += _reduce(foreground)
+        self.boundaries += _reduce(_boundary(np.where(foreground, mask, 0)))
+
+    def __add__(self, other: "Statistics") -> "Statistics":
+        """Counts of both sets of images together."""
+        total = Statistics(self.num_classes)
+        for name, value in vars(self).items():
+            if name != "num_classes":
+                setattr(total, name, value + getattr(other, name))
+        return total
+
+    def size_groups(self) -> dict[str, int]:
+        """Objects that are small, medium-small, medium-large and large."""
+        return {name: int(self.sizes[low:high].sum()) for name, (low, high) in SIZE_GROUPS.items()}
+
+    def summary(self, names: Iterable[str]) -> dict[str, Any]:
+        """Numbers for a JSON file.
+
+        Args:
+            names: of the classes 0..C, as ``metainfo['classes']``.
+        """
+        summary: dict[str, Any] = {"images": self.images, "images_with_mask": self.with_mask}
+        if self.with_mask:
+            held = np.flatnonzero(self.categories)
+            summary["images_by_number_of_categories"] = {
+                str(number): int(self.categories[number]) for number in held
+            }
+            summary["objects"] = int(self.sizes.sum())
+            summary["objects_by_size"] = self.size_groups()
+            summary["objects_by_percent"] = self.sizes.tolist()
+            summary["ignored_pixels"] = self.ignored
+        columns = [("folder_images", self.of_folder)]
+        if self.with_mask:
+            columns += [("images", self.with_class), ("pixels", self.pixels)]
+        summary["classes"] = {
+            name: {column: int(values[index]) for column, values in columns}
+            for index, name in enumerate(names)
+        }
+        return summary
+
+
+def count_split(dataset: ImageNetS, jobs: int = 1) -> Statistics:
+    """Count all images of a split, reading each mask once.
+
+    Args:
+        dataset: the split.
+        jobs: processes that read masks.
+
+    Raises:
+        LussError: if a mask is unreadable or holds ids that no class has.
+    """
+    if jobs < 1:
+        raise LussError(f"jobs must be at least 1, got {jobs}")
+    total = Statistics(dataset.num_classes)
+    chunks: list[list[tuple[int, str]]] = [[]]
+    for index in range(len(dataset)):
+        item = dataset.get_data_info(index)
+        if "seg_map_path" not in item:
+            total.add_image(item["category"])
+            continue
+        if len(chunks[-1]) == _CHUNK:
+            chunks.append([])
+        chunks[-1].append((item["category"], item["seg_map_path"]))
+    arguments = (chunks, [dataset.num_classes] * len(chunks))
+    if jobs == 1:
+        for part in map(_count_masks, *arguments):
+            total += part
+        return total
+    with ProcessPoolExecutor(jobs) as pool:
+        for part in pool.map(_count_masks, *arguments):
+            total += part
+    return total
+
+
+def _count_masks(items: list[tuple[int, str]], num_classes: int) -> Statistics:
+    statistics = Statistics(num_classes)
+    for category, path in items:
+        mask = read_mask(path)
+        check_mask(mask, mask.shape, num_classes, path)
+        statistics.add_image(category, mask)
+    return statistics
+
+
+def _boundary(mask: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels of an object next to a pixel, right, left, above or below, of something else."""
+    boundary = np.zeros(mask.shape, bool)
+    across = mask[:, 1:] != mask[:, :-1]
+    down = mask[1:] != mask[:-1]
+    boundary[:, 1:] |= across
+    boundary[:, :-1] |= across
+    boundary[1:] |= down
+    boundary[:-1] |= down
+    return boundary & (mask > 0)
+
+
+def _reduce(where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Share of each cell of the position map that is set."""
+    return cv2.resize(where.astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
