@@ -261,12 +261,12 @@ def _read_pair(
             f"{pair.predicted[name]}: {low if low < 0 else high}",
         )
         return None
-    low, high = truth.min(initial=0), truth.max(initial=0, where=truth != IGNORE_ID)
-    if low < 0 or high > num_classes:
+    outside = (truth > num_classes) & (truth != IGNORE_ID) | (truth < 0)
+    if outside.any():
         problems.add(
             f"truths with ids outside 0..{num_classes} and {IGNORE_ID} (is the number of classes "
             "right?)",
-            f"{pair.true[name]}: {low if low < 0 else high}",
+            f"{pair.true[name]}: {truth[outside].max()}",
         )
         return None
     return prediction, truth
