@@ -41,6 +41,6 @@ setup(
         "cpu": ["faiss-cpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],
         "gpu": ["faiss-gpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],
         "tests": TESTS,
-        "dev": [*TESTS, "ruff>=0.9", "pre-commit"],
+        "dev": [*TESTS, "ruff>=0.9", "pre-commit>=3"],
     },
 )

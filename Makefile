@@ -1,0 +1,39 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test test-slow lint format bench clean
+
+# Made anew whenever what it is made from changes.
+$(VENV)/installed: setup.py requirements/tested.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install -r requirements/tested.txt -e ".[cpu,tests]"
+	touch $@
+
+setup: $(VENV)/installed
+
+demo: setup
+	$(BIN)/python tools/train.py configs/pass/pass_s_demo.py --resume
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/pip install --quiet -r requirements/lint.txt
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/pip install --quiet -r requirements/lint.txt
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python benchmarks/bench_evaluation.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
