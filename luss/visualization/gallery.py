@@ -74,7 +74,7 @@ def gallery_section(
             element("code", "evaluate"), " writes them.",
         )  # fmt: skip
     if not columns["truth"]:
-        said += notice("These photos have no true masks to compare predictions with.")
+        said += note("These photos have no true masks to compare predictions with.")
     elif columns["prediction"] and not sources.matched:
         said += notice(
             element("code", "evaluate/match.json"), " is missing: predictions have colours of "
@@ -82,7 +82,8 @@ def gallery_section(
         )  # fmt: skip
     shown = [name for name, present in columns.items() if present]
     rows = [_row(item, shown, sources, pictures) for item in items]
-    return joined(said, _key(shown, sources), *rows)
+    gallery = element("div", *rows, class_=f"gallery of{1 + len(shown)}")
+    return joined(said, _key(shown, sources), gallery)
 
 
 def _choose(
@@ -99,7 +100,7 @@ def _choose(
             "There are no attention maps: ", element("code", f"label_generation/attention/{split}"),
             " is missing or empty.",
         )  # fmt: skip
-        return spread(len(dataset), max_photos), said + _capped(len(dataset), max_photos, split)
+        return spread(len(dataset), max_photos), said + _capped(len(dataset), sources, max_photos)
     indices = []
     for index in range(len(dataset)):
         if dataset.get_data_info(index)["image_id"] in wanted:
@@ -112,17 +113,20 @@ def _choose(
             f"Attention maps without a photo in the data set: {len(wanted) - len(indices)}."
         )
     chosen = np.asarray(indices, np.int64)[spread(len(indices), max_photos)]
-    return chosen, said + _capped(len(indices), max_photos, split)
+    return chosen, said + _capped(len(indices), sources, max_photos)
 
 
-def _capped(count: int, most: int, split: str) -> Markup:
+def _capped(count: int, sources: GallerySources, most: int) -> Markup:
     if count <= most:
         return Markup()
-    return note(
+    said = note(
         f"{most} of {count} photos are shown, spread evenly over the data set. For more, call ",
-        element("code", "build_report"), " with a larger ", element("code", "max_photos"),
-        "; all predictions lie in ", element("code", f"evaluate/predictions/{split}"), ".",
+        element("code", "build_report"), " with a larger ", element("code", "max_photos"), ".",
     )  # fmt: skip
+    if sources.predictions.is_dir():
+        folder = element("code", f"evaluate/predictions/{sources.predictions.name}")
+        said += note("The predictions of all photos lie in ", folder, ".")
+    return said
 
 
 def _row(
