@@ -35,7 +35,7 @@ def assert_equal_counts(one, other):
     assert (one.ties, one.f_beta, one.images) == (other.ties, other.f_beta, other.images)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(pairs(CLASSES, CLASSES), st.booleans())
 def test_metrics_equal_the_plain_reference(images, without_other):
     found = compute_metrics(count(images), without_other)
@@ -48,7 +48,7 @@ def test_metrics_equal_the_plain_reference(images, without_other):
         assert found[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(pairs(900, 900, max_images=2), st.booleans())
 def test_large_ids(images, without_other):
     found = compute_metrics(count(images, 900), without_other)
