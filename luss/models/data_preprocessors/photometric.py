@@ -13,12 +13,11 @@ from luss.registry import MODELS
 
 __all__ = ["ColorJitter", "GaussianBlur", "RandomGrayscale", "Solarize"]
 
-_LUMA = (0.299, 0.587, 0.114)
-
 
 def grayscale(images: Tensor) -> Tensor:
     """Luma (N, 1, H, W) of RGB images (N, 3, H, W), ITU-R 601."""
-    return (images * images.new_tensor(_LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+    red, green, blue = images.split(1, dim=1)
+    return (0.299 * red).add_(green, alpha=0.587).add_(blue, alpha=0.114)
 
 
 def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
@@ -42,20 +41,19 @@ def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
 
     Value and chroma stay, as in HSV.
     """
-    value, brightest = images.max(dim=1, keepdim=True)
-    chroma = value - images.min(dim=1, keepdim=True).values
-    red, green, blue = images.split(1, dim=1)
-    divisor = torch.where(chroma == 0, 1, chroma)
-    # Hue in sixths of a turn, from the brightest channel.
-    hue = torch.where(
-        brightest == 0,
-        (green - blue) / divisor,
-        torch.where(brightest == 1, (blue - red) / divisor + 2, (red - green) / divisor + 4),
-    )
-    hue = hue + 6 * turns
-    sextants = hue.new_tensor([5.0, 3.0, 1.0])[:, None, None]
-    distance = torch.remainder(hue + sextants, 6)
-    return value - chroma * torch.minimum(distance, 4 - distance).clamp_(0, 1)
+    red, green, blue = images.unbind(dim=1)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - torch.minimum(torch.minimum(red, green), blue)
+    # Hue in sixths of a turn, counted from the brightest channel.
+    is_red, is_green = red == value, green == value
+    difference = torch.where(is_red, green - blue, torch.where(is_green, blue - red, red - green))
+    start = torch.where(is_red, 0.0, torch.where(is_green, 2.0, 4.0))
+    hue = difference.div_(chroma.clamp(min=1e-12)).add_(start).add_(6 * turns[:, 0])
+    # The share of the chroma that each channel lacks falls and rises over four sixths.
+    lack = torch.stack([hue + 5, hue + 3, hue + 1], dim=1)
+    lack.sub_(torch.floor(lack / 6), alpha=6)
+    lack.sub_(2).abs_().neg_().add_(2).clamp_(0, 1)
+    return torch.addcmul(value[:, None], lack, chroma[:, None], value=-1)
 
 
 class _RandomTransform(nn.Module):
