@@ -1,6 +1,5 @@
 """Losses, codes, queue and gradients of the clustering objective and D2S on given embeddings."""
 
-import pytest
 import torch
 from tolerance import assert_close
 
@@ -30,10 +29,13 @@ def build(arrays, case):
     return clustering
 
 
-@pytest.mark.parametrize("case", range(4))
-def test_case(golden, case):
+def test_codes_queue_losses_and_gradients(golden):
     arrays = golden("swav_d2s_loss.npz")
-    assert int(arrays["ncases"]) == 4
+    for case in range(int(arrays["ncases"])):
+        check(arrays, case)
+
+
+def check(arrays, case):
     batch = int(arrays[f"case{case}_batch"])
     views = int(arrays[f"case{case}_nmb_crops"].sum())
     temperature = float(arrays["temperature"])

@@ -1,15 +1,16 @@
-import pytest
 import torch
 from tolerance import assert_close
 
 from luss.engine.optimizers import LARS
 
 
-@pytest.mark.parametrize("case", range(3))
-def test_three_steps(golden, case):
+def test_every_step(golden):
     arrays = golden("larc.npz")
-    assert int(arrays["ncases"]) == 3
+    for case in range(int(arrays["ncases"])):
+        check(arrays, case)
 
+
+def check(arrays, case):
     def read(kind):
         prefix = f"case{case}_{kind}::"
         return {
