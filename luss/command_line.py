@@ -1,13 +1,25 @@
 """How the command lines end."""
 
 import contextlib
+import errno
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 
 from luss.errors import LussError
 
 __all__ = ["exit_cleanly"]
+
+_DISK = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+}
 
 
 @contextlib.contextmanager
@@ -18,20 +30,42 @@ def exit_cleanly() -> Iterator[None]:
     exception is a fault of ours and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, _stop)
+    # mmseg's heads call what mmseg deprecates.
+    warnings.filterwarnings("ignore", message="``build_loss``")
     try:
         yield
     except LussError as error:
-        _end(f"error: {error}", 2)
+        _end(f"error: {_message(error)}", 2)
     except KeyboardInterrupt:
-        _end("interrupted; --resume goes on from the last checkpoint", 128 + signal.SIGINT)
+        _end("interrupted; --resume goes on from what is whole", 128 + signal.SIGINT)
+    except _Terminated:
+        _end("terminated; --resume goes on from what is whole", 128 + signal.SIGTERM)
     except OSError as error:
-        if error.errno is None or (error.filename is None and "space" not in str(error)):
+        if error.errno not in _DISK:
             raise
-        _end(f"error: {error}; what was written before is whole", 1)
+        name = f"{error.filename}: " if error.filename else ""
+        _end(
+            f"error: {name}{error.strerror}; what was written before is whole, and --resume goes "
+            "on from it once that is mended",
+            1,
+        )
+
+
+class _Terminated(BaseException):
+    """SIGTERM has come."""
 
 
 def _stop(number: int, frame) -> None:
-    raise SystemExit(128 + number)
+    raise _Terminated
+
+
+def _message(error: LussError) -> str:
+    """What the error says, without the traceback that PyTorch adds to a data loader's errors."""
+    text = str(error)
+    if "in DataLoader worker process" not in text:
+        return text
+    kind = type(error)
+    return text.rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].strip()
 
 
 def _end(message: str, code: int) -> None:

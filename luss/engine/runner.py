@@ -2,77 +2,163 @@
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 
 import torch
+from mmengine.dist import get_world_size
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
-from luss.engine.checkpoint import init_weights_from, load
+from luss.engine.checkpoint import init_weights_from, load, load_weights
+from luss.engine.run_log import FILE_ONLY
 from luss.errors import LussError
 from luss.registry import RUNNERS
 
 __all__ = ["Runner", "init_processes"]
+
+_DAY = 24 * 3600
+_STATE = {"optimizer", "param_schedulers", "message_hub"}
 
 
 def init_processes(launcher: str) -> None:
     """Join the process group of a launcher, with gloo where there is no GPU.
 
     MMEngine sets a CUDA device even for gloo; on CPUs the group is made here, before its runner
-    looks for one.
+    looks for one. Ranks wait for each other up to a day, since one of them clusters alone for
+    hours; the launcher ends them all when one dies.
 
     Args:
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
 
     Raises:
-        LussError: if CPUs are asked for with a launcher other than torchrun.
+        LussError: if the launcher has started nothing, or CPUs are asked for with a launcher other
+            than torchrun.
     """
     if launcher == "none" or torch.distributed.is_initialized():
         return
+    if launcher == "pytorch" and "RANK" not in os.environ:
+        raise LussError(
+            "launcher 'pytorch', but torchrun has not started this process (RANK is not set); use "
+            "tools/dist_train.sh or tools/dist_test.sh, or leave --launcher out"
+        )
     if torch.cuda.is_available():
         from mmengine.dist import init_dist
 
-        init_dist(launcher)
+        init_dist(launcher, timeout=_DAY)
         return
-    if launcher != "pytorch" or "RANK" not in os.environ:
+    if launcher != "pytorch":
         raise LussError(
             f"launcher {launcher!r} without a GPU: several processes on CPUs are started by "
             "torchrun, as tools/dist_train.sh does"
         )
-    torch.distributed.init_process_group("gloo")
+    torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=_DAY))
 
 
 @RUNNERS.register_module()
 class Runner(MMEngineRunner):
-    """As MMEngine's.
+    """As MMEngine's, but strict and safe with checkpoints.
 
     Args:
         init_from: (checkpoint, parts) pairs; each part, a module name, is copied after the
             model's own initialisation and before resuming.
+        logger: to write to; by default a new one, with a file in the work dir.
         **kwargs: see :class:`mmengine.runner.Runner`.
     """
 
     def __init__(
-        self, *args, init_from: Sequence[tuple[str, Sequence[str]]] = (), **kwargs
+        self,
+        *args,
+        init_from: Sequence[tuple[str, Sequence[str]]] = (),
+        logger: MMLogger | None = None,
+        **kwargs,
     ) -> None:
         self.init_from = list(init_from)
+        self.shared_logger = logger
         init_processes(kwargs.get("launcher", "none"))
         super().__init__(*args, **kwargs)
 
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """The logger that was given, or one of this runner's own."""
+        return self.shared_logger or super().build_logger(*args, **kwargs)
+
+    def _log_env(self, env_cfg: dict) -> None:
+        # The environment is the pipeline's to log; asking for it takes seconds each time.
+        self.logger.info(f"Config:\n{self.cfg.pretty_text}", extra=FILE_ONLY)
+
+    def dump_config(self) -> None:
+        """Write nothing: the pipeline keeps the whole configuration."""
+
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wrap for several processes; MMEngine's default assumes GPUs."""
-        if self.distributed and model_wrapper_cfg is None and not torch.cuda.is_available():
-            model_wrapper_cfg = {"type": "MMDistributedDataParallel", "device_ids": None}
+        if self.distributed and not torch.cuda.is_available():
+            if self.cfg.pop("sync_bn", None):
+                self.logger.info("no GPU: batch norm is not synchronised between processes")
+            if model_wrapper_cfg is None:
+                model_wrapper_cfg = {"type": "MMDistributedDataParallel", "device_ids": None}
         return super().wrap_model(model_wrapper_cfg, model)
 
     def _init_model_weights(self) -> None:
         super()._init_model_weights()
-        model = self.model.module if is_model_wrapper(self.model) else self.model
         for path, parts in self.init_from:
-            init_weights_from(model, path, list(parts))
+            init_weights_from(self._bare_model, path, list(parts))
             self.logger.info(f"{', '.join(parts)} start from {path}")
 
+    @property
+    def _bare_model(self) -> nn.Module:
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
     def load_checkpoint(self, filename: str, *args, **kwargs) -> dict:
-        """As MMEngine's, after a check that the file is whole and holds no code."""
-        load(filename)
-        return super().load_checkpoint(filename, *args, **kwargs)
+        """Load a checkpoint's weights, all or none; MMEngine would skip what does not fit.
+
+        Args:
+            filename: path of the checkpoint.
+            *args: not looked at, nor are ``kwargs``; MMEngine passes where to and how strictly.
+            **kwargs: see ``args``.
+
+        Returns:
+            The checkpoint, without configuration text, which MMEngine would evaluate.
+
+        Raises:
+            LussError: if the file is missing, damaged, holds code or does not fit.
+        """
+        checkpoint = load(filename)
+        meta = checkpoint.get("meta")
+        checkpoint["meta"] = dict(meta) if isinstance(meta, dict) else {}
+        for key in ("cfg", "config"):
+            checkpoint["meta"].pop(key, None)
+        if self._resuming:
+            self._refuse_other_epochs(checkpoint, filename)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        load_weights(self._bare_model, checkpoint, filename)
+        self._has_loaded = True
+        self.logger.info(f"loaded {filename}")
+        return checkpoint
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            LussError: if it holds weights alone, or the epochs have another length now.
+        """
+        self._resuming = True
+        super().resume(filename, *args, **kwargs)
+
+    _resuming = False
+
+    def _refuse_other_epochs(self, checkpoint: dict, filename: str) -> None:
+        meta = checkpoint["meta"]
+        if not ({"epoch", "iter"} <= meta.keys() and checkpoint.keys() >= _STATE):
+            raise LussError(
+                f"{filename} holds weights, but not the state of training; training cannot go on "
+                "from it. Remove it to train from the checkpoint before, or from the start"
+            )
+        then = meta.get("iterations_per_epoch"), meta.get("processes")
+        now = len(self.train_dataloader), get_world_size()
+        if None not in then and then != now:
+            raise LussError(
+                f"{filename} comes from {then[1]} process(es) with {then[0]} iterations an epoch, "
+                f"now there are {now[1]} with {now[0]}; go on with the same images, batch size "
+                "and number of processes, or choose another --work-dir"
+            )

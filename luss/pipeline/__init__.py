@@ -1,12 +1,15 @@
 from luss.pipeline.evaluate_stage import EvaluateStage
+from luss.pipeline.find_mask import FindMask
+from luss.pipeline.finetune_stage import FinetuneStage
 from luss.pipeline.label_generation_stage import LabelGenerationStage
 from luss.pipeline.pipeline import Pipeline
 from luss.pipeline.report_stage import ReportStage
 from luss.pipeline.stage import Stage
-from luss.pipeline.train_stage import FinetuneStage, TrainStage
+from luss.pipeline.train_stage import TrainStage
 
 __all__ = [
     "EvaluateStage",
+    "FindMask",
     "FinetuneStage",
     "LabelGenerationStage",
     "Pipeline",

@@ -1,6 +1,7 @@
 """What stages share: configuration, data sets and the work dir."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
 from luss.datasets import draw_demo_data
+from luss.datasets.imagenet_s import find_categories
 from luss.errors import LussError
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import DATASETS
@@ -37,7 +39,7 @@ class Context:
     @property
     def seed(self) -> int:
         """Seed of everything random."""
-        return self.config.seed
+        return self.config.get("seed", 0)
 
     @property
     def device(self) -> torch.device:
@@ -62,7 +64,7 @@ class Context:
             LussError: if there is no data root.
         """
         if self._data is None:
-            data = dict(self.config.get("data", {"type": "auto"}))
+            data = {"type": "auto", **self.config.get("data", {})}
             data.setdefault("data_root", self.config.get("data_root"))
             if data["type"] == "demo":
                 data = self._draw_demo_data(data)
@@ -72,6 +74,7 @@ class Context:
                     "no data_root is set; add --cfg-options data_root=DIR with the folder of the "
                     "photos"
                 )
+            data["data_root"] = str(root)
             if not Path(root).is_dir():
                 raise LussError(f"data_root {root} is not a folder")
             if data["type"] == "auto":
@@ -122,6 +125,8 @@ class Context:
         """
         given = self.config.get("num_categories")
         if given is not None:
+            if not isinstance(given, int) or given < 1:
+                raise LussError(f"num_categories is {given!r}, expected an integer from 1 on")
             return given
         if not self.has_splits:
             raise LussError(
@@ -130,7 +135,7 @@ class Context:
             )
         return self.num_true_classes
 
-    @property
+    @cached_property
     def num_true_classes(self) -> int:
         """Number of classes of the true masks, read off the class folders."""
-        return len(self.dataset({"split": "train", "pipeline": []}).metainfo["classes"]) - 1
+        return len(find_categories(self.data["data_root"]))

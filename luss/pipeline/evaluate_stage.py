@@ -2,18 +2,16 @@
 
 import copy
 import json
-import platform
 from pathlib import Path
 
-import faiss
-import mmengine
 import numpy as np
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.logging import print_log
 
 from luss.datasets.mask_codec import write_mask
-from luss.engine.checkpoint import latest_checkpoint
+from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
+from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import read_match, write_match
@@ -21,10 +19,10 @@ from luss.evaluation.metrics import compute_metrics, to_percent
 from luss.files import write_json
 from luss.pipeline.context import Context
 from luss.pipeline.inference import load_model, own_share, stream, summed_over_ranks
+from luss.pipeline.provenance import versions
 from luss.pipeline.stage import Stage
-from luss.pipeline.work_dir import config_hash, main_process_decides
-from luss.registry import MATCHERS, STAGES
-from luss.version import __version__
+from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
+from luss.registry import MATCHERS, MODELS, STAGES
 
 __all__ = ["EvaluateStage", "metric_table"]
 
@@ -67,21 +65,84 @@ class EvaluateStage(Stage):
         self.pipeline = pipeline
         self.model_from = model_from
         self.labels_from = labels_from
+        self.matcher_config = matcher
         self.matcher = MATCHERS.build(dict(matcher or {"type": "ImageLevelMatcher"}))
         self.boundary = boundary
         self.checkpoint = checkpoint
         self.match = match
         self.report_name = report_name
 
+    def again(self, work_dir: WorkDir, checkpoint: str | None = None) -> "EvaluateStage":
+        """The stage that evaluates once more, without fitting anything again where it need not.
+
+        Args:
+            work_dir: of a run; the match that was found there is kept for its own model.
+            checkpoint: of another model, whose ids mean something else: its match is found on
+                validation masks. Its output is named after the file.
+
+        Raises:
+            LussError: if there is no such file.
+        """
+        settings = {
+            "pipeline": self.pipeline,
+            "model_from": self.model_from,
+            "labels_from": self.labels_from,
+            "matcher": self.matcher_config,
+            "boundary": self.boundary,
+        }
+        newest = latest_checkpoint(work_dir.stage(self.model_from))
+        if checkpoint is not None and not Path(checkpoint).is_file():
+            raise LussError(f"there is no checkpoint {checkpoint}; give the path of a .pth file")
+        if checkpoint is not None and (newest is None or not newest.samefile(checkpoint)):
+            stem = Path(checkpoint).stem
+            return EvaluateStage(
+                f"{self.name}_{stem}",
+                checkpoint=checkpoint,
+                report_name=f"{self.report_name}_{stem}",
+                **settings,
+            )
+        match = work_dir.stage(self.name) / "match.json"
+        found = str(match) if match.exists() else None
+        return EvaluateStage(self.name, match=found, report_name=self.report_name, **settings)
+
+    def check(self, context: Context) -> None:
+        """Build the model and the data sets.
+
+        Raises:
+            LussError: if there are masks, but neither a match nor masks to find it with.
+        """
+        MODELS.build(self._model_config(context))
+        splits = context.splits_with_masks
+        if splits and "validation" not in splits and self.match is None:
+            raise LussError(
+                f"{context.data['data_root']} has masks of {', '.join(splits)}, but the match of "
+                "generated to true categories is found on validation masks, which are not there; "
+                "add validation and validation-segmentation, or set stages."
+                f"{self.name}.match to a match.json"
+            )
+        for split in splits or ["train"]:
+            self._dataset(context, split)
+
+    def _model_config(self, context: Context) -> dict:
+        config = copy.deepcopy(context.config["stages"][self.model_from]["model"])
+        config["decode_head"]["num_classes"] = context.num_categories + 1
+        return config
+
+    def _dataset(self, context: Context, split: str):
+        if split in context.splits_with_masks:
+            strict = {"require_masks": True, "on_unreadable": "fail"}
+        else:
+            # Nothing is measured on these.
+            strict = {"on_unreadable": "skip"}
+        return context.dataset({"split": split, "pipeline": self.pipeline, **strict})
+
     def run(self, context: Context) -> dict:
         """Predict, match, count, and write ``results.json``."""
         folder = context.work_dir.stage(self.name)
         checkpoint = Path(
-            self.checkpoint or latest_checkpoint(context.work_dir.stage(self.model_from))
+            self.checkpoint or required_checkpoint(context.work_dir.stage(self.model_from))
         )
-        config = copy.deepcopy(context.config["stages"][self.model_from]["model"])
-        config["decode_head"]["num_classes"] = context.num_categories + 1
-        model = load_model(config, checkpoint, context.device)
+        model = load_model(self._model_config(context), checkpoint, context.device)
 
         splits = context.splits_with_masks
         counts = {
@@ -104,11 +165,7 @@ class EvaluateStage(Stage):
     def _predict(self, context: Context, model, split: str, folder: Path) -> Counts | None:
         """Write predictions of a split; return their counts over all ranks, None without masks."""
         with_masks = split in context.splits_with_masks
-        dataset = context.dataset(
-            {"split": split, "pipeline": self.pipeline, "require_masks": True}
-            if with_masks
-            else {"split": split, "pipeline": self.pipeline}
-        )
+        dataset = self._dataset(context, split)
         counts = None
         if with_masks:
             counts = Counts.zeros(
@@ -132,11 +189,21 @@ class EvaluateStage(Stage):
     def _find_match(self, counts: dict[str, Counts], folder: Path) -> np.ndarray:
         """The match of generated to true ids: given, or found on validation, never on test."""
         first = next(iter(counts.values()))
+        path = folder / "match.json"
         if self.match is not None:
-            return read_match(self.match, first.num_classes)
+            print_log(f"the match of generated to true categories is {self.match}", "current")
+            match = read_match(self.match, first.num_classes)
+            if len(match) <= first.num_generated:
+                # Ids that are not named count as 'other'.
+                match = np.pad(match, (0, first.num_generated + 1 - len(match)))
+            return match
+        print_log(
+            f"the match of generated to true categories is found on validation masks: {path}",
+            "current",
+        )
         match = main_process_decides(self.matcher(counts["validation"]))
         if is_main_process():
-            write_match(folder / "match.json", match)
+            write_match(path, match)
         return match
 
     def _with_provenance(
@@ -152,20 +219,17 @@ class EvaluateStage(Stage):
             "checkpoint": f"{checkpoint.parent.name}/{checkpoint.name}",
             "threshold": chosen.get("threshold"),
             "threshold_chosen_by": chosen.get("method"),
-            "match": self.match or f"{type(self.matcher).__name__} on validation masks",
-            "processes": torch.distributed.get_world_size()
-            if torch.distributed.is_initialized()
-            else 1,
-            "versions": {
-                "luss": __version__,
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "mmengine": mmengine.__version__,
-                "numpy": np.__version__,
-                "faiss": faiss.__version__,
-            },
+            "match": self._match_origin(context),
+            "processes": get_world_size(),
+            "versions": versions(),
         }
         return content
+
+    def _match_origin(self, context: Context) -> str:
+        own = context.work_dir.stage(self.name) / "match.json"
+        if self.match is None or Path(self.match) == own:
+            return f"{type(self.matcher).__name__} on validation masks"
+        return str(self.match)
 
 
 def metric_table(results: dict[str, dict[str, float | None]]) -> str:

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from mmengine.dist import all_gather_object, get_rank, get_world_size, is_main_process
-from mmengine.logging import print_log
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
-from mmengine.utils import ProgressBar
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from luss.engine.checkpoint import init_weights_from
+from luss.engine.checkpoint import load, load_weights
+from luss.engine.workers import start_worker
+from luss.pipeline.progress import Progress
 from luss.registry import MODELS
 
 __all__ = ["load_model", "own_share", "stream", "summed_over_ranks"]
@@ -28,15 +28,8 @@ def load_model(config: dict, checkpoint: Path, device: torch.device) -> BaseMode
     """
     init_default_scope("luss")
     model = MODELS.build(config)
-    init_weights_from(model, checkpoint, [name for name, _ in _filled(model)])
+    load_weights(model, load(checkpoint), checkpoint)
     return model.to(device).eval()
-
-
-def _filled(model: BaseModel) -> Iterator[tuple[str, torch.nn.Module]]:
-    """Parts of the model that have any state."""
-    for name, part in model.named_children():
-        if part.state_dict():
-            yield name, part
 
 
 def own_share(count: int) -> range:
@@ -48,14 +41,14 @@ def own_share(count: int) -> range:
 def stream(
     dataset: Dataset, indices: range | list[int], batch_size: int, num_workers: int, what: str
 ) -> Iterator[list[dict]]:
-    """Yield batches of a data set's items as lists, in order, with a progress bar.
+    """Yield batches of a data set's items as lists, in order, and log how far it is.
 
     Args:
         dataset: gives packed items.
         indices: which of them.
         batch_size: the last batch may be smaller.
         num_workers: data-loading processes.
-        what: named beside the bar.
+        what: for the log.
     """
     loader = DataLoader(
         Subset(dataset, indices),
@@ -63,15 +56,12 @@ def stream(
         num_workers=num_workers,
         collate_fn=list,
         shuffle=False,
+        worker_init_fn=start_worker,
     )
-    print_log(f"{what}: {len(indices)} images", "current")
-    bar = ProgressBar(len(indices)) if is_main_process() and len(indices) else None
+    progress = Progress(len(indices), what)
     for batch in loader:
         yield batch
-        if bar:
-            bar.update(len(batch))
-    if bar:
-        bar.file.write("\n")
+        progress.advance(len(batch))
 
 
 def summed_over_ranks(part: T) -> T:

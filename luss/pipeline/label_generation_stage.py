@@ -1,16 +1,17 @@
 """Steps 2.2 to 2.4: image embeddings, categories, threshold, pseudo labels (section 4.3)."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.logging import print_log
 
-from luss.engine.checkpoint import latest_checkpoint
+from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
 from luss.evaluation.otsu import AttentionHistogram, between_class_variance, otsu_threshold
 from luss.evaluation.threshold_search import ThresholdSearch
@@ -49,6 +50,8 @@ class LabelGenerationStage(Stage):
         threshold: a fixed tau, or None to find it: by mIoU on validation masks where there are
             any, else by Otsu's criterion on the training images.
         num_attention_maps: how many attention maps to keep for the report.
+        on_unreadable: what becomes of a training image that cannot be read: ``'fail'`` raises,
+            ``'skip'`` leaves it without a label. Validation always fails.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class LabelGenerationStage(Stage):
         model_from: str = "pixel_attention",
         threshold: float | None = None,
         num_attention_maps: int = 24,
+        on_unreadable: str = "skip",
     ) -> None:
         super().__init__(name, requires=(model_from,))
         self.model_from = model_from
@@ -70,10 +74,37 @@ class LabelGenerationStage(Stage):
         self.preprocessor = preprocessor
         self.threshold = threshold
         self.num_attention_maps = num_attention_maps
+        self.on_unreadable = on_unreadable
 
     def has_partial_output(self, folder: Path) -> bool:
         """Whether any step is whole, or pseudo labels were begun."""
         return any((folder / output).exists() for output in _OUTPUTS)
+
+    def check(self, context: Context) -> None:
+        """Build the data set and the generator.
+
+        Raises:
+            LussError: if there are fewer images than categories, or the threshold is none.
+        """
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise LussError(f"threshold is {self.threshold}, expected a number in 0..1, or None")
+        count = len(self._training_set(context, self.embedding["pipeline"]))
+        if count < context.num_categories:
+            raise LussError(
+                f"{count} images cannot form {context.num_categories} categories; add images or "
+                "lower num_categories"
+            )
+        self._build_generator(context)
+        MODELS.build(dict(self.preprocessor))
+
+    def _training_set(self, context: Context, pipeline: list[dict]):
+        return context.dataset(
+            {"split": "train", "pipeline": pipeline, "on_unreadable": self.on_unreadable}
+        )
+
+    def _build_generator(self, context: Context):
+        filled = {"num_clusters": context.num_categories, "seed": context.seed}
+        return LABEL_GENERATORS.build({**filled, **self.generator})
 
     def run(self, context: Context) -> dict:
         """Run the steps that are not whole yet."""
@@ -83,12 +114,7 @@ class LabelGenerationStage(Stage):
         self.model = self._load_model()
         self.normalize = MODELS.build(dict(self.preprocessor)).to(context.device)
 
-        dataset = context.dataset({"split": "train", "pipeline": self.embedding["pipeline"]})
-        if len(dataset) < context.num_categories:
-            raise LussError(
-                f"{len(dataset)} images cannot form {context.num_categories} categories; add "
-                "images or lower num_categories"
-            )
+        dataset = self._training_set(context, self.embedding["pipeline"])
         self._step("embeddings.npy", self._embed, dataset)
         self._step("centroids.npz", self._cluster, dataset)
         with np.load(self.folder / "centroids.npz") as arrays:
@@ -96,8 +122,12 @@ class LabelGenerationStage(Stage):
         self._step("threshold.json", self._find_threshold)
         threshold = json.loads((self.folder / "threshold.json").read_text())["threshold"]
         self._keep_attention_maps()
-        self._write_pseudo_labels(threshold)
-        return {"threshold": threshold, "categories": len(self.centroids)}
+        unlabelled = self._write_pseudo_labels(threshold)
+        return {
+            "threshold": threshold,
+            "categories": len(self.centroids),
+            "unlabelled": unlabelled,
+        }
 
     def _step(self, output: str, make, *args) -> None:
         if not (self.folder / output).exists():
@@ -109,7 +139,7 @@ class LabelGenerationStage(Stage):
     def _load_model(self):
         # Built as the stage that trained it had it.
         config = self.context.config["stages"][self.model_from]["model"]
-        checkpoint = latest_checkpoint(self.context.work_dir.stage(self.model_from))
+        checkpoint = required_checkpoint(self.context.work_dir.stage(self.model_from))
         return load_model(config, checkpoint, self.context.device)
 
     def _prepare(self, batch: list[dict]) -> torch.Tensor:
@@ -123,8 +153,7 @@ class LabelGenerationStage(Stage):
         if is_main_process():
             # The width is the feature map's, known once an image went through.
             first = self.model.embed_images(self._prepare([dataset[0]]))
-            shape = (len(dataset), first.shape[1])
-            np.lib.format.open_memmap(unfinished, "w+", np.float32, shape).flush()
+            _reserve(unfinished, (len(dataset), first.shape[1]))
         barrier()
         rows = np.lib.format.open_memmap(unfinished, "r+")
         share = own_share(len(dataset))
@@ -145,14 +174,7 @@ class LabelGenerationStage(Stage):
         if not is_main_process():
             return
         embeddings = np.load(self.folder / "embeddings.npy", mmap_mode="r")
-        generator = LABEL_GENERATORS.build(
-            {
-                "num_clusters": self.context.num_categories,
-                "seed": self.context.seed,
-                **self.generator,
-            }
-        )
-        result = generator.fit(embeddings)
+        result = self._build_generator(self.context).fit(embeddings)
         with atomic_write(self.folder / "centroids.npz") as file:
             np.savez(
                 file,
@@ -169,12 +191,15 @@ class LabelGenerationStage(Stage):
             write_json(self.folder / "clustering_quality.json", quality)
             print_log(f"clusters against class folders: {_percent(quality)}", "current")
 
-    def _evidence(self, split: str, with_masks: bool, what: str, indices=None) -> Iterator[tuple]:
+    def _evidence(self, split: str, what: str, indices=None) -> Iterator[tuple]:
         """Yield (item, ids (H, W) tensor, attention (H, W) tensor) of this rank's images."""
-        dataset = self.context.dataset(
-            {"split": split, "pipeline": self.pixels["pipeline"]}
-            | ({"require_masks": True} if with_masks else {})
-        )
+        pipeline = self.pixels["pipeline"]
+        if split == "train":
+            dataset = self._training_set(self.context, pipeline)
+        else:
+            dataset = self.context.dataset(
+                {"split": split, "pipeline": pipeline, "require_masks": True}
+            )
         if indices is None:
             indices = own_share(len(dataset))
         for (item,) in stream(dataset, indices, 1, self.context.num_workers, what):
@@ -199,7 +224,7 @@ class LabelGenerationStage(Stage):
     def _threshold_by_validation(self) -> dict:
         categories = self.context.num_categories
         search = None
-        for sample, ids, attention in self._evidence("validation", True, "threshold"):
+        for sample, ids, attention in self._evidence("validation", "threshold"):
             truth = sample.gt_sem_seg.data[0].numpy()
             if search is None:
                 search = ThresholdSearch(self.context.num_true_classes, categories)
@@ -217,7 +242,7 @@ class LabelGenerationStage(Stage):
 
     def _threshold_by_otsu(self) -> dict:
         histogram = AttentionHistogram()
-        for _, _, attention in self._evidence("train", False, "threshold"):
+        for _, _, attention in self._evidence("train", "threshold"):
             histogram.add(attention.cpu().numpy())
         histogram = summed_over_ranks(histogram)
         return {
@@ -238,25 +263,49 @@ class LabelGenerationStage(Stage):
         indices = [place * len(dataset) // count for place in range(count)] if count else []
         share = own_share(count)
         for sample, _, attention in self._evidence(
-            split, False, "attention maps", indices[share.start : share.stop]
+            split, "attention maps", indices[share.start : share.stop]
         ):
             grey = (attention * 255).round().byte().cpu().numpy()
             path = self.folder / "attention" / split / f"{sample.image_id}.png"
             with atomic_write(path) as file:
                 file.write(cv2.imencode(".png", grey)[1].tobytes())
 
-    def _write_pseudo_labels(self, threshold: float) -> None:
+    def _write_pseudo_labels(self, threshold: float) -> list[str]:
+        """Label the images that have no label yet; return the ids of those that are unreadable."""
         root = self.folder / "pseudo_labels"
-        dataset = self.context.dataset({"split": "train", "pipeline": []})
+        root.mkdir(exist_ok=True)
+        dataset = self._training_set(self.context, [])
+        image_ids = {
+            index: dataset.get_data_info(index)["image_id"] for index in own_share(len(dataset))
+        }
         missing = [
             index
-            for index in own_share(len(dataset))
-            if not (root / f"{dataset.get_data_info(index)['image_id']}.png").exists()
+            for index, image_id in image_ids.items()
+            if not (root / f"{image_id}.png").exists()
         ]
-        for sample, ids, attention in self._evidence("train", False, "pseudo labels", missing):
+        unreadable = []
+        evidence = self._evidence("train", "pseudo labels", missing)
+        for index, (sample, ids, attention) in zip(missing, evidence, strict=True):
+            # Another image takes the place of one that cannot be read.
+            if sample.image_id != image_ids[index]:
+                unreadable.append(image_ids[index])
+                continue
             labels = apply_threshold(ids, attention, threshold)
             write_pseudo_label(root, sample.image_id, labels.cpu().numpy())
-        barrier()
+        return [image_id for part in all_gather_object(unreadable) for image_id in part]
+
+
+def _reserve(path: Path, shape: tuple[int, int]) -> None:
+    """Make a float32 array file; writing into its map on a full disk would kill the process."""
+    np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _percent(values: dict[str, float]) -> str:

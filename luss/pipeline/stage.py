@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from luss.errors import LussError
 from luss.pipeline.context import Context
 
 __all__ = ["Stage"]
@@ -35,16 +34,9 @@ class Stage(ABC):
         """Whether a killed run has left something that ``--resume`` would go on from."""
         return False
 
-    def check_inputs(self, context: Context) -> None:
-        """Refuse to start before the stages it reads from are whole.
+    def check(self, context: Context) -> None:  # noqa: B027 -- most have nothing to look for
+        """Look for what would fail later, before the first stage starts and hours pass.
 
         Raises:
-            LussError: naming the missing stages.
+            LussError: for instance if a component is unknown, or there are too few images.
         """
-        missing = [name for name in self.requires if not context.work_dir.is_done(name)]
-        if missing:
-            raise LussError(
-                f"stage {self.name!r} reads what {', '.join(map(repr, missing))} writes, which is "
-                f"not there in {context.work_dir.root}; run all stages, or --stage {missing[0]} "
-                "first"
-            )

@@ -4,15 +4,28 @@ import copy
 from pathlib import Path
 
 import torch
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 
-from luss.engine.checkpoint import latest_checkpoint
+from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
+from luss.engine.workers import start_worker
 from luss.errors import LussError
+from luss.pipeline.components import require_known
 from luss.pipeline.context import Context
 from luss.pipeline.stage import Stage
-from luss.registry import RUNNERS, STAGES
+from luss.pipeline.work_dir import main_process_decides
+from luss.registry import (
+    DATA_SAMPLERS,
+    HOOKS,
+    LOOPS,
+    MODELS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    RUNNERS,
+    STAGES,
+)
 
-__all__ = ["FinetuneStage", "TrainStage"]
+__all__ = ["TrainStage"]
 
 _OWN_HOOKS = (
     {"type": "StatelessRandomnessHook"},
@@ -31,10 +44,11 @@ class TrainStage(Stage):
 
     Args:
         name: see :class:`Stage`.
-        init_from: stage name -> parts (module names) that start from its checkpoint.
         train_dataloader: as MMEngine's; its data set takes what it leaves open from ``data``.
+        init_from: stage name -> parts (module names) that start from its checkpoint.
         param_scheduler: as MMEngine's; schedulers by epoch end with the last epoch unless they
             say otherwise.
+        requires: more stages whose output is read.
         **runner: further settings of :class:`luss.engine.runner.Runner`; what is absent is taken
             from the top level of the config.
     """
@@ -49,7 +63,7 @@ class TrainStage(Stage):
         **runner,
     ) -> None:
         self.init_from = dict(init_from or {})
-        super().__init__(name, tuple({*requires, *self.init_from}))
+        super().__init__(name, tuple(dict.fromkeys([*self.init_from, *requires])))
         self.train_dataloader = train_dataloader
         self.param_scheduler = param_scheduler
         self.runner = runner
@@ -66,6 +80,38 @@ class TrainStage(Stage):
         """The training set's configuration."""
         return copy.deepcopy(self.train_dataloader["dataset"])
 
+    def check(self, context: Context) -> None:
+        """Build the model and the data set; look up what only the runner can build.
+
+        Raises:
+            LussError: if a component is unknown or a setting missing.
+        """
+        where = f"stages.{self.name}"
+        for key in ("model", "optim_wrapper", "train_cfg"):
+            if key not in self.runner:
+                raise LussError(f"{where} has no {key!r}, which a stage that trains needs")
+        if "max_epochs" not in self.runner["train_cfg"]:
+            raise LussError(f"{where}.train_cfg has no 'max_epochs'")
+        wrapper = {"type": "OptimWrapper", **self.runner["optim_wrapper"]}
+        require_known(wrapper, OPTIM_WRAPPERS, f"{where}.optim_wrapper")
+        require_known(wrapper.get("optimizer", {}), OPTIMIZERS, f"{where}.optim_wrapper.optimizer")
+        require_known(self.runner["train_cfg"], LOOPS, f"{where}.train_cfg")
+        sampler = self.train_dataloader.get("sampler", {})
+        require_known(sampler, DATA_SAMPLERS, f"{where}.train_dataloader.sampler")
+        for schedule in self.param_scheduler or ():
+            require_known(schedule, PARAM_SCHEDULERS, f"{where}.param_scheduler")
+        for hook in self.runner.get("custom_hooks", ()):
+            require_known(hook, HOOKS, f"{where}.custom_hooks")
+        for name, hook in context.config.get("default_hooks", {}).items():
+            if hook is not None:
+                require_known(hook, HOOKS, f"default_hooks.{name}")
+        MODELS.build(self.model_config(context))
+        self.check_data(context)
+
+    def check_data(self, context: Context) -> None:
+        """Build the training set."""
+        context.dataset(self.dataset_config(context))
+
     def build_runner(self, context: Context):
         """Build the runner of this stage."""
         shared = {
@@ -75,7 +121,7 @@ class TrainStage(Stage):
         }
         settings = {**shared, **copy.deepcopy(self.runner)}
         folder = context.work_dir.stage(self.name)
-        resume_from = latest_checkpoint(folder) if context.resume else None
+        resume_from = main_process_decides(latest_checkpoint(folder) if context.resume else None)
         settings.update(
             model=self.model_config(context),
             work_dir=str(folder),
@@ -87,21 +133,23 @@ class TrainStage(Stage):
             launcher=context.launcher,
             default_scope="luss",
             randomness={"seed": context.seed},
-            # Two runners of one name in a process would share the first one's log file.
+            # Two runners of one name in a process would share the first one's pictures and scalars.
             experiment_name=f"{context.work_dir.root.resolve()}/{self.name}",
         )
         # Read by MMEngine from the configuration, not from arguments.
         in_config = {key: settings.pop(key) for key in _IN_CONFIG if key in settings}
         return RUNNERS.get("Runner")(
             **settings,
+            logger=MMLogger.get_current_instance(),
             train_dataloader={
                 "num_workers": context.num_workers,
                 "persistent_workers": context.num_workers > 0,
+                "worker_init_fn": {"type": start_worker},
                 **copy.deepcopy(self.train_dataloader),
                 "dataset": context.dataset(self.dataset_config(context)),
             },
             init_from=[
-                (latest_checkpoint(context.work_dir.stage(stage)), parts)
+                (required_checkpoint(context.work_dir.stage(stage)), parts)
                 for stage, parts in self.init_from.items()
             ],
             cfg={**settings, **in_config, "train_dataloader": self.train_dataloader},
@@ -110,7 +158,12 @@ class TrainStage(Stage):
     def run(self, context: Context) -> dict:
         """Train to the last epoch."""
         runner = self.build_runner(context)
-        runner.train()
+        try:
+            runner.train()
+        finally:
+            for hook in runner.hooks:
+                if release := getattr(hook, "release", None):
+                    release()
         checkpoint = latest_checkpoint(context.work_dir.stage(self.name))
         if checkpoint is None:
             raise LussError(
@@ -136,33 +189,3 @@ def _optim_wrapper(config: dict) -> dict:
         config = {k: v for k, v in config.items() if k not in ("dtype", "loss_scale")}
         config["type"] = "OptimWrapper"
     return config
-
-
-@STAGES.register_module()
-class FinetuneStage(TrainStage):
-    """Step 3: trains a segmentor on the pseudo labels of another stage (section 4.4).
-
-    Args:
-        name: see :class:`Stage`.
-        labels_from: the label generation stage.
-        **kwargs: see :class:`TrainStage`.
-    """
-
-    def __init__(self, name: str, labels_from: str = "label_generation", **kwargs) -> None:
-        super().__init__(name, requires=(labels_from,), **kwargs)
-        self.labels_from = labels_from
-
-    def model_config(self, context: Context) -> dict:
-        """The segmentor's, with a class for each category and 'other'."""
-        config = super().model_config(context)
-        config["decode_head"]["num_classes"] = context.num_categories + 1
-        return config
-
-    def dataset_config(self, context: Context) -> dict:
-        """The training images with generated masks."""
-        return {
-            **super().dataset_config(context),
-            "mask_root": str(context.work_dir.stage(self.labels_from) / "pseudo_labels"),
-            "require_masks": True,
-            "num_mask_classes": context.num_categories,
-        }

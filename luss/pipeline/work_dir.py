@@ -93,27 +93,47 @@ class WorkDir:
         """
         path = self.root / "pipeline.json"
         identity = _identity(config)
-        if path.exists() and has_output:
-            before = json.loads(path.read_text())["config"]
-            if before != identity:
-                differences = list(_differences(before, identity))
-                raise LussError(
-                    f"{self.root} belongs to a run of another config. It differs in "
-                    + "; ".join(differences[:5])
-                    + ("" if len(differences) <= 5 else f"; and {len(differences) - 5} more")
-                    + ". Choose another --work-dir, or run with the old settings"
-                )
+        refusal = None
+        if is_main_process() and path.exists() and has_output:
+            refusal = self._refusal(_read_json(path).get("config", {}), identity)
+        if refusal := main_process_decides(refusal):
+            raise LussError(refusal)
         if is_main_process():
             write_json(path, {"config_hash": config_hash(config), "config": identity})
+
+    def _refusal(self, before: dict, identity: dict) -> str | None:
+        differences = list(_differences(before, identity))
+        if not differences:
+            return None
+        return (
+            f"{self.root} belongs to a run of another config. It differs in "
+            + "; ".join(differences[:5])
+            + ("" if len(differences) <= 5 else f"; and {len(differences) - 5} more")
+            + ". Choose another --work-dir, or run with the old settings"
+        )
 
     def is_done(self, stage: str) -> bool:
         """Whether a stage's output is whole."""
         return (self.stage(stage) / "done.json").exists()
 
+    def facts(self, stage: str) -> dict:
+        """What a stage that is whole has noted about itself."""
+        return _read_json(self.stage(stage) / "done.json")
+
     def mark_done(self, stage: str, facts: dict) -> None:
         """Note that a stage's output is whole; the last thing that a stage writes."""
         if is_main_process():
             write_json(self.stage(stage) / "done.json", facts)
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise LussError(f"{path} is damaged ({error}); choose another --work-dir") from error
+    if not isinstance(content, dict):
+        raise LussError(f"{path} is damaged (no JSON object); choose another --work-dir")
+    return content
 
 
 def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:

@@ -3,6 +3,7 @@
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from luss.errors import LussError
 from luss.models.objectives import Clustering
 from luss.registry import HOOKS
 
@@ -23,11 +24,14 @@ class ClusteringHook(Hook):
         """Find the objective and hang the freezing in front of the optimizer's step.
 
         Raises:
-            ValueError: if the model has no clustering objective.
+            LussError: if the model has no clustering objective.
         """
         self.clustering = find_clustering(runner.model)
         if self.clustering is None:
-            raise ValueError("ClusteringHook: the model has no Clustering objective")
+            raise LussError(
+                "ClusteringHook: the model has no Clustering objective; take the hook out of "
+                "custom_hooks, or add the objective"
+            )
         runner.optim_wrapper.optimizer.register_step_pre_hook(
             lambda *_: self.clustering.drop_frozen_gradients()
         )

@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from torch import Tensor
 
 from luss.engine.hooks.clustering_hook import find_clustering
+from luss.errors import LussError
 from luss.registry import HOOKS
 
 __all__ = ["CollapseHook", "spread"]
@@ -60,8 +61,17 @@ class CollapseHook(Hook):
         self.spread: Tensor | None = None
 
     def before_train(self, runner) -> None:
-        """Watch the projector's outputs."""
+        """Watch the projector's outputs.
+
+        Raises:
+            LussError: if the model has no clustering objective.
+        """
         self.clustering = find_clustering(runner.model)
+        if self.clustering is None:
+            raise LussError(
+                "CollapseHook: the model has no Clustering objective; take the hook out of "
+                "custom_hooks, or add the objective"
+            )
         self.handle = self.clustering.projector[-1].register_forward_pre_hook(self._note)
 
     def _note(self, module: torch.nn.Module, inputs: tuple[Tensor]) -> None:

@@ -40,13 +40,15 @@ class GracefulStopHook(Hook):
 
     def _note(self, number: int, frame) -> None:
         if self.received is not None:
-            self._restore()
+            self.release()
             signal.raise_signal(number)
         self.received = number
 
-    def _restore(self) -> None:
+    def release(self) -> None:
+        """Give the signals back."""
         for number, handler in self.previous.items():
             signal.signal(number, handler)
+        self.previous = {}
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Save and exit if a signal has come to any rank."""
@@ -60,7 +62,7 @@ class GracefulStopHook(Hook):
             f"stopped by {signal.Signals(number).name} after iteration {runner.iter + 1}; "
             "--resume goes on from here"
         )
-        self._restore()
+        self.release()
         raise SystemExit(128 + number)
 
     def _agreed(self, iteration: int) -> int:
@@ -74,5 +76,7 @@ class GracefulStopHook(Hook):
         return int(tensor)
 
     def after_train(self, runner) -> None:
-        """Give the signals back."""
-        self._restore()
+        """Give the signals back, with one that came after the last look."""
+        self.release()
+        if self.received is not None:
+            signal.raise_signal(self.received)

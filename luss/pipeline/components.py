@@ -1,0 +1,93 @@
+"""Errors that list what a config could have named."""
+
+import contextlib
+import difflib
+import re
+from collections.abc import Iterator
+
+from mmengine.registry import Registry
+
+import luss.registry
+from luss.errors import LussError
+
+__all__ = ["explained", "require_known"]
+
+_UNKNOWN = re.compile(r"(\S+) is not in the (\S+)::(.+?) registry")
+_ARGUMENTS = re.compile(r"__init__\(\) (got an unexpected keyword|missing \d+ required)")
+
+
+@contextlib.contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Turn errors of building from a config into ones that say what to correct.
+
+    Args:
+        where: what is being built, for messages.
+
+    Raises:
+        LussError: if a registry lacks a type, which then lists those it has, or a component does
+            not take an argument.
+    """
+    try:
+        yield
+    except KeyError as error:
+        match = _UNKNOWN.search(str(error))
+        if match is None:
+            raise
+        name, _, kind = match.groups()
+        raise LussError(_unknown(name.strip("'\""), _registry(kind), kind, where)) from error
+    except TypeError as error:
+        if not _ARGUMENTS.search(str(error)):
+            raise
+        raise LussError(f"{where}: {error}; correct this setting in the config") from error
+
+
+def require_known(config: dict, registry: Registry, where: str) -> None:
+    """Refuse a config whose type is not registered, before anything is built.
+
+    Args:
+        config: with ``type``, a name or a class.
+        registry: where it is to be found.
+        where: its place, for the message.
+
+    Raises:
+        LussError: listing what the registry has.
+    """
+    kind = config.get("type")
+    if kind is None:
+        raise LussError(f"{where} has no 'type'; set it to one of: {_listing(registry)}")
+    if isinstance(kind, str) and registry.get(kind) is None:
+        raise LussError(_unknown(kind, registry, registry.name, where))
+
+
+def _unknown(name: str, registry: Registry | None, kind: str, where: str) -> str:
+    text = f"{where}: there is no {kind} {name!r}"
+    if registry is None:
+        return text
+    known = _names(registry)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return (
+        f"{text}{hint} Known are: {_listing(registry)}; those of other libraries are named with "
+        "their scope, such as mmseg.FCNHead"
+    )
+
+
+def _registry(kind: str) -> Registry | None:
+    return next(
+        (
+            value
+            for value in vars(luss.registry).values()
+            if isinstance(value, Registry) and value.name == kind
+        ),
+        None,
+    )
+
+
+def _names(registry: Registry) -> list[str]:
+    registry.import_from_location()
+    parent = registry.parent.module_dict if registry.parent else {}
+    return sorted({*registry.module_dict, *parent})
+
+
+def _listing(registry: Registry) -> str:
+    return ", ".join(_names(registry))

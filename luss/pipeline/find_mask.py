@@ -1,0 +1,30 @@
+"""Pseudo labels beside photos of any data set."""
+
+from pathlib import Path
+from typing import Any
+
+from mmcv.transforms import BaseTransform
+
+from luss.registry import TRANSFORMS
+
+__all__ = ["FindMask"]
+
+
+@TRANSFORMS.register_module()
+class FindMask(BaseTransform):
+    """Point an item to the mask of its ``image_id`` in a folder, for ``LoadMask`` to read.
+
+    Args:
+        root: folder of ``<image_id>.png``.
+        num_classes: largest class id in the masks.
+    """
+
+    def __init__(self, root: str, num_classes: int) -> None:
+        self.root = root
+        self.num_classes = num_classes
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Set ``seg_map_path`` and ``num_mask_classes``."""
+        results["seg_map_path"] = str(Path(self.root, f"{results['image_id']}.png"))
+        results["num_mask_classes"] = self.num_classes
+        return results

@@ -1,0 +1,61 @@
+"""Step 3: a segmentor learns the pseudo labels (section 4.4)."""
+
+from pathlib import Path
+
+from luss.errors import LussError
+from luss.pipeline.context import Context
+from luss.pipeline.train_stage import TrainStage
+from luss.registry import STAGES
+
+__all__ = ["FinetuneStage"]
+
+
+@STAGES.register_module()
+class FinetuneStage(TrainStage):
+    """Trains a segmentor on the pseudo labels of another stage.
+
+    Args:
+        name: see :class:`Stage`.
+        labels_from: the label generation stage.
+        **kwargs: see :class:`TrainStage`.
+    """
+
+    def __init__(self, name: str, labels_from: str = "label_generation", **kwargs) -> None:
+        requires = (*kwargs.pop("requires", ()), labels_from)
+        super().__init__(name, requires=requires, **kwargs)
+        self.labels_from = labels_from
+
+    def model_config(self, context: Context) -> dict:
+        """The segmentor's, with a class for each category and 'other'."""
+        config = super().model_config(context)
+        config["decode_head"]["num_classes"] = context.num_categories + 1
+        return config
+
+    def dataset_config(self, context: Context) -> dict:
+        """The training images that have generated masks."""
+        config = super().dataset_config(context)
+        root = context.work_dir.stage(self.labels_from) / "pseudo_labels"
+        find = {"type": "FindMask", "root": str(root), "num_classes": context.num_categories}
+        config["pipeline"] = [find, *config["pipeline"]]
+        unlabelled = set(context.work_dir.facts(self.labels_from).get("unlabelled", ()))
+        if unlabelled:
+            config["indices"] = self._labelled(context, config, unlabelled)
+        return config
+
+    def check_data(self, context: Context) -> None:
+        """Build the training set without the masks, which are yet to be made."""
+        context.dataset(super().dataset_config(context))
+
+    def _labelled(self, context: Context, config: dict, unlabelled: set[str]) -> list[int]:
+        """Indices of the images that could be read, and hence labelled."""
+        everything = context.dataset({**config, "pipeline": []})
+        indices = [
+            index
+            for index in range(len(everything))
+            if everything.get_data_info(index)["image_id"] not in unlabelled
+        ]
+        if not indices:
+            raise LussError(
+                f"no image has a pseudo label in {Path(context.work_dir.stage(self.labels_from))}"
+            )
+        return indices

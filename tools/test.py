@@ -1,0 +1,51 @@
+"""Evaluate a trained run: inference, matching and the metrics of ImageNet-S.
+
+Threshold and match come from the work dir and are not fitted again. For a checkpoint that does not
+belong to it, the match is found on validation masks.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine import DictAction
+
+from luss.command_line import exit_cleanly
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="path of a config file")
+    parser.add_argument(
+        "checkpoint",
+        nargs="?",
+        help="a fine-tuned model (default: the last one of the work dir)",
+    )
+    parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
+    parser.add_argument("--stage", default="evaluate", help="stage that says how to evaluate")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        help="settings that override the config's, as they were given to tools/train.py",
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    # torchrun may pass either spelling.
+    parser.add_argument("--local-rank", "--local_rank", type=int, default=0)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from luss.configuration import read_config
+    from luss.pipeline import Pipeline
+
+    config = read_config(args.config, args.cfg_options)
+    work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    Pipeline(config, work_dir, args.launcher).evaluate(args.stage, args.checkpoint)
+
+
+if __name__ == "__main__":
+    with exit_cleanly():
+        main()
+    sys.exit(0)
