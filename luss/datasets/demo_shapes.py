@@ -19,7 +19,7 @@ from luss.files import write_json
 __all__ = ["draw_demo_data"]
 
 # To be raised whenever the same seed would give other pictures.
-_VERSION = 1
+_VERSION = 2
 
 _RECORD = "demo.json"
 
@@ -28,13 +28,13 @@ def draw_demo_data(
     root: str | os.PathLike,
     *,
     seed: int = 0,
-    train: int = 150,
+    train: int = 200,
     train_semi: int = 10,
-    validation: int = 30,
-    test: int = 30,
+    validation: int = 40,
+    test: int = 40,
     size: int = 96,
 ) -> Path:
-    """Draw the demo data, or find it drawn: an ImageNet-S split root of eight categories.
+    """Draw the demo data, or find it drawn: an ImageNet-S split root of six categories.
 
     It is drawn beside ``root`` and moved there when whole, so that ``root`` is never half full.
     The same seed gives the same bytes; a picture does not depend on how many others there are.

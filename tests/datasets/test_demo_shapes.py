@@ -28,7 +28,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scenes():
-    """Six scenes a category, as (category, picture, mask)."""
+    """Twelve scenes a category, as (category, picture, mask)."""
     return [
         (category, *draw_scene(category, 96, np.random.default_rng([7, category, index])))
         for category in range(1, len(CATEGORIES) + 1)
@@ -101,7 +101,7 @@ def test_what_is_there_and_differs_is_an_error(root, tmp_path):
         draw_demo_data(tmp_path, **FEW)
     copy = draw_demo_data(tmp_path / "copy", **FEW)
     next(copy.glob("test/*/*")).unlink()
-    with pytest.raises(LussError, match="test holds 7 files instead of 8"):
+    with pytest.raises(LussError, match="test holds 5 files instead of 6"):
         draw_demo_data(copy, **FEW)
     record = json.loads((root / "demo.json").read_text())
     (copy / "demo.json").write_text(json.dumps({**record, "version": 0}))
@@ -128,7 +128,7 @@ def test_numbers_without_sense_are_refused(tmp_path, numbers):
 def test_sizes_vary_and_some_masks_hold_two_categories_or_ignore(scenes):
     shares = [np.mean((mask > 0) & (mask != IGNORE_ID)) for _, _, mask in scenes]
     assert min(shares) > 0.08
-    assert max(shares) < 0.6
+    assert max(shares) < 0.65
     assert np.subtract(*np.percentile(shares, [75, 25])) > 0.08
     present = [set(np.unique(mask)) - {0, IGNORE_ID} for _, _, mask in scenes]
     assert 0.05 < np.mean([len(ids) == 2 for ids in present]) < 0.35
@@ -147,7 +147,7 @@ def test_colour_says_nothing_about_the_category(scenes):
     distances = np.linalg.norm(features[:, None] - features, axis=2)
     np.fill_diagonal(distances, np.inf)
     accuracy = np.mean(labels[distances.argmin(1)] == labels)
-    assert accuracy < 3 / len(CATEGORIES)
+    assert accuracy < 2.2 / len(CATEGORIES)
 
 
 def test_object_and_surroundings_share_their_colours(scenes):

@@ -39,13 +39,13 @@ def test_demo_data_are_drawn_and_described(tmp_path, call):
         "dataset_stats", tmp_path / "demo", "--out", tmp_path / "out", "--per-class"
     )
     assert code == 0
-    assert "8 classes" in stdout
+    assert "6 classes" in stdout
     splits = json.loads((tmp_path / "out" / "statistics.json").read_text())["splits"]
     assert {split: counts["images"] for split, counts in splits.items()} == {
-        "train": 16,
-        "train-semi": 8,
-        "validation": 16,
-        "test": 8,
+        "train": 12,
+        "train-semi": 6,
+        "validation": 12,
+        "test": 6,
     }
     assert (tmp_path / "out" / "positions.png").stat().st_size > 1000
 
