@@ -1,3 +1,4 @@
 from luss.engine.optimizers.lars import LARS
+from luss.engine.optimizers.layer_decay import LayerDecayOptimWrapperConstructor
 
-__all__ = ["LARS"]
+__all__ = ["LARS", "LayerDecayOptimWrapperConstructor"]

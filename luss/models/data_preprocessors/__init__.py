@@ -4,6 +4,14 @@ from luss.models.data_preprocessors.photometric import (
     RandomGrayscale,
     Solarize,
 )
+from luss.models.data_preprocessors.segmentation_preprocessor import PhotometricSegPreprocessor
 from luss.models.data_preprocessors.view_preprocessor import ViewPreprocessor
 
-__all__ = ["ColorJitter", "GaussianBlur", "RandomGrayscale", "Solarize", "ViewPreprocessor"]
+__all__ = [
+    "ColorJitter",
+    "GaussianBlur",
+    "PhotometricSegPreprocessor",
+    "RandomGrayscale",
+    "Solarize",
+    "ViewPreprocessor",
+]

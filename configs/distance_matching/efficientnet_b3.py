@@ -1,0 +1,4 @@
+# Table 14, EfficientNet-B3: test mIoU 32.3 on ImageNet-S.
+_base_ = ["../_base_/protocols/distance_matching.py"]
+
+stages = dict(distance_matching=dict(backbone=dict(type="mmcls.EfficientNet", arch="b3")))

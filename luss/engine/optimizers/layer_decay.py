@@ -1,0 +1,135 @@
+"""Learning rates that fall from layer to layer towards the input (BEiT; Clark et al., 2020).
+
+mmselfsup's constructor knows ViT, Swin and MixMIM, mmseg's ConvNeXt, BEiT and MAE; neither knows
+ResNet, and neither takes the weight decay from one-dimensional parameters only. This one reads
+the blocks off the parameters' names, as ResNets, vision transformers, Swin and ConvNeXt of
+OpenMMLab have them.
+"""
+
+import re
+from collections.abc import Iterable
+
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+from luss.errors import LussError
+from luss.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+__all__ = ["LayerDecayOptimWrapperConstructor", "layer_ids"]
+
+_BLOCK = re.compile(
+    r"backbone\.(?:layer(?P<resnet>\d+)\.(?P<unit>\d+)"
+    r"|stages\.(?P<stage>\d+)\.(?:blocks\.)?(?P<block>\d+)"
+    r"|layers\.(?P<layer>\d+))\."
+)
+# ConvNeXt shrinks before a stage, Swin after one.
+_BEFORE_STAGE = re.compile(r"backbone\.downsample_layers\.(?P<stage>\d+)\.")
+_AFTER_STAGE = re.compile(r"backbone\.stages\.(?P<stage>\d+)\.downsample\.")
+_STEM = re.compile(
+    r"backbone\.(?:stem|conv1|[bg]n1|patch_embed|cls_token|mask_token|pos_embed|"
+    r"absolute_pos_embed|downsample_layers\.0)(?:\.|$)"
+)
+_NEVER_DECAYED = ("cls_token", "mask_token", "pos_embed", "absolute_pos_embed")
+
+
+def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
+    """Number the layers of a model by its parameters' names.
+
+    Args:
+        names: of all parameters; those of the backbone begin with ``backbone.``.
+
+    Returns:
+        Layer of each parameter, and the number of the last layer, B + 1 for B residual blocks.
+        The stem is layer 0, block b layer b, all behind the blocks (the head, last norms) B + 1.
+
+    Raises:
+        LussError: if no block can be found.
+    """
+    names = list(names)
+    place = {name: found for name in names if (found := _place(name)) is not None}
+    blocks = {key: number for number, key in enumerate(sorted(set(place.values())), start=1)}
+    if not blocks:
+        raise LussError(
+            "layer-wise decay found no blocks: the names of the backbone's parameters should "
+            "begin with backbone.layer1.0. (ResNet), backbone.layers.0. (ViT) or "
+            "backbone.stages.0.0. (ConvNeXt), backbone.stages.0.blocks.0. (Swin); they begin with "
+            f"{sorted({'.'.join(name.split('.')[:3]) for name in names})[:5]}"
+        )
+    last = len(blocks) + 1
+    of_stage: dict[int, list[int]] = {}
+    for (stage, _), number in blocks.items():
+        of_stage.setdefault(stage, []).append(number)
+
+    def number(name: str) -> int:
+        if name in place:
+            return blocks[place[name]]
+        if _STEM.match(name):
+            return 0
+        if before := _BEFORE_STAGE.match(name):
+            return min(of_stage[int(before["stage"])])
+        if after := _AFTER_STAGE.match(name):
+            return max(of_stage[int(after["stage"])])
+        return last
+
+    return {name: number(name) for name in names}, last
+
+
+def _place(name: str) -> tuple[int, int] | None:
+    """Stage and block of a parameter; None outside the blocks."""
+    match = _BLOCK.match(name)
+    if match is None:
+        return None
+    if match["resnet"]:
+        return int(match["resnet"]), int(match["unit"])
+    if match["stage"]:
+        return int(match["stage"]), int(match["block"])
+    return 0, int(match["layer"])
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """Gives layer i of n the rate lr * decay ** (n - i); one-dimensional parameters do not decay.
+
+    The last layer n is what lies behind the backbone's blocks, see :func:`layer_ids`. Neither do
+    the embeddings of positions and class tokens decay. Schedulers keep the groups' ratios if they
+    end at a ratio (``eta_min_ratio``) rather than at a rate.
+
+    ``paramwise_cfg=dict(layer_decay=0.4)``, a number in (0, 1].
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        settings = dict(paramwise_cfg or {})
+        self.layer_decay = settings.pop("layer_decay", None)
+        if settings or not isinstance(self.layer_decay, int | float):
+            raise LussError(
+                f"paramwise_cfg is {dict(paramwise_cfg or {})}, expected dict(layer_decay=NUMBER) "
+                "for LayerDecayOptimWrapperConstructor"
+            )
+        if not 0 < self.layer_decay <= 1:
+            raise LussError(f"layer_decay is {self.layer_decay}, expected a number in (0, 1]")
+        super().__init__(optim_wrapper_cfg, None)
+        # MMEngine makes groups only where there is something to set by parameter.
+        self.paramwise_cfg = {"layer_decay": self.layer_decay}
+
+    def add_params(self, params: list[dict], module: nn.Module, **kwargs) -> None:
+        """Add a group for each layer and weight decay, from the input on.
+
+        Raises:
+            LussError: if the optimizer has no rate of its own.
+        """
+        if self.base_lr is None:
+            raise LussError("layer-wise decay needs optimizer.lr")
+        trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        layers, last = layer_ids(trained)
+        groups: dict[tuple[int, bool], dict] = {}
+        for name, parameter in trained.items():
+            layer = layers[name]
+            decays = parameter.ndim > 1 and name.split(".")[-1] not in _NEVER_DECAYED
+            if (layer, decays) not in groups:
+                groups[layer, decays] = {
+                    "params": [],
+                    "lr": self.base_lr * self.layer_decay ** (last - layer),
+                    "weight_decay": (self.base_wd or 0.0) if decays else 0.0,
+                }
+            groups[layer, decays]["params"].append(parameter)
+        params.extend(groups[key] for key in sorted(groups))

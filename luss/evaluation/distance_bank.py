@@ -1,0 +1,156 @@
+"""The bank of distance matching, and its use on feature maps (paper, sections 3.2.1 and 5.1).
+
+Each labelled training image gives one vector for each class in its mask, 'other' included; each
+pixel of an image to be segmented takes the class of its nearest vectors.
+"""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.errors import LussError
+from luss.evaluation.distance_matching import nearest_neighbour_labels
+from luss.files import atomic_write
+from luss.models.heads.pixel_attention import upsample
+from luss.models.segmentors.upsampled_argmax import nearest_resize_ids
+
+__all__ = ["DistanceBank", "class_vectors", "nearest_class_map"]
+
+_SIMILARITIES_AT_A_TIME = 1 << 25
+_SMALLEST_NORM = 1e-12
+
+
+def class_vectors(features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """One vector for each class of a labelled image.
+
+    The feature map is up-sampled four times, the mask resized to it (nearest, source =
+    floor(dst * in / out)); a class's vector is the mean over *all* pixels of feature times
+    membership. Classes that the resized mask has lost, and ignored pixels, give none.
+
+    Args:
+        features: the backbone's last feature map (L, h, w).
+        mask: (H, W) integer ids 0..C or ``IGNORE_ID``; best on the CPU.
+
+    Returns:
+        (K, L) float32 vectors on the features' device, not normalised, and their (K,) int64
+        classes in ascending order, on the mask's device.
+    """
+    upsampled = upsample(features[None])[0]
+    ids = nearest_resize_ids(mask[None], upsampled.shape[1:])[0]
+    labels, place = ids.flatten().unique(return_inverse=True)
+    kept = labels != IGNORE_ID
+    member = F.one_hot(place, len(labels)).T[kept].to(upsampled)
+    return member @ upsampled.flatten(1).T / ids.numel(), labels[kept]
+
+
+def nearest_class_map(
+    features: Tensor,
+    bank: Tensor,
+    bank_labels: Tensor,
+    num_labels: int,
+    k: int = 10,
+    temperature: float = 0.07,
+) -> Tensor:
+    """The class of each pixel of up-sampled feature maps; see ``nearest_neighbour_labels``.
+
+    A pixel of the up-sampled map mixes at most four of the small one, and its cosine with a
+    vector mixes their products alike: with fewer small pixels than features, the products are
+    taken there, and the mixing stands for the pixel.
+
+    Args:
+        features: the backbone's last feature maps (N, L, h, w).
+        bank: (M, L), rows of unit length, on the features' device.
+        bank_labels: (M,) int64 in 0..num_labels-1.
+        num_labels: C + 1.
+        k: neighbours that vote.
+        temperature: of the votes.
+
+    Returns:
+        (N, 4h, 4w) int64.
+    """
+    count, channels, height, width = features.shape
+    upsampled = upsample(features)
+    lengths = upsampled.norm(dim=1).clamp_min(_SMALLEST_NORM)
+    mixing = None
+    if height * width < channels:
+        corners = torch.eye(height * width, device=features.device).unflatten(1, (height, width))
+        mixing = upsample(corners[None])[0].flatten(1).T
+    maps = []
+    for image in range(count):
+        if mixing is None:
+            query, keys = upsampled[image].flatten(1).T, bank
+        else:
+            query, keys = mixing, bank @ features[image].to(bank.dtype).flatten(1)
+        labels = nearest_neighbour_labels(
+            query / lengths[image].view(-1, 1),
+            keys,
+            bank_labels,
+            num_labels,
+            k=k,
+            temperature=temperature,
+            batch_size=max(1, _SIMILARITIES_AT_A_TIME // max(1, len(bank))),
+        )
+        maps.append(labels.view(upsampled.shape[2:]))
+    return torch.stack(maps)
+
+
+@dataclass(frozen=True)
+class DistanceBank:
+    """Vectors of labelled images.
+
+    Attributes:
+        vectors: (M, L) float32, not normalised.
+        labels: (M,) int64 classes, 0 is 'other'.
+        images: (M,) int64, the image each came from, in the order of the data set.
+        source: what it was made from; another source has another bank.
+    """
+
+    vectors: np.ndarray
+    labels: np.ndarray
+    images: np.ndarray
+    source: str
+
+    def __post_init__(self) -> None:
+        rows = len(self.labels)
+        if self.vectors.ndim != 2 or len(self.vectors) != rows or len(self.images) != rows:
+            raise LussError(
+                f"a bank needs a class and an image for each vector, found {self.vectors.shape} "
+                f"vectors, {self.labels.shape} classes, {self.images.shape} images"
+            )
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Write a ``.npz`` with these attributes, whole or not at all."""
+        with atomic_write(path) as file:
+            np.savez(
+                file,
+                vectors=self.vectors,
+                labels=self.labels,
+                images=self.images,
+                source=np.array(self.source),
+            )
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "DistanceBank":
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            LussError: if the file is missing, damaged, or no bank.
+        """
+        try:
+            with np.load(Path(path), allow_pickle=False) as arrays:
+                names = ("vectors", "labels", "images")
+                return cls(*(arrays[name] for name in names), str(arrays["source"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise LussError(f"{path} is no bank of distance matching: {error}") from error
+
+    def on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """The vectors at unit length (M, L) and their classes (M,), on a device."""
+        vectors = F.normalize(torch.from_numpy(self.vectors).to(device), dim=1)
+        return vectors, torch.from_numpy(self.labels).to(device)
