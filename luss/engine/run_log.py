@@ -6,10 +6,7 @@ from pathlib import Path
 import mmengine
 from mmengine.logging import MMLogger
 
-__all__ = ["FILE_ONLY", "open_run_log"]
-
-FILE_ONLY = {"file_only": True}
-"""``extra`` of a message that the console need not show."""
+__all__ = ["open_run_log"]
 
 _MMENGINE = Path(mmengine.__file__).parent
 _CHATTER = ("Exp name:", "Distributed training is not used", "Load checkpoint from")
@@ -23,8 +20,6 @@ class _WithoutDumps(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the console shows a record."""
-        if getattr(record, "file_only", False):
-            return False
         if record.levelno > logging.INFO or not Path(record.pathname).is_relative_to(_MMENGINE):
             return True
         # print_log is where our own messages come from, too.

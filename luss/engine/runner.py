@@ -12,7 +12,6 @@ from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
 from luss.engine.checkpoint import init_weights_from, load, load_weights
-from luss.engine.run_log import FILE_ONLY
 from luss.errors import LussError
 from luss.registry import RUNNERS
 
@@ -84,8 +83,7 @@ class Runner(MMEngineRunner):
         return self.shared_logger or super().build_logger(*args, **kwargs)
 
     def _log_env(self, env_cfg: dict) -> None:
-        # The environment is the pipeline's to log; asking for it takes seconds each time.
-        self.logger.info(f"Config:\n{self.cfg.pretty_text}", extra=FILE_ONLY)
+        """Log nothing: the pipeline tells about the machine; asking takes seconds each time."""
 
     def dump_config(self) -> None:
         """Write nothing: the pipeline keeps the whole configuration."""
@@ -130,6 +128,8 @@ class Runner(MMEngineRunner):
             checkpoint["meta"].pop(key, None)
         if self._resuming:
             self._refuse_other_epochs(checkpoint, filename)
+            # MMEngine warns where it differs; the config's own data set counts.
+            checkpoint["meta"]["dataset_meta"] = self.train_dataloader.dataset.metainfo
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         load_weights(self._bare_model, checkpoint, filename)
         self._has_loaded = True

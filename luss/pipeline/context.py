@@ -1,11 +1,14 @@
 """What stages share: configuration, data sets and the work dir."""
 
+import copy
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from mmengine import Config
+from mmengine.dataset import BaseDataset, Compose
 from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
@@ -35,6 +38,7 @@ class Context:
     launcher: str = "none"
     resume: bool = False
     _data: dict | None = field(default=None, init=False)
+    _listed: dict[str, BaseDataset] = field(default_factory=dict, init=False)
 
     @property
     def seed(self) -> int:
@@ -98,11 +102,20 @@ class Context:
         return self.data["type"] != "PhotoFolder"
 
     def dataset(self, config: dict):
-        """Build a data set; what ``config`` leaves open comes from :attr:`data`."""
+        """Build a data set; what ``config`` leaves open comes from :attr:`data`.
+
+        Stages look at the same images through many pipelines: the files are listed once.
+        """
         config = {"seed": self.seed, **self.data, **config}
         if config["type"] == "PhotoFolder":
             config.pop("split", None)
-        return DATASETS.build(config)
+        pipeline = config.pop("pipeline", [])
+        key = json.dumps(config, sort_keys=True, default=str)
+        if key not in self._listed:
+            self._listed[key] = DATASETS.build({**config, "pipeline": []})
+        dataset = copy.copy(self._listed[key])
+        dataset.pipeline = Compose(pipeline)
+        return dataset
 
     @property
     def splits_with_masks(self) -> list[str]:

@@ -4,14 +4,13 @@ import contextlib
 from collections.abc import Iterator
 
 from mmengine import Config
-from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.dist import barrier, get_world_size
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from luss.engine.run_log import open_run_log
 from luss.engine.runner import init_processes
 from luss.errors import LussError
-from luss.files import atomic_write
 from luss.pipeline.components import explained, require_known
 from luss.pipeline.context import Context
 from luss.pipeline.evaluate_stage import EvaluateStage
@@ -108,9 +107,6 @@ class Pipeline:
         with self.work_dir.locked():
             has_output = main_process_decides(self._has_output())
             self.work_dir.claim(self.config, has_output)
-            if is_main_process():
-                with atomic_write(self.work_dir.root / "config.py") as file:
-                    file.write(self.config.pretty_text.encode())
             level = self.config.get("log_level", "INFO")
             open_run_log(self.work_dir.root / "run.log", level)
             print_log(f"{describe_machine()}; {get_world_size()} process(es)", "current")

@@ -33,7 +33,15 @@ _OWN_HOOKS = (
     {"type": "GracefulStopHook"},
 )
 
-_IN_CONFIG = ("sync_bn", "find_unused_parameters", "compile")
+_IN_CONFIG = (
+    "sync_bn",
+    "find_unused_parameters",
+    "model_wrapper_cfg",
+    "activation_checkpointing",
+    "efficient_conv_bn_eval",
+    "compile",
+)
+"""Read by MMEngine from its configuration, not from arguments."""
 
 
 @STAGES.register_module()
@@ -136,7 +144,6 @@ class TrainStage(Stage):
             # Two runners of one name in a process would share the first one's pictures and scalars.
             experiment_name=f"{context.work_dir.root.resolve()}/{self.name}",
         )
-        # Read by MMEngine from the configuration, not from arguments.
         in_config = {key: settings.pop(key) for key in _IN_CONFIG if key in settings}
         return RUNNERS.get("Runner")(
             **settings,
@@ -152,7 +159,7 @@ class TrainStage(Stage):
                 (required_checkpoint(context.work_dir.stage(stage)), parts)
                 for stage, parts in self.init_from.items()
             ],
-            cfg={**settings, **in_config, "train_dataloader": self.train_dataloader},
+            cfg=in_config,
         )
 
     def run(self, context: Context) -> dict:

@@ -12,7 +12,7 @@ from mmengine import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 
 from luss.errors import LussError
-from luss.files import remove_unfinished, write_json
+from luss.files import atomic_write, remove_unfinished, write_json
 
 __all__ = ["WorkDir", "config_hash", "main_process_decides"]
 
@@ -98,7 +98,9 @@ class WorkDir:
             refusal = self._refusal(_read_json(path).get("config", {}), identity)
         if refusal := main_process_decides(refusal):
             raise LussError(refusal)
-        if is_main_process():
+        if is_main_process() and not (has_output and path.exists()):
+            with atomic_write(self.root / "config.py") as file:
+                file.write(config.pretty_text.encode())
             write_json(path, {"config_hash": config_hash(config), "config": identity})
 
     def _refusal(self, before: dict, identity: dict) -> str | None:

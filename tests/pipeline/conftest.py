@@ -1,0 +1,33 @@
+"""Fixtures over runs of the tiny config."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pytest
+import torch
+from tiny_run import FaultHook, run_tiny
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Sums of several threads depend on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def fault():
+    """Set ``fault.plan`` to a function of the runner that fails when it wants."""
+    yield FaultHook
+    FaultHook.plan = None
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """Work dir of a whole run of the tiny config; not to be written to."""
+    torch.set_num_threads(1)
+    return run_tiny(tmp_path_factory.mktemp("tiny") / "run")

@@ -1,0 +1,129 @@
+"""A pipeline that runs in seconds, and what it left in its work dir."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+
+from luss.configuration import read_config
+from luss.pipeline import Pipeline
+from luss.registry import HOOKS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TINY = Path(__file__).with_name("tiny_pass_s.py")
+TRAINED = ("pretrain", "pixel_attention", "finetune")
+
+
+def read_tiny(**options):
+    """The tiny config, with options whose dots are written as two underscores.
+
+    Without the report, whose drawings take longer than all else.
+    """
+    dotted = {key.replace("__", "."): value for key, value in options.items()}
+    config = read_config(TINY, {"num_workers": 0, **dotted})
+    config.stages.pop("report")
+    return config
+
+
+def run_tiny(work_dir, only=None, resume=False, **options):
+    Pipeline(read_tiny(**options), str(work_dir)).run(only, resume)
+    return Path(work_dir)
+
+
+def start(tool, *arguments, environment=(), **options):
+    """Start a command line of ``tools/`` in a process group of its own, on one thread."""
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **dict(environment)}
+    command = [sys.executable, str(REPOSITORY / "tools" / tool), *map(str, arguments)]
+    if options:
+        command += ["--cfg-options", *(f"{k.replace('__', '.')}={v}" for k, v in options.items())]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=variables,
+        start_new_session=True,
+    )
+
+
+def finish(process, timeout=300):
+    """Wait for a command line; its exit code and what it said."""
+    said, _ = process.communicate(timeout=timeout)
+    return process.returncode, said
+
+
+def outcome(work_dir):
+    """Everything that a run computed, by name: tensors, arrays and bytes."""
+    root = Path(work_dir)
+    found = {}
+    for stage in TRAINED:
+        facts = json.loads((root / stage / "done.json").read_text())
+        path = root / stage / facts["checkpoint"]
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        for part in ("state_dict", "optimizer", "param_schedulers"):
+            found |= flatten(checkpoint[part], f"{stage}.{part}")
+    labels = root / "label_generation"
+    found["embeddings"] = np.load(labels / "embeddings.npy")
+    with np.load(labels / "centroids.npz") as arrays:
+        found |= {f"centroids.{name}": value for name, value in arrays.items()}
+    masks = [*labels.glob("pseudo_labels/*/*.png"), *root.glob("evaluate/predictions/**/*.png")]
+    texts = [labels / "threshold.json", root / "evaluate" / "match.json"]
+    found |= {str(path.relative_to(root)): path.read_bytes() for path in [*masks, *texts]}
+    results = json.loads((root / "results.json").read_text())
+    # The hook that brings faults about is a part of its run's config; demo data are drawn into
+    # the work dir.
+    results["provenance"].pop("config_hash")
+    results["provenance"].pop("data_root", None)
+    return found | flatten(results, "results")
+
+
+def flatten(value, name):
+    if isinstance(value, list | tuple):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        parts = (flatten(entry, f"{name}.{key}") for key, entry in value.items())
+        return {key: entry for part in parts for key, entry in part.items()}
+    return {name: value}
+
+
+def assert_same(first, second):
+    """Bit for bit."""
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        other = second[name]
+        if isinstance(value, torch.Tensor):
+            same = value.dtype == other.dtype and torch.equal(value, other)
+        elif isinstance(value, np.ndarray):
+            same = value.dtype == other.dtype and np.array_equal(value, other)
+        else:
+            same = value == other
+        assert same, name
+
+
+@HOOKS.register_module(force=True)
+class FaultHook(Hook):
+    """Runs ``FaultHook.plan(runner)`` before each iteration is noted as done."""
+
+    priority = "NORMAL"
+    plan = None
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if FaultHook.plan is not None:
+            FaultHook.plan(runner)
+
+
+FAULTY = {
+    "stages__pretrain__custom_hooks": [
+        {"type": "ClusteringHook"},
+        {"type": "CollapseHook"},
+        {"type": "FaultHook"},
+    ],
+    "stages__pixel_attention__custom_hooks": [{"type": "ClusteringHook"}, {"type": "FaultHook"}],
+    "stages__finetune__custom_hooks": [{"type": "FaultHook"}],
+}
+"""Options that put the hook into every stage that trains."""
