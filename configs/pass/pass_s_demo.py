@@ -3,6 +3,17 @@ _base_ = ["../_base_/pass/pass_s_small.py"]
 
 data = dict(type="demo")
 
+color_augmentations = [
+    dict(
+        type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, probability=0.8
+    ),
+    dict(type="RandomGrayscale", probability=0.1),
+    dict(type="GaussianBlur", radius=(0.1, 1.0), probability=0.5),
+]
+view_preprocessor = dict(augmentations=color_augmentations)
+lars = dict(optimizer=dict(lr=1.2))
+cosine = [dict(type="CosineAnnealingLR", eta_min=1.2e-3, by_epoch=True, convert_to_iter_based=True)]
+
 views = [
     dict(type="LoadRGBImage"),
     dict(
@@ -27,13 +38,23 @@ whole_image = [
 ]
 stages = dict(
     pretrain=dict(
-        model=dict(objectives=dict(clustering=dict(num_prototypes=32))),
+        model=dict(
+            objectives=dict(clustering=dict(num_prototypes=32)),
+            data_preprocessor=view_preprocessor,
+        ),
         train_dataloader=dict(dataset=dict(pipeline=views)),
-        train_cfg=dict(max_epochs=40),
+        optim_wrapper=lars,
+        param_scheduler=cosine,
+        train_cfg=dict(max_epochs=30),
     ),
     pixel_attention=dict(
-        model=dict(clustering=dict(num_prototypes=32)),
+        model=dict(
+            clustering=dict(num_prototypes=32),
+            data_preprocessor=view_preprocessor,
+        ),
         train_dataloader=dict(dataset=dict(pipeline=two_views)),
+        optim_wrapper=lars,
+        param_scheduler=cosine,
         train_cfg=dict(max_epochs=10),
     ),
     label_generation=dict(
@@ -52,6 +73,8 @@ stages = dict(
                 ],
             ),
         ),
+        optim_wrapper=lars,
+        param_scheduler=cosine,
         train_cfg=dict(max_epochs=15),
     ),
     evaluate=dict(pipeline=whole_image),

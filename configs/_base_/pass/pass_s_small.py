@@ -26,7 +26,7 @@ clustering = dict(
 )
 color_augmentations = [
     dict(
-        type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, probability=0.8
+        type="ColorJitter", brightness=0.3, contrast=0.3, saturation=0.3, hue=0.08, probability=0.8
     ),
     dict(type="RandomGrayscale", probability=0.1),
     dict(type="GaussianBlur", radius=(0.1, 1.0), probability=0.5),
@@ -37,15 +37,15 @@ views = [
     dict(
         type="MultiCrop",
         views=[
-            dict(count=2, size=64, scale=(0.14, 1.0)),
-            dict(count=2, size=32, scale=(0.05, 0.14)),
+            dict(count=2, size=64, scale=(0.2, 1.0)),
+            dict(count=2, size=32, scale=(0.05, 0.2)),
         ],
     ),
     dict(type="PackViews"),
 ]
 two_views = [
     dict(type="LoadRGBImage"),
-    dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.14, 1.0))]),
+    dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.2, 1.0))]),
     dict(type="PackViews"),
 ]
 whole_image = [
@@ -54,8 +54,8 @@ whole_image = [
     dict(type="ResizeShortSide", size=160),
     dict(type="PackInputs"),
 ]
-lars = dict(type="OptimWrapper", optimizer=dict(lr=0.6))
-cosine = [dict(type="CosineAnnealingLR", eta_min=6e-4, by_epoch=True, convert_to_iter_based=True)]
+lars = dict(type="OptimWrapper", optimizer=dict(lr=1.5))
+cosine = [dict(type="CosineAnnealingLR", eta_min=1.5e-3, by_epoch=True, convert_to_iter_based=True)]
 
 stages = dict(
     pretrain=dict(
