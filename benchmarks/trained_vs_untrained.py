@@ -51,10 +51,10 @@ def leave_untrained(pipeline: Pipeline, context: Context) -> None:
 
 
 @torch.no_grad()
-def image_knn(config: Config, context: Context) -> float:
+def image_knn(config: Config, context: Context, checkpoint: Path | None = None) -> float:
     """Leave-one-out k-NN accuracy of the pretraining stage's backbone, in percent."""
     labels_stage = config.stages.label_generation
-    checkpoint = latest_checkpoint(context.work_dir.stage(STAGE))
+    checkpoint = checkpoint or latest_checkpoint(context.work_dir.stage(STAGE))
     model = load_model(config.stages[STAGE].model, checkpoint, context.device)
     dataset = context.dataset({"split": "train", "pipeline": labels_stage.embedding.pipeline})
     normalize = {key: torch.tensor(config[key]).view(-1, 1, 1) for key in ("mean", "std")}
