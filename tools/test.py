@@ -19,10 +19,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "checkpoint",
         nargs="?",
-        help="a fine-tuned model (default: the last one of the work dir)",
+        help="a trained model (default: the last one of the work dir)",
     )
     parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
-    parser.add_argument("--stage", default="evaluate", help="stage that says how to evaluate")
+    parser.add_argument(
+        "--protocol",
+        choices=["fully_unsupervised", "distance_matching", "semi_supervised"],
+        default="fully_unsupervised",
+        help="how to evaluate (default: %(default)s)",
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -42,7 +47,7 @@ def main() -> None:
 
     config = read_config(args.config, args.cfg_options)
     work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
-    Pipeline(config, work_dir, args.launcher).evaluate(args.stage, args.checkpoint)
+    Pipeline(config, work_dir, args.launcher).evaluate(args.protocol, args.checkpoint)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from luss.engine.runner import init_processes
 from luss.errors import LussError
 from luss.pipeline.components import explained, require_known
 from luss.pipeline.context import Context
-from luss.pipeline.evaluate_stage import EvaluateStage
+from luss.pipeline.protocols import evaluate
+from luss.pipeline.protocols.results import Results
 from luss.pipeline.provenance import describe_machine
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir, main_process_decides
@@ -74,23 +75,23 @@ class Pipeline:
             for stage in pending:
                 self._run_stage(stage, context)
 
-    def evaluate(self, name: str = "evaluate", checkpoint: str | None = None) -> None:
-        """Evaluate a run once more, or another checkpoint; see :meth:`EvaluateStage.again`.
+    def evaluate(
+        self, protocol: str = "fully_unsupervised", checkpoint: str | None = None
+    ) -> Results:
+        """Evaluate a run once more, or another checkpoint; see :func:`protocols.evaluate`.
 
         Args:
-            name: of the stage that says how.
+            protocol: one of ``PROTOCOLS``.
             checkpoint: instead of the run's own model.
 
+        Returns:
+            Split -> metric -> percent.
+
         Raises:
-            LussError: as :meth:`run`, and if the stage is not one that evaluates.
+            LussError: as :meth:`run`, and if the protocol needs something that is missing.
         """
-        stage = self._stage(name)
-        if not isinstance(stage, EvaluateStage):
-            raise LussError(f"stage {name!r} does not evaluate; choose another one by --stage")
         with self.opened() as context:
-            stage = stage.again(self.work_dir, checkpoint)
-            self.check(stage, context, made=[])
-            stage.run(context)
+            return evaluate(context, protocol, checkpoint)
 
     def _stage(self, name: str) -> Stage:
         if name not in self.stages:

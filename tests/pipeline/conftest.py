@@ -1,5 +1,6 @@
 """Fixtures over runs of the tiny config."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -8,6 +9,14 @@ sys.path.insert(0, str(Path(__file__).parent))
 import pytest
 import torch
 from tiny_run import FaultHook, run_tiny
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_collections():
+    """Every data set collects garbage, which would look through all libraries each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

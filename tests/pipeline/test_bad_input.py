@@ -1,0 +1,341 @@
+"""What a user can get wrong ends in one clear message, and nothing is destroyed."""
+
+import errno
+import json
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_run import FAULTY, read_tiny, run_tiny
+
+from luss.datasets.mask_codec import read_mask, write_mask
+from luss.errors import LussError
+from luss.pipeline import Pipeline
+
+
+def run(work_dir, root=None, only=None, resume=False, **options):
+    """Run the tiny config, on photos below ``root`` if given."""
+    config = read_tiny(**options)
+    if root is not None:
+        config.data = {"type": "auto"}
+        config.data_root = str(root)
+    Pipeline(config, str(work_dir)).run(only, resume)
+
+
+@pytest.fixture
+def photos(tmp_path, finished_run):
+    """A split root of its own for each test."""
+    return shutil.copytree(finished_run / "data", tmp_path / "photos")
+
+
+@pytest.fixture
+def work_dir(tmp_path):
+    return tmp_path / "run"
+
+
+def have(work_dir, finished_run, *stages):
+    """Let stages be done."""
+    for stage in stages:
+        shutil.copytree(finished_run / stage, work_dir / stage)
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+# ---- data --------------------------------------------------------------------------------------
+
+
+def test_no_data_root(work_dir):
+    config = read_tiny()
+    config.data = {"type": "auto"}
+    with pytest.raises(LussError, match="--cfg-options data_root=DIR"):
+        Pipeline(config, str(work_dir)).run()
+
+
+def test_data_root_is_no_folder(work_dir):
+    with pytest.raises(LussError, match="nowhere is not a folder"):
+        run(work_dir, "nowhere")
+
+
+def test_no_images(tmp_path, work_dir):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(LussError, match=f"no photos in {empty}"):
+        run(work_dir, empty, num_categories=2)
+
+
+def test_no_images_in_a_split_root(photos, work_dir):
+    for image in photos.glob("train/*/*"):
+        image.unlink()
+    with pytest.raises(LussError, match=f"no images in the class folders of {photos}/train"):
+        run(work_dir, photos)
+
+
+def test_photo_folder_without_number_of_categories(photos, work_dir):
+    with pytest.raises(LussError, match="num_categories=C"):
+        run(work_dir, photos / "train")
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-200])
+    return path
+
+
+@pytest.mark.parametrize("damage", [truncate, lambda path: path.write_text("no photo")])
+def test_unreadable_training_image_is_named(photos, work_dir, damage):
+    image = sorted(photos.glob("train/*/*"))[4]
+    damage(image)
+    with pytest.raises(LussError, match=f"cannot read the image {image}"):
+        run(
+            work_dir,
+            photos,
+            "pretrain",
+            stages__pretrain__train_dataloader__dataset__on_unreadable="fail",
+        )
+
+
+def test_unreadable_training_image_is_left_out(photos, work_dir, finished_run):
+    image = truncate(sorted(photos.glob("train/*/*"))[4])
+    run(work_dir, photos, "pretrain")
+    have(work_dir, finished_run, "pixel_attention")
+    run(work_dir, photos, "label_generation")
+    name = f"{image.parent.name}/{image.stem}"
+    facts = json.loads((work_dir / "label_generation" / "done.json").read_text())
+    assert facts["unlabelled"] == [name]
+    labels = work_dir / "label_generation" / "pseudo_labels"
+    assert len(list(labels.glob("*/*.png"))) == len(list(photos.glob("train/*/*"))) - 1
+    assert not (labels / f"{name}.png").exists()
+    run(work_dir, photos, "finetune")
+    assert (work_dir / "finetune" / "done.json").exists()
+
+
+def test_unreadable_validation_image_is_named(photos, work_dir, finished_run):
+    have(work_dir, finished_run, "pretrain", "pixel_attention")
+    image = truncate(sorted(photos.glob("validation/*/*"))[2])
+    with pytest.raises(LussError, match=f"cannot read the image {image}"):
+        run(work_dir, photos, "label_generation")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda ids: ids[:-1], "47.*48"),
+        (lambda ids: np.where(ids > 0, 77, ids), "77"),
+    ],
+)
+def test_mask_that_does_not_fit(photos, work_dir, finished_run, change, message):
+    have(work_dir, finished_run, "pretrain", "pixel_attention")
+    mask = sorted(photos.glob("validation-segmentation/*/*"))[1]
+    write_mask(mask, change(read_mask(mask)))
+    with pytest.raises(LussError, match=message) as error:
+        run(work_dir, photos, "label_generation")
+    assert str(mask) in str(error.value)
+
+
+def test_missing_validation_mask(photos, work_dir):
+    mask = sorted(photos.glob("validation-segmentation/*/*"))[1]
+    mask.unlink()
+    # Said before training starts.
+    with pytest.raises(LussError, match=re.escape(str(mask))):
+        run(work_dir, photos)
+    assert not list(work_dir.glob("pretrain/*.pth"))
+
+
+def test_masks_of_test_alone(photos, work_dir):
+    shutil.rmtree(photos / "validation-segmentation")
+    with pytest.raises(LussError, match="validation-segmentation"):
+        run(work_dir, photos)
+    assert not list(work_dir.glob("pretrain/*.pth"))
+
+
+# ---- settings ----------------------------------------------------------------------------------
+
+
+def test_fewer_images_than_clusters(work_dir):
+    with pytest.raises(LussError, match="18 images cannot form 19 categories"):
+        run(work_dir, num_categories=19)
+    assert not (work_dir / "pretrain").exists()
+
+
+@pytest.mark.parametrize("wrong", [0, -3, "many"])
+def test_number_of_categories(work_dir, wrong):
+    with pytest.raises(LussError, match="num_categories is"):
+        run(work_dir, num_categories=wrong)
+
+
+def test_queue_shorter_than_the_batch(work_dir):
+    with pytest.raises(LussError, match=r"queue holds 3 embeddings.* has 4"):
+        run(work_dir, stages__pretrain__model__objectives__clustering__queue_length=3)
+
+
+def test_batch_larger_than_the_data(work_dir):
+    with pytest.raises(LussError, match=r"18 images .* do not fill a batch of 19"):
+        run(work_dir, stages__pretrain__train_dataloader__batch_size=19)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("stages__pretrain__type", "TrainStag", "TrainStag.*did you mean 'TrainStage'"),
+        ("stages__pretrian__model", 1, "stages.pretrian has no 'type'.*TrainStage"),
+        ("stages__pretrain__model__objectives__p2p__type", "P2PP", "P2PP.*mean 'P2P'.*Clustering"),
+        ("stages__pretrain__model__backbone__type", "ResNet", "no model 'ResNet'.*mmseg.FCNHead"),
+        ("stages__pretrain__model__backbone__type", "mmselfsup.ResNt", "mmselfsup.ResNt"),
+        ("stages__pretrain__model__objectives__p2p__chanels", 3, "P2P.*'chanels'.*correct"),
+        ("stages__pretrain__optim_wrapper__optimizer__type", "LARC", "'LARC'.*LARS"),
+        ("stages__pretrain__optim_wrapper__type", "Wrapper", "'Wrapper'.*OptimWrapper"),
+        ("stages__pretrain__train_cfg__type", "Loop", "'Loop'.*EpochTrainLoop"),
+        ("stages__pretrain__train_dataloader__sampler__type", "Any", "'Any'.*EpochSampler"),
+        ("stages__pretrain__train_dataloader__dataset__pipeline", [{"type": "Cut"}], "transform"),
+        ("stages__pretrain__param_scheduler", [{"type": "Cosine"}], "'Cosine'.*CosineAnnealingLR"),
+        ("stages__pretrain__custom_hooks", [{"type": "Hok"}], "'Hok'.*CollapseHook"),
+        ("default_hooks__logger__type", "LogHook", "default_hooks.logger.*LoggerHook"),
+        ("stages__label_generation__generator__type", "KMean", "label generator 'KMean'.*Faiss"),
+        ("stages__label_generation__threshold", 3.0, "threshold is 3.0"),
+        ("stages__label_generation__treshold", 0.3, "stages.label_generation.*treshold"),
+        ("stages__evaluate__matcher__type", "Match", "matcher 'Match'.*ImageLevelMatcher"),
+        ("stages__finetune__model__decode_head__type", "Head", "'Head'.*PassHead"),
+    ],
+)
+def test_unknown_names_are_answered_with_known_ones(work_dir, option, value, message):
+    with pytest.raises(LussError, match=f"(?s){message}"):
+        run(work_dir, **{option: value})
+    # Said before anything is trained.
+    assert not list(work_dir.glob("pretrain/*.pth"))
+
+
+def test_unknown_stage(work_dir):
+    with pytest.raises(LussError, match=r"no stage 'train'.*pretrain, pixel_attention, label_gen"):
+        run(work_dir, only="train")
+
+
+# ---- work dir ----------------------------------------------------------------------------------
+
+
+def test_stage_before_its_inputs(work_dir):
+    with pytest.raises(LussError, match="'finetune' reads what 'pretrain', 'label_generation'"):
+        run(work_dir, only="finetune")
+
+
+def test_checkpoint_of_a_stage_is_missing(work_dir, finished_run):
+    have(work_dir, finished_run, "pretrain")
+    for checkpoint in (work_dir / "pretrain").glob("*.pth"):
+        checkpoint.unlink()
+    with pytest.raises(LussError, match=f"no checkpoint iter_<N>.pth in {work_dir}/pretrain"):
+        run(work_dir, only="pixel_attention")
+
+
+def test_work_dir_of_another_config(work_dir, finished_run):
+    shutil.copytree(finished_run, work_dir)
+    before = names(work_dir)
+    with pytest.raises(LussError, match=r"another config.* seed: was 3, now 4") as error:
+        run(work_dir, seed=4, resume=True)
+    assert "--work-dir" in str(error.value)
+    assert names(work_dir) == before
+
+
+def test_what_changes_no_result_may_change(work_dir, finished_run):
+    shutil.copytree(finished_run, work_dir)
+    run(work_dir, num_workers=1, log_level="WARNING")
+
+
+def test_begun_stage_needs_resume(work_dir, fault):
+    def stop(runner):
+        if runner.iter == 6:
+            raise KeyboardInterrupt
+
+    fault.plan = stop
+    with pytest.raises(KeyboardInterrupt):
+        run(work_dir, **FAULTY)
+    with pytest.raises(LussError, match=r"'pretrain' was begun .* --resume"):
+        run(work_dir, **FAULTY)
+    assert [path.name for path in (work_dir / "pretrain").glob("*.pth")] == ["iter_4.pth"]
+
+
+# ---- training ----------------------------------------------------------------------------------
+
+
+def spoil_weights(iteration):
+    def plan(runner):
+        if runner.iter == iteration:
+            with torch.no_grad():
+                runner.model.objectives["p2p"].predictor[0].weight.fill_(float("nan"))
+
+    return plan
+
+
+def test_loss_that_is_nan_is_named(work_dir, fault):
+    fault.plan = spoil_weights(5)
+    with pytest.raises(LussError, match=r"loss_p2p = nan in iteration 7 .*last check") as error:
+        run(work_dir, only="pretrain", **FAULTY)
+    assert "loss_clustering" not in str(error.value)
+    assert [path.name for path in (work_dir / "pretrain").glob("*.pth")] == ["iter_4.pth"]
+
+
+def test_weights_that_are_nan_are_not_saved(work_dir, fault):
+    fault.plan = spoil_weights(7)
+    with pytest.raises(LussError, match=r"after iteration 8 .*objectives.p2p.predictor"):
+        run(work_dir, only="pretrain", **FAULTY)
+    assert [path.name for path in (work_dir / "pretrain").glob("*.pth")] == ["iter_4.pth"]
+
+
+def test_other_batches_cannot_resume(work_dir, fault, photos):
+    fault.plan = lambda runner: os.kill(os.getpid(), 15) if runner.iter == 5 else None
+    with pytest.raises(SystemExit):
+        run(work_dir, photos, **FAULTY)
+    fault.plan = None
+    for image in sorted(photos.glob("train/*/*"))[:6]:
+        image.unlink()
+    with pytest.raises(LussError, match=r"with 4 iterations an epoch, now .* with 3"):
+        run(work_dir, photos, resume=True, **FAULTY)
+
+
+def test_full_disk_keeps_the_old_checkpoint(work_dir, monkeypatch):
+    sync, large = os.fsync, []
+
+    def sync_until_full(descriptor):
+        if os.fstat(descriptor).st_size > 100_000:
+            large.append(descriptor)
+            if len(large) == 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync_until_full)
+    with pytest.raises(OSError, match=r"No space left.*iter_8\.pth"):
+        run(work_dir, only="pretrain")
+    monkeypatch.undo()
+    files = [name for name in names(work_dir / "pretrain") if "/" not in name]
+    assert [name for name in files if "iter_" in name] == ["iter_4.pth"]
+    run(work_dir, only="pretrain", resume=True)
+    assert (work_dir / "pretrain" / "done.json").exists()
+
+
+# ---- plain photo folders -----------------------------------------------------------------------
+
+
+def test_photo_folder_runs_without_masks(photos, tmp_path, work_dir):
+    nested = tmp_path / "nested"
+    for index, image in enumerate(sorted(photos.glob("train/*/*"))):
+        target = nested / ("deep/er" if index % 2 else ".") / f"{index:02d}.jpg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, target)
+    run(work_dir, nested, num_categories=4)
+    threshold = json.loads((work_dir / "label_generation" / "threshold.json").read_text())
+    assert threshold["method"] == "Otsu"
+    predictions = work_dir / "evaluate" / "predictions" / "train"
+    assert (predictions / "deep" / "er" / "01.png").exists()
+    ids = np.unique(read_mask(predictions / "00.png"))
+    assert ids.max() <= 4
+    assert read_mask(predictions / "00.png").shape == Image.open(nested / "00.jpg").size[::-1]
+    assert not (work_dir / "results.json").exists()
+
+
+def test_finished_run_is_not_run_again(finished_run):
+    before = {path: path.stat().st_mtime_ns for path in finished_run.glob("*/*.*")}
+    run_tiny(finished_run)
+    assert before == {path: path.stat().st_mtime_ns for path in finished_run.glob("*/*.*")}
