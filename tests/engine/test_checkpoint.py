@@ -1,0 +1,162 @@
+"""Checkpoints are whole, hold data alone, and never execute code."""
+
+import errno
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+from torch import nn
+
+from luss.engine.checkpoint import (
+    checkpoint_step,
+    init_weights_from,
+    latest_checkpoint,
+    load,
+    load_weights,
+    required_checkpoint,
+    save,
+)
+from luss.errors import LussError
+
+
+class Executes:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_pickled_code_is_refused_and_not_executed(tmp_path, zipped):
+    made = tmp_path / "made"
+    content = {"state_dict": {}, "meta": Executes(made)}
+    torch.save(content, tmp_path / "evil.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(LussError, match="never loads checkpoints that would execute code"):
+        load(tmp_path / "evil.pth")
+    assert not made.exists()
+
+
+def test_an_environment_variable_does_not_lower_the_guard(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    made = tmp_path / "made"
+    torch.save(Executes(made), tmp_path / "evil.pth")
+    with pytest.raises(LussError):
+        load(tmp_path / "evil.pth")
+    assert not made.exists()
+
+
+def test_plain_pickle_is_not_executed(tmp_path):
+    made = tmp_path / "made"
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps(Executes(made)))
+    with pytest.raises(LussError):
+        load(tmp_path / "evil.pth")
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04", b"\x80\x02}q\x00."])
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / "iter_1.pth"
+    path.write_bytes(content)
+    with pytest.raises(LussError, match=r"iter_1\.pth"):
+        load_weights(nn.Linear(1, 1), load(path), path)
+
+
+def test_cut_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "iter_1.pth"
+    save(path, {"state_dict": nn.Linear(20, 20).state_dict()})
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(LussError, match="not a whole checkpoint"):
+        load(path)
+
+
+def test_missing_file_and_wrong_content(tmp_path):
+    with pytest.raises(LussError, match=r"no checkpoint .*absent\.pth"):
+        load(tmp_path / "absent.pth")
+    torch.save(torch.zeros(2), tmp_path / "tensor.pth")
+    with pytest.raises(LussError, match="holds a Tensor"):
+        load(tmp_path / "tensor.pth")
+
+
+def test_the_newest_is_told_by_its_number(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    with pytest.raises(LussError, match=r"no checkpoint iter_<N>\.pth"):
+        required_checkpoint(tmp_path)
+    for name in ("iter_9.pth", "iter_10.pth", "iter_x.pth", "epoch_99.pth", ".iter_11.pth.a"):
+        (tmp_path / name).touch()
+    (tmp_path / "last_checkpoint").write_text("iter_9.pth")
+    assert latest_checkpoint(tmp_path) == tmp_path / "iter_10.pth"
+    assert checkpoint_step("a/iter_10.pth") == 10
+    assert checkpoint_step("a/epoch_10.pth") is None
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    content = {"state_dict": nn.Linear(3, 2).state_dict(), "meta": {"iter": 7, "name": "x"}}
+    save(tmp_path / "folder" / "iter_7.pth", content)
+    loaded = load(tmp_path / "folder" / "iter_7.pth")
+    assert loaded["meta"] == content["meta"]
+    for key, value in content["state_dict"].items():
+        torch.testing.assert_close(loaded["state_dict"][key], value, rtol=0, atol=0)
+    assert zipfile.is_zipfile(tmp_path / "folder" / "iter_7.pth")
+
+
+def test_full_disk_keeps_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "iter_7.pth"
+    save(path, {"state_dict": {}, "meta": {"iter": 7}})
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        save(path, {"state_dict": {}, "meta": {"iter": 8}})
+    assert error.value.filename == str(path)
+    monkeypatch.undo()
+    assert load(path)["meta"] == {"iter": 7}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["iter_7.pth"]
+
+
+def two_parts():
+    return nn.ModuleDict({"backbone": nn.Linear(3, 2), "head": nn.Linear(2, 4)})
+
+
+def test_parts_are_copied_whole(tmp_path):
+    source, target = two_parts(), two_parts()
+    before = target["head"].weight.clone()
+    save(tmp_path / "a.pth", {"state_dict": source.state_dict()})
+    init_weights_from(target, tmp_path / "a.pth", ["backbone"])
+    assert torch.equal(target["backbone"].weight, source["backbone"].weight)
+    assert torch.equal(target["backbone"].bias, source["backbone"].bias)
+    assert torch.equal(target["head"].weight, before)
+
+
+def test_wrapped_models_fit(tmp_path):
+    source, target = two_parts(), two_parts()
+    state = {f"module.{key}": value for key, value in source.state_dict().items()}
+    load_weights(target, {"state_dict": state}, "a.pth")
+    assert torch.equal(target["head"].weight, source["head"].weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("backbone.bias"), "only here: backbone.bias"),
+        (lambda state: state.update({"backbone.more": torch.zeros(1)}), "there: backbone.more"),
+        (lambda state: state.update({"backbone.weight": torch.zeros(5, 3)}), r"\(5, 3\).*\(2, 3\)"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(tmp_path, change, message):
+    target = two_parts()
+    before = {key: value.clone() for key, value in target.state_dict().items()}
+    state = two_parts().state_dict()
+    change(state)
+    save(tmp_path / "a.pth", {"state_dict": state})
+    with pytest.raises(LussError, match=message):
+        init_weights_from(target, tmp_path / "a.pth", ["head", "backbone"])
+    with pytest.raises(LussError, match=message):
+        load_weights(target, load(tmp_path / "a.pth"), tmp_path / "a.pth")
+    assert all(torch.equal(value, before[key]) for key, value in target.state_dict().items())

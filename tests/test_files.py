@@ -1,0 +1,67 @@
+"""Files are written whole or not at all."""
+
+import errno
+import json
+import os
+
+import pytest
+
+from luss.files import UNFINISHED, atomic_write, remove_unfinished, write_json
+
+
+def test_a_file_appears_whole(tmp_path):
+    path = tmp_path / "new" / "file"
+    with atomic_write(path) as file:
+        file.write(b"half")
+        file.flush()
+        assert not path.exists()
+        file.write(b" and half")
+    assert path.read_bytes() == b"half and half"
+
+
+def test_an_error_keeps_what_was_there(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyError), atomic_write(path) as file:
+        file.write(b"new")
+        raise KeyError
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_mode_follows_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_json(tmp_path / "file", [])
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_failing_disk_names_the_file(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        write_json(tmp_path / "file", {})
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(tmp_path / "file"))
+
+
+def test_no_json_that_others_cannot_read(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "file", {"loss": float("nan")})
+    assert not list(tmp_path.iterdir())
+    write_json(tmp_path / "file", {"loss": 1.5, "names": ["a"]})
+    assert json.loads((tmp_path / "file").read_text()) == {"loss": 1.5, "names": ["a"]}
+
+
+def test_only_leftovers_are_removed(tmp_path):
+    keep = [tmp_path / "a" / "file", tmp_path / f"file{UNFINISHED}"]
+    (tmp_path / "a").mkdir()
+    left = tmp_path / "a" / f".file.x1{UNFINISHED}"
+    for path in [*keep, left]:
+        path.touch()
+    remove_unfinished(tmp_path)
+    assert not left.exists()
+    assert all(path.exists() for path in keep)
