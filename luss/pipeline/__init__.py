@@ -1,4 +1,3 @@
-from luss.pipeline.evaluate_stage import EvaluateStage
 from luss.pipeline.find_mask import FindMask
 from luss.pipeline.finetune_stage import FinetuneStage
 from luss.pipeline.label_generation_stage import LabelGenerationStage
@@ -6,6 +5,7 @@ from luss.pipeline.pipeline import Pipeline
 from luss.pipeline.protocols import (
     PROTOCOLS,
     DistanceMatchingStage,
+    EvaluateStage,
     FinetuneSemiStage,
     PretrainStage,
     SemiSupervisedStage,

@@ -1,7 +1,7 @@
 """The evaluation protocols of section 3.2.1, a stage each."""
 
-from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
 from luss.pipeline.protocols.by_name import PROTOCOLS, evaluate, protocol_stage
+from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
 from luss.pipeline.protocols.fully_unsupervised import EvaluateStage
 from luss.pipeline.protocols.pretrain import PretrainStage
 from luss.pipeline.protocols.protocol_stage import ProtocolStage

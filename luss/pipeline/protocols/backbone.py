@@ -164,6 +164,11 @@ class FeatureMap:
             modules[layer].register_forward_hook(self._keep)
 
     def __call__(self, images: Tensor) -> Tensor:
+        """The feature map of images.
+
+        Raises:
+            LussError: if what the backbone gives is none.
+        """
         outputs = self.backbone(images)
         if self.layer is not None:
             outputs, self._seen = self._seen, None

@@ -1,6 +1,7 @@
 """Evaluate by the name of a protocol, as ``tools/test.py --protocol`` does."""
 
 from mmengine import Config
+from mmengine.registry import init_default_scope
 
 from luss.errors import LussError
 from luss.pipeline.components import explained, require_known
@@ -37,6 +38,7 @@ def evaluate(
         LussError: if the protocol is unknown or not in the config, no split has masks, or
             something that it needs is missing.
     """
+    init_default_scope("luss")
     stage = protocol_stage(context.config, protocol).again(context.work_dir, checkpoint)
     if not context.splits_with_masks:
         raise LussError(

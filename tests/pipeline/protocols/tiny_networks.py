@@ -1,0 +1,69 @@
+"""Tiny networks, and what one process does with its share of the images."""
+
+import torch
+import torch.distributed as dist
+from mmengine import Config
+
+from luss.pipeline import evaluate
+from luss.pipeline.context import Context
+from luss.pipeline.work_dir import WorkDir
+
+CLASSES = 6
+NARROW = {
+    "type": "mmselfsup.ResNet",
+    "depth": 18,
+    "stem_channels": 8,
+    "base_channels": 8,
+    "strides": (1, 2, 2, 1),
+    "out_indices": (4,),
+}
+PIPELINE = [
+    {"type": "LoadRGBImage"},
+    {"type": "LoadMask", "optional": True},
+    {"type": "ResizeShortSide", "size": 40},
+    {"type": "PackInputs"},
+]
+DISTANCE_MATCHING = {
+    "type": "DistanceMatchingStage",
+    "backbone": NARROW,
+    "pipeline": PIPELINE,
+    "k": 5,
+    "batch_size": 4,
+}
+
+
+def segmentor(num_outputs):
+    """Config of a segmentor on ``NARROW``."""
+    return {
+        "type": "PassSegmentor",
+        "data_preprocessor": {
+            "type": "mmseg.SegDataPreProcessor",
+            "mean": [123.675, 116.28, 103.53],
+            "std": [58.395, 57.12, 57.375],
+        },
+        "backbone": dict(NARROW),
+        "decode_head": {
+            "type": "PassHead",
+            "in_channels": 64,
+            "in_index": -1,
+            "num_classes": num_outputs,
+        },
+    }
+
+
+def spread_norms(model):
+    """Let batch norms tell images apart, as trained ones do."""
+    for part in model.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(part.weight, 0.5, 1.5)
+            torch.nn.init.normal_(part.bias, std=0.5)
+
+
+def match_distances(rank, root, weights, folder):
+    """One of two processes."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    stages = {"distance_matching": DISTANCE_MATCHING}
+    config = {"data_root": root, "num_workers": 0, "weights": weights, "stages": stages}
+    evaluate(Context(Config(config), WorkDir(f"{folder}/run")), "distance_matching")
+    dist.destroy_process_group()
