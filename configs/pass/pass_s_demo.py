@@ -3,31 +3,20 @@ _base_ = ["../_base_/pass/pass_s_small.py"]
 
 data = dict(type="demo")
 
+# In this data neither colour nor brightness tells a category, so views must not share them: half of
+# them are grey, half are inverted. Crops are large enough to hold some of the object.
 color_augmentations = [
     dict(
-        type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, probability=0.8
+        type="ColorJitter", brightness=0.6, contrast=0.6, saturation=0.6, hue=0.15, probability=0.8
     ),
-    dict(type="RandomGrayscale", probability=0.1),
+    dict(type="RandomGrayscale", probability=0.5),
+    dict(type="Solarize", threshold=0.0, probability=0.5),
     dict(type="GaussianBlur", radius=(0.1, 1.0), probability=0.5),
 ]
 view_preprocessor = dict(augmentations=color_augmentations)
-lars = dict(optimizer=dict(lr=1.2))
-cosine = [dict(type="CosineAnnealingLR", eta_min=1.2e-3, by_epoch=True, convert_to_iter_based=True)]
-
-views = [
-    dict(type="LoadRGBImage"),
-    dict(
-        type="MultiCrop",
-        views=[
-            dict(count=2, size=64, scale=(0.3, 1.0)),
-            dict(count=2, size=32, scale=(0.05, 0.3)),
-        ],
-    ),
-    dict(type="PackViews"),
-]
 two_views = [
     dict(type="LoadRGBImage"),
-    dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.3, 1.0))]),
+    dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.4, 1.0))]),
     dict(type="PackViews"),
 ]
 whole_image = [
@@ -36,16 +25,21 @@ whole_image = [
     dict(type="ResizeShortSide", size=128),
     dict(type="PackInputs"),
 ]
+lars = dict(optimizer=dict(lr=1.2))
+cosine = [
+    dict(type="CosineAnnealingLR", eta_min=1.2e-3, by_epoch=True, convert_to_iter_based=True)
+]
+
 stages = dict(
     pretrain=dict(
         model=dict(
             objectives=dict(clustering=dict(num_prototypes=32)),
             data_preprocessor=view_preprocessor,
         ),
-        train_dataloader=dict(dataset=dict(pipeline=views)),
+        train_dataloader=dict(dataset=dict(pipeline=two_views)),
         optim_wrapper=lars,
         param_scheduler=cosine,
-        train_cfg=dict(max_epochs=30),
+        train_cfg=dict(max_epochs=24),
     ),
     pixel_attention=dict(
         model=dict(
@@ -55,27 +49,16 @@ stages = dict(
         train_dataloader=dict(dataset=dict(pipeline=two_views)),
         optim_wrapper=lars,
         param_scheduler=cosine,
-        train_cfg=dict(max_epochs=10),
+        train_cfg=dict(max_epochs=5),
     ),
     label_generation=dict(
         embedding=dict(pipeline=[*whole_image[:1], *whole_image[2:]]),
         pixels=dict(pipeline=whole_image),
     ),
     finetune=dict(
-        train_dataloader=dict(
-            dataset=dict(
-                pipeline=[
-                    dict(type="LoadRGBImage"),
-                    dict(type="LoadMask"),
-                    dict(type="RandomResizedCropWithMask", size=96, scale=(0.3, 1.0)),
-                    dict(type="RandomFlipWithMask"),
-                    dict(type="PackInputs"),
-                ],
-            ),
-        ),
         optim_wrapper=lars,
         param_scheduler=cosine,
-        train_cfg=dict(max_epochs=15),
+        train_cfg=dict(max_epochs=10),
     ),
     evaluate=dict(pipeline=whole_image),
     report=dict(title="PASS_s on the demo data"),
