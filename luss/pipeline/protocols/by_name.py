@@ -20,6 +20,12 @@ PROTOCOLS = {
     stage.protocol: stage for stage in (EvaluateStage, DistanceMatchingStage, SemiSupervisedStage)
 }
 
+_CONFIGS = {
+    "fully_unsupervised": "configs/pass/",
+    "distance_matching": "configs/distance_matching/",
+    "semi_supervised": "configs/semi_supervised/",
+}
+
 
 def evaluate(
     context: Context, protocol: str = "fully_unsupervised", checkpoint: str | None = None
@@ -80,7 +86,7 @@ def protocol_stage(config: Config, protocol: str) -> ProtocolStage:
             kind = PROTOCOLS[protocol].__name__
             raise LussError(
                 f"this config has no stage for the protocol {protocol!r}; add one of the type "
-                f"{kind!r}, or take a config that has it (configs/{protocol}/)"
+                f"{kind!r}, or take a config that has it ({_CONFIGS[protocol]})"
             )
         name, settings = protocol, {"type": "DistanceMatchingStage"}
     with explained(f"stages.{name}"):

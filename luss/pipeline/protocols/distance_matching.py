@@ -89,9 +89,16 @@ class DistanceMatchingStage(ProtocolStage):
             raise LussError(f"there is no file of weights {given}; give the path of a checkpoint")
         FeatureMap(MODELS.build(self._backbone_config(context)), self.layer)
         MODELS.build(dict(self.preprocessor))
-        if context.splits_with_masks:
+        if context.splits_with_masks and _is_labelled(context):
             self._labelled_set(context)
             super().check(context)
+
+    def run(self, context: Context) -> dict:
+        """Evaluate where there are labelled images; a pipeline goes on without them."""
+        if not context.has_splits or _is_labelled(context):
+            return super().run(context)
+        print_log(f"{self.protocol}: train-semi has no masks, so there is no bank", "current")
+        return {"splits": []}
 
     def checkpoint_path(self, context: Context) -> Path | None:
         """The weights to evaluate; None for random ones."""
@@ -213,6 +220,10 @@ class DistanceMatchingStage(ProtocolStage):
                 for column in zip(*parts, strict=True)
             )
             DistanceBank(vectors, labels, images, source).write(path)
+
+
+def _is_labelled(context: Context) -> bool:
+    return Path(context.data["data_root"], "train-semi-segmentation").is_dir()
 
 
 def _fingerprint(backbone: nn.Module, settings: list, dataset) -> str:

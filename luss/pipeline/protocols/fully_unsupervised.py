@@ -30,14 +30,18 @@ _NAMES = {"PixelOverlapMatcher": "pixel_overlap", "ImageLevelMatcher": "image_le
 
 @STAGES.register_module()
 class EvaluateStage(ProtocolStage):
-    """Predicts the evaluation splits, matches on validation and counts.
+    r"""Predicts the evaluation splits, matches on validation and counts.
 
     Predictions hold generated ids; ``match.json`` beside them says which true class each one is.
     Without masks the training photos are predicted and nothing is counted.
 
     A model of a larger split is evaluated on a smaller one (table 6) by the smaller one's
-    ``data_root``, the ``num_categories`` that the model was trained with, and its checkpoint. Of
-    the generated categories as many as there are true classes are matched; the others count as
+    ``data_root``, the ``num_categories`` that the model was trained with, and its checkpoint::
+
+        python tools/test.py configs/pass/pass_s_in300.py .../in300/finetune/iter_N.pth \
+            --work-dir .../in300_on_50 --cfg-options num_categories=300 data_root=.../ImageNetS50
+
+    Of the generated categories as many as there are true classes are matched; the others count as
     'other', or by ``matcher=dict(type='ImageLevelMatcher', unmatched='best')`` as the class that
     fits them best.
 

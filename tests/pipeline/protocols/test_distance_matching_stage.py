@@ -113,6 +113,7 @@ def test_after_a_stage_that_trained(make_context, context, random_backbone):
     assert results["distance_matching"] == alone
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one(context, demo_root, random_backbone, tmp_path):
     evaluate(context, "distance_matching")
     folder = tmp_path / "two"
@@ -141,6 +142,19 @@ def test_random_weights_are_said_loudly(make_context, caplog):
     assert any("NO WEIGHTS ARE LOADED" in message for message in warnings)
     results = json.loads((context.work_dir.root / "results.json").read_text())
     assert results["provenance"]["distance_matching"]["weights"] == "random"
+
+
+def test_no_labelled_images(make_context, demo_root, tmp_path):
+    """A pipeline goes on without the protocol; asked for by name, it is an error."""
+    for name in ("train", "validation", "validation-segmentation"):
+        (tmp_path / "root").mkdir(exist_ok=True)
+        (tmp_path / "root" / name).symlink_to(demo_root / name)
+    context = make_context(STAGES, data_root=str(tmp_path / "root"))
+    stage = DistanceMatchingStage("distance_matching", backbone=NARROW)
+    stage.check(context)
+    assert stage.run(context) == {"splits": []}
+    with pytest.raises(LussError, match="train-semi"):
+        evaluate(context, "distance_matching")
 
 
 def test_bad_input(make_context):
