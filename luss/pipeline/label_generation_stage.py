@@ -1,14 +1,13 @@
 """Steps 2.2 to 2.4: image embeddings, categories, threshold, pseudo labels (section 4.3)."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, barrier, is_main_process
+from mmengine.dist import all_gather_object, barrier, get_world_size, is_main_process
 from mmengine.logging import print_log
 
 from luss.engine.checkpoint import required_checkpoint
@@ -17,6 +16,8 @@ from luss.evaluation.otsu import AttentionHistogram, between_class_variance, ots
 from luss.evaluation.threshold_search import ThresholdSearch
 from luss.files import atomic_write, write_json
 from luss.label_generation import (
+    KMeansResult,
+    TorchKMeans,
     apply_threshold,
     matched_accuracy,
     normalised_mutual_information,
@@ -24,6 +25,7 @@ from luss.label_generation import (
     write_pseudo_label,
 )
 from luss.pipeline.context import Context
+from luss.pipeline.embedding_file import write_embeddings
 from luss.pipeline.inference import load_model, own_share, stream, summed_over_ranks
 from luss.pipeline.stage import Stage
 from luss.registry import LABEL_GENERATORS, MODELS, STAGES
@@ -146,47 +148,45 @@ class LabelGenerationStage(Stage):
         images = torch.stack([item["inputs"] for item in batch])
         return self.normalize({"inputs": [images]})["inputs"][0]
 
-    @torch.no_grad()
     def _embed(self, dataset) -> None:
-        """Write (N, L) float32 embeddings, each rank its rows of one file."""
-        final, unfinished = self.folder / "embeddings.npy", self.folder / ".embeddings.unfinished"
-        if is_main_process():
-            # The width is the feature map's, known once an image went through.
-            first = self.model.embed_images(self._prepare([dataset[0]]))
-            _reserve(unfinished, (len(dataset), first.shape[1]))
-        barrier()
-        rows = np.lib.format.open_memmap(unfinished, "r+")
-        share = own_share(len(dataset))
-        start = share.start
-        workers = self.context.num_workers
-        batch_size = self.embedding["batch_size"]
-        for batch in stream(dataset, share, batch_size, workers, "image embeddings"):
-            embeddings = self.model.embed_images(self._prepare(batch)).cpu().numpy()
-            rows[start : start + len(batch)] = embeddings
-            start += len(batch)
-        rows.flush()
-        barrier()
-        if is_main_process():
-            unfinished.replace(final)
+        write_embeddings(
+            self.folder / "embeddings.npy",
+            lambda batch: self.model.embed_images(self._prepare(batch)),
+            dataset,
+            self.embedding["batch_size"],
+            self.context.num_workers,
+        )
 
     def _cluster(self, dataset) -> None:
         """Write centroids and assignments; say how well they fit the folders, if there are any."""
-        if not is_main_process():
-            return
         embeddings = np.load(self.folder / "embeddings.npy", mmap_mode="r")
-        result = self._build_generator(self.context).fit(embeddings)
+        generator = self._build_generator(self.context)
+        # Every rank clusters its share where the generator can; else one clusters all.
+        if sharded := get_world_size() > 1 and isinstance(generator, TorchKMeans):
+            share = own_share(len(embeddings))
+            embeddings = embeddings[share.start : share.stop]
+        elif not is_main_process():
+            return
+        result = generator.fit(embeddings, sharded=sharded)
+        assignments = result.assignments
+        if sharded:
+            assignments = np.concatenate(all_gather_object(assignments))
+        if is_main_process():
+            self._write_clusters(dataset, result, assignments)
+
+    def _write_clusters(self, dataset, result: KMeansResult, assignments: np.ndarray) -> None:
         with atomic_write(self.folder / "centroids.npz") as file:
             np.savez(
                 file,
                 centroids=result.centroids,
-                assignments=result.assignments,
+                assignments=assignments,
                 objective=result.objective,
             )
         if self.context.has_splits:
             labels = [dataset.get_data_info(index)["category"] for index in range(len(dataset))]
             quality = {
-                "NMI": 100 * normalised_mutual_information(result.assignments, labels),
-                "matched accuracy": 100 * matched_accuracy(result.assignments, labels),
+                "NMI": 100 * normalised_mutual_information(assignments, labels),
+                "matched accuracy": 100 * matched_accuracy(assignments, labels),
             }
             write_json(self.folder / "clustering_quality.json", quality)
             print_log(f"clusters against class folders: {_percent(quality)}", "current")
@@ -293,19 +293,6 @@ class LabelGenerationStage(Stage):
             labels = apply_threshold(ids, attention, threshold)
             write_pseudo_label(root, sample.image_id, labels.cpu().numpy())
         return [image_id for part in all_gather_object(unreadable) for image_id in part]
-
-
-def _reserve(path: Path, shape: tuple[int, int]) -> None:
-    """Make a float32 array file; writing into its map on a full disk would kill the process."""
-    np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
-    if not hasattr(os, "posix_fallocate"):
-        return
-    try:
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    except OSError as error:
-        path.unlink()
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _percent(values: dict[str, float]) -> str:

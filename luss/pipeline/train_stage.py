@@ -57,6 +57,7 @@ class TrainStage(Stage):
         param_scheduler: as MMEngine's; schedulers by epoch end with the last epoch unless they
             say otherwise.
         requires: more stages whose output is read.
+        seed: instead of the run's.
         **runner: further settings of :class:`luss.engine.runner.Runner`; what is absent is taken
             from the top level of the config.
     """
@@ -68,12 +69,14 @@ class TrainStage(Stage):
         init_from: dict[str, list[str]] | None = None,
         param_scheduler: list[dict] | None = None,
         requires: tuple[str, ...] = (),
+        seed: int | None = None,
         **runner,
     ) -> None:
         self.init_from = dict(init_from or {})
         super().__init__(name, tuple(dict.fromkeys([*self.init_from, *requires])))
         self.train_dataloader = train_dataloader
         self.param_scheduler = param_scheduler
+        self.seed = seed
         self.runner = runner
 
     def has_partial_output(self, folder: Path) -> bool:
@@ -86,7 +89,8 @@ class TrainStage(Stage):
 
     def dataset_config(self, context: Context) -> dict:
         """The training set's configuration."""
-        return copy.deepcopy(self.train_dataloader["dataset"])
+        config = copy.deepcopy(self.train_dataloader["dataset"])
+        return config if self.seed is None else {"seed": self.seed, **config}
 
     def check(self, context: Context) -> None:
         """Build the model and the data set; look up what only the runner can build.
@@ -140,7 +144,7 @@ class TrainStage(Stage):
             resume=resume_from is not None,
             launcher=context.launcher,
             default_scope="luss",
-            randomness={"seed": context.seed},
+            randomness={"seed": context.seed if self.seed is None else self.seed},
             # Two runners of one name in a process would share the first one's pictures and scalars.
             experiment_name=f"{context.work_dir.root.resolve()}/{self.name}",
         )

@@ -1,0 +1,13 @@
+# PASS_s on ImageNet-S300: --cfg-options data_root=.../ImageNetS300. Eight GPUs make a batch of 256.
+# The base has this split's settings: those of the released code (C). The paper (P) says otherwise:
+# it decays the rate to 6e-6 in steps 1 and 3 (C: 6e-4), sums the losses with weight 1 (C: halves
+# clustering and D2S, and P2P's two directions), and samples before the pixel projector M_p of two
+# layers (C: after one of three). The rate's end is eta_min in stages.*.param_scheduler.
+_base_ = ["../_base_/pass/pass_s.py"]
+
+seed = 10010  # C: in steps 1 and 2; 31 in step 3
+stages = dict(
+    # C: faiss on one GPU. The same k-means, shared out over all of them.
+    label_generation=dict(generator=dict(type="TorchKMeans")),
+    finetune=dict(seed=31),
+)

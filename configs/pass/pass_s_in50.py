@@ -1,0 +1,56 @@
+# PASS_s on ImageNet-S50: --cfg-options data_root=.../ImageNetS50. Eight GPUs make the batch of 256.
+# ResNet-18, multi-crop, 200 epochs; otherwise as for 300 classes.
+_base_ = ["pass_s_in300.py"]
+
+channels = 512
+backbone = dict(depth=18)
+clustering = dict(
+    in_channels=channels,
+    hidden_channels=512,
+    num_prototypes=500,
+    queue_length=2048,
+    frozen_prototype_iters=1001,
+)
+views = [
+    dict(type="LoadRGBImage"),
+    dict(
+        type="MultiCrop",
+        views=[
+            dict(count=2, size=224, scale=(0.14, 1.0)),
+            dict(count=6, size=96, scale=(0.05, 0.14)),
+        ],
+    ),
+    dict(type="PackViews"),
+]
+
+stages = dict(
+    pretrain=dict(
+        model=dict(
+            backbone=backbone,
+            objectives=dict(
+                clustering=clustering,
+                d2s=dict(
+                    in_channels=dict({3: 256}, _delete_=True),
+                    hidden_channels=512,
+                ),
+                p2p=dict(in_channels=channels, hidden_channels=512),
+            ),
+        ),
+        train_dataloader=dict(dataset=dict(pipeline=views)),
+        train_cfg=dict(max_epochs=200),
+    ),
+    # Crops and queue as for all splits. C has ten times the rate here; P does not mention it.
+    pixel_attention=dict(
+        model=dict(
+            backbone=backbone,
+            attention=dict(channels=channels),
+            clustering=dict(
+                clustering, queue_length=3840, queue_start_epoch=0, frozen_prototype_iters=0
+            ),
+        ),
+        optim_wrapper=dict(optimizer=dict(lr=6.0)),
+    ),
+    finetune=dict(
+        model=dict(backbone=backbone, decode_head=dict(in_channels=channels)),
+    ),
+)

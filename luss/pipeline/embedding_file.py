@@ -1,0 +1,67 @@
+"""Embeddings of all images in one file, each rank its rows."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, is_main_process
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from luss.files import UNFINISHED
+from luss.pipeline.inference import own_share, stream
+
+__all__ = ["write_embeddings"]
+
+
+@torch.no_grad()
+def write_embeddings(
+    path: Path,
+    embed: Callable[[list[dict]], Tensor],
+    dataset: Dataset,
+    batch_size: int,
+    num_workers: int,
+) -> None:
+    """Write (N, L) float32 embeddings, whole or not at all. Called by all ranks together.
+
+    Args:
+        path: of the ``.npy`` file.
+        embed: from packed items to (B, L) embeddings.
+        dataset: of N packed items.
+        batch_size: items at a time.
+        num_workers: data-loading processes.
+
+    Raises:
+        OSError: if the disk has no room for the file, before anything is computed.
+    """
+    unfinished = path.with_name(f".{path.name}{UNFINISHED}")
+    if is_main_process():
+        # The width is the feature map's, known once an image went through.
+        length = embed([dataset[0]]).shape[1]
+        _reserve(unfinished, (len(dataset), length))
+    barrier()
+    rows = np.lib.format.open_memmap(unfinished, "r+")
+    share = own_share(len(dataset))
+    start = share.start
+    for batch in stream(dataset, share, batch_size, num_workers, "image embeddings"):
+        rows[start : start + len(batch)] = embed(batch).cpu().numpy()
+        start += len(batch)
+    rows.flush()
+    barrier()
+    if is_main_process():
+        unfinished.replace(path)
+
+
+def _reserve(path: Path, shape: tuple[int, int]) -> None:
+    """Make a float32 array file; writing into its map on a full disk would kill the process."""
+    np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
+    if not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
