@@ -1,6 +1,5 @@
 """The semi-supervised protocol: fine-tuning on the labelled one percent (section 3.2.1)."""
 
-# Names the layer-wise decay to its registry, which has no place of its own to look at.
 from luss.pipeline.context import Context
 from luss.pipeline.inference import load_model
 from luss.pipeline.protocols.predictions import evaluation_splits, predict_split, segment
