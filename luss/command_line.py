@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import signal
 import sys
 import warnings
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 from luss.errors import LussError
 
-__all__ = ["exit_cleanly"]
+__all__ = ["exit_cleanly", "leave_on_signals"]
 
 _DISK = {
     errno.ENOSPC,
@@ -37,9 +38,15 @@ def exit_cleanly() -> Iterator[None]:
     except LussError as error:
         _end(f"error: {_message(error)}", 2)
     except KeyboardInterrupt:
-        _end("interrupted; --resume goes on from what is whole", 128 + signal.SIGINT)
+        _end("interrupted", 128 + signal.SIGINT)
     except _Terminated:
-        _end("terminated; --resume goes on from what is whole", 128 + signal.SIGTERM)
+        _end("terminated", 128 + signal.SIGTERM)
+    except SystemExit as stop:
+        if isinstance(stop.code, int) and stop.code > 128:
+            # Data loaders would wait for their workers and complain of the signal, too.
+            sys.stdout.flush()
+            os._exit(stop.code)
+        raise
     except OSError as error:
         if error.errno not in _DISK:
             raise
@@ -49,6 +56,26 @@ def exit_cleanly() -> Iterator[None]:
             "on from it once that is mended",
             1,
         )
+
+
+def leave_on_signals() -> None:
+    """From now on, exit at once on Ctrl-C and SIGTERM.
+
+    For programs whose files are whole at any time. An exception is no way to stop those that load
+    data: it gets lost where a process is forked, and workers are stopped loudly. They end by
+    themselves when this process is gone.
+    """
+    own = os.getpid()
+
+    def leave(number: int, frame) -> None:
+        if os.getpid() == own:
+            # Unlike print, this may interrupt any other output.
+            name = signal.Signals(number).name
+            os.write(2, f"stopped by {name}; --resume goes on from what is whole\n".encode())
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
 
 
 class _Terminated(BaseException):

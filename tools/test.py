@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmengine import DictAction
 
-from luss.command_line import exit_cleanly
+from luss.command_line import exit_cleanly, leave_on_signals
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,5 +52,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     with exit_cleanly():
+        leave_on_signals()
         main()
     sys.exit(0)

@@ -60,7 +60,7 @@ def test_damaged_photo_in_a_worker_is_one_message(tmp_path):
 def test_one_process_has_a_work_dir_and_sigterm_ends_it_cleanly(tmp_path):
     long = {"stages__pretrain__train_cfg__max_epochs": 1000}
     process = start("train.py", TINY, "--work-dir", tmp_path, num_workers=1, **long)
-    until(process, "Epoch(train) [2][1/4]")
+    until(process, "iter_4.pth")
     with pytest.raises(LussError, match=f"another process is working in {tmp_path}"):
         run_tiny(tmp_path)
     process.terminate()
@@ -84,7 +84,8 @@ def test_ctrl_c_reaches_all_processes_and_ends_them_cleanly(tmp_path, moment, sa
     code, said = finish(process)
     assert code == 128 + signal.SIGINT
     assert "Traceback" not in said
-    assert ("stopped by SIGINT" if saved else "interrupted; --resume") in said
+    assert "stopped by SIGINT" in said
+    assert ("after iteration" in said) == saved
     code, said = finish(start("train.py", TINY, "--work-dir", tmp_path, "--resume"))
     assert code == 0, said
     assert (tmp_path / "results.json").exists()
