@@ -20,11 +20,11 @@ def spread(outputs: Tensor) -> Tensor:
         outputs: (N, D) float, not normalised.
 
     Returns:
-        Scalar in [0, 1]: 1 - |mean|^2 / mean |.|^2; 0 when all images give the same.
+        Scalar in [0, 1]: 1 - |mean|^2 / mean |.|^2; 0 when all images give the same, zeros too.
     """
     outputs = outputs.float()
     energy = outputs.square().sum(dim=1).mean()
-    return 1 - outputs.mean(dim=0).square().sum() / energy.clamp(min=1e-12)
+    return (energy - outputs.mean(dim=0).square().sum()) / energy.clamp(min=1e-12)
 
 
 @HOOKS.register_module()

@@ -1,0 +1,61 @@
+"""Training that goes on in the middle of an epoch sees what it would have seen."""
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from toy_training import toy_runner
+
+from luss.engine.checkpoint import latest_checkpoint, load
+from luss.errors import LussError
+
+
+class Stop(Hook):
+    """Raises after an iteration, before it is saved."""
+
+    priority = "LOW"
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == self.iteration:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("iteration", "workers"), [(1, 0), (2, 0), (3, 0), (5, 0), (7, 0), (5, 1)])
+def test_resumed_training_sees_the_rest(tmp_path, iteration, workers):
+    whole = toy_runner(tmp_path / "whole", epochs=3)
+    whole.train()
+    begun = toy_runner(
+        tmp_path, [Stop(iteration)], epochs=3, workers=workers, interval=1, by_epoch=False
+    )
+    with pytest.raises(KeyboardInterrupt):
+        begun.train()
+    newest = latest_checkpoint(tmp_path)
+    assert newest.name == f"iter_{iteration}.pth"
+    rest = toy_runner(
+        tmp_path, epochs=3, workers=workers, interval=1, by_epoch=False, load_from=str(newest)
+    )
+    rest.train()
+    assert begun.model.seen[:iteration] + rest.model.seen == whole.model.seen
+    assert rest.iter == whole.iter == 9
+    first, second = (load(latest_checkpoint(path)) for path in (tmp_path / "whole", tmp_path))
+    assert first["meta"] == second["meta"]
+    for key, value in first["state_dict"].items():
+        assert torch.equal(value, second["state_dict"][key])
+    momentum = [state["optimizer"]["state"][0]["momentum_buffer"] for state in (first, second)]
+    assert torch.equal(*momentum)
+    assert first["param_schedulers"] == second["param_schedulers"]
+
+
+def test_each_epoch_sees_each_number_once_at_most(tmp_path):
+    runner = toy_runner(tmp_path, count=10, batch_size=3, epochs=2)
+    runner.train()
+    draws = torch.tensor(runner.model.seen).view(2, 9)
+    for epoch in range(2):
+        assert len(set((draws[epoch] - 10 * epoch).tolist()) & set(range(10))) == 9
+
+
+def test_fewer_numbers_than_a_batch(tmp_path):
+    with pytest.raises(LussError, match=r"2 images .* do not fill a batch of 3"):
+        toy_runner(tmp_path, count=2).train()
