@@ -69,9 +69,9 @@ class Pipeline:
                     print_log(f"stage {stage.name}: done before", "current")
                 else:
                     pending.append(stage)
-            for stage in pending:
+            for place, stage in enumerate(pending):
                 self._refuse_partial(stage, resume)
-                self.check(stage, context, made=[before.name for before in pending])
+                self.check(stage, context, made=[before.name for before in pending[:place]])
             for stage in pending:
                 self._run_stage(stage, context)
 

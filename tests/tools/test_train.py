@@ -115,6 +115,8 @@ def test_two_processes_train_and_label(tmp_path):
         f"stages__{stage}__train_dataloader__batch_size": 2
         for stage in ("pretrain", "pixel_attention", "finetune")
     }
+    # This generator clusters each rank's share.
+    batches["stages__label_generation__generator__type"] = "TorchKMeans"
     options = [f"{key.replace('__', '.')}={value}" for key, value in batches.items()]
     for tool in ("dist_train.sh", "dist_test.sh"):
         command = [REPOSITORY / "tools" / tool, TINY, "2", "--work-dir", tmp_path]
