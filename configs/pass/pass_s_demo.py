@@ -26,9 +26,7 @@ whole_image = [
     dict(type="PackInputs"),
 ]
 lars = dict(optimizer=dict(lr=1.2))
-cosine = [
-    dict(type="CosineAnnealingLR", eta_min=1.2e-3, by_epoch=True, convert_to_iter_based=True)
-]
+cosine = [dict(type="CosineAnnealingLR", eta_min=1.2e-3, by_epoch=True, convert_to_iter_based=True)]
 
 stages = dict(
     pretrain=dict(
