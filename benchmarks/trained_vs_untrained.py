@@ -2,7 +2,8 @@
 
 Both start from the same weights, seed by seed; only the pretraining stage is left out of one.
 Figures: image k-NN (leave-one-out over the training images, by folder name) of the backbone's
-pooled last features, and the fully unsupervised metrics on validation and test.
+pooled last features, the fully unsupervised metrics on validation and test, and the ceiling: the
+mIoU of the true validation masks reduced to the last feature map's resolution and back.
 
     python benchmarks/trained_vs_untrained.py configs/pass/pass_s_demo.py --work-dir work_dirs/demo
 """
@@ -19,11 +20,16 @@ from mmengine import Config, DictAction
 from luss.command_line import exit_cleanly
 from luss.configuration import read_config
 from luss.engine.checkpoint import latest_checkpoint
+from luss.evaluation.ceiling import through_grid
+from luss.evaluation.counting import count_image
+from luss.evaluation.counts import Counts
 from luss.evaluation.image_knn import leave_one_out_knn
+from luss.evaluation.metrics import compute_metrics
 from luss.files import write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.context import Context
 from luss.pipeline.inference import load_model, stream
+from luss.pipeline.protocols.predictions import evaluation_set
 
 STAGE = "pretrain"
 
@@ -67,6 +73,22 @@ def image_knn(config: Config, context: Context, checkpoint: Path | None = None) 
     return 100 * leave_one_out_knn(torch.cat(pooled), torch.tensor(labels))
 
 
+@torch.no_grad()
+def ceiling(config: Config, context: Context) -> float:
+    """Validation mIoU of the truth seen through the grid of the last features, in percent."""
+    checkpoint = latest_checkpoint(context.work_dir.stage(STAGE))
+    model = load_model(config.stages[STAGE].model, checkpoint, context.device)
+    dataset = evaluation_set(context, "validation", config.stages.evaluate.pipeline)
+    classes = context.num_true_classes
+    counts = Counts.zeros(classes, boundary=False)
+    for (item,) in stream(dataset, range(len(dataset)), 1, context.num_workers, "ceiling"):
+        features = model(item["inputs"][None].float().to(context.device))[max(model.stages)]
+        truth = item["data_samples"].gt_sem_seg.data[0].numpy()
+        seen = through_grid(truth, tuple(features.shape[-2:]))
+        counts.add(count_image(seen, truth, classes, boundary=False))
+    return 100 * compute_metrics(counts)["mIoU"]
+
+
 def run(args: argparse.Namespace, variant: str, seed: int) -> dict[str, float]:
     """All stages of one variant and seed; resumes what was killed."""
     config = read_config(args.config, {**(args.cfg_options or {}), "seed": seed})
@@ -87,6 +109,7 @@ def run(args: argparse.Namespace, variant: str, seed: int) -> dict[str, float]:
     for split, metrics in results["fully_unsupervised"].items():
         for name in ("mIoU", "Img-Acc", "F_beta"):
             figures[f"{split} {name}"] = metrics[name]
+    figures["ceiling"] = ceiling(config, context)
     return {**figures, "minutes": minutes}
 
 
@@ -103,7 +126,7 @@ def main() -> None:
     if len(args.variants) == 2 and len(args.seeds) > 1:
         print("\ntrained - untrained, paired by seed: mean, standard deviation")
         first, second = args.variants
-        for name in names[:-1]:
+        for name in names[: names.index("ceiling")]:
             gaps = [found[f"{second}-{s}"][name] - found[f"{first}-{s}"][name] for s in args.seeds]
             print(f"{name:16}{statistics.mean(gaps):8.2f}{statistics.stdev(gaps):8.2f}")
 

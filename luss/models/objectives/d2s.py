@@ -86,16 +86,22 @@ class D2S(BaseModule):
         """Loss of each supervised stage, ``{"stage3": scalar}``.
 
         Raises:
-            LussError: if no clustering objective came before.
+            LussError: if no clustering objective came before, or one of another width.
         """
         if views.assignment is None:
             raise LussError(
                 "D2S found no codes and prototypes, which the clustering objective lends to it; "
                 "list a Clustering objective before it in the pretrainer's objectives"
             )
+        width = views.assignment.prototypes.shape[1]
         losses = {}
         for stage, embedding in self.embeddings.items():
             embeddings = embedding(views.large(int(stage)))
+            if embeddings.shape[1] != width:
+                raise LussError(
+                    f"D2S: embeddings of stage {stage} have {embeddings.shape[1]} channels, the "
+                    f"clustering objective's prototypes {width}; give both one embedding_channels"
+                )
             scores = (embeddings @ views.assignment.prototypes.T).unflatten(
                 0, (2, views.batch_size)
             )

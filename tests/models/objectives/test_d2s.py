@@ -92,6 +92,11 @@ def test_without_clustering():
         build((3,))(views_with())
 
 
+def test_prototypes_of_another_width():
+    with pytest.raises(LussError, match="6 channels, the clustering objective's prototypes 5"):
+        build((3,))(views_with(unit_rows(7, 5)))
+
+
 def test_a_stage_that_is_not_given():
     d2s = build((2,))
     views = views_with(unit_rows(7, 6))
