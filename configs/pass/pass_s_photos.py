@@ -13,7 +13,7 @@ whole_image = [
 ]
 
 stages = dict(
-    # 200,000 photos; image k-NN passes that of random features at about 30,000.
+    # With 1,200 photos 200,000 image views; k-NN stops rising at about 125,000.
     pretrain=dict(train_cfg=dict(max_epochs=165)),
     pixel_attention=dict(train_cfg=dict(max_epochs=5)),
     label_generation=dict(
