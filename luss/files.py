@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and JSON that is read strictly."""
 
 import contextlib
 import json
@@ -8,10 +8,39 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-__all__ = ["UNFINISHED", "atomic_write", "remove_unfinished", "write_json"]
+from luss.errors import LussError
+
+__all__ = [
+    "UNFINISHED",
+    "atomic_write",
+    "is_system_name",
+    "parse_json",
+    "read_json",
+    "remove_unfinished",
+    "write_json",
+]
 
 UNFINISHED = ".unfinished"
 """Ending of files that a killed process may leave behind; nothing reads them."""
+
+_SYSTEM_NAMES = frozenset(
+    name.casefold()
+    for name in (
+        "__MACOSX",
+        "@eaDir",
+        "#recycle",
+        "$RECYCLE.BIN",
+        "lost+found",
+        "System Volume Information",
+        "Thumbs.db",
+        "desktop.ini",
+    )
+)
+
+
+def is_system_name(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that a system or an archiver adds by itself."""
+    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
 @contextlib.contextmanager
@@ -63,6 +92,56 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def read_json(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a JSON object; see `parse_json`.
+
+    Raises:
+        LussError: if the file is missing, unreadable or no such object.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise LussError(f"cannot read {path}: {error.strerror}") from error
+    return parse_json(content, path)
+
+
+def parse_json(content: bytes, path: str | os.PathLike) -> dict[str, Any]:
+    """Parse a JSON object that may come from anybody.
+
+    Args:
+        content: of the file.
+        path: of the file, for messages.
+
+    Raises:
+        LussError: if it is damaged, no object, nested too deeply, says NaN or infinity, or has a
+            key twice (of which Python's parser would silently keep the last).
+    """
+    try:
+        parsed = json.loads(
+            content, object_pairs_hook=_without_twins, parse_constant=_refuse_constant
+        )
+    except RecursionError as error:
+        raise LussError(f"{path} is no JSON to read: it is nested too deeply") from error
+    except ValueError as error:
+        raise LussError(f"{path} is damaged or no JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise LussError(f"{path} holds a JSON {type(parsed).__name__}, expected an object")
+    return parsed
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} occurs twice")
+        found[key] = value
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def remove_unfinished(folder: str | os.PathLike) -> None:

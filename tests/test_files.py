@@ -6,7 +6,15 @@ import os
 
 import pytest
 
-from luss.files import UNFINISHED, atomic_write, remove_unfinished, write_json
+from luss.errors import LussError
+from luss.files import (
+    UNFINISHED,
+    atomic_write,
+    is_system_name,
+    read_json,
+    remove_unfinished,
+    write_json,
+)
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -65,3 +73,42 @@ def test_only_leftovers_are_removed(tmp_path):
     remove_unfinished(tmp_path)
     assert not left.exists()
     assert all(path.exists() for path in keep)
+
+
+def test_json_comes_back(tmp_path):
+    content = {"a": [1, 2.5, None], "b": {"c": "d"}}
+    write_json(tmp_path / "file", content)
+    assert read_json(tmp_path / "file") == content
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b'{"a": 1', "damaged or no JSON"),
+        (b"\xff\xfe\x00{", "damaged or no JSON"),
+        (b'{"a": 1, "b": {"c": 2, "c": 2}}', "'c' occurs twice"),
+        (b'{"a": NaN}', "NaN is no JSON number"),
+        (b'{"a": ' + 100_000 * b"[" + 100_000 * b"]" + b"}", "nested too deeply"),
+        (b"[1]", "holds a JSON list, expected an object"),
+    ],
+)
+def test_json_is_read_strictly(tmp_path, content, complaint):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(LussError, match=complaint) as error:
+        read_json(tmp_path / "file")
+    assert str(tmp_path / "file") in str(error.value)
+
+
+def test_json_that_is_missing(tmp_path):
+    with pytest.raises(LussError, match=r"cannot read .*file: No such file"):
+        read_json(tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", [".thumbnails", "__MACOSX", "@eaDir", "@EADIR", "Thumbs.db"])
+def test_names_that_systems_add(name):
+    assert is_system_name(name)
+
+
+@pytest.mark.parametrize("name", ["n01440764", "thumbs", "MACOSX", "a.b", "eaDir"])
+def test_names_that_people_give(name):
+    assert not is_system_name(name)
