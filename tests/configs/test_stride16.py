@@ -1,4 +1,4 @@
-"""The stride-16 recipe's backbone: what is dilated, and what a pretrained checkpoint becomes in it."""
+"""The stride-16 recipe: what is dilated, and how a pretrained backbone arrives in it."""
 
 from pathlib import Path
 
