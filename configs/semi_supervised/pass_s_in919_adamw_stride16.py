@@ -9,14 +9,11 @@ stages = dict(
             # mmseg's ResNet can dilate the first block less than the others; mmselfsup's cannot.
             # Same network and names otherwise, but the last stage has index 3 here.
             backbone=dict(
-                _delete_=True,
                 type="mmseg.ResNet",
-                depth=50,
                 out_indices=(3,),
                 strides=(1, 2, 2, 1),
                 dilations=(1, 1, 1, 2),
                 contract_dilation=True,
-                zero_init_residual=False,
             ),
             label_stride=4,
         ),

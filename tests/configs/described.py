@@ -299,7 +299,10 @@ def _clustering(clustering: Clustering) -> dict:
 def _segmentor(model) -> dict:
     head = model.decode_head
     loss = head.loss_decode
+    with torch.no_grad():
+        logits = head(model.extract_feat(torch.zeros(2, 3, 64, 64)))
     return {
+        "logits of 64 px": tuple(logits.shape[1:]),
         "head": layers(nn.Sequential(*(part for part in (head.conv_seg, head.dropout) if part))),
         "classes": (head.num_classes, head.out_channels),
         "ignored label": head.ignore_index,

@@ -86,7 +86,7 @@ def attention(width: int) -> list[str]:
 
 
 def layer_rates(decay: float, blocks: tuple[int, ...]) -> dict:
-    """Rates over that of the head: each block of a ResNet, and its stem, a factor below the next."""
+    """Rates over that of the head: one factor for each block of a ResNet, and one for its stem."""
     names = [f"backbone.layer{s}.{b}" for s, count in enumerate(blocks, 1) for b in range(count)]
     names = ["backbone", *names, "decode_head"]
     return {name: pytest.approx(decay**depth) for depth, name in enumerate(reversed(names))}

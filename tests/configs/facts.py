@@ -108,7 +108,6 @@ DEEPEST = [
         Of({50: [(512, 2, 2)], 300: [(2048, 2, 2)], 919: [(2048, 2, 2)]}),
     ),
 ]
-
 TWO_CROPS = multi_crop((2, 224, [0.08, 1.0]))
 PRETRAIN = [
     *TRAINING,
@@ -346,6 +345,7 @@ BY_STEP_3 = [
     *DEEPEST,
     ("step 1: seed 10010 (step 3: 31)", "seed", 31),
     ("step 1: seed 10010 (step 3: 31)", "seed of the data", 31),
+    ("step 3: of the last feature map", "logits of 64 px", (CLASSES + 1, 2, 2)),
     ("step 3: every second pixel", "label stride", 2),
     ("step 3: no colour", "augmentation", []),
 ]
@@ -402,6 +402,7 @@ ADAMW_32 = [
     *ADAMW,
     *NETWORK,
     *DEEPEST,
+    ("stride 32", "logits of 64 px", (CLASSES + 1, 2, 2)),
     ("C: labels at a quarter of the stride", "label stride", 8),
     (
         "protocols: ResNet-50 0.4",
@@ -423,6 +424,7 @@ ADAMW_16 = [
         resnet(50, last_stride=1, last_dilation=2),
     ),
     ("stride 16", "feature maps of 64 px", [(2048, 4, 4)]),
+    ("stride 16", "logits of 64 px", (CLASSES + 1, 4, 4)),
     ("C: labels at a quarter of the stride", "label stride", 4),
     ("protocols: at stride 16 0.45", "rate of layers", layer_rates(0.45, (3, 4, 6, 3))),
 ]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from torch import nn
 
 from luss.configuration import read_config
 from luss.pipeline.protocols import protocol_stage
@@ -75,6 +76,9 @@ def test_the_backbone_is_the_published_network(stem):
     # A thirty-second of the image; Inception has no padding.
     size = (1, 2) if stem == "inception_v3" else (height // 32, width // 32)
     assert features.shape == (1, network.channels, *size)
+    # None of the later variants, which pool where a block is narrowed.
+    narrowing = {name: part for name, part in backbone.named_modules() if ".downsample." in name}
+    assert not [name for name, part in narrowing.items() if isinstance(part, nn.AvgPool2d)]
     count = sum(parameter.numel() for parameter in backbone.parameters())
     if stem != "inception_v3":
         count += 1000 * network.channels + 1000
