@@ -74,9 +74,10 @@ def test_frozen_parts_normalise_by_batch_statistics(model):
         norm.running_mean.normal_(3)
         norm.running_var.uniform_(5, 9)
     found = model(views(), mode="loss")["loss_clustering"]
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     model.eval()
-    assert model(views(), mode="loss")["loss_clustering"] != expected
+    other = model(views(), mode="loss")["loss_clustering"]
+    assert abs(other.item() - expected.item()) > 1e-3
 
 
 def test_running_statistics_of_frozen_parts_move(model):
