@@ -179,9 +179,7 @@ def all_rates(runner) -> np.ndarray:
         rates.append([group["lr"] for group in groups])
         runner.optim_wrapper.step()
         for scheduler in schedulers:
-            if not scheduler.by_epoch:
-                scheduler.step()
-            elif (iteration + 1) % len(runner.train_dataloader) == 0:
+            if not scheduler.by_epoch or (iteration + 1) % len(runner.train_dataloader) == 0:
                 scheduler.step()
     return np.array(rates)
 
