@@ -9,15 +9,72 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 
-__all__ = ["F_BETA_UNIT", "SIZE_GROUPS", "Counts", "ImageCounts"]
+__all__ = [
+    "F_BETA_UNIT",
+    "LARGEST_CLASS",
+    "LARGEST_GENERATED",
+    "SIZE_GROUPS",
+    "Counts",
+    "ImageCounts",
+    "check_evaluated",
+    "check_numbers",
+]
+
+LARGEST_CLASS = IGNORE_ID - 1
+"""Largest possible number of true classes: the next id is 'ignored'."""
+
+LARGEST_GENERATED = 0xFFFF
+"""Largest possible number of generated classes: what the encoding of masks holds."""
 
 SIZE_GROUPS = ("S", "MS", "ML", "L")
 """Names of the object-size groups: up to 5, 25, 50 and 100 percent of the evaluated pixels."""
 
 F_BETA_UNIT = 1 << 40
 """F_beta is summed as an integer in this fraction, so that no order of adding changes a bit."""
+
+
+def check_numbers(num_classes: int, num_generated: int | None = None) -> None:
+    """Refuse numbers of classes that masks cannot hold.
+
+    Args:
+        num_classes: C, true classes without 'other'.
+        num_generated: G, by default C.
+
+    Raises:
+        LussError: unless C is in 1..999 and G in 1..65535.
+    """
+    if not 1 <= num_classes <= LARGEST_CLASS:
+        raise LussError(
+            f"the number of classes is {num_classes}, expected 1..{LARGEST_CLASS} (without "
+            f"'other'; id {IGNORE_ID} is 'ignored')"
+        )
+    if num_generated is not None and not 1 <= num_generated <= LARGEST_GENERATED:
+        raise LussError(
+            f"the number of generated categories is {num_generated}, expected "
+            f"1..{LARGEST_GENERATED}"
+        )
+
+
+def check_evaluated(pixels: np.ndarray, images: int) -> None:
+    """Refuse a truth of which nothing can be evaluated.
+
+    Args:
+        pixels: evaluated pixels, of any shape.
+        images: number of images they are of.
+
+    Raises:
+        LussError: if there are no images, or all their pixels are ignored.
+    """
+    if not images:
+        raise LussError("no image was counted, so there is nothing to evaluate")
+    if not pixels.any():
+        raise LussError(
+            f"every true pixel of all {images} images is ignored (id {IGNORE_ID}), so there is "
+            "nothing to evaluate; check the true masks"
+        )
 
 
 @dataclass(frozen=True)
@@ -78,7 +135,11 @@ class Counts:
             num_classes: C, true classes without 'other'.
             num_generated: G, by default C.
             boundary: whether boundaries are to be counted.
+
+        Raises:
+            LussError: see `check_numbers`.
         """
+        check_numbers(num_classes, num_generated)
         generated = num_classes if num_generated is None else num_generated
         shape = (1 + boundary, 1 + len(SIZE_GROUPS), generated + 2, num_classes + 2)
         square = (generated + 1, num_classes + 1)
@@ -100,6 +161,11 @@ class Counts:
     def boundary(self) -> bool:
         """Whether boundaries were counted."""
         return len(self.confusion) == 2
+
+    @property
+    def overlap(self) -> np.ndarray:
+        """(G, C) int64, pixels that a generated and a true class share, 'other' left out."""
+        return self.confusion[0, 0, 1:-1, 1:-1]
 
     def add(self, image: ImageCounts) -> None:
         """Add one image's counts in place."""
