@@ -85,7 +85,9 @@ class ImageCounts:
         shape: shape of the confusion it belongs to.
         index: (n,) int64 positions in the flat confusion.
         count: (n,) int64 pixels, one number for each position.
-        predicted: (p,) ids present in the prediction, without 0.
+        occurring: (o,) ids present in the prediction, with 0; if boundaries are counted, those of
+            ignored pixels, too, since they shape the boundaries of others.
+        predicted: (p,) ids present in the prediction's evaluated pixels, without 0.
         true: (t,) ids present in the truth, without 0.
         top: predicted ids, without 0, of the largest area; several if they tie, none if only
             'other' was predicted.
@@ -95,6 +97,7 @@ class ImageCounts:
     shape: tuple[int, ...]
     index: np.ndarray
     count: np.ndarray
+    occurring: np.ndarray
     predicted: np.ndarray
     true: np.ndarray
     top: np.ndarray
@@ -113,6 +116,8 @@ class Counts:
             other.
         top: (G+1, C+1) int64, images whose largest predicted class is one id and whose truth
             holds the other; only images with a single largest class.
+        occurrence: (G+1,) int64, images whose prediction holds the id; if boundaries are counted,
+            also where the truth is ignored.
         ties: images by (largest predicted classes, true classes) where several are largest.
         f_beta: sum of F_beta over images in units of 1 / ``F_BETA_UNIT``.
         images: number of images.
@@ -121,6 +126,7 @@ class Counts:
     confusion: np.ndarray
     cooccurrence: np.ndarray
     top: np.ndarray
+    occurrence: np.ndarray
     ties: Counter = field(default_factory=Counter)
     f_beta: int = 0
     images: int = 0
@@ -143,9 +149,7 @@ class Counts:
         generated = num_classes if num_generated is None else num_generated
         shape = (1 + boundary, 1 + len(SIZE_GROUPS), generated + 2, num_classes + 2)
         square = (generated + 1, num_classes + 1)
-        return cls(
-            np.zeros(shape, np.int64), np.zeros(square, np.int64), np.zeros(square, np.int64)
-        )
+        return cls(*(np.zeros(s, np.int64) for s in (shape, square, square, generated + 1)))
 
     @property
     def num_classes(self) -> int:
@@ -167,12 +171,18 @@ class Counts:
         """(G, C) int64, pixels that a generated and a true class share, 'other' left out."""
         return self.confusion[0, 0, 1:-1, 1:-1]
 
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All sums that are arrays, each to be added by itself."""
+        return self.confusion, self.cooccurrence, self.top, self.occurrence
+
     def add(self, image: ImageCounts) -> None:
         """Add one image's counts in place."""
         if image.shape != self.confusion.shape:
             raise LussError(f"counts of {image.shape} cannot be added to {self.confusion.shape}")
         # An image's positions are distinct, so that plain indexing adds each of them.
         self.confusion.reshape(-1)[image.index] += image.count
+        self.occurrence[image.occurring] += 1
         self.cooccurrence[np.ix_(image.predicted, image.true)] += 1
         if len(image.top) == 1:
             self.top[image.top[0], image.true] += 1
@@ -190,9 +200,8 @@ class Counts:
                 f"(boundary: {other.boundary}) cannot be added to counts of "
                 f"{self.num_generated} and {self.num_classes} (boundary: {self.boundary})"
             )
-        self.confusion += other.confusion
-        self.cooccurrence += other.cooccurrence
-        self.top += other.top
+        for array, more in zip(self.arrays, other.arrays, strict=True):
+            array += more
         self.ties.update(other.ties)
         self.f_beta += other.f_beta
         self.images += other.images
@@ -213,9 +222,9 @@ class Counts:
         between them and the largest class of an image are then others. Count the matched
         predictions instead.
         """
-        rows = self.confusion[0, 0, :-1].any(axis=1)
-        rows[0] = True
-        used = np.asarray(match)[rows]
+        occurs = self.occurrence > 0
+        occurs[0] = True
+        used = np.asarray(match)[occurs]
         return len(np.unique(used)) == len(used)
 
     def matched(self, match: np.ndarray) -> "Counts":
@@ -246,6 +255,7 @@ class Counts:
         np.add.at(result.confusion, (slice(None), slice(None), rows), self.confusion)
         np.add.at(result.cooccurrence, match, self.cooccurrence)
         np.add.at(result.top, match, self.top)
+        np.add.at(result.occurrence, match, self.occurrence)
         for (tops, true), images in self.ties.items():
             result.ties[tuple(sorted(match[list(tops)].tolist())), true] += images
         result.f_beta, result.images = self.f_beta, self.images

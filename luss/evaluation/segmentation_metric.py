@@ -236,7 +236,7 @@ def _last_is_repeated(seen: list[list], rank: int) -> bool:
 def _sum_over_ranks(counts: Counts) -> Counts:
     if get_world_size() == 1:
         return counts
-    for array in (counts.confusion, counts.cooccurrence, counts.top):
+    for array in counts.arrays:
         # On the CPU the tensor shares the array's memory; from a GPU it is copied back.
         tensor = torch.from_numpy(array)
         all_reduce(tensor)

@@ -39,6 +39,7 @@ def assert_equal_counts(one, other):
     np.testing.assert_array_equal(one.confusion, other.confusion)
     np.testing.assert_array_equal(one.cooccurrence, other.cooccurrence)
     np.testing.assert_array_equal(one.top, other.top)
+    np.testing.assert_array_equal(one.occurrence, other.occurrence)
     assert (one.ties, one.f_beta, one.images) == (other.ties, other.f_beta, other.images)
 
 
@@ -97,6 +98,36 @@ def test_more_generated_than_true_classes(images, true):
     )
     found = compute_metrics(matched)
     assert found == pytest.approx(expected, abs=1e-9, nan_ok=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(pairs(6, 3), st.permutations([0, 0, 0, 1, 2, 3]), st.integers(0, 4))
+def test_sums_refuse_a_match_exactly_if_it_joins_ids_that_occur(images, true, cut):
+    """Whatever the truth ignores; and whether the ids occur in the first images or the last."""
+    match = np.array([0, *true])
+    held = np.union1d([0], np.concatenate([np.unique(prediction) for prediction, _ in images]))
+    joins = len(set(match[held].tolist())) < len(held)
+    counts = count(images[:cut], 3, 6) + count(images[cut:], 3, 6)
+    assert counts.can_match(match) is not joins
+
+
+def test_a_left_over_id_under_ignored_truth_shapes_the_boundaries():
+    """Generated 2 occurs where the truth is ignored alone, and becomes 'other'."""
+    truth = np.zeros((40, 40), np.int32)
+    truth[:, 20:] = 1000
+    truth[10:20, 5:20] = 1
+    prediction = np.where(truth == 1000, 2, truth)
+    prediction[12:22, 5:20] = 1
+    match = np.array([0, 1, 0])
+    counts = count([(prediction, truth)], 1, 2)
+    assert not counts.can_match(match)
+    recounted = compute_metrics(count([(apply_match(prediction, match), truth)], 1))
+    expected = metrics([(match[prediction].tolist(), truth.tolist())], 1)
+    assert recounted == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    # Regions alone follow the sums: ignored pixels take no part in them.
+    regions = count([(prediction, truth)], 1, 2, with_boundary=False).matched(match)
+    matched = count([(apply_match(prediction, match), truth)], 1, with_boundary=False)
+    assert_equal_counts(regions, matched)
 
 
 @settings(max_examples=100, deadline=None)
