@@ -6,7 +6,7 @@ found, and then no number is given at all.
 
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -19,13 +19,14 @@ from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import apply_match
+from luss.files import is_system_name
 
 __all__ = [
     "MASK_SUFFIXES",
     "FolderPair",
     "Problems",
     "class_folders",
-    "count_folders",
+    "count_masks",
     "list_masks",
     "pair_folders",
     "read_ids",
@@ -59,6 +60,12 @@ class Problems:
             self.found.setdefault(kind, []).extend(files)
         return self
 
+    def __add__(self, other: "Problems") -> "Problems":
+        total = Problems()
+        total += self
+        total += other
+        return total
+
     def __str__(self) -> str:
         """List up to ten files of each kind, and the number of all."""
         lines = []
@@ -82,16 +89,24 @@ class FolderPair:
     Attributes:
         predicted: files of predictions by name ('<class folder>/<image>', without suffix).
         true: files of truths by the same names.
+        problems: what was found wrong while pairing them.
     """
 
-    predicted: Mapping[str, Path]
-    true: Mapping[str, Path]
+    predicted: dict[str, Path]
+    true: dict[str, Path]
+    problems: Problems = field(default_factory=Problems)
+
+    @property
+    def names(self) -> list[str]:
+        """Names that both hold, in the order of the truths."""
+        return [name for name in self.true if name in self.predicted]
 
 
 def list_masks(root: str | os.PathLike, problems: Problems | None = None) -> dict[str, Path]:
     """Return the masks below a folder by their path relative to it, without suffix, sorted.
 
-    Other files, such as ``match.json``, and hidden ones are left alone.
+    Other files, such as ``match.json``, are left alone, and so is what systems and archivers add
+    (`luss.files.is_system_name`).
 
     Args:
         root: the folder.
@@ -106,10 +121,10 @@ def list_masks(root: str | os.PathLike, problems: Problems | None = None) -> dic
     masks: dict[str, Path] = {}
     # os.walk follows links to class folders, as prepared split roots have them.
     for folder, below, files in os.walk(root, followlinks=True):
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted(name for name in below if not is_system_name(name))
         for file in files:
             stem, suffix = os.path.splitext(file)  # noqa: PTH122 - thousands of files
-            if suffix.lower() not in MASK_SUFFIXES or file.startswith("."):
+            if suffix.lower() not in MASK_SUFFIXES or is_system_name(file):
                 continue
             path = Path(folder, file)
             name = path.relative_to(root).with_name(stem).as_posix()
@@ -122,10 +137,14 @@ def list_masks(root: str | os.PathLike, problems: Problems | None = None) -> dic
 
 
 def pair_folders(predicted: str | os.PathLike, true: str | os.PathLike) -> FolderPair:
-    """Return the masks of two folders, which must hold the same names.
+    """Pair the masks of two folders.
+
+    Returns:
+        The pair; names without a counterpart, and names that two files share, are among its
+        problems, so that `count_masks` can add what is wrong with the other files.
 
     Raises:
-        LussError: if a folder is missing or empty, or names lack a counterpart; lists them.
+        LussError: if a folder is missing or empty.
     """
     problems = Problems()
     masks = [list_masks(root, problems) for root in (predicted, true)]
@@ -139,15 +158,15 @@ def pair_folders(predicted: str | os.PathLike, true: str | os.PathLike) -> Folde
         problems.add("missing predictions", f"{name}.png")
     for name in masks[0].keys() - masks[1].keys():
         problems.add("extra predictions, without a truth", str(masks[0][name]))
-    problems.refuse(f"the predictions in {predicted} do not fit the truths in {true}")
-    return FolderPair(*masks)
+    return FolderPair(*masks, problems)
 
 
 def class_folders(root: str | os.PathLike) -> list[str]:
     """Return the names of the class folders of a split, sorted: class 1, 2, and so on."""
-    return sorted(
-        entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."
-    )
+    with os.scandir(root) as entries:
+        return sorted(
+            entry.name for entry in entries if entry.is_dir() and not is_system_name(entry.name)
+        )
 
 
 def read_ids(path: str | os.PathLike) -> np.ndarray:
@@ -177,7 +196,7 @@ def read_ids(path: str | os.PathLike) -> np.ndarray:
     return ids
 
 
-def count_folders(
+def count_masks(
     pair: FolderPair,
     num_classes: int,
     num_generated: int | None = None,
@@ -185,8 +204,8 @@ def count_folders(
     boundary: bool = True,
     jobs: int = 1,
     progress: Callable[[int], None] | None = None,
-) -> Counts:
-    """Count all images of two folders.
+) -> tuple[Counts, Problems]:
+    """Count all images of two folders, and find everything that does not fit.
 
     Args:
         pair: the masks, see `pair_folders`.
@@ -198,10 +217,11 @@ def count_folders(
         progress: called with the number of images done, about once a second and at the end.
 
     Returns:
-        Sums over true ids if a match is given, else over the predictions' own ids.
+        Sums over true ids if a match is given, else over the predictions' own ids; and the
+        problems, those of ``pair`` included. If there is any, the sums are worth nothing.
 
     Raises:
-        LussError: if files do not fit; lists up to ten of each kind, and their number.
+        LussError: if an option is none, or a worker process ends.
     """
     if jobs < 1:
         raise LussError(f"expected at least one job, found {jobs}")
@@ -212,8 +232,7 @@ def count_folders(
         counts, problems = _count_shard(slice(None), shared, progress)
     else:
         counts, problems = _count_in_processes(shared, jobs, progress)
-    problems.refuse("some masks do not fit, so nothing was evaluated")
-    return counts
+    return counts, pair.problems + problems
 
 
 def _count_shard(
@@ -222,11 +241,11 @@ def _count_shard(
     pair, num_classes, num_generated, match, boundary = shared
     rows = num_generated if match is None else num_classes
     counts, problems = Counts.zeros(num_classes, rows, boundary), Problems()
-    names = list(pair.true)[shard]
+    names = pair.names[shard]
     for done, name in enumerate(names, 1):
         masks = _read_pair(pair, name, num_classes, num_generated, problems)
         # After the first problem only further ones are looked for.
-        if masks is not None and not problems:
+        if masks is not None and not problems and not pair.problems:
             prediction = masks[0] if match is None else apply_match(masks[0], match)
             counts.add(count_image(prediction, masks[1], num_classes, rows, boundary))
         if progress is not None and (done % 64 == 0 or done == len(names)):
