@@ -81,7 +81,8 @@ def check_masks(dataset: BaseDataset, advance: Callable[[int], None] | None = No
                 advance(1)
     if count:
         more = f"\n  and {count - _SHOWN} more" if count > _SHOWN else ""
-        raise LussError(f"{count} masks do not fit:\n  " + "\n  ".join(complaints) + more)
+        counted = "1 mask does" if count == 1 else f"{count} masks do"
+        raise LussError(f"{counted} not fit:\n  " + "\n  ".join(complaints) + more)
     if masks and not evaluated:
         raise LussError(
             f"all pixels of all {masks} masks of {dataset.data_root} that were checked are "
