@@ -29,6 +29,7 @@ from luss.pipeline.context import Context
 from luss.pipeline.embedding_file import write_embeddings
 from luss.pipeline.inference import load_model, own_share, stream, summed_over_ranks
 from luss.pipeline.settings import require_count, require_keys
+from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.stage import Stage
 from luss.registry import LABEL_GENERATORS, MODELS, STAGES
 
@@ -106,6 +107,8 @@ class LabelGenerationStage(Stage):
             )
         self._build_generator(context)
         MODELS.build(dict(self.preprocessor))
+        if self.threshold is None and "validation" in context.splits_with_masks:
+            require_sound_masks(context, "validation")
 
     def _training_set(self, context: Context, pipeline: list[dict]):
         return context.dataset(

@@ -21,6 +21,7 @@ from luss.pipeline.protocols.backbone import FeatureMap, build_backbone
 from luss.pipeline.protocols.predictions import evaluation_splits, of_one_size, predict_split
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
 from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
+from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import MODELS, STAGES
 
@@ -93,6 +94,7 @@ class DistanceMatchingStage(ProtocolStage):
         MODELS.build(dict(self.preprocessor))
         if context.splits_with_masks and _is_labelled(context):
             self._labelled_set(context)
+            require_sound_masks(context, "train-semi")
             super().check(context)
 
     def run(self, context: Context) -> dict:

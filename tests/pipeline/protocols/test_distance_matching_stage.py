@@ -1,6 +1,7 @@
 """Distance matching, from photos to results, against a slow reference of its definition."""
 
 import json
+import shutil
 
 import numpy as np
 import plain_distance_matching as plain
@@ -155,6 +156,18 @@ def test_no_labelled_images(make_context, demo_root, tmp_path):
     assert stage.run(context) == {"splits": []}
     with pytest.raises(LussError, match="train-semi"):
         evaluate(context, "distance_matching")
+
+
+def test_masks_of_the_bank_are_checked(make_context, demo_root, tmp_path):
+    root = shutil.copytree(demo_root, tmp_path / "data")
+    mask = min(root.glob("train-semi-segmentation/*/*"))
+    mask.write_bytes(b"no mask")
+    context = make_context({}, data_root=str(root))
+    stage = DistanceMatchingStage("distance_matching", backbone=dict(NARROW))
+    with pytest.raises(
+        LussError, match=rf"train-semi: 1 mask does not fit:\s+the mask {mask} is not a PNG"
+    ):
+        stage.check(context)
 
 
 def test_bad_input(make_context):
