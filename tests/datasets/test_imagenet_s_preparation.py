@@ -57,7 +57,13 @@ def write_archive(folder, split, entries=()):
 
 @pytest.fixture(params=["flat", "folders"])
 def imagenet(request, tmp_path):
-    """ImageNet-1k of few classes, two photos each, its val flat or in folders; and the lists."""
+    """ImageNet-1k of few classes, two photos each, its val flat or in folders; and the lists.
+
+    A folder that a system adds is no class.
+    """
+    stray = tmp_path / "imagenet" / "train" / "@eaDir" / "thumbnail.JPEG"
+    stray.parent.mkdir(parents=True)
+    stray.write_text("stray")
     for split in (50, 919):
         write_lists(tmp_path / "lists", split)
     for name in {*CATEGORIES, *MERGED_CATEGORIES, "n99"}:
@@ -121,6 +127,14 @@ def test_every_photo_and_mask_finds_its_place(imagenet, copy):
     }
     links = [path for path in (imagenet / "out").rglob("*") if path.is_symlink()]
     assert bool(links) is not copy
+
+
+def test_hidden_files_are_no_photos(imagenet):
+    (imagenet / "imagenet" / "train" / KEPT / f"._{KEPT}_7.JPEG").write_text("stray")
+    for copy in (False, True):
+        [report] = build(imagenet, copy=copy)
+        assert report.counts["train"][0] == 2 * len({*CATEGORIES, *MERGED_CATEGORIES})
+    assert not list((imagenet / "out" / "ImageNetS919" / "train" / KEPT).glob(".*"))
 
 
 def test_fewer_classes_are_neither_merged_nor_full(imagenet):
