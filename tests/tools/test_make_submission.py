@@ -153,6 +153,17 @@ def test_the_checker_explains(folders, tmp_path, changes, message):
     assert message in str(error.value)
 
 
+def test_an_encrypted_zip_is_explained(folders, tmp_path):
+    pred, _, _ = folders
+    out = tmp_path / "submission.zip"
+    write_submission(out, pred, METHOD, CLASSES)
+    content = bytearray(out.read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1
+    out.write_bytes(content)
+    with pytest.raises(LussError, match=r"method\.txt is encrypted"):
+        check_submission(out, CLASSES)
+
+
 def test_no_zip(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"abc")
     for name in ("a.zip", "absent.zip"):
