@@ -150,7 +150,9 @@ def read_mask(path: str | os.PathLike) -> NDArray[np.int32]:
     """
     with open_mask(path) as file:
         head = file.read(PNG_HEAD)
-        content = head + file.read(check_png(head, path))
+        # Asked for a number of bytes, read() would take memory for all of them first.
+        size = min(os.fstat(file.fileno()).st_size, check_png(head, path) + 1)
+        content = head + file.read(size)
     return parse_mask(content, path)
 
 
