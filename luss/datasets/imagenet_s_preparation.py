@@ -217,7 +217,10 @@ def _place(source: Path, target: Path, copy: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.part")
     try:
-        shutil.copyfile(source, unfinished)
+        unfinished.unlink(missing_ok=True)
+        # Mode x follows no link that somebody may have put there.
+        with source.open("rb") as photo, unfinished.open("xb") as file:
+            shutil.copyfileobj(photo, file)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)

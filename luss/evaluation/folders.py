@@ -4,6 +4,7 @@ Images are streamed: memory does not grow with their number. Every file that doe
 found, and then no number is given at all.
 """
 
+import io
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luss.datasets.mask_codec import IGNORE_ID, read_mask
+from luss.datasets.mask_codec import IGNORE_ID, check_size, open_mask, read_mask
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
@@ -36,6 +37,8 @@ MASK_SUFFIXES = (".png", ".npy")
 """Files taken for masks: PNG in the official encoding or of single-channel ids, NPY of ids."""
 
 SHOWN = 10
+
+_NPY_HEAD = 1 << 14
 
 
 @dataclass
@@ -183,17 +186,37 @@ def read_ids(path: str | os.PathLike) -> np.ndarray:
     """
     if Path(path).suffix.lower() != ".npy":
         return read_mask(path)
+    with open_mask(path) as file:
+        shape = _npy_shape(file.read(_NPY_HEAD), path)
+        try:
+            file.seek(0)
+            ids = np.lib.format.read_array(file, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise LussError(f"cannot read the mask {path}: {error}") from error
+    return ids.reshape(shape)
+
+
+def _npy_shape(head: bytes, path: str | os.PathLike) -> tuple[int, int]:
+    """Return (H, W) as the header of a NPY file declares it, before the array takes memory."""
+    header = io.BytesIO(head)
     try:
-        ids = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        version = np.lib.format.read_magic(header)
+        # Later versions are for names of fields, which a mask has none of.
+        readers = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        if version not in readers:
+            raise ValueError(f"it is of version {version}, expected 1.0 or 2.0")
+        shape, _, dtype = readers[version](header)
+    except Exception as error:  # the header is parsed as Python and may raise anything
         raise LussError(f"cannot read the mask {path}: {error}") from error
-    if ids.ndim == 3 and len(ids) == 1:
-        ids = ids[0]
-    if ids.ndim != 2 or ids.dtype.kind not in "iu":
-        raise LussError(
-            f"the mask {path} holds {ids.dtype} of {ids.shape}, expected integers of (H, W)"
-        )
-    return ids
+    if len(shape) == 3 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) != 2 or dtype.kind not in "iu":
+        raise LussError(f"the mask {path} holds {dtype} of {shape}, expected integers of (H, W)")
+    check_size(shape, path)
+    return shape
 
 
 def count_masks(

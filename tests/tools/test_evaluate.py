@@ -14,7 +14,7 @@ from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.evaluate_folders import evaluate_folders, format_result
-from luss.evaluation.folders import count_masks, list_masks, pair_folders
+from luss.evaluation.folders import count_masks, list_masks, pair_folders, read_ids
 from luss.evaluation.matching import apply_match, write_match
 from luss.evaluation.metrics import compute_metrics
 
@@ -283,6 +283,25 @@ def test_numbers_that_masks_cannot_hold(tmp_path, numbers, message):
     pred, gt = write(tmp_path, make_masks(1))
     with pytest.raises(LussError, match=message):
         evaluate_folders(pred, gt, **numbers)
+
+
+def test_npy_headers_are_bounded_before_memory_is_taken(tmp_path):
+    def header(shape):
+        with (tmp_path / "mask.npy").open("wb") as file:
+            fields = {"descr": "<i8", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, fields)
+        return tmp_path / "mask.npy"
+
+    with pytest.raises(LussError, match="declares 1000000 x 1000000 pixels"):
+        read_ids(header((1_000_000, 1_000_000)))
+    with pytest.raises(LussError, match="cannot read the mask"):
+        read_ids(header((10, 10)))
+    with pytest.raises(LussError, match=r"expected integers of \(H, W\)"):
+        read_ids(header((2, 3, 4)))
+    np.savez(tmp_path / "archive", np.zeros((2, 2), int))
+    (tmp_path / "archive.npz").rename(tmp_path / "mask.npy")
+    with pytest.raises(LussError, match="cannot read the mask"):
+        read_ids(tmp_path / "mask.npy")
 
 
 def test_folders_that_do_not_fit(tmp_path):
