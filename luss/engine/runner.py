@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
-from luss.engine.checkpoint import init_weights_from, load, load_weights
+from luss.engine.checkpoint import (
+    init_weights_from,
+    load,
+    load_weights,
+    newest_whole_checkpoint,
+)
 from luss.errors import LussError
 from luss.registry import RUNNERS
 
@@ -137,13 +142,26 @@ class Runner(MMEngineRunner):
         return checkpoint
 
     def resume(self, filename: str, *args, **kwargs) -> None:
-        """Go on from a checkpoint.
+        """Go on from a checkpoint, or where it is damaged from the newest whole one before it.
+
+        The result is the same; the damaged one is set aside, as it would stand for the newest.
 
         Raises:
-            LussError: if it holds weights alone, or the epochs have another length now.
+            LussError: if it holds weights alone, no checkpoint is whole, or the epochs have
+                another length now.
         """
         self._resuming = True
-        super().resume(filename, *args, **kwargs)
+        whole, damaged = newest_whole_checkpoint(filename)
+        # All ranks must have looked before any is renamed.
+        barrier()
+        for path in damaged:
+            self.logger.warning(
+                f"{path} IS DAMAGED. Training goes on from {whole}, before it, to the same "
+                f"result; the damaged file is now {path.name}.damaged"
+            )
+            if is_main_process():
+                path.replace(f"{path}.damaged")
+        super().resume(str(whole), *args, **kwargs)
 
     _resuming = False
 
