@@ -10,6 +10,7 @@ from mmengine.dist import barrier, is_main_process
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from luss.errors import LussError
 from luss.files import UNFINISHED
 from luss.pipeline.inference import own_share, stream
 
@@ -34,6 +35,7 @@ def write_embeddings(
         num_workers: data-loading processes.
 
     Raises:
+        LussError: if an embedding is not finite.
         OSError: if the disk has no room for the file, before anything is computed.
     """
     unfinished = path.with_name(f".{path.name}{UNFINISHED}")
@@ -46,7 +48,14 @@ def write_embeddings(
     share = own_share(len(dataset))
     start = share.start
     for batch in stream(dataset, share, batch_size, num_workers, "image embeddings"):
-        rows[start : start + len(batch)] = embed(batch).cpu().numpy()
+        values = embed(batch).cpu().numpy()
+        if not np.isfinite(values).all():
+            first = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+            raise LussError(
+                f"the embedding of {batch[first]['data_samples'].image_id} holds NaN or infinity; "
+                "the model that was trained is of no use, lower its learning rate"
+            )
+        rows[start : start + len(batch)] = values
         start += len(batch)
     rows.flush()
     barrier()
