@@ -17,6 +17,7 @@ from luss.engine.checkpoint import (
     load_weights,
     newest_whole_checkpoint,
 )
+from luss.engine.pretrained import fill, take_pretrained
 from luss.errors import LussError
 from luss.registry import RUNNERS
 
@@ -103,7 +104,9 @@ class Runner(MMEngineRunner):
         return super().wrap_model(model_wrapper_cfg, model)
 
     def _init_model_weights(self) -> None:
+        pretrained = take_pretrained(self._bare_model)
         super()._init_model_weights()
+        fill(pretrained)
         for path, parts in self.init_from:
             init_weights_from(self._bare_model, path, list(parts))
             self.logger.info(f"{', '.join(parts)} start from {path}")
