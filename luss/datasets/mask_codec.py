@@ -179,7 +179,7 @@ def parse_mask(content: bytes, name: str | os.PathLike) -> NDArray[np.int32]:
         pixels = None
     if pixels is None:
         raise LussError(
-            f"the mask {name} is damaged or cut short and cannot be decoded; fetch it again"
+            f"the mask {name} is damaged or cut short and cannot be decoded; fetch or make it again"
         )
     depth = content[_BIT_DEPTH_AT]
     if pixels.ndim == 2:

@@ -128,12 +128,15 @@ def test_a_stage_that_was_made_again_is_noticed(work_dir, photos):
     remove(work_dir, "pretrain")
     with pytest.raises(LussError, match=r"'pixel_attention' .* output of 'pretrain' .*no longer"):
         pipeline(work_dir, photos).run()
-    # Nor does making it by itself help.
-    remove(work_dir, "pixel_attention", "label_generation", "finetune")
+    # What is left is of use as long as it is not made again.
+    remove(work_dir, "label_generation", "finetune")
+    pipeline(work_dir, photos).run(only="label_generation")
+    remove(work_dir, "label_generation")
+    pipeline(work_dir, photos).run(only="pretrain")
     with pytest.raises(
-        LussError, match=r"'evaluate' .* output of 'finetune'.*remove \S+/evaluate "
+        LussError, match=r"'pixel_attention' .* of 'pretrain'.*remove \S+/pixel_att"
     ):
-        pipeline(work_dir, photos).run(only="pretrain")
+        pipeline(work_dir, photos).run(only="label_generation")
 
 
 # ---- photos ------------------------------------------------------------------------------------

@@ -86,6 +86,11 @@ def test_bank_and_results_of_earlier_evaluations(context, random_backbone, tmp_p
     evaluate(context, "distance_matching")
     assert path.stat().st_mtime_ns == before
 
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    evaluate(context, "distance_matching")
+    assert path.read_bytes() == whole
+
     weights = torch.load(random_backbone, weights_only=True)
     weights["state_dict"]["backbone.conv1.weight"] *= -1
     torch.save(weights, tmp_path / "other.pth")
