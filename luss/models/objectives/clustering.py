@@ -190,6 +190,8 @@ class Clustering(BaseModule):
     def codes(self, embeddings: Tensor) -> Tensor:
         """Codes of the assigning crops; pushes their embeddings into the queue.
 
+        Under mixed precision the scores are float32 here, half precision in the released code.
+
         Args:
             embeddings: (V, N, D) float, unit vectors of this rank's batch.
 
