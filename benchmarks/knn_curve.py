@@ -9,11 +9,10 @@ Keep the checkpoints with ``default_hooks.checkpoint.max_keep_ckpts=-1``, then:
 import argparse
 from pathlib import Path
 
-from mmengine import DictAction
 from trained_vs_untrained import STAGE, image_knn
 
 from luss.command_line import exit_cleanly
-from luss.configuration import read_config
+from luss.configuration import ConfigOptions, read_config
 from luss.engine.checkpoint import load
 from luss.pipeline.context import Context
 from luss.pipeline.work_dir import WorkDir
@@ -23,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
     parser.add_argument("checkpoints", nargs="+", type=Path)
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+    parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions)
     args = parser.parse_args()
 
     config = read_config(args.config, args.cfg_options)

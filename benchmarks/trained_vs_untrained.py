@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 import torch
-from mmengine import Config, DictAction
+from mmengine import Config
 
 from luss.command_line import exit_cleanly
-from luss.configuration import read_config
+from luss.configuration import ConfigOptions, read_config
 from luss.engine.checkpoint import latest_checkpoint
 from luss.evaluation.ceiling import through_grid
 from luss.evaluation.counting import count_image
@@ -39,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("config")
     parser.add_argument("--work-dir", required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+    parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions)
     parser.add_argument("--variants", nargs="+", default=["untrained", "trained"])
     return parser.parse_args()
 
@@ -100,7 +100,6 @@ def run(args: argparse.Namespace, variant: str, seed: int) -> dict[str, float]:
     start = time.perf_counter()
     if variant == "untrained":
         pipeline.work_dir.root.mkdir(parents=True, exist_ok=True)
-        pipeline.work_dir.claim(config, has_output=False)
         leave_untrained(pipeline, context)
     pipeline.run(resume=True)
     minutes = (time.perf_counter() - start) / 60

@@ -1,5 +1,6 @@
-"""How the command lines end."""
+"""What the command lines share: arguments of runs, and how they end."""
 
+import argparse
 import contextlib
 import errno
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 
 from luss.errors import LussError
 
-__all__ = ["exit_cleanly", "leave_on_signals"]
+__all__ = ["add_run_arguments", "exit_cleanly", "leave_on_signals"]
 
 _DISK = {
     errno.ENOSPC,
@@ -21,6 +22,26 @@ _DISK = {
     errno.EACCES,
     errno.EPERM,
 }
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what training and testing a run have in common: config, work dir, options, launcher."""
+    # Loads MMEngine, which other tools do without.
+    from luss.configuration import ConfigOptions
+
+    parser.add_argument("config", help="path of a config file")
+    parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=ConfigOptions,
+        metavar="KEY=VALUE",
+        help="settings that override the config's, such as data_root=DIR "
+        "stages.pretrain.train_cfg.max_epochs=10",
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    # torchrun may pass either spelling.
+    parser.add_argument("--local-rank", "--local_rank", type=int, default=0)
 
 
 @contextlib.contextmanager

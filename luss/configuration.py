@@ -1,12 +1,68 @@
-"""Reading configs with clear errors."""
+"""Reading configs and options, so that what they say either happens or is refused."""
 
+import argparse
+import difflib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from mmengine import Config
+from mmengine import Config, DictAction
 
 from luss.errors import LussError
+from luss.registry import STAGES
 
-__all__ = ["read_config"]
+__all__ = ["SETTINGS", "ConfigOptions", "nearest", "read_config"]
+
+SETTINGS = (
+    "custom_imports",
+    "data",
+    "data_root",
+    "default_hooks",
+    "env_cfg",
+    "log_level",
+    "log_processor",
+    "num_categories",
+    "num_workers",
+    "seed",
+    "stages",
+    "visualizer",
+    "work_dir",
+)
+"""Top-level keys that every run reads; stages may read more (``Stage.settings``)."""
+
+_TEXTS = frozenset(
+    {"checkpoint", "data_root", "mask_root", "match", "title", "weights", "work_dir"}
+)
+"""Last parts of the keys whose values are taken letter by letter, such as folder names."""
+
+_SHOWN = 6
+
+
+class ConfigOptions(DictAction):
+    """``--cfg-options``: as MMEngine reads them, but folder names and titles stay as written.
+
+    MMEngine takes spaces out of texts and makes lists and numbers of 'a,b' and '2024'.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: list[str],
+        option_string: str | None = None,
+    ) -> None:
+        """Add ``KEY=VALUE`` texts to the options."""
+        options = dict(getattr(namespace, self.dest, None) or {})
+        for text in values:
+            key, equals, value = text.partition("=")
+            if not key or not equals:
+                parser.error(f"{option_string} takes KEY=VALUE, found {text!r}")
+            try:
+                is_text = key.rpartition(".")[2] in _TEXTS and value != "None"
+                options[key] = value if is_text else self._parse_iterable(value)
+            except AssertionError as error:
+                parser.error(f"{option_string} {text}: {error}")
+        setattr(namespace, self.dest, options)
 
 
 def read_config(path: str, options: dict | None = None) -> Config:
@@ -17,12 +73,25 @@ def read_config(path: str, options: dict | None = None) -> Config:
         options: dotted keys -> values, as ``--cfg-options`` gives them.
 
     Raises:
-        LussError: if the file is missing, has no stages, or an option fits nowhere.
+        LussError: if the file is missing or no config, has no stages, or holds a key that nothing
+            reads but that looks like one that is; or if an option fits nowhere or would change
+            nothing.
     """
     if not Path(path).is_file():
         raise LussError(f"there is no config {path}; see configs/ for those that come with luss")
-    config = Config.fromfile(path)
+    try:
+        config = Config.fromfile(path)
+    # Configs are code: whatever they raise is for their author to mend.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise LussError(f"{path} is no config to read: {type(error).__name__}: {reason}") from error
+    if not config.get("stages"):
+        raise LussError(f"{path} has no 'stages'; see configs/pass/ for examples")
+    variables = set(config) - _read_settings(config)
+    _refuse_misspelt(variables, config, path)
+    stages = list(config.stages)
     for key, value in (options or {}).items():
+        _refuse_without_effect(key, value, variables, config, path)
         try:
             config.merge_from_dict({key: value})
         except (KeyError, TypeError, AssertionError, IndexError) as error:
@@ -30,6 +99,94 @@ def read_config(path: str, options: dict | None = None) -> Config:
                 f"the option {key}={value!r} does not fit {path}: {error}; options name settings "
                 "by their place, such as stages.pretrain.train_cfg.max_epochs=10"
             ) from error
-    if not config.get("stages"):
-        raise LussError(f"{path} has no 'stages'; see configs/pass/ for examples")
+    _join_number_keys(config._cfg_dict)
+    for name, stage in config.stages.items():
+        if name not in stages and not (isinstance(stage, dict) and "type" in stage):
+            raise LussError(
+                f"{path} has no stage {name!r} to change{nearest(name, stages)} Its stages are: "
+                f"{', '.join(stages)}; a new one needs stages.{name}.type"
+            )
     return config
+
+
+def _read_settings(config: Config) -> set[str]:
+    """Top-level keys that the config's stages or all runs read."""
+    found = set(SETTINGS)
+    for stage in config.stages.values():
+        kind = stage.get("type") if isinstance(stage, dict) else None
+        found.update(getattr(STAGES.get(kind) if isinstance(kind, str) else kind, "settings", ()))
+    return found
+
+
+def _refuse_misspelt(variables: set[str], config: Config, path: str) -> None:
+    """A key of a file that no one reads is a variable, unless it looks like a setting."""
+    for name in sorted(variables):
+        close = difflib.get_close_matches(name, _read_settings(config), n=1, cutoff=0.85)
+        if close:
+            raise LussError(
+                f"{path} sets {name!r}, which nothing reads; if {close[0]!r} is meant, correct it, "
+                "else give this variable a name less like it"
+            )
+
+
+def _refuse_without_effect(
+    key: str, value: Any, variables: set[str], config: Config, path: str
+) -> None:
+    """Refuse an option whose first part no stage reads."""
+    first = key.partition(".")[0]
+    known = _read_settings(config)
+    if first in known:
+        return
+    places = list(_places(config, key))
+    if first == "weights":
+        why = "no stage of this config takes weights (a PretrainStage does)"
+    elif first in variables:
+        why = f"{first!r} is a variable of {path}, which was used when the file was read"
+    else:
+        why = f"there is no setting {first!r}{nearest(first, known)}"
+    if places:
+        shown = ", ".join(places[:_SHOWN]) + (", ..." if len(places) > _SHOWN else "")
+        where = f"what it names stands at {shown}"
+    else:
+        where = "options name settings by their place, such as stages.pretrain.seed=1"
+    raise LussError(f"the option {key}={value!r} would change nothing: {why.rstrip('.')}; {where}")
+
+
+def _places(config: Config, key: str) -> Iterator[str]:
+    """Dotted keys in the stages that end as ``key`` does, by as many of its parts as possible."""
+    everything = list(_dotted(config.stages.to_dict(), "stages"))
+    parts = key.split(".")
+    for start in range(len(parts)):
+        ending = "." + ".".join(parts[start:])
+        if found := [place for place in everything if place.endswith(ending)]:
+            yield from found
+            return
+
+
+def _dotted(value: Any, place: str) -> Iterator[str]:
+    entries = value.items() if isinstance(value, dict) else ()
+    for key, entry in entries:
+        yield f"{place}.{key}"
+        yield from _dotted(entry, f"{place}.{key}")
+
+
+def _join_number_keys(value: Any) -> None:
+    """Let options reach keys that are numbers: join what MMEngine sets as '3' to the key 3."""
+    if isinstance(value, list | tuple):
+        for entry in value:
+            _join_number_keys(entry)
+    if not isinstance(value, dict):
+        return
+    for key in [key for key in value if isinstance(key, str) and key.isdecimal()]:
+        if (number := int(key)) in value:
+            new = value.pop(key)
+            joined = isinstance(new, dict) and isinstance(value[number], dict)
+            value[number] = {**value[number], **new} if joined else new
+    for entry in value.values():
+        _join_number_keys(entry)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence on an unknown name: the known one that was meant, perhaps."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "."

@@ -8,35 +8,23 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine import DictAction
-
-from luss.command_line import exit_cleanly, leave_on_signals
+from luss.command_line import add_run_arguments, exit_cleanly, leave_on_signals
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", help="path of a config file")
+    add_run_arguments(parser)
     parser.add_argument(
         "checkpoint",
         nargs="?",
         help="a trained model (default: the last one of the work dir)",
     )
-    parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
     parser.add_argument(
         "--protocol",
         choices=["fully_unsupervised", "distance_matching", "semi_supervised"],
         default="fully_unsupervised",
         help="how to evaluate (default: %(default)s)",
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        help="settings that override the config's, as they were given to tools/train.py",
-    )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    # torchrun may pass either spelling.
-    parser.add_argument("--local-rank", "--local_rank", type=int, default=0)
     return parser.parse_args()
 
 

@@ -4,29 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine import DictAction
-
-from luss.command_line import exit_cleanly, leave_on_signals
+from luss.command_line import add_run_arguments, exit_cleanly, leave_on_signals
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", help="path of a config file")
-    parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
+    add_run_arguments(parser)
     parser.add_argument("--stage", help="run this stage alone")
     parser.add_argument(
         "--resume", action="store_true", help="go on where the run was killed or stopped"
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        help="settings that override the config's, such as data_root=DIR "
-        "stages.pretrain.train_cfg.max_epochs=10",
-    )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    # torchrun may pass either spelling.
-    parser.add_argument("--local-rank", "--local_rank", type=int, default=0)
     return parser.parse_args()
 
 

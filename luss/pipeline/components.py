@@ -2,22 +2,24 @@
 
 import contextlib
 import difflib
+import logging
 import re
+import traceback
 from collections.abc import Iterator
 
+from mmengine.logging import print_log
 from mmengine.registry import Registry
 
 import luss.registry
 from luss.errors import LussError
 
-__all__ = ["explained", "require_known"]
+__all__ = ["clear_build_errors", "require_known"]
 
 _UNKNOWN = re.compile(r"(\S+) is not in the (\S+)::(.+?) registry")
-_ARGUMENTS = re.compile(r"__init__\(\) (got an unexpected keyword|missing \d+ required)")
 
 
 @contextlib.contextmanager
-def explained(where: str) -> Iterator[None]:
+def clear_build_errors(where: str) -> Iterator[None]:
     """Turn errors of building from a config into ones that say what to correct.
 
     Args:
@@ -25,7 +27,7 @@ def explained(where: str) -> Iterator[None]:
 
     Raises:
         LussError: if a registry lacks a type, which then lists those it has, or a component does
-            not take an argument.
+            not take an argument or its value.
     """
     try:
         yield
@@ -35,10 +37,11 @@ def explained(where: str) -> Iterator[None]:
             raise
         name, _, kind = match.groups()
         raise LussError(_unknown(name.strip("'\""), _registry(kind), kind, where)) from error
-    except TypeError as error:
-        if not _ARGUMENTS.search(str(error)):
-            raise
-        raise LussError(f"{where}: {error}; correct this setting in the config") from error
+    except (TypeError, ValueError, AssertionError) as error:
+        # The trace is for the developer of a component; for its user the message says enough.
+        print_log(traceback.format_exc(), "current", level=logging.DEBUG)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise LussError(f"{where}: {reason}; correct this setting in the config") from error
 
 
 def require_known(config: dict, registry: Registry, where: str) -> None:

@@ -1,7 +1,9 @@
 """What stages share: configuration, data sets and the work dir."""
 
+import contextlib
 import copy
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +18,7 @@ from mmengine.logging import print_log
 from luss.datasets import draw_demo_data
 from luss.datasets.imagenet_s import find_categories
 from luss.errors import LussError
+from luss.pipeline.inputs import StageInputs
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import DATASETS
 
@@ -31,12 +34,15 @@ class Context:
         work_dir: the run's folder.
         launcher: how processes were started, as MMEngine has it.
         resume: whether stages go on where they were killed.
+        config_hash: tells whether two runs compute the same.
     """
 
     config: Config
     work_dir: WorkDir
     launcher: str = "none"
     resume: bool = False
+    config_hash: str = ""
+    _inputs: StageInputs | None = field(default=None, init=False)
     _data: dict | None = field(default=None, init=False)
     _listed: dict[str, BaseDataset] = field(default_factory=dict, init=False)
 
@@ -69,7 +75,8 @@ class Context:
         """
         if self._data is None:
             data = {"type": "auto", **self.config.get("data", {})}
-            data.setdefault("data_root", self.config.get("data_root"))
+            root = data.get("data_root", self.config.get("data_root"))
+            data["data_root"] = None if root is None else str(Path(root).expanduser())
             if data["type"] == "demo":
                 data = self._draw_demo_data(data)
             root = data["data_root"]
@@ -78,11 +85,11 @@ class Context:
                     "no data_root is set; add --cfg-options data_root=DIR with the folder of the "
                     "photos"
                 )
-            data["data_root"] = str(root)
-            if not Path(root).is_dir():
+            root = Path(root)
+            if not root.is_dir():
                 raise LussError(f"data_root {root} is not a folder")
             if data["type"] == "auto":
-                split_root = (Path(root) / "train").is_dir()
+                split_root = (root / "train").is_dir()
                 data["type"] = "ImageNetS" if split_root else "PhotoFolder"
                 print_log(f"{root} is read as {data['type']}", "current")
             self._data = data
@@ -113,9 +120,21 @@ class Context:
         key = json.dumps(config, sort_keys=True, default=str)
         if key not in self._listed:
             self._listed[key] = DATASETS.build({**config, "pipeline": []})
+        if self._inputs is not None:
+            self._inputs.add_photos(config, self._listed[key])
         dataset = copy.copy(self._listed[key])
         dataset.pipeline = Compose(pipeline)
         return dataset
+
+    @contextlib.contextmanager
+    def noting_inputs(self, stage: str, requires: tuple[str, ...], goes_on: bool) -> Iterator[None]:
+        """Keep a record of what a stage reads while it runs; see :meth:`StageInputs.begin`."""
+        if is_main_process():
+            self._inputs = StageInputs.begin(self.work_dir, stage, requires, goes_on)
+        try:
+            yield
+        finally:
+            self._inputs = None
 
     @property
     def splits_with_masks(self) -> list[str]:
@@ -138,8 +157,6 @@ class Context:
         """
         given = self.config.get("num_categories")
         if given is not None:
-            if not isinstance(given, int) or given < 1:
-                raise LussError(f"num_categories is {given!r}, expected an integer from 1 on")
             return given
         if not self.has_splits:
             raise LussError(

@@ -1,6 +1,9 @@
 """Step 3: a segmentor learns the pseudo labels (section 4.4)."""
 
 from pathlib import Path
+from typing import ClassVar
+
+from mmengine.dataset import BaseDataset
 
 from luss.errors import LussError
 from luss.pipeline.context import Context
@@ -19,6 +22,8 @@ class FinetuneStage(TrainStage):
         labels_from: the label generation stage.
         **kwargs: see :class:`TrainStage`.
     """
+
+    settings: ClassVar[tuple[str, ...]] = (*TrainStage.settings, "num_categories")
 
     def __init__(self, name: str, labels_from: str = "label_generation", **kwargs) -> None:
         requires = (*kwargs.pop("requires", ()), labels_from)
@@ -42,9 +47,10 @@ class FinetuneStage(TrainStage):
             config["indices"] = self._labelled(context, config, unlabelled)
         return config
 
-    def check_data(self, context: Context) -> None:
-        """Build the training set without the masks, which are yet to be made."""
-        context.dataset(super().dataset_config(context))
+    def training_set(self, context: Context, with_labels: bool = True) -> BaseDataset:
+        """The images that have generated masks, or all where these are yet to be made."""
+        config = self.dataset_config(context) if with_labels else super().dataset_config(context)
+        return context.dataset(config)
 
     def _labelled(self, context: Context, config: dict, unlabelled: set[str]) -> list[int]:
         """Indices of the images that could be read, and hence labelled."""

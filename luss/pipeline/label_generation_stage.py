@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -27,6 +28,7 @@ from luss.label_generation import (
 from luss.pipeline.context import Context
 from luss.pipeline.embedding_file import write_embeddings
 from luss.pipeline.inference import load_model, own_share, stream, summed_over_ranks
+from luss.pipeline.settings import require_count, require_keys
 from luss.pipeline.stage import Stage
 from luss.registry import LABEL_GENERATORS, MODELS, STAGES
 
@@ -56,6 +58,8 @@ class LabelGenerationStage(Stage):
             ``'skip'`` leaves it without a label. Validation always fails.
     """
 
+    settings: ClassVar[tuple[str, ...]] = ("seed", "data", "num_categories")
+
     def __init__(
         self,
         name: str,
@@ -69,6 +73,9 @@ class LabelGenerationStage(Stage):
         on_unreadable: str = "skip",
     ) -> None:
         super().__init__(name, requires=(model_from,))
+        require_keys(embedding, ("pipeline", "batch_size"), f"stages.{name}.embedding")
+        require_count(embedding["batch_size"], f"stages.{name}.embedding.batch_size")
+        require_keys(pixels, ("pipeline",), f"stages.{name}.pixels")
         self.model_from = model_from
         self.generator = generator
         self.embedding = embedding
@@ -90,6 +97,7 @@ class LabelGenerationStage(Stage):
         """
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise LussError(f"threshold is {self.threshold}, expected a number in 0..1, or None")
+        self._training_set(context, self.pixels["pipeline"])
         count = len(self._training_set(context, self.embedding["pipeline"]))
         if count < context.num_categories:
             raise LussError(

@@ -1,26 +1,32 @@
 """A method as a list of stages, run in order in one work dir."""
 
 import contextlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 
 from mmengine import Config
-from mmengine.dist import barrier, get_world_size
+from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from luss.engine.run_log import open_run_log
 from luss.engine.runner import init_processes
 from luss.errors import LussError
-from luss.pipeline.components import explained, require_known
+from luss.pipeline.components import clear_build_errors, require_known
 from luss.pipeline.context import Context
+from luss.pipeline.inputs import StageInputs, describe_difference, list_photos
 from luss.pipeline.protocols import evaluate
 from luss.pipeline.protocols.results import Results
 from luss.pipeline.provenance import describe_machine
+from luss.pipeline.settings import check_settings
 from luss.pipeline.stage import Stage
-from luss.pipeline.work_dir import WorkDir, main_process_decides
+from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
 from luss.registry import STAGES
 
 __all__ = ["Pipeline"]
+
+_SHOWN = 5
+_WARNING = 30
 
 
 class Pipeline:
@@ -32,10 +38,12 @@ class Pipeline:
         launcher: as MMEngine's.
 
     Raises:
-        LussError: if a stage's type or one of its settings is unknown.
+        LussError: if a stage's type or one of its settings is unknown, or a setting of all stages
+            makes no sense.
     """
 
     def __init__(self, config: Config, work_dir: str, launcher: str = "none") -> None:
+        check_settings(config)
         init_processes(launcher)
         init_default_scope("luss")
         self.config = config
@@ -45,8 +53,10 @@ class Pipeline:
 
     @staticmethod
     def _build(name: str, config: dict) -> Stage:
+        if not isinstance(config, dict):
+            raise LussError(f"stages.{name} is {config!r}, expected the settings of a stage")
         require_known(config, STAGES, f"stages.{name}")
-        with explained(f"stages.{name}"):
+        with clear_build_errors(f"stages.{name}"):
             return STAGES.build({**config, "name": name})
 
     def run(self, only: str | None = None, resume: bool = False) -> None:
@@ -58,8 +68,8 @@ class Pipeline:
 
         Raises:
             LussError: if the work dir is another's, the stage is unknown, its inputs are
-                missing, or a killed stage is there and ``resume`` is not given; and whatever the
-                stages find wrong before the first of them starts.
+                missing or others than they were, or a killed stage is there and ``resume`` is not
+                given; and whatever the stages find wrong before the first of them starts.
         """
         chosen = [self._stage(only)] if only else list(self.stages.values())
         with self.opened(resume) as context:
@@ -69,6 +79,7 @@ class Pipeline:
                     print_log(f"stage {stage.name}: done before", "current")
                 else:
                     pending.append(stage)
+            self._refuse_other_photos(pending, context)
             for place, stage in enumerate(pending):
                 self._refuse_partial(stage, resume)
                 self.check(stage, context, made=[before.name for before in pending[:place]])
@@ -103,15 +114,29 @@ class Pipeline:
         """Have the work dir for this process alone, as this config's.
 
         Raises:
-            LussError: if another process has it, or it belongs to another config.
+            LussError: if another process has it, or stages in it were made with other settings or
+                from what is no longer there.
         """
         with self.work_dir.locked():
-            has_output = main_process_decides(self._has_output())
-            self.work_dir.claim(self.config, has_output)
             level = self.config.get("log_level", "INFO")
             open_run_log(self.work_dir.root / "run.log", level)
+            refusal = None
+            identities = self._identities()
+            if is_main_process():
+                self._drop_damaged_notes()
+                refusal = self._refusal(identities)
+            if refusal := main_process_decides(refusal):
+                raise LussError(refusal)
+            if is_main_process():
+                self.work_dir.record(self.config, identities)
             print_log(f"{describe_machine()}; {get_world_size()} process(es)", "current")
-            yield Context(self.config, self.work_dir, self.launcher, resume)
+            yield Context(
+                self.config,
+                self.work_dir,
+                self.launcher,
+                resume,
+                config_hash=config_hash(identities),
+            )
 
     def check(self, stage: Stage, context: Context, made: list[str]) -> None:
         """Refuse a stage that could not run to its end.
@@ -134,8 +159,110 @@ class Pipeline:
                 f"stage {stage.name!r} reads what {', '.join(map(repr, missing))} writes, which is "
                 f"not whole in {self.work_dir.root}; run all stages, or --stage {missing[0]} first"
             )
-        with explained(f"stages.{stage.name}"):
+        with clear_build_errors(f"stages.{stage.name}"):
             stage.check(context)
+
+    def _identities(self) -> dict[str, dict]:
+        """Stage -> the settings that its output depends on, as plain JSON values.
+
+        Where the photos lie is left out: what they are is compared instead.
+        """
+        settings = json.loads(json.dumps(self.config.to_dict(), default=str))
+        settings.get("data", {}).pop("data_root", None)
+        return {
+            name: {
+                **{key: settings[key] for key in stage.settings if key in settings},
+                "stages": {name: settings["stages"][name]},
+            }
+            for name, stage in self.stages.items()
+        }
+
+    def _drop_damaged_notes(self) -> None:
+        """A stage whose done.json cannot be read goes on from what is whole."""
+        for name in self.stages:
+            if self.work_dir.is_done(name):
+                try:
+                    self.work_dir.facts(name)
+                except LussError as error:
+                    message = f"{error}; stage {name} goes on from what is whole"
+                    print_log(message, "current", level=_WARNING)
+                    self.work_dir.forget_done(name)
+
+    def _begun(self) -> list[str]:
+        return [name for name in self.stages if self._is_begun(name)]
+
+    def _is_begun(self, name: str) -> bool:
+        folder, stage = self.work_dir.stage(name), self.stages.get(name)
+        partial = stage is not None and stage.has_partial_output(folder)
+        return self.work_dir.is_done(name) or partial
+
+    def _refusal(self, identities: dict[str, dict]) -> str | None:
+        """Why this config cannot go on in the work dir; stages made again at need are forgotten."""
+        root, begun = self.work_dir.root, self._begun()
+        differences = self.work_dir.differences(identities, begun)
+        outdated: dict[str, str | None] = {}
+        for name in begun:
+            inputs = StageInputs.read(self.work_dir, name)
+            gone = inputs.outdated_by(self._is_begun) if inputs else None
+            if gone or name in differences:
+                outdated[name] = gone
+        kept = [name for name in outdated if not self.stages[name].made_again_on_change]
+        changed = [name for name in kept if name in differences]
+        if changed:
+            phrases = list(dict.fromkeys(p for name in changed for p in differences[name]))
+            more = f"; and {len(phrases) - _SHOWN} more" if len(phrases) > _SHOWN else ""
+            return (
+                f"{root} belongs to a run of another config. It differs in "
+                f"{'; '.join(phrases[:_SHOWN])}{more}. Choose another --work-dir, run with the old "
+                f"settings, or remove {self._folders(changed)} to make that again"
+            )
+        if kept:
+            name = kept[0]
+            return (
+                f"stage {name!r} in {root} was made from an output of {outdated[name]!r} that is "
+                f"no longer there; remove {self._folders(kept)} to make that again"
+            )
+        for name in outdated:
+            self.work_dir.forget_done(name)
+        return None
+
+    def _folders(self, names: Iterable[str]) -> str:
+        """The folders of stages, and of all that were made from them."""
+        affected = set(names)
+        for name, stage in self.stages.items():
+            if affected.intersection(stage.requires):
+                affected.add(name)
+        begun = self._begun()
+        return ", ".join(str(self.work_dir.stage(name)) for name in begun if name in affected)
+
+    def _refuse_other_photos(self, pending: list[Stage], context: Context) -> None:
+        """Compare the photos with those that stages saw whose output is to be used."""
+        used = {stage.name for stage in pending}
+        for name, stage in reversed(self.stages.items()):
+            if name in used:
+                used.update(stage.requires)
+        refusal = None
+        if is_main_process():
+            begun = (name for name in self._begun() if name in used)
+            found = (self._photos_differ(name, context) for name in begun)
+            refusal = next(filter(None, found), None)
+        if refusal := main_process_decides(refusal):
+            raise LussError(refusal)
+
+    def _photos_differ(self, name: str, context: Context) -> str | None:
+        inputs = StageInputs.read(self.work_dir, name)
+        for key, digest in (inputs.photos if inputs else {}).items():
+            settings = json.loads(key)
+            photos = list_photos(context.dataset({**settings, "pipeline": []}))
+            difference = describe_difference(self.work_dir, digest, photos or [])
+            if difference:
+                split = f" of {settings['split']!r}" if "split" in settings else ""
+                return (
+                    f"the photos{split} in {context.data['data_root']} are not those that stage "
+                    f"{name!r} saw: {difference}. Let them be as they were, remove "
+                    f"{self._folders([name])} to make that again, or choose another --work-dir"
+                )
+        return None
 
     def _refuse_partial(self, stage: Stage, resume: bool) -> None:
         folder = self.work_dir.stage(stage.name)
@@ -147,13 +274,9 @@ class Pipeline:
 
     def _run_stage(self, stage: Stage, context: Context) -> None:
         print_log(f"stage {stage.name}", "current")
-        facts = stage.run(context)
+        goes_on = self._is_begun(stage.name)
+        with context.noting_inputs(stage.name, stage.requires, goes_on):
+            facts = stage.run(context)
         barrier()
         self.work_dir.mark_done(stage.name, facts)
         barrier()
-
-    def _has_output(self) -> bool:
-        return any(
-            self.work_dir.is_done(name) or stage.has_partial_output(self.work_dir.stage(name))
-            for name, stage in self.stages.items()
-        )

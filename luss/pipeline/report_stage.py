@@ -1,5 +1,7 @@
 """The last stage: pictures of what was learnt."""
 
+from typing import ClassVar
+
 from mmengine.dist import is_main_process
 
 from luss.pipeline.context import Context
@@ -19,6 +21,9 @@ class ReportStage(Stage):
         title: of the page.
         requires: the stages it shows.
     """
+
+    settings: ClassVar[tuple[str, ...]] = ()
+    made_again_on_change: ClassVar[bool] = True
 
     def __init__(
         self,

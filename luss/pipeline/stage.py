@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 from luss.pipeline.context import Context
 
@@ -15,6 +16,19 @@ class Stage(ABC):
         name: its name in the config, and that of its folder in the work dir.
         requires: names of the stages whose output it reads.
     """
+
+    settings: ClassVar[tuple[str, ...]] = (
+        "seed",
+        "data",
+        "num_categories",
+        "env_cfg",
+        "default_hooks",
+    )
+    """Top-level settings of the config that its output depends on. Once the stage has begun, they
+    and its own settings must stay as they are. Where the photos lie is no such setting."""
+
+    made_again_on_change: ClassVar[bool] = False
+    """Whether other settings, or other inputs, lead to a new output instead of a refusal."""
 
     def __init__(self, name: str, requires: tuple[str, ...] = ()) -> None:
         self.name = name

@@ -1,23 +1,29 @@
 """Stages that train a model with MMEngine's runner."""
 
 import copy
+import math
+import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import torch
+from mmengine.dataset import BaseDataset
+from mmengine.dist import get_world_size
 from mmengine.logging import MMLogger, print_log
 
+from luss.datasets import EpochSampler
 from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
 from luss.engine.workers import start_worker
 from luss.errors import LussError
 from luss.pipeline.components import require_known
 from luss.pipeline.context import Context
+from luss.pipeline.settings import require_count
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import (
     DATA_SAMPLERS,
     HOOKS,
     LOOPS,
-    MODELS,
     OPTIM_WRAPPERS,
     OPTIMIZERS,
     PARAM_SCHEDULERS,
@@ -62,6 +68,8 @@ class TrainStage(Stage):
             from the top level of the config.
     """
 
+    settings: ClassVar[tuple[str, ...]] = ("seed", "data", "env_cfg", "default_hooks")
+
     def __init__(
         self,
         name: str,
@@ -93,17 +101,42 @@ class TrainStage(Stage):
         return config if self.seed is None else {"seed": self.seed, **config}
 
     def check(self, context: Context) -> None:
-        """Build the model and the data set; look up what only the runner can build.
+        """Build all that training will use, and put it away again.
 
         Raises:
-            LussError: if a component is unknown or a setting missing.
+            LussError: if a component is unknown, a setting missing or of no use, or the images do
+                not fill a batch.
         """
         where = f"stages.{self.name}"
+        self._check_settings(where, context)
+        dataset = self.training_set(context, with_labels=False)
+        self._check_batches(len(dataset), where)
+        with tempfile.TemporaryDirectory() as folder:
+            runner = self._new_runner(context, dataset, folder, name=folder)
+            # Built when they are first asked for, as MMEngine does it.
+            sampler = runner.train_loop.dataloader.sampler
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+            if runner.param_schedulers is not None:
+                runner.build_param_scheduler(runner.param_schedulers)
+            # Its threads would go on writing.
+            runner.visualizer.close()
+        if not isinstance(sampler, EpochSampler):
+            raise LussError(
+                f"{where}.train_dataloader.sampler is {type(sampler).__name__}, which gives the "
+                "same views in every epoch and cannot go on in the middle of one; use EpochSampler"
+            )
+
+    def _check_settings(self, where: str, context: Context) -> None:
+        """Look up what is named, for errors that list what there is."""
         for key in ("model", "optim_wrapper", "train_cfg"):
             if key not in self.runner:
                 raise LussError(f"{where} has no {key!r}, which a stage that trains needs")
         if "max_epochs" not in self.runner["train_cfg"]:
             raise LussError(f"{where}.train_cfg has no 'max_epochs'")
+        require_count(self.runner["train_cfg"]["max_epochs"], f"{where}.train_cfg.max_epochs")
+        require_count(
+            self.train_dataloader.get("batch_size", 1), f"{where}.train_dataloader.batch_size"
+        )
         wrapper = {"type": "OptimWrapper", **self.runner["optim_wrapper"]}
         require_known(wrapper, OPTIM_WRAPPERS, f"{where}.optim_wrapper")
         require_known(wrapper.get("optimizer", {}), OPTIMIZERS, f"{where}.optim_wrapper.optimizer")
@@ -117,36 +150,78 @@ class TrainStage(Stage):
         for name, hook in context.config.get("default_hooks", {}).items():
             if hook is not None:
                 require_known(hook, HOOKS, f"default_hooks.{name}")
-        MODELS.build(self.model_config(context))
-        self.check_data(context)
 
-    def check_data(self, context: Context) -> None:
-        """Build the training set."""
-        context.dataset(self.dataset_config(context))
+    def _check_batches(self, images: int, where: str) -> None:
+        """An epoch must have an iteration, on every rank."""
+        batch_size, processes = self.train_dataloader.get("batch_size", 1), get_world_size()
+        if self.train_dataloader.get("drop_last") and math.ceil(images / processes) < batch_size:
+            raise LussError(
+                f"an epoch of {where} has no iteration: {images} images over {processes} "
+                f"process(es) do not fill a batch of {batch_size}; lower "
+                f"{where}.train_dataloader.batch_size or add images"
+            )
+
+    def training_set(self, context: Context, with_labels: bool = True) -> BaseDataset:
+        """Build the training set.
+
+        Args:
+            context: of the run.
+            with_labels: whether labels that another stage makes are there already.
+        """
+        return context.dataset(self.dataset_config(context))
 
     def build_runner(self, context: Context):
         """Build the runner of this stage."""
+        if _needs_gpu(self.runner["optim_wrapper"]):
+            print_log("no GPU: training in full precision instead of mixed precision", "current")
+        folder = context.work_dir.stage(self.name)
+        resume_from = main_process_decides(latest_checkpoint(folder) if context.resume else None)
+        return self._new_runner(
+            context,
+            self.training_set(context),
+            str(folder),
+            name=f"{context.work_dir.root.resolve()}/{self.name}",
+            load_from=str(resume_from) if resume_from else None,
+            resume=resume_from is not None,
+            init_from=[
+                (required_checkpoint(context.work_dir.stage(stage)), parts)
+                for stage, parts in self.init_from.items()
+            ],
+        )
+
+    def _new_runner(
+        self,
+        context: Context,
+        dataset: BaseDataset,
+        folder: str,
+        name: str,
+        **settings,
+    ):
+        """Build a runner.
+
+        Args:
+            context: of the run.
+            dataset: to train on.
+            folder: where it writes.
+            name: of its own: two runners of one name in a process share pictures and scalars.
+            **settings: where it starts from.
+        """
         shared = {
             key: copy.deepcopy(context.config[key])
             for key in ("default_hooks", "env_cfg", "visualizer", "log_processor", "log_level")
             if key in context.config
         }
-        settings = {**shared, **copy.deepcopy(self.runner)}
-        folder = context.work_dir.stage(self.name)
-        resume_from = main_process_decides(latest_checkpoint(folder) if context.resume else None)
+        settings = {**shared, **copy.deepcopy(self.runner), **settings}
         settings.update(
             model=self.model_config(context),
-            work_dir=str(folder),
+            work_dir=folder,
             param_scheduler=self._schedulers(settings["train_cfg"]["max_epochs"]),
             optim_wrapper=_optim_wrapper(settings["optim_wrapper"]),
             custom_hooks=[*map(dict, _OWN_HOOKS), *settings.get("custom_hooks", [])],
-            load_from=str(resume_from) if resume_from else None,
-            resume=resume_from is not None,
             launcher=context.launcher,
             default_scope="luss",
             randomness={"seed": context.seed if self.seed is None else self.seed},
-            # Two runners of one name in a process would share the first one's pictures and scalars.
-            experiment_name=f"{context.work_dir.root.resolve()}/{self.name}",
+            experiment_name=name,
         )
         in_config = {key: settings.pop(key) for key in _IN_CONFIG if key in settings}
         return RUNNERS.get("Runner")(
@@ -157,12 +232,8 @@ class TrainStage(Stage):
                 "persistent_workers": context.num_workers > 0,
                 "worker_init_fn": {"type": start_worker},
                 **copy.deepcopy(self.train_dataloader),
-                "dataset": context.dataset(self.dataset_config(context)),
+                "dataset": dataset,
             },
-            init_from=[
-                (required_checkpoint(context.work_dir.stage(stage)), parts)
-                for stage, parts in self.init_from.items()
-            ],
             cfg=in_config,
         )
 
@@ -193,10 +264,14 @@ class TrainStage(Stage):
         return schedulers
 
 
+def _needs_gpu(optim_wrapper: dict) -> bool:
+    """Whether mixed precision is asked for where there is no GPU."""
+    return optim_wrapper.get("type") == "AmpOptimWrapper" and not torch.cuda.is_available()
+
+
 def _optim_wrapper(config: dict) -> dict:
     config = copy.deepcopy(config)
-    if config.get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
-        print_log("no GPU: training in full precision instead of mixed precision", "current")
+    if _needs_gpu(config):
         config = {k: v for k, v in config.items() if k not in ("dtype", "loss_scale")}
         config["type"] = "OptimWrapper"
     return config

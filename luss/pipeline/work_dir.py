@@ -1,24 +1,27 @@
 """The folder of one run: whose it is, which stages are whole, and that one process has it."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from pprint import pformat
 from typing import Any
 
 from mmengine import Config
 from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
 
 from luss.errors import LussError
-from luss.files import atomic_write, remove_unfinished, write_json
+from luss.files import atomic_write, read_json, remove_unfinished, write_json
 
 __all__ = ["WorkDir", "config_hash", "main_process_decides"]
 
-_VOLATILE = ("work_dir", "launcher", "log_level", "resume", "num_workers", "visualizer")
-"""Keys that do not change what a run computes."""
+_RECORD = "pipeline.json"
+_WARNING = 30
 
 
 def main_process_decides(value: Any) -> Any:
@@ -28,9 +31,13 @@ def main_process_decides(value: Any) -> Any:
     return values[0]
 
 
-def _identity(config: Config) -> dict:
-    plain = json.loads(json.dumps(config.to_dict(), default=str, sort_keys=True))
-    return {key: value for key, value in plain.items() if key not in _VOLATILE}
+def config_hash(identities: dict[str, dict]) -> str:
+    """Sixteen hexadecimal digits that tell whether two runs compute the same.
+
+    Args:
+        identities: stage -> the settings that its output depends on.
+    """
+    return hashlib.sha256(json.dumps(identities, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _as_text(config: Config) -> str:
@@ -39,20 +46,15 @@ def _as_text(config: Config) -> str:
     return "".join(f"{key} = {pformat(settings[key], width=100)}\n" for key in sorted(settings))
 
 
-def config_hash(config: Config) -> str:
-    """Sixteen hexadecimal digits that tell whether two configs compute the same."""
-    return hashlib.sha256(json.dumps(_identity(config), sort_keys=True).encode()).hexdigest()[:16]
-
-
 class WorkDir:
     """A run's folder.
 
     Args:
-        root: the folder; made when locked.
+        root: the folder; made when locked. ``~`` is the home folder.
     """
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+        self.root = Path(root).expanduser()
 
     def stage(self, name: str) -> Path:
         """Folder of a stage."""
@@ -63,20 +65,21 @@ class WorkDir:
         """Have the folder alone, until the end of the body or of the process.
 
         Raises:
-            LussError: if another process has it.
+            LussError: if another process has it, or it cannot be one's own.
         """
-        refusal = None
+        refusal = lock = None
         if is_main_process():
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("w")
             try:
+                lock = self._open_lock()
                 # A POSIX lock: it ends with this process, though data loaders may outlive it.
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 refusal = (
                     f"another process is working in {self.root}; wait for it, or choose another "
                     "--work-dir"
                 )
+            except LussError as error:
+                refusal = str(error)
         if refusal := main_process_decides(refusal):
             raise LussError(refusal)
         try:
@@ -84,65 +87,97 @@ class WorkDir:
                 remove_unfinished(self.root)
             yield
         finally:
-            if is_main_process():
-                lock.close()
+            if lock is not None:
+                os.close(lock)
 
-    def claim(self, config: Config, has_output: bool) -> None:
-        """Note whose folder this is; refuse that of another config.
+    def _open_lock(self) -> int:
+        """Open the lock file, and refuse links that would lead writing out of the folder."""
+        if self.root.exists() and not self.root.is_dir():
+            raise LussError(f"{self.root} is a file; name a folder as --work-dir")
+        self.root.mkdir(parents=True, exist_ok=True)
+        for name in ("run.log", _RECORD):
+            if (self.root / name).is_symlink():
+                raise LussError(
+                    f"{self.root / name} is a link, which luss would write through; remove it"
+                )
+        path = self.root / ".lock"
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise LussError(f"{path} is a link, expected a file; remove it") from error
+            raise
+
+    def recorded(self) -> dict[str, dict]:
+        """Settings that each stage was begun with; empty if there is no record, or a damaged one.
+
+        Of a damaged one the log tells; the settings at hand are then recorded anew.
+        """
+        path = self.root / _RECORD
+        if not path.exists():
+            return {}
+        try:
+            stages = read_json(path).get("stages")
+        except LussError as error:
+            stages = None
+            reason = str(error)
+        else:
+            reason = f"{path} has no 'stages'"
+        if not isinstance(stages, dict):
+            message = f"{reason}; it is written anew, earlier settings could not be compared"
+            print_log(message, "current", level=_WARNING)
+            return {}
+        return stages
+
+    def differences(self, identities: dict[str, dict], begun: Iterable[str]) -> dict[str, list]:
+        """How the settings of stages that have begun differ from those they were begun with.
 
         Args:
-            config: of this run.
-            has_output: whether there is anything in it that another run has made; if not, the
-                folder is taken over.
+            identities: stage -> the settings that its output depends on, now.
+            begun: names of stages.
 
-        Raises:
-            LussError: naming the first settings that differ.
+        Returns:
+            Stage -> phrases such as 'seed: was 3, now 4', for stages that differ.
         """
-        path = self.root / "pipeline.json"
-        identity = _identity(config)
-        refusal = None
-        if is_main_process() and path.exists() and has_output:
-            refusal = self._refusal(_read_json(path).get("config", {}), identity)
-        if refusal := main_process_decides(refusal):
-            raise LussError(refusal)
-        if is_main_process() and not (has_output and path.exists()):
-            with atomic_write(self.root / "config.py") as file:
-                file.write(_as_text(config).encode())
-            write_json(path, {"config_hash": config_hash(config), "config": identity})
+        before = self.recorded()
+        found = {
+            name: list(_differences(before[name], identities[name]))
+            for name in begun
+            if name in before
+        }
+        return {name: phrases for name, phrases in found.items() if phrases}
 
-    def _refusal(self, before: dict, identity: dict) -> str | None:
-        differences = list(_differences(before, identity))
-        if not differences:
-            return None
-        return (
-            f"{self.root} belongs to a run of another config. It differs in "
-            + "; ".join(differences[:5])
-            + ("" if len(differences) <= 5 else f"; and {len(differences) - 5} more")
-            + ". Choose another --work-dir, or run with the old settings"
-        )
+    def record(self, config: Config, identities: dict[str, dict]) -> None:
+        """Write down the settings, where they are not written down already."""
+        content = {"config_hash": config_hash(identities), "stages": identities}
+        path = self.root / _RECORD
+        with contextlib.suppress(LussError):
+            if path.exists() and read_json(path) == content:
+                return
+        with atomic_write(self.root / "config.py") as file:
+            file.write(_as_text(config).encode())
+        write_json(path, content)
 
     def is_done(self, stage: str) -> bool:
         """Whether a stage's output is whole."""
         return (self.stage(stage) / "done.json").exists()
 
     def facts(self, stage: str) -> dict:
-        """What a stage that is whole has noted about itself."""
-        return _read_json(self.stage(stage) / "done.json")
+        """What a stage that is whole has noted about itself.
+
+        Raises:
+            LussError: if the note is damaged.
+        """
+        return read_json(self.stage(stage) / "done.json")
 
     def mark_done(self, stage: str, facts: dict) -> None:
         """Note that a stage's output is whole; the last thing that a stage writes."""
         if is_main_process():
             write_json(self.stage(stage) / "done.json", facts)
 
-
-def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise LussError(f"{path} is damaged ({error}); choose another --work-dir") from error
-    if not isinstance(content, dict):
-        raise LussError(f"{path} is damaged (no JSON object); choose another --work-dir")
-    return content
+    def forget_done(self, stage: str) -> None:
+        """Let a stage be made again, or gone on with."""
+        (self.stage(stage) / "done.json").unlink(missing_ok=True)
 
 
 def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:

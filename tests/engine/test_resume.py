@@ -59,3 +59,12 @@ def test_each_epoch_sees_each_number_once_at_most(tmp_path):
 def test_fewer_numbers_than_a_batch(tmp_path):
     with pytest.raises(LussError, match=r"2 images .* do not fill a batch of 3"):
         toy_runner(tmp_path, count=2).train()
+
+
+def test_other_batches_cannot_go_on(tmp_path):
+    begun = toy_runner(tmp_path, [Stop(4)], interval=1, by_epoch=False)
+    with pytest.raises(KeyboardInterrupt):
+        begun.train()
+    newest = str(latest_checkpoint(tmp_path))
+    with pytest.raises(LussError, match=r"with 3 iterations an epoch, now .* with 5"):
+        toy_runner(tmp_path, batch_size=2, load_from=newest).train()

@@ -99,11 +99,10 @@ def test_unreadable_training_image_is_named(photos, work_dir, damage):
         )
 
 
-def test_unreadable_training_image_is_left_out(photos, work_dir, finished_run):
+def test_unreadable_training_image_is_left_out(photos, work_dir):
     image = truncate(sorted(photos.glob("train/*/*"))[4])
-    run(work_dir, photos, "pretrain")
-    have(work_dir, finished_run, "pixel_attention")
-    run(work_dir, photos, "label_generation")
+    for stage in ("pretrain", "pixel_attention", "label_generation"):
+        run(work_dir, photos, stage)
     name = f"{image.parent.name}/{image.stem}"
     facts = json.loads((work_dir / "label_generation" / "done.json").read_text())
     assert facts["unlabelled"] == [name]
@@ -162,7 +161,7 @@ def test_fewer_images_than_clusters(work_dir):
     assert not (work_dir / "pretrain").exists()
 
 
-@pytest.mark.parametrize("wrong", [0, -3, "many"])
+@pytest.mark.parametrize("wrong", [0, -3, "many", True, 2.0, 1000])
 def test_number_of_categories(work_dir, wrong):
     with pytest.raises(LussError, match="num_categories is"):
         run(work_dir, num_categories=wrong)
@@ -174,15 +173,49 @@ def test_queue_shorter_than_the_batch(work_dir):
 
 
 def test_batch_larger_than_the_data(work_dir):
-    with pytest.raises(LussError, match=r"18 images .* do not fill a batch of 19"):
-        run(work_dir, stages__pretrain__train_dataloader__batch_size=19)
+    message = (
+        r"18 images .* do not fill a batch of 19; lower stages.finetune.train_dataloader.batch"
+    )
+    with pytest.raises(LussError, match=message):
+        run(work_dir, stages__finetune__train_dataloader__batch_size=19)
+    assert not (work_dir / "pretrain").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("seed", -1, "seed is -1"),
+        ("num_workers", -1, "num_workers is -1"),
+        ("num_workers", True, "num_workers is True"),
+        ("env_cfg__cudnn_bechmark", True, "env_cfg.cudnn_bechmark.*mean 'cudnn_benchmark'"),
+        ("stages__finetune__train_cfg__max_epochs", 0, "stages.finetune.train_cfg.max_epochs is 0"),
+        ("stages__finetune__train_dataloader__batch_size", 0, "batch_size is 0"),
+        ("stages__finetune__train_dataloader__num_workers", -2, "stages.finetune: num_workers"),
+        ("stages__finetune__optim_wrapper__optimizer__momentun", 0.9, "finetune.*'momentun'"),
+        ("stages__finetune__optim_wrapper__optimizr__lr", 0.9, "finetune.*'optimizr'"),
+        ("stages__finetune__param_scheduler__0__etamin", 0.9, "finetune.*'etamin'"),
+        ("stages__finetune__train_cfg__max_epoch", 3, "finetune.*'max_epoch'"),
+        ("stages__finetune__foo", 3, "finetune.*'foo'"),
+        ("stages__label_generation__pixels__pipline", [], "pixels.pipline.*mean 'pipeline'"),
+        ("stages__label_generation__embedding__batch_size", "4", "embedding.batch_size is '4'"),
+        ("stages__label_generation__generator__restart", 3, "label_generation.*'restart'"),
+        ("stages__evaluate__matcher__unmached", "best", "evaluate.*'unmached'"),
+        ("stages__finetune__train_dataloader__sampler__type", "DefaultSampler", "use EpochSampler"),
+        ("default_hooks__checkpoint__intervall", 3, "'intervall'"),
+    ],
+)
+def test_mistakes_in_later_stages_are_found_first(work_dir, option, value, message):
+    with pytest.raises(LussError, match=message) as error:
+        run(work_dir, **{option: value})
+    assert "\n" not in str(error.value)
+    assert not (work_dir / "pretrain").exists()
 
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
         ("stages__pretrain__type", "TrainStag", "TrainStag.*did you mean 'TrainStage'"),
-        ("stages__pretrian__model", 1, "stages.pretrian has no 'type'.*TrainStage"),
+        ("stages__pretrian__model", 1, "no stage 'pretrian'.*did you mean 'pretrain'"),
         ("stages__pretrain__model__objectives__p2p__type", "P2PP", "P2PP.*mean 'P2P'.*Clustering"),
         ("stages__pretrain__model__backbone__type", "ResNet", "no model 'ResNet'.*mmseg.FCNHead"),
         ("stages__pretrain__model__backbone__type", "mmselfsup.ResNt", "mmselfsup.ResNt"),
@@ -282,17 +315,6 @@ def test_weights_that_are_nan_are_not_saved(work_dir, fault):
     with pytest.raises(LussError, match=r"after iteration 8 .*objectives.p2p.predictor"):
         run(work_dir, only="pretrain", **FAULTY)
     assert [path.name for path in (work_dir / "pretrain").glob("*.pth")] == ["iter_4.pth"]
-
-
-def test_other_batches_cannot_resume(work_dir, fault, photos):
-    fault.plan = lambda runner: os.kill(os.getpid(), 15) if runner.iter == 5 else None
-    with pytest.raises(SystemExit):
-        run(work_dir, photos, **FAULTY)
-    fault.plan = None
-    for image in sorted(photos.glob("train/*/*"))[:6]:
-        image.unlink()
-    with pytest.raises(LussError, match=r"with 4 iterations an epoch, now .* with 3"):
-        run(work_dir, photos, resume=True, **FAULTY)
 
 
 def test_full_disk_keeps_the_old_checkpoint(work_dir, monkeypatch):

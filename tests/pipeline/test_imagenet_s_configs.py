@@ -15,7 +15,7 @@ CONFIGS = REPOSITORY / "configs" / "pass"
 @pytest.mark.parametrize("classes", [50, 300, 919])
 def test_everything_is_known_and_fits(classes, tmp_path):
     config = read_config(CONFIGS / f"pass_s_in{classes}.py", {"num_workers": 0})
-    tree = write_tree(tmp_path / "tree", classes=3)
+    tree = write_tree(tmp_path / "tree", classes=3, images=11)
     if classes == 919:
         (tree / "train-full").symlink_to(tree / "train")
     config.data_root = str(tree)

@@ -87,7 +87,7 @@ def test_checkpoint_of_another_stage_does_not_fit(run):
 
 def test_command_line(run):
     before = results_of(run / "results.json")
-    code, said = finish(start("test.py", TINY, "--work-dir", run, stages__report__title="x"))
+    code, said = finish(start("test.py", TINY, "--work-dir", run, seed=4))
     assert code == 2
     assert "belongs to a run of another config" in said
     checkpoint = run / "finetune" / "iter_12.pth"

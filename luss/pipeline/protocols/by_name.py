@@ -4,7 +4,7 @@ from mmengine import Config
 from mmengine.registry import init_default_scope
 
 from luss.errors import LussError
-from luss.pipeline.components import explained, require_known
+from luss.pipeline.components import clear_build_errors, require_known
 from luss.pipeline.context import Context
 from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
 from luss.pipeline.protocols.fully_unsupervised import EvaluateStage
@@ -57,7 +57,7 @@ def evaluate(
             f"{protocol} evaluates what {', '.join(map(repr, missing))} trains, which is not "
             f"whole in {context.work_dir.root}; train first, or give a checkpoint"
         )
-    with explained(f"stages.{stage.name}"):
+    with clear_build_errors(f"stages.{stage.name}"):
         stage.check(context)
     return stage.evaluate(context)
 
@@ -89,5 +89,5 @@ def protocol_stage(config: Config, protocol: str) -> ProtocolStage:
                 f"{kind!r}, or take a config that has it ({_CONFIGS[protocol]})"
             )
         name, settings = protocol, {"type": "DistanceMatchingStage"}
-    with explained(f"stages.{name}"):
+    with clear_build_errors(f"stages.{name}"):
         return STAGES.build({**settings, "name": name})

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +53,7 @@ class DistanceMatchingStage(ProtocolStage):
     """
 
     protocol = "distance_matching"
+    settings: ClassVar[tuple[str, ...]] = ("seed", "data", "weights")
 
     def __init__(
         self,
@@ -170,7 +172,8 @@ class DistanceMatchingStage(ProtocolStage):
 
     def _given_weights(self, context: Context) -> str | None:
         standing_alone = context.config.get("weights") if self.backbone is not None else None
-        return self.checkpoint or standing_alone
+        given = self.checkpoint or standing_alone
+        return str(Path(given).expanduser()) if given else None
 
     def _labelled_set(self, context: Context):
         return context.dataset(

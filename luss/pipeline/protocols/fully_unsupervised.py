@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -57,6 +58,7 @@ class EvaluateStage(ProtocolStage):
     """
 
     protocol = "fully_unsupervised"
+    settings: ClassVar[tuple[str, ...]] = ("data", "num_categories")
 
     def __init__(
         self,

@@ -1,5 +1,8 @@
 """Pretraining that can be passed over, for a backbone that was pretrained elsewhere."""
 
+from pathlib import Path
+from typing import ClassVar
+
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
@@ -25,6 +28,8 @@ class PretrainStage(TrainStage):
         weights: a checkpoint of luss, of OpenMMLab, or of a bare network with the same names.
         **kwargs: see :class:`TrainStage`.
     """
+
+    settings: ClassVar[tuple[str, ...]] = (*TrainStage.settings, "weights")
 
     def __init__(self, name: str, weights: str | None = None, **kwargs) -> None:
         super().__init__(name, **kwargs)
@@ -56,7 +61,8 @@ class PretrainStage(TrainStage):
         return {"checkpoint": "iter_0.pth", "weights": weights}
 
     def _weights(self, context: Context) -> str | None:
-        return self.weights or context.config.get("weights")
+        given = self.weights or context.config.get("weights")
+        return str(Path(given).expanduser()) if given else None
 
     def _backbone(self, context: Context):
         config = self.model_config(context)

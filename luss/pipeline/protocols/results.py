@@ -11,7 +11,6 @@ from luss.evaluation.metrics import compute_metrics, to_percent
 from luss.files import write_json
 from luss.pipeline.context import Context
 from luss.pipeline.provenance import versions
-from luss.pipeline.work_dir import config_hash
 
 __all__ = ["metric_table", "metrics_by_split", "write_results"]
 
@@ -54,7 +53,7 @@ def write_results(
     if is_main_process():
         content = json.loads(path.read_text()) if path.exists() else {}
         provenance = content.pop("provenance", {})
-        run = {"seed": context.seed, "config_hash": config_hash(context.config)}
+        run = {"seed": context.seed, "config_hash": context.config_hash}
         own = run | {"data_root": context.data["data_root"]} | facts
         protocol = next(iter(tables))
         if protocol == _MAIN:

@@ -1,5 +1,7 @@
 """The semi-supervised protocol: fine-tuning on the labelled one percent (section 3.2.1)."""
 
+from typing import ClassVar
+
 from luss.pipeline.context import Context
 from luss.pipeline.inference import load_model
 from luss.pipeline.protocols.predictions import evaluation_splits, predict_split, segment
@@ -40,6 +42,7 @@ class SemiSupervisedStage(ProtocolStage):
     """
 
     protocol = "semi_supervised"
+    settings: ClassVar[tuple[str, ...]] = ("data",)
 
     def __init__(self, name: str, *, model_from: str = "finetune_semi", **kwargs) -> None:
         super().__init__(name, model_from, **kwargs)

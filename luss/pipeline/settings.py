@@ -1,0 +1,76 @@
+"""Top-level settings are checked before anything else."""
+
+from pathlib import Path
+
+from mmengine import Config
+
+from luss.configuration import nearest
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.errors import LussError
+
+__all__ = ["check_settings", "require_count", "require_keys"]
+
+_ENVIRONMENT = ("cudnn_benchmark", "dist_cfg", "mp_cfg", "resource_limit")
+
+
+def check_settings(config: Config) -> None:
+    """Refuse values of top-level settings that cannot be meant.
+
+    Raises:
+        LussError: naming the setting, what was found and what was expected.
+    """
+    for name, lowest, highest, optional in (
+        ("seed", 0, 2**32 - 1, False),
+        ("num_workers", 0, 1024, False),
+        # Ids of generated categories and IGNORE_ID share the pixels of pseudo labels.
+        ("num_categories", 1, IGNORE_ID - 1, True),
+    ):
+        value = config.get(name, lowest)
+        if optional and value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
+            raise LussError(
+                f"{name} is {value!r}, expected an integer in {lowest}..{highest}"
+                + (", or None to read it off the class folders" if optional else "")
+            )
+    for name in ("data_root", "weights"):
+        value = config.get(name)
+        if value is not None and not (
+            (isinstance(value, str) and value) or isinstance(value, Path)
+        ):
+            raise LussError(f"{name} is {value!r}, expected the path of a file or folder as text")
+    for name in config.get("env_cfg", {}):
+        if name not in _ENVIRONMENT:
+            raise LussError(
+                f"env_cfg.{name} is no setting of the environment{nearest(name, _ENVIRONMENT)} "
+                f"Known are: {', '.join(_ENVIRONMENT)}"
+            )
+
+
+def require_count(value: object, where: str) -> None:
+    """Refuse what is no integer from 1 on.
+
+    Raises:
+        LussError: naming ``where`` it stands.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise LussError(f"{where} is {value!r}, expected an integer from 1 on")
+
+
+def require_keys(
+    settings: dict, needed: tuple[str, ...], where: str, optional: tuple[str, ...] = ()
+) -> None:
+    """Refuse a dict of settings that lacks a key or has one that nothing reads.
+
+    Raises:
+        LussError: naming the key and what was perhaps meant.
+    """
+    for key in settings:
+        if key not in (*needed, *optional):
+            raise LussError(
+                f"{where}.{key} is no setting{nearest(key, [*needed, *optional])} "
+                f"Known are: {', '.join([*needed, *optional])}"
+            )
+    for key in needed:
+        if key not in settings:
+            raise LussError(f"{where} has no {key!r}; add {where}.{key}")

@@ -1,0 +1,110 @@
+"""What a config or an option says either happens or is refused."""
+
+import argparse
+
+import pytest
+
+from luss.configuration import ConfigOptions, read_config
+from luss.errors import LussError
+
+PASS_S = "configs/pass/pass_s_in300.py"
+
+
+@pytest.fixture(autouse=True)
+def _in_the_repository(monkeypatch, request):
+    monkeypatch.chdir(request.config.rootpath)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("backbone.depth", "'backbone' is a variable of .*stages.finetune.model.backbone.depth"),
+        ("lars.optimizer.lr", "stages.pretrain.optim_wrapper.optimizer.lr, stages.pixel_att"),
+        ("num_catgories", "no setting 'num_catgories'; did you mean 'num_categories'"),
+        ("weights", "no stage of this config takes weights"),
+        ("stages.pretrian.seed", "no stage 'pretrian' to change; did you mean 'pretrain'"),
+    ],
+)
+def test_option_that_would_change_nothing(option, message):
+    with pytest.raises(LussError, match=message):
+        read_config(PASS_S, {option: 18})
+
+
+def test_weights_where_a_stage_takes_them():
+    config = read_config("configs/semi_supervised/pass_s_in300_lars.py", {"weights": "a.pth"})
+    assert config.weights == "a.pth"
+    config = read_config("configs/distance_matching/resnet50.py", {"weights": "a.pth"})
+    assert config.weights == "a.pth"
+
+
+def test_keys_that_are_numbers():
+    place = "stages.pretrain.model.objectives.d2s.in_channels.3"
+    config = read_config(PASS_S, {place: 256})
+    assert config.stages.pretrain.model.objectives.d2s.in_channels == {3: 256}
+    config = read_config(PASS_S, {"stages.pretrain.param_scheduler.0.eta_min": 0.1})
+    assert config.stages.pretrain.param_scheduler[0].eta_min == 0.1
+
+
+def test_a_stage_can_be_added_by_its_type():
+    config = read_config(PASS_S, {"stages.distance_matching.type": "DistanceMatchingStage"})
+    assert list(config.stages)[-1] == "distance_matching"
+
+
+def test_misspelt_setting_in_a_file(tmp_path):
+    path = tmp_path / "child.py"
+    path.write_text("num_catgories = 20\nwidth = 3\nstages = dict(a=dict(type='ReportStage'))\n")
+    with pytest.raises(LussError, match="'num_catgories', which nothing reads; if 'num_categories"):
+        read_config(path)
+    path.write_text("width = 3\nstages = dict(a=dict(type='ReportStage'))\n")
+    assert read_config(path).width == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("README.md", "# luss", "README.md is no config to read"),
+        ("broken.py", "stages = dict(\n", "broken.py is no config to read: SyntaxError"),
+        ("raises.py", "stages = nothing\n", "raises.py is no config to read: NameError"),
+        ("empty.py", "", "empty.py has no 'stages'"),
+    ],
+)
+def test_files_that_are_no_config(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(LussError, match=message) as error:
+        read_config(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def parse(*texts):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cfg-options", nargs="+", action=ConfigOptions)
+    return parser.parse_args(["--cfg-options", *texts]).cfg_options
+
+
+def test_folder_names_stay_as_written():
+    assert parse("data_root=my photos") == {"data_root": "my photos"}
+    assert parse("data_root=a,b", "weights=2024", "stages.report.title=(x)") == {
+        "data_root": "a,b",
+        "weights": "2024",
+        "stages.report.title": "(x)",
+    }
+    assert parse("data.data_root=a=b") == {"data.data_root": "a=b"}
+
+
+def test_other_values_are_read_as_mmengine_does():
+    assert parse("seed=3", "a=1,2", "b=[(1,2),x]", "c=None", "d=true", "weights=None") == {
+        "seed": 3,
+        "a": [1, 2],
+        "b": [(1, 2), "x"],
+        "c": None,
+        "d": True,
+        "weights": None,
+    }
+
+
+@pytest.mark.parametrize("text", ["seed", "=3", "a=[1,2"])
+def test_texts_that_are_no_options(text, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse(text)
+    assert stop.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
