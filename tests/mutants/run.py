@@ -72,6 +72,8 @@ def main() -> int:
         print(f"no mutation fits {arguments.only!r}")
         return 2
 
+    # So that what was started ends, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         template = Path(folder) / "template"
@@ -192,6 +194,7 @@ def run_all(
 def run_tests(folder: Path, tests: list[str]) -> None:
     """In a process of its own: run tests of a copy and write down how they ended."""
     os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     copy = folder / "copy"
     log = (folder / "log").open("w")
     os.dup2(log.fileno(), 1)

@@ -3,8 +3,8 @@
 from mutations.mutation import of
 
 _TESTS = (
+    "tests/configs",
     "tests/pipeline/test_imagenet_s_configs.py",
-    "tests/pipeline/protocols/test_configs.py",
     "tests/parity/test_lr_schedule.py",
 )
 
@@ -20,7 +20,7 @@ adamw = of(
 lars = of("configs/_base_/protocols/semi_supervised_lars.py", *_TESTS)
 stride16 = of("configs/semi_supervised/pass_s_in919_adamw_stride16.py", *_TESTS)
 distance_matching = of("configs/_base_/protocols/distance_matching.py", *_TESTS)
-runtime = of("configs/_base_/default_runtime.py", *_TESTS, "tests/pipeline")
+runtime = of("configs/_base_/default_runtime.py", *_TESTS, "tests/pipeline/test_kill_and_resume.py")
 
 MUTATIONS = [
     base(

@@ -7,17 +7,20 @@ _LABELS = "tests/label_generation"
 kmeans = of(
     "luss/label_generation/kmeans.py",
     f"{_LABELS}/test_kmeans_backends.py",
+    f"{_LABELS}/test_hard_cases.py",
     "tests/parity/test_kmeans.py",
 )
 torch_kmeans = of(
     "luss/label_generation/torch_kmeans.py",
     f"{_LABELS}/test_kmeans_backends.py",
+    f"{_LABELS}/test_hard_cases.py",
     "tests/parity/test_kmeans.py",
 )
 sharded_kmeans = of("luss/label_generation/torch_kmeans.py", f"{_LABELS}/test_kmeans_sharded.py")
 faiss_kmeans = of(
     "luss/label_generation/faiss_kmeans.py",
     f"{_LABELS}/test_kmeans_backends.py",
+    f"{_LABELS}/test_hard_cases.py",
     "tests/parity/test_kmeans.py",
 )
 pseudo_labels = of(

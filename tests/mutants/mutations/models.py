@@ -14,6 +14,7 @@ sinkhorn = of(
 clustering = of(
     "luss/models/objectives/clustering.py",
     f"{_OBJECTIVES}/test_clustering.py",
+    f"{_OBJECTIVES}/test_settings_are_used.py",
     f"{_PARITY}/test_clustering_and_d2s.py",
     f"{_PARITY}/test_pretrain_step.py",
 )
@@ -23,10 +24,16 @@ clustering_of_ranks = of(
 d2s = of(
     "luss/models/objectives/d2s.py",
     f"{_OBJECTIVES}/test_d2s.py",
+    f"{_OBJECTIVES}/test_settings_are_used.py",
     f"{_PARITY}/test_clustering_and_d2s.py",
     f"{_PARITY}/test_pretrain_step.py",
 )
-p2p = of("luss/models/objectives/p2p.py", f"{_OBJECTIVES}/test_p2p.py", f"{_PARITY}/test_p2p.py")
+p2p = of(
+    "luss/models/objectives/p2p.py",
+    f"{_OBJECTIVES}/test_p2p.py",
+    f"{_OBJECTIVES}/test_settings_are_used.py",
+    f"{_PARITY}/test_p2p.py",
+)
 attention = of(
     "luss/models/heads/pixel_attention.py",
     "tests/models/heads",
@@ -45,8 +52,7 @@ pretrainer = of(
 )
 attention_trainer = of(
     "luss/models/pretrainers/pixel_attention_trainer.py",
-    "tests/models/pretrainers",
-    "tests/pipeline/test_kill_and_resume.py",
+    "tests/models/pretrainers/test_pixel_attention_trainer.py",
 )
 segmentation_head = of(
     "luss/models/segmentors/pass_head.py",

@@ -5,17 +5,23 @@ from mutations.mutation import of
 _PIPELINE = "tests/pipeline"
 _PROTOCOLS = f"{_PIPELINE}/protocols"
 
-pipeline = of("luss/pipeline/pipeline.py", _PIPELINE)
-context = of("luss/pipeline/context.py", _PIPELINE)
-train = of("luss/pipeline/train_stage.py", _PIPELINE)
-labels = of("luss/pipeline/label_generation_stage.py", _PIPELINE)
-finetune = of("luss/pipeline/finetune_stage.py", _PIPELINE)
-inference = of("luss/pipeline/inference.py", _PIPELINE)
-find_mask = of("luss/pipeline/find_mask.py", _PIPELINE)
-predictions = of("luss/pipeline/protocols/predictions.py", _PROTOCOLS)
-unsupervised = of(
-    "luss/pipeline/protocols/fully_unsupervised.py", _PROTOCOLS, f"{_PIPELINE}/test_bad_input.py"
+_RUNS = (
+    f"{_PIPELINE}/test_seeds.py",
+    f"{_PIPELINE}/test_hand_over.py",
+    f"{_PIPELINE}/test_label_generation.py",
+    f"{_PIPELINE}/test_bad_input.py",
+    f"{_PIPELINE}/test_kill_and_resume.py",
 )
+
+pipeline = of("luss/pipeline/pipeline.py", *_RUNS)
+context = of("luss/pipeline/context.py", *_RUNS, _PROTOCOLS)
+train = of("luss/pipeline/train_stage.py", *_RUNS, f"{_PROTOCOLS}/test_semi_supervised.py")
+labels = of("luss/pipeline/label_generation_stage.py", *_RUNS)
+finetune = of("luss/pipeline/finetune_stage.py", *_RUNS)
+inference = of("luss/pipeline/inference.py", *_RUNS, _PROTOCOLS)
+find_mask = of("luss/pipeline/find_mask.py", *_RUNS)
+predictions = of("luss/pipeline/protocols/predictions.py", _PROTOCOLS)
+unsupervised = of("luss/pipeline/protocols/fully_unsupervised.py", _PROTOCOLS)
 semi_supervised = of("luss/pipeline/protocols/semi_supervised.py", _PROTOCOLS)
 matching = of("luss/pipeline/protocols/distance_matching.py", _PROTOCOLS)
 backbone = of("luss/pipeline/protocols/backbone.py", _PROTOCOLS)
@@ -82,8 +88,8 @@ MUTATIONS = [
         "The attention has no part in pseudo labels.",
     ),
     labels(
-        "lambda batch: self.model.embed_images(self._prepare(batch)),",
-        "lambda batch: self.model.extract(self._prepare(batch)).mean(dim=(2, 3)),",
+        "self.model.embed_images(",
+        "(lambda images: self.model.extract(images).mean(dim=(2, 3)))(",
         "K-means clusters plain averages, without attention.",
     ),
     labels(
@@ -92,8 +98,8 @@ MUTATIONS = [
         "The threshold that was found is not used.",
     ),
     labels(
-        "checkpoint = required_checkpoint(self.context.work_dir.stage(self.model_from))",
-        'checkpoint = sorted(self.context.work_dir.stage(self.model_from).glob("iter_*.pth"))[0]',
+        "checkpoint = required_checkpoint(",
+        "checkpoint = (lambda folder: min(folder.glob('iter_*.pth')))(",
         "Labels are made by an earlier checkpoint.",
     ),
     labels(

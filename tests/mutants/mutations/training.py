@@ -5,6 +5,7 @@ from mutations.mutation import of
 lars = of(
     "luss/engine/optimizers/lars.py",
     "tests/engine/optimizers/test_lars.py",
+    "tests/engine/optimizers/test_lars_defaults.py",
     "tests/parity/test_lars.py",
 )
 layer_decay = of(
@@ -13,30 +14,32 @@ layer_decay = of(
 loop = of("luss/engine/loops/epoch_train_loop.py", "tests/engine/test_resume.py")
 randomness = of(
     "luss/engine/hooks/stateless_randomness_hook.py",
-    "tests/engine",
+    "tests/engine/hooks/test_randomness_hook.py",
     "tests/pipeline/test_kill_and_resume.py",
 )
 clustering_hook = of(
     "luss/engine/hooks/clustering_hook.py",
-    "tests/engine",
+    "tests/engine/hooks",
     "tests/pipeline/test_kill_and_resume.py",
     "tests/pipeline/test_collapse_warning.py",
 )
-checkpoint_hook = of("luss/engine/hooks/checkpoint_hook.py", "tests/engine")
+checkpoint_hook = of(
+    "luss/engine/hooks/checkpoint_hook.py", "tests/engine/hooks", "tests/engine/test_resume.py"
+)
 collapse = of(
     "luss/engine/hooks/collapse_hook.py",
     "tests/engine/hooks/test_collapse_hook.py",
+    "tests/engine/hooks/test_collapse_signs.py",
     "tests/pipeline/test_collapse_warning.py",
 )
 loss_guard = of(
-    "luss/engine/hooks/loss_guard_hook.py", "tests/engine", "tests/pipeline/test_bad_input.py"
+    "luss/engine/hooks/loss_guard_hook.py", "tests/engine/hooks/test_checkpoint_hook.py"
 )
 checkpoint = of("luss/engine/checkpoint.py", "tests/engine/test_checkpoint.py")
 runner = of(
     "luss/engine/runner.py",
-    "tests/engine",
-    "tests/pipeline/test_stranger_checkpoints.py",
-    "tests/pipeline/test_kill_and_resume.py",
+    "tests/engine/test_other_processes.py",
+    "tests/pipeline/test_hand_over.py",
 )
 
 MUTATIONS = [
