@@ -40,7 +40,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from mutations import MUTATIONS
 from mutations.mutation import REPOSITORY, Mutation
 
-_COPIED = ("luss", "configs", "tests", "tools", "pyproject.toml", "setup.py", "README.md")
+_COPIED = (
+    "luss",
+    "configs",
+    "tests",
+    "tools",
+    "docs",
+    "benchmarks",
+    "requirements",
+    "*.md",
+    "*.py",
+    "*.toml",
+)
 _HEAVY = ("cv2", "hypothesis", "mmcls", "mmselfsup", "pytest", "scipy.optimize", "torch.utils.data")
 _LIMIT = 300
 _KILLED, _SURVIVED, _NOT_FOUND, _FAILED = "killed", "SURVIVED", "NOT FOUND", "FAILED"
@@ -122,12 +133,12 @@ def report(outcomes: dict[Mutation, Outcome], seconds: float) -> int:
 def copy_repository(template: Path) -> None:
     """Copy what tests need; with byte code that is checked by content, not by time."""
     template.mkdir()
-    for name in _COPIED:
-        source = REPOSITORY / name
+    unwanted = shutil.ignore_patterns("__pycache__")
+    for source in [found for name in _COPIED for found in REPOSITORY.glob(name)]:
         if source.is_dir():
-            shutil.copytree(source, template / name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif source.exists():
-            shutil.copy(source, template / name)
+            shutil.copytree(source, template / source.name, ignore=unwanted)
+        else:
+            shutil.copy(source, template / source.name)
     compileall.compile_dir(
         template / "luss",
         quiet=1,
@@ -238,12 +249,12 @@ def _outcome(process, folder: Path, seconds: float, ended: bool) -> Outcome:
         return Outcome(_KILLED, f"ran for more than {seconds:.0f} s", seconds)
     path = folder / "result.json"
     code, test = json.loads(path.read_text()) if path.exists() else (-1, "")
-    if code == 1:
+    if code == 1 and test:
         return Outcome(_KILLED, test, seconds)
     if code == 0:
         return Outcome(_SURVIVED, "no test failed", seconds)
     log = (folder / "log").read_text(errors="replace").strip().splitlines()
-    return Outcome(_FAILED, f"pytest ended with {code}: " + " | ".join(log[-4:]), seconds)
+    return Outcome(_FAILED, f"pytest ended with {code}: " + " | ".join(log[-6:]), seconds)
 
 
 def _end(process) -> None:

@@ -94,8 +94,10 @@ MUTATIONS = [
         "Labels are made with the normalisation of training.",
     ),
     base(
-        'dict(type="ResizeShortSide", size=256),\n                dict(type="CenterCrop", crop_size=224),',
-        'dict(type="ResizeShortSide", size=224),\n                dict(type="CenterCrop", crop_size=224),',
+        'dict(type="ResizeShortSide", size=256),\n'
+        '                dict(type="CenterCrop", crop_size=224),',
+        'dict(type="ResizeShortSide", size=224),\n'
+        '                dict(type="CenterCrop", crop_size=224),',
         "Image embeddings see photos at another scale.",
     ),
     base(
