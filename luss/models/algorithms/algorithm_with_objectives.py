@@ -4,20 +4,28 @@ from functools import cache, partial
 from itertools import groupby
 
 import torch
+from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from luss.errors import LussError
-from luss.models.algorithms.feature_tap import FeatureTap, last_output_only, rows_of_views
-from luss.models.objectives.objective import build_objectives, objective_losses, objective_of
+from luss.models.algorithms.feature_tap import (
+    FeatureTap,
+    last_output_only,
+    probe_channels,
+    rows_of_views,
+)
+from luss.models.objectives.objective import (
+    build_objectives,
+    check_channels,
+    objective_losses,
+    objective_of,
+)
 from luss.models.pretrainers.pass_pretrainer import weighted_total
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, ViewGeometry
 
 __all__ = ["ObjectivesMixin", "build_algorithm"]
-
-_PROBE_SIDE = 64
-"""Side of the image, in pixels, by which a backbone that has no image size of its own is tried."""
 
 
 class ObjectivesMixin:
@@ -52,10 +60,12 @@ class ObjectivesMixin:
             geometry: (N, V, 5) float, left, top, width, height, flip of each view.
 
         Raises:
-            LussError: if an objective needs the geometry and there is none, or two losses have
-                one name.
+            LussError: if an objective needs the geometry and there is none, two losses have one
+                name, or batches do not fill a queue evenly.
         """
         own_inputs = inputs[: self.num_views]
+        if mode == "loss":
+            self._check_queue(len(inputs[0]) * get_world_size())
         if mode != "loss" or not self.objectives:
             return super().forward(own_inputs, data_samples, mode=mode)
         with self.tap.recording() as calls:
@@ -68,6 +78,15 @@ class ObjectivesMixin:
                     f"{objective}; give the objective another name"
                 )
         return {**own_losses, **objective_losses(self.objectives, views)}
+
+    def _check_queue(self, global_batch: int) -> None:
+        # MoCo and DenseCL assert it without a word.
+        length = getattr(self, "queue_len", 0)
+        if length % global_batch:
+            raise LussError(
+                f"{self._algorithm} has queue_len={length}, which is no multiple of the batch of "
+                f"{global_batch} over all processes; set it to one, and drop_last in the dataloader"
+            )
 
     def _view_features(
         self, calls: list, inputs: list[Tensor], geometry: Tensor | None
@@ -143,51 +162,9 @@ class ObjectivesMixin:
                 )
         if self.objectives:
             self.tap = FeatureTap(self.backbone)
-            self._check_channels(self._probe())
-
-    def _check_channels(self, found: dict[int, int]) -> None:
-        for name, objective in self.objectives.items():
-            for stage, channels in objective.channels(max(self.stages)).items():
-                if stage not in found:
-                    raise LussError(
-                        f"objectives.{name} reads stage {stage}, but stages={self.stages}; add it "
-                        "to stages and to the backbone's out_indices"
-                    )
-                if channels != found[stage]:
-                    raise LussError(
-                        f"objectives.{name} expects {channels} channels of stage {stage}, the "
-                        f"backbone {type(self.backbone).__name__} gives {found[stage]}; correct "
-                        "its in_channels"
-                    )
-
-    def _probe(self) -> dict[int, int]:
-        """Channels of each stage, from one black image; random states stay as they were."""
-        side = getattr(self.backbone, "img_size", _PROBE_SIDE)
-        size = (side, side) if isinstance(side, int) else tuple(side)
-        where = f"the backbone {type(self.backbone).__name__} of {self._algorithm}"
-        advice = (
-            f"the objectives {', '.join(self.objectives)} read one feature map (N, C, H, W) of "
-            "whole images for each stage; leave them out, or choose another algorithm or backbone"
-        )
-        self.backbone.eval()
-        try:
-            with torch.random.fork_rng(devices=[]), torch.no_grad(), self.tap.recording() as calls:
-                self.backbone(torch.zeros(1, 3, *size))
-        # Whatever a backbone raises that takes more than images, such as masks.
-        except Exception as error:
-            raise LussError(f"{where} takes no plain images ({error}); {advice}") from error
-        finally:
-            self.backbone.train()
-        outputs = calls[-1][1]
-        shapes = [tuple(getattr(output, "shape", ())) for output in outputs]
-        if any(len(shape) != 4 for shape in shapes):
-            raise LussError(f"{where} gives outputs of the shapes {shapes}, but {advice}")
-        if len(outputs) != len(self.stages):
-            raise LussError(
-                f"{where} gives {len(outputs)} feature maps, but stages={self.stages} names "
-                f"{len(self.stages)}; set the backbone's out_indices to these stages"
-            )
-        return dict(zip(self.stages, (shape[1] for shape in shapes), strict=True))
+            where = f"the backbone {type(self.backbone).__name__} of {self._algorithm}"
+            channels = probe_channels(self.tap, stages, where)
+            check_channels(self.objectives, channels, where)
 
 
 @cache

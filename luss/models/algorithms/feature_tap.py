@@ -7,7 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FeatureTap", "feature_map", "last_output_only", "rows_of_views"]
+from luss.errors import LussError
+
+__all__ = ["FeatureTap", "feature_map", "last_output_only", "probe_channels", "rows_of_views"]
+
+_PROBE_SIDE = 64
+"""Side of the image, in pixels, by which a backbone that has no image size of its own is tried."""
 
 
 def rows_of_views(images: Tensor, views: Sequence[Tensor]) -> dict[int, slice]:
@@ -61,6 +66,7 @@ class FeatureTap:
     """
 
     def __init__(self, backbone: nn.Module) -> None:
+        self.backbone = backbone
         self.calls: list[tuple[Tensor, list[Any]]] | None = None
         backbone.register_forward_hook(self._note, prepend=True)
 
@@ -78,3 +84,46 @@ class FeatureTap:
         finally:
             # Gives their memory back.
             self.calls = None
+
+
+def probe_channels(tap: FeatureTap, stages: tuple[int, ...], where: str) -> dict[int, int]:
+    """Try a backbone by one black image; it and random states are afterwards as before.
+
+    Args:
+        tap: on the backbone, in training mode.
+        stages: which stage each output is.
+        where: which backbone, for messages.
+
+    Returns:
+        Stage -> channels of its feature map.
+
+    Raises:
+        LussError: if the backbone needs more than images (such as masks), or does not give one
+            feature map for each stage (pooled, or of what a mask left).
+    """
+    backbone = tap.backbone
+    side = getattr(backbone, "img_size", _PROBE_SIDE)
+    size = (side, side) if isinstance(side, int) else tuple(side)
+    advice = (
+        "objectives read a feature map (N, C, H, W) of whole images for each stage; leave them "
+        "out, or choose another algorithm or backbone"
+    )
+    backbone.eval()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), tap.recording() as calls:
+            backbone(torch.zeros(1, 3, *size))
+    # Whatever a backbone raises that takes more than images.
+    except Exception as error:
+        raise LussError(f"{where} takes no plain images ({error}); {advice}") from error
+    finally:
+        backbone.train()
+    outputs = calls[-1][1]
+    shapes = [tuple(getattr(output, "shape", ())) for output in outputs]
+    if any(len(shape) != 4 for shape in shapes):
+        raise LussError(f"{where} gives outputs of the shapes {shapes}, but {advice}")
+    if len(outputs) != len(stages):
+        raise LussError(
+            f"{where} gives {len(outputs)} feature maps, but stages={stages} names {len(stages)}; "
+            "set the backbone's out_indices to these stages"
+        )
+    return dict(zip(stages, (shape[1] for shape in shapes), strict=True))

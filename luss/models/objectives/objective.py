@@ -9,7 +9,7 @@ from luss.errors import LussError
 from luss.registry import MODELS
 from luss.structures import ViewFeatures
 
-__all__ = ["Objective", "build_objectives", "objective_losses", "objective_of"]
+__all__ = ["Objective", "build_objectives", "check_channels", "objective_losses", "objective_of"]
 
 
 class Objective(BaseModule):
@@ -63,6 +63,31 @@ def build_objectives(configs: Mapping[str, dict]) -> ModuleDict:
             )
         have_codes |= objective.gives_codes
     return objectives
+
+
+def check_channels(objectives: ModuleDict, channels: dict[int, int], where: str) -> None:
+    """Refuse objectives that do not fit the feature maps.
+
+    Args:
+        objectives: as :func:`build_objectives` gave them.
+        channels: stage -> channels of the backbone's feature map.
+        where: which backbone, for messages.
+
+    Raises:
+        LussError: if one reads a stage that is not given, or expects other channels.
+    """
+    for name, objective in objectives.items():
+        for stage, expected in objective.channels(max(channels)).items():
+            if stage not in channels:
+                raise LussError(
+                    f"objectives.{name} reads stage {stage}, but {where} gives stages "
+                    f"{sorted(channels)}; add it to stages and to the backbone's out_indices"
+                )
+            if expected != channels[stage]:
+                raise LussError(
+                    f"objectives.{name} expects {expected} channels of stage {stage}, {where} "
+                    f"gives {channels[stage]}; correct its in_channels"
+                )
 
 
 def objective_losses(objectives: ModuleDict, views: ViewFeatures) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from mmselfsup.engine.hooks import DenseCLHook
-from mmselfsup.models import DenseCL
+from mmselfsup.models import DenseCL, SimSiam
 from small_algorithms import (
     ALGORITHMS,
     OBJECTIVES,
@@ -19,6 +19,7 @@ from small_algorithms import (
 
 from luss.errors import LussError
 from luss.models import Objective, ViewPreprocessor
+from luss.models.algorithms.feature_tap import probe_channels
 from luss.registry import MODELS
 
 
@@ -60,6 +61,45 @@ def test_small_crops_can_be_for_the_objectives_alone():
     assert model(**data, mode="loss").keys() == {"loss", "loss_clustering"}
     # Two large ones together, then two small ones.
     assert seen == [8, 8]
+
+
+def test_several_resolutions_in_one_algorithm():
+    """SwAV runs all crops of a resolution together; none is run again."""
+    config = model_config("SwAV", OBJECTIVES["both"])
+    algorithm = copy.deepcopy(config["algorithm"])
+    algorithm["head"]["loss"]["num_crops"] = [2, 3]
+    model = MODELS.build({**config, "algorithm": algorithm})
+    seen = []
+    model.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    losses = model(**batch(small=3), mode="loss")
+    assert seen == [8, 12]
+    model.parse_losses(losses)[0].backward()
+
+
+@pytest.mark.parametrize("name", ["SimCLR", "MoCo v2", "SwAV"])
+def test_several_outputs_without_objectives(name):
+    config = model_config(name)
+    losses = []
+    for outputs in ((4,), (3, 4)):
+        torch.manual_seed(0)
+        backbone = {**RESNET, "out_indices": outputs}
+        model = MODELS.build({**config, "backbone": backbone, "stages": outputs})
+        losses.append(model(**batch(), mode="loss")["loss"])
+    assert torch.equal(*losses)
+
+
+def test_data_samples_reach_the_algorithm():
+    class Weighted(SimSiam):
+        def loss(self, inputs, data_samples):
+            return {"loss": super().loss(inputs, data_samples)["loss"] * data_samples[1]}
+
+    config = model_config("SimSiam", ("p2p",))
+    config["algorithm"] = {**config["algorithm"], "type": Weighted, "_scope_": "mmselfsup"}
+    model = MODELS.build(config)
+    data = batch()
+    plain = model(**data, data_samples=[0, 1], mode="loss")
+    doubled = model(**data, data_samples=[0, 2], mode="loss")
+    assert torch.equal(doubled["loss"], 2 * plain["loss"])
 
 
 def test_weights_and_names_of_losses():
@@ -135,7 +175,7 @@ def test_trying_the_backbone_leaves_no_trace():
     model = build("MoCo v2", ("p2p",))
     before = copy.deepcopy(model.state_dict())
     random_state = torch.get_rng_state()
-    assert model._probe() == {4: 64}
+    assert probe_channels(model.tap, (4,), "the backbone") == {4: 64}
     assert torch.equal(torch.get_rng_state(), random_state)
     assert all(part.training for part in model.modules())
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
@@ -158,7 +198,7 @@ def refused(match, name="DenseCL", objectives=("p2p",), algorithm=None, **settin
 @pytest.mark.parametrize("objectives", [("p2p",), ("clustering", "d2s")])
 def test_objectives_on_masked_images(name, objectives):
     refused(
-        f"MAEViT of {name} gives outputs .*(p2p|d2s) read one feature map .*leave them out",
+        f"MAEViT of {name} gives outputs .*objectives read a feature map .*leave them out",
         name,
         objectives,
         stages=(3, 4),
@@ -185,7 +225,7 @@ def test_channels_and_stages_that_do_not_fit():
         objectives={"p2p": {"type": "P2P", "in_channels": 63, "hidden_channels": 8}},
     )
     wider = objective_configs(("clustering", "d2s"), WIDTHS)
-    refused(r"d2s reads stage 3, but stages=\(4,\)", objectives=wider)
+    refused(r"d2s reads stage 3, but .* gives stages \[4\]", objectives=wider)
     refused(r"gives 1 feature maps, but stages=\(3, 4\)", stages=(3, 4))
     refused("increasing order", stages=(4, 3))
 
@@ -214,6 +254,13 @@ def test_two_losses_of_one_name():
     objectives = {"dense": objective_configs(("p2p",), WIDTHS)["p2p"]}
     model = MODELS.build({**model_config("DenseCL"), "objectives": objectives})
     with pytest.raises(LussError, match=r"'loss_dense' .* DenseCL .* another name"):
+        model(**batch(), mode="loss")
+
+
+def test_a_queue_that_batches_do_not_fill_evenly():
+    config = model_config("DenseCL")
+    model = MODELS.build({**config, "algorithm": {**config["algorithm"], "queue_len": 10}})
+    with pytest.raises(LussError, match="queue_len=10, which is no multiple of the batch of 4"):
         model(**batch(), mode="loss")
 
 
