@@ -7,7 +7,7 @@ from datetime import timedelta
 import torch
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
+from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
@@ -97,10 +97,16 @@ class Runner(MMEngineRunner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wrap for several processes; MMEngine's default assumes GPUs."""
         if self.distributed and not torch.cuda.is_available():
-            if self.cfg.pop("sync_bn", None):
+            synchronised = any(isinstance(part, nn.SyncBatchNorm) for part in model.modules())
+            if self.cfg.pop("sync_bn", None) or synchronised:
                 self.logger.info("no GPU: batch norm is not synchronised between processes")
+                model = revert_sync_batchnorm(model)
             if model_wrapper_cfg is None:
-                model_wrapper_cfg = {"type": "MMDistributedDataParallel", "device_ids": None}
+                model_wrapper_cfg = {
+                    "type": "MMDistributedDataParallel",
+                    "device_ids": None,
+                    "find_unused_parameters": self.cfg.get("find_unused_parameters", False),
+                }
         return super().wrap_model(model_wrapper_cfg, model)
 
     def _init_model_weights(self) -> None:
