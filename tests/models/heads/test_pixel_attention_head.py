@@ -42,6 +42,7 @@ def test_shared_attention_is_one_map():
 
 
 def test_threshold_starts_at_zero_and_raises_the_attention():
+    torch.manual_seed(0)
     head = PixelAttention(channels=4).eval()
     assert not head.threshold.any()
     features = torch.randn(1, 4, 2, 2)
