@@ -102,9 +102,9 @@ def main() -> int:
         outcomes = {}
         for mutation, outcome in run_all([(m, m.tests) for m in chosen], template, arguments.jobs):
             outcomes[mutation] = outcome
-            print(f"{outcome.word:9} {outcome.seconds:5.1f} s  {mutation}", flush=True)
-            print(f"{'':18} {mutation.breaks}")
-            print(f"{'':18} -> {outcome.detail}", flush=True)
+            where = mutation.file.removeprefix("luss/")
+            print(f"{outcome.word:9} {outcome.seconds:5.1f} s  {where}: {mutation.breaks}")
+            print(f"{'':18} {outcome.detail}", flush=True)
     return report(outcomes, time.monotonic() - start)
 
 
@@ -123,10 +123,11 @@ def report(outcomes: dict[Mutation, Outcome], seconds: float) -> int:
     numbers = ", ".join(f"{len(found)} {word}" for word, found in of_word.items())
     print(f"\n{len(outcomes)} mistakes in {seconds:.0f} s: {numbers}")
     for mutation in explained:
-        print(f"survived, explained: {mutation}\n    {mutation.breaks} {mutation.survives}")
+        print(f"survives: {mutation.file}: {mutation.breaks} {mutation.survives}")
     for mutation in bad:
         outcome = outcomes[mutation]
-        print(f"{outcome.word}: {mutation}\n    {mutation.breaks} {outcome.detail}")
+        print(f"{outcome.word}: {mutation.file}: {mutation.breaks} {outcome.detail}")
+        print(f"    - {mutation.before}\n    + {mutation.after}")
     return 1 if bad else 0
 
 
