@@ -20,7 +20,7 @@ adamw = of(
 lars = of("configs/_base_/protocols/semi_supervised_lars.py", *_TESTS)
 stride16 = of("configs/semi_supervised/pass_s_in919_adamw_stride16.py", *_TESTS)
 distance_matching = of("configs/_base_/protocols/distance_matching.py", *_TESTS)
-runtime = of("configs/_base_/default_runtime.py", *_TESTS, "tests/pipeline/test_kill_and_resume.py")
+runtime = of("configs/_base_/default_runtime.py", "tests/pipeline/test_epochs.py")
 
 MUTATIONS = [
     base(
@@ -197,8 +197,8 @@ MUTATIONS = [
         "Images are compared at another scale.",
     ),
     runtime(
-        'sampler_seed=dict(type="DistSamplerSeedHook"),\n',
-        "",
+        'sampler_seed=dict(type="DistSamplerSeedHook"),',
+        "sampler_seed=None,",
         "The sampler is told no epoch.",
     ),
 ]

@@ -21,18 +21,21 @@ segmentation_metric = of(
 threshold = of(
     "luss/evaluation/threshold_search.py",
     f"{_EVALUATION}/test_threshold_search.py",
+    f"{_EVALUATION}/test_published_constants.py",
     "tests/parity/test_evaluation_threshold.py",
 )
 otsu = of("luss/evaluation/otsu.py", f"{_EVALUATION}/test_threshold_search.py")
 bank = of(
     "luss/evaluation/distance_bank.py",
     f"{_EVALUATION}/test_distance_bank.py",
+    f"{_EVALUATION}/test_published_constants.py",
     "tests/parity/test_distance_matching.py",
     "tests/pipeline/protocols/test_distance_matching_stage.py",
 )
 neighbours = of(
     "luss/evaluation/distance_matching.py",
     f"{_EVALUATION}/test_nearest_neighbours.py",
+    f"{_EVALUATION}/test_published_constants.py",
     "tests/parity/test_distance_matching.py",
 )
 image_knn = of("luss/evaluation/image_knn.py", f"{_EVALUATION}/test_image_knn.py")

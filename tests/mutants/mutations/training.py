@@ -19,9 +19,7 @@ randomness = of(
 )
 clustering_hook = of(
     "luss/engine/hooks/clustering_hook.py",
-    "tests/engine/hooks",
-    "tests/pipeline/test_kill_and_resume.py",
-    "tests/pipeline/test_collapse_warning.py",
+    "tests/models/objectives/test_clustering_schedule.py",
 )
 checkpoint_hook = of(
     "luss/engine/hooks/checkpoint_hook.py", "tests/engine/hooks", "tests/engine/test_resume.py"
