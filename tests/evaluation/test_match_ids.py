@@ -197,3 +197,15 @@ def test_bad_input():
         cooccurrence(np.ones((2, 3)), np.ones((3, 3)))
     with pytest.raises(LussError, match="cannot read"):
         read_match("absent.json")
+
+
+def test_all_classes_of_a_prediction_are_matched_not_the_largest_alone():
+    # Id 1 is the largest everywhere; only by id 2, which it outweighs, can the two be told apart.
+    images = [
+        ([[1, 1, 1, 1, 2]], [[2, 2, 2, 2, 2]]),
+        ([[1, 1, 0, 0, 0]], [[1, 0, 0, 0, 0]]),
+    ]
+    counts = Counts.zeros(2)
+    for prediction, truth in images:
+        counts.add(count_image(np.array(prediction), np.array(truth), 2))
+    np.testing.assert_array_equal(ImageLevelMatcher()(counts), [0, 1, 2])
