@@ -6,6 +6,7 @@ from typing import ClassVar
 from mmengine.dataset import BaseDataset
 
 from luss.errors import LussError
+from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.train_stage import TrainStage
 from luss.registry import STAGES
@@ -32,9 +33,8 @@ class FinetuneStage(TrainStage):
 
     def model_config(self, context: Context) -> dict:
         """The segmentor's, with a class for each category and 'other'."""
-        config = super().model_config(context)
-        config["decode_head"]["num_classes"] = context.num_categories + 1
-        return config
+        config, where = super().model_config(context), f"stages.{self.name}.model"
+        return fill_num_classes(config, context.num_categories + 1, where)
 
     def dataset_config(self, context: Context) -> dict:
         """The training images that have generated masks."""

@@ -7,9 +7,9 @@ import torch
 from mmengine.registry import init_default_scope
 
 from luss.configuration import read_config
+from luss.models.backbones import FeatureMap
 from luss.pipeline import Pipeline
 from luss.pipeline.protocols import PROTOCOLS, protocol_stage
-from luss.pipeline.protocols.backbone import FeatureMap
 from luss.registry import MODELS
 
 CONFIGS = Path(__file__).parents[3] / "configs"
