@@ -49,8 +49,11 @@ class FinetuneStage(TrainStage):
 
     def training_set(self, context: Context, with_labels: bool = True) -> BaseDataset:
         """The images that have generated masks, or all where these are yet to be made."""
-        config = self.dataset_config(context) if with_labels else super().dataset_config(context)
-        return context.dataset(config)
+        if with_labels:
+            return context.dataset(self.dataset_config(context))
+        config = super().dataset_config(context)
+        steps = [step for step in config["pipeline"] if step.get("type") != "LoadMask"]
+        return context.dataset({**config, "pipeline": steps})
 
     def _labelled(self, context: Context, config: dict, unlabelled: set[str]) -> list[int]:
         """Indices of the images that could be read, and hence labelled."""
