@@ -214,21 +214,27 @@ class TrainStage(Stage):
         self._check_batches(len(dataset), where)
         with tempfile.TemporaryDirectory() as folder:
             runner = self._new_runner(context, dataset, folder, name=folder)
-            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-            self._check_init_from(context, model)
-            self._check_sizes(dataset, model)
-            # Built when they are first asked for, as MMEngine does it.
-            sampler = runner.train_loop.dataloader.sampler
-            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-            if runner.param_schedulers is not None:
-                runner.build_param_scheduler(runner.param_schedulers)
-            # Its threads would go on writing.
-            runner.visualizer.close()
+            try:
+                sampler = self._check_runner(runner, context, dataset)
+            finally:
+                # Its threads would go on writing.
+                runner.visualizer.close()
         if not isinstance(sampler, EpochSampler):
             raise LussError(
                 f"{where}.train_dataloader.sampler is {type(sampler).__name__}, which gives the "
                 "same views in every epoch and cannot go on in the middle of one; use EpochSampler"
             )
+
+    def _check_runner(self, runner, context: Context, dataset: BaseDataset):
+        """Build what MMEngine builds when it is first asked for, and look at the model."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._check_init_from(context, model)
+        self._check_sizes(dataset, model)
+        sampler = runner.train_loop.dataloader.sampler
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        if runner.param_schedulers is not None:
+            runner.build_param_scheduler(runner.param_schedulers)
+        return sampler
 
     def _check_settings(self, where: str, context: Context) -> None:
         """Look up what is named, for errors that list what there is."""

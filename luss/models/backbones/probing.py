@@ -14,7 +14,7 @@ from luss.models.backbones.feature_maps import feature_maps, maps_of
 __all__ = ["StageInfo", "describe_stages", "name_stages", "probe", "stage_names"]
 
 _SIDES = (64, 224, 512)
-"""Sides in pixels of the images that are tried, where the backbone does not name one."""
+"""Sides in pixels of the images that are tried."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def probe(
 
     Args:
         backbone: takes images (N, 3, H, W).
-        size: height and width of the image in pixels; by default the backbone's ``img_size``, else
-            64, or more where it needs more.
+        size: height and width of the image in pixels; by default 64, or more where the backbone
+            needs more.
         neck: takes the backbone's feature maps; those that it gives are looked at then.
 
     Raises:
@@ -75,12 +75,11 @@ def probe(
 
 
 def _usual_sizes(backbone: nn.Module) -> list[tuple[int, int]]:
-    own = getattr(backbone, "img_size", None)
-    if isinstance(own, int):
-        return [(own, own)]
-    if isinstance(own, Sequence) and len(own) == 2:
-        return [tuple(own)]
-    return [(side, side) for side in _SIDES]
+    own = getattr(backbone, "img_size", ())
+    own = (own, own) if isinstance(own, int) else tuple(own)
+    smallest, *larger = [(side, side) for side in _SIDES]
+    # Small images are quick, but some transformers take those of one size only.
+    return [smallest, *([own] if len(own) == 2 else larger)]
 
 
 @contextmanager

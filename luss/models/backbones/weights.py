@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from luss.errors import LussError
 
-__all__ = ["LAYOUTS", "Layout", "WeightsEntry", "fill", "parts_beside_the_backbone", "pick"]
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "WeightsEntry",
+    "fill",
+    "parts_beside_the_backbone",
+    "pick",
+    "weights_entry",
+]
 
 Renames = Sequence[tuple[str, str]]
 """Regular expressions and what takes their place, one after the other."""
@@ -42,7 +50,9 @@ _TIMM_VIT: Renames = (
     (r"^(layers\.\d+)\.norm([12])\.", r"\1.ln\2."),
     (r"^(layers\.\d+)\.mlp\.fc1\.", r"\1.ffn.layers.0.0."),
     (r"^(layers\.\d+)\.mlp\.fc2\.", r"\1.ffn.layers.1."),
-    (r"^(layers\.\d+)\.ls([12])\.gamma$", r"\1.ls\2.weight"),
+    # As LayerScaleVisionTransformer has them.
+    (r"^(layers\.\d+)\.ls1\.gamma$", r"\1.attn.gamma1.weight"),
+    (r"^(layers\.\d+)\.ls2\.gamma$", r"\1.ffn.layers.3.weight"),
     (r"^norm\.", "ln1."),
 )
 _TORCHVISION_VIT: Renames = (
@@ -168,6 +178,19 @@ class WeightsEntry:
         return LAYOUTS[self.layout] if self.layout else _UNNAMED
 
 
+def weights_entry(own: str | dict | None, shared: str | dict | None) -> str | dict | None:
+    """The weights of a stage: its own, the whole config's, or both where one lacks a file.
+
+    Args:
+        own: of the stage; a dict without ``file`` says how the shared file is to be read.
+        shared: of the whole config.
+    """
+    if isinstance(own, Mapping) and not own.get("file"):
+        shared = {"file": shared} if isinstance(shared, str) else dict(shared or {})
+        return {**shared, **own, "file": shared["file"]} if shared.get("file") else None
+    return own or shared
+
+
 def pick(content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A backbone's weights in a checkpoint, by the backbone's names.
 
@@ -217,7 +240,11 @@ def pick(content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor]) ->
             f"{_beginnings(tensors)}; the config must describe the backbone that was saved, and "
             f"weights its layout ({', '.join(LAYOUTS)}), prefix and rename"
         )
-    return {name: found[name] for name in wanted.keys() & found.keys()}
+    return {
+        name: found[name]
+        for name in wanted.keys() & found.keys()
+        if wanted[name].is_floating_point() or wanted[name].shape == found[name].shape
+    }
 
 
 def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from luss.engine.foreign_weights import build_backbone, fill_backbone
 from luss.errors import LussError
 from luss.evaluation.distance_bank import DistanceBank, class_vectors, nearest_class_map
 from luss.models.backbones import FeatureMap, probe
-from luss.models.backbones.weights import WeightsEntry
+from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids
 from luss.pipeline.context import Context
 from luss.pipeline.inference import own_share, stream
@@ -44,7 +44,8 @@ class DistanceMatchingStage(ProtocolStage):
         backbone: config of a backbone that stands alone; or, with ``model_from``, one to read the
             weights of that stage's backbone into, such as a plain vision transformer for those of
             a masked autoencoder.
-        weights: a path, or a dict as :class:`luss.models.backbones.weights.WeightsEntry`.
+        weights: a path, or a dict as :class:`luss.models.backbones.weights.WeightsEntry`. Without
+            a file in it, it says how that of ``checkpoint`` or the top level is to be read.
         layer: name of the backbone's module whose output is used; by default its last output.
         preprocessor: config of the data preprocessor; by default ImageNet's mean and deviation.
         k: neighbours that vote.
@@ -186,8 +187,9 @@ class DistanceMatchingStage(ProtocolStage):
         return dict(model["backbone"])
 
     def _given_weights(self, context: Context) -> str | dict | None:
-        alone = self.model_from is None
-        return self.checkpoint or self.weights or (context.config.get("weights") if alone else None)
+        if self.model_from is not None:
+            return self.checkpoint
+        return weights_entry(self.weights, self.checkpoint or context.config.get("weights"))
 
     def _labelled_set(self, context: Context):
         return context.dataset(

@@ -9,7 +9,7 @@ from torch import Tensor
 from luss.engine.checkpoint import save
 from luss.engine.foreign_weights import read_parts
 from luss.errors import LussError
-from luss.models.backbones.weights import WeightsEntry
+from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.pipeline.context import Context
 from luss.pipeline.train_stage import TrainStage
 from luss.registry import STAGES
@@ -28,7 +28,8 @@ class PretrainStage(TrainStage):
     Args:
         name: see :class:`TrainStage`.
         weights: a checkpoint's path, or a dict of file, layout, key, prefix and rename, see
-            :class:`luss.models.backbones.weights.WeightsEntry`.
+            :class:`luss.models.backbones.weights.WeightsEntry`. Without a file in it, it says how
+            that of the top-level ``weights`` is to be read.
         **kwargs: see :class:`TrainStage`.
     """
 
@@ -60,7 +61,7 @@ class PretrainStage(TrainStage):
 
     def foreign_weights(self, context: Context) -> str | dict | None:
         """The stage's weights, or those of the whole config."""
-        return self.weights or context.config.get("weights")
+        return weights_entry(self.weights, context.config.get("weights"))
 
     def output_state(self, context: Context) -> dict[str, Tensor]:
         """As :meth:`TrainStage.output_state`; what the file has where nothing is trained."""
