@@ -240,11 +240,7 @@ def pick(content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor]) ->
             f"{_beginnings(tensors)}; the config must describe the backbone that was saved, and "
             f"weights its layout ({', '.join(LAYOUTS)}), prefix and rename"
         )
-    return {
-        name: found[name]
-        for name in wanted.keys() & found.keys()
-        if wanted[name].is_floating_point() or wanted[name].shape == found[name].shape
-    }
+    return {name: found[name] for name in wanted.keys() & found.keys()}
 
 
 def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
@@ -271,20 +267,25 @@ def fill(backbone: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
         LussError: if shapes differ.
     """
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
-    weights = _resized(backbone, dict(weights), before)
     try:
         # Hooks of mmcls' transformers resize what lies on a grid.
-        backbone.load_state_dict(weights, strict=False)
-    # Resizing rules raise what they like where a grid is none.
+        backbone.load_state_dict(_resized(backbone, dict(weights), before), strict=False)
+    # Rules for resizing raise what they like, some of them that SciPy lacks a function by now.
     except Exception as error:
         backbone.load_state_dict(before)
-        other = [name for name, value in weights.items() if value.shape != before[name].shape]
+        other = [
+            name
+            for name, value in weights.items()
+            if value.is_floating_point() and value.shape != before[name].shape
+        ]
         if not other:
             raise
-        name = sorted(other)[0]
+        name, reason = sorted(other)[0], str(error).strip().partition("\n")[0]
         raise LussError(
             f"{name} of {path} has shape {tuple(weights[name].shape)}, the backbone expects "
-            f"{tuple(before[name].shape)}; the config must describe the backbone that was saved"
+            f"{tuple(before[name].shape)}, and its own rule does not resize it ({reason}); the "
+            "config must describe the backbone that was saved, the sizes of images and windows "
+            "included"
         ) from error
 
 
