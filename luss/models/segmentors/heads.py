@@ -1,6 +1,7 @@
 """What the configs of mmseg's heads leave open."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from luss.datasets.mask_codec import IGNORE_ID
@@ -8,9 +9,30 @@ from luss.errors import LussError
 from luss.models.backbones.probing import StageInfo
 from luss.models.backbones.widths import fill_head_widths
 
-__all__ = ["fill_head", "fill_num_classes"]
+__all__ = ["clear_index_errors", "fill_head", "fill_num_classes"]
 
 _HEADS = ("decode_head", "auxiliary_head")
+
+
+@contextmanager
+def clear_index_errors(where: str) -> Iterator[None]:
+    """Explain mmseg's assertions on ``in_index``, which have no text.
+
+    Args:
+        where: the head's place, for messages.
+
+    Raises:
+        LussError: in place of such an assertion.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        if str(error):
+            raise
+        raise LussError(
+            f"{where} does not take the maps of its in_index; heads that join several maps, such "
+            "as UPerHead and SegformerHead, need a list, in_index=[0, 1, 2, 3], others a number"
+        ) from error
 
 
 def fill_head(config: Mapping, found: Sequence[StageInfo], where: str) -> dict:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from luss.errors import LussError
 from luss.models.backbones import maps_of, probe
-from luss.models.segmentors.heads import fill_head
+from luss.models.segmentors.heads import clear_index_errors, fill_head
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
 from luss.registry import MODELS
 
@@ -78,7 +78,8 @@ class PassSegmentor(EncoderDecoder):
             )
         # Backbone and neck are there by now.
         self._maps = probe(self.backbone, neck=self.neck if self.with_neck else None)
-        super()._init_decode_head(fill_head(decode_head, self._maps, "decode_head"))
+        with clear_index_errors("decode_head"):
+            super()._init_decode_head(fill_head(decode_head, self._maps, "decode_head"))
 
     def _init_auxiliary_head(self, auxiliary_head: dict | list[dict] | None) -> None:
         if isinstance(auxiliary_head, dict):
@@ -88,7 +89,8 @@ class PassSegmentor(EncoderDecoder):
                 fill_head(head, self._maps, f"auxiliary_head.{place}")
                 for place, head in enumerate(auxiliary_head)
             ]
-        super()._init_auxiliary_head(auxiliary_head)
+        with clear_index_errors("auxiliary_head"):
+            super()._init_auxiliary_head(auxiliary_head)
 
     def extract_feat(self, inputs: Tensor) -> list[Tensor]:
         """Feature maps of images (N, 3, H, W), from shallow to deep; the neck's if there is one."""
