@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from luss.datasets.reproducible import seeded
 from luss.engine.checkpoint import load
+from luss.engine.pretrained import fill as fill_pretrained
+from luss.engine.pretrained import take_pretrained
 from luss.models.backbones.weights import WeightsEntry, fill, parts_beside_the_backbone, pick
 from luss.registry import MODELS
 
@@ -51,9 +53,12 @@ def build_backbone(
     init_default_scope("luss")
     with seeded(seed):
         backbone = MODELS.build(config)
+        pretrained = take_pretrained(backbone)
         if weights is None and hasattr(backbone, "init_weights"):
             backbone.init_weights()
-    if weights is None:
+    if weights is None and pretrained:
+        fill_pretrained(pretrained)
+    elif weights is None:
         print_log(
             f"NO WEIGHTS ARE LOADED: {config['type']} is random, and so will be its figures; add "
             "--cfg-options weights=FILE",

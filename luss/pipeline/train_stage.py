@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from luss.datasets import EpochSampler
 from luss.engine.checkpoint import latest_checkpoint, load, required_checkpoint, save
 from luss.engine.foreign_weights import build_backbone
+from luss.engine.pretrained import check_pretrained
 from luss.engine.workers import start_worker
 from luss.errors import LussError
 from luss.models.backbones import probe
@@ -228,6 +229,7 @@ class TrainStage(Stage):
     def _check_runner(self, runner, context: Context, dataset: BaseDataset):
         """Build what MMEngine builds when it is first asked for, and look at the model."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        check_pretrained(model)
         self._check_init_from(context, model)
         self._check_sizes(dataset, model)
         sampler = runner.train_loop.dataloader.sampler

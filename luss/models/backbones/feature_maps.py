@@ -56,7 +56,7 @@ def patch_side(backbone: nn.Module) -> tuple[int, int] | None:
         if isinstance(side, Sequence) and len(side) == 2:
             return tuple(side)
         # OpenMMLab's patch embeddings do not name it.
-        if isinstance(part, nn.Conv2d) and part.kernel_size == part.stride:
+        if isinstance(part, nn.Conv2d) and part.kernel_size == part.stride > (1, 1):
             return part.stride
     return None
 

@@ -1,12 +1,12 @@
 """What a backbone gives, read off the backbone itself."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from luss.errors import LussError
 from luss.models.backbones.feature_maps import feature_maps, maps_of
@@ -29,9 +29,15 @@ class StageInfo:
     channels: int
     stride: int
 
+    def __str__(self) -> str:
+        return f"{self.channels} channels at stride {self.stride}"
+
 
 def probe(
-    backbone: nn.Module, size: tuple[int, int] | None = None, neck: nn.Module | None = None
+    backbone: nn.Module,
+    size: tuple[int, int] | None = None,
+    neck: nn.Module | None = None,
+    run: Callable[[Tensor], list[Tensor]] | None = None,
 ) -> list[StageInfo]:
     """Run a backbone once on a black image and look at its feature maps, from shallow to deep.
 
@@ -42,6 +48,7 @@ def probe(
         size: height and width of the image in pixels; by default 64, or more where the backbone
             needs more.
         neck: takes the backbone's feature maps; those that it gives are looked at then.
+        run: from images to the backbone's feature maps; by default :func:`maps_of`.
 
     Raises:
         LussError: if it does not take the image, or gives something else than feature maps.
@@ -52,7 +59,7 @@ def probe(
         with _quietly(backbone), _quietly(neck), torch.no_grad():
             image = next(backbone.parameters(), torch.zeros(1)).new_zeros(1, 3, height, width)
             try:
-                maps = maps_of(backbone, image)
+                maps = run(image) if run else maps_of(backbone, image)
                 if neck is not None:
                     maps = feature_maps(neck(maps), (height, width))
             except LussError as error:
@@ -129,6 +136,8 @@ def name_stages(
     return dict(zip(names, found, strict=True))
 
 
-def describe_stages(found: Sequence[StageInfo]) -> str:
-    """For messages: channels and stride of each feature map."""
-    return ", ".join(f"{info.channels} channels at stride {info.stride}" for info in found)
+def describe_stages(stages: Mapping[int, StageInfo] | Sequence[StageInfo]) -> str:
+    """For messages: channels and stride of each feature map, by stage if they have names."""
+    if isinstance(stages, Mapping):
+        return ", ".join(f"{name} of {info}" for name, info in stages.items())
+    return ", ".join(map(str, stages))

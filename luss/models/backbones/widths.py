@@ -92,14 +92,8 @@ def fill_head_widths(config: Mapping, found: Sequence[StageInfo], where: str) ->
 
 
 def _listed(stages: Mapping[int, StageInfo]) -> str:
-    return ", ".join(
-        f"stage {name} of {info.channels} channels at stride {info.stride}"
-        for name, info in stages.items()
-    )
+    return ", ".join(f"stage {name} of {info}" for name, info in stages.items())
 
 
 def _numbered(found: Sequence[StageInfo]) -> str:
-    return ", ".join(
-        f"map {place} of {info.channels} channels at stride {info.stride}"
-        for place, info in enumerate(found)
-    )
+    return ", ".join(f"map {place} of {info}" for place, info in enumerate(found))

@@ -4,12 +4,12 @@ from itertools import groupby
 from typing import ClassVar
 
 import torch
-from mmengine.model import BaseModel, ModuleDict
+from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
 from luss.models.backbones import maps_of, name_stages, probe
-from luss.models.backbones.widths import fill_widths
+from luss.models.objectives.objective import build_objectives, objective_losses
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, ViewGeometry
 
@@ -75,12 +75,7 @@ class PASSPretrainer(BaseModel):
         self.backbone = MODELS.build(backbone)
         found = name_stages(stages, probe(self.backbone), self.backbone)
         self.stages = tuple(found)
-        self.objectives = ModuleDict(
-            {
-                name: MODELS.build(fill_widths(config, found, f"objectives.{name}"))
-                for name, config in objectives.items()
-            }
-        )
+        self.objectives = build_objectives(objectives, found)
         self.loss_weights = dict(loss_weights or {})
 
     def extract(self, images: Tensor) -> dict[int, Tensor]:
@@ -118,12 +113,7 @@ class PASSPretrainer(BaseModel):
             return self.extract(inputs)
         if mode != "loss":
             raise ValueError(f"mode {mode!r}: a pretrainer knows 'loss' and 'tensor'")
-        views = self.view_features(inputs, geometry)
-        return {
-            f"loss_{name}_{key}" if key else f"loss_{name}": loss
-            for name, objective in self.objectives.items()
-            for key, loss in objective(views).items()
-        }
+        return objective_losses(self.objectives, self.view_features(inputs, geometry))
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Weigh the losses; see :func:`weighted_total`."""

@@ -24,7 +24,8 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
 
     Logits are up-sampled bilinearly, then the largest is taken. Images of more than a million
     pixels take a way round: up-sampled to (1000, int(1000 W / H)), the largest taken, and its id
-    resized to the nearest (as the released code does).
+    resized to the nearest (as the released code does). The authors' later semi-supervised code
+    makes the longer side 1000 instead of the height; this rule serves both.
 
     Args:
         logits: (N, C + 1, h, w).
@@ -44,7 +45,9 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
 
 @MODELS.register_module()
 class PassSegmentor(EncoderDecoder):
-    """``mmseg.EncoderDecoder`` that trains at half the labels' size and predicts ids only.
+    """``mmseg.EncoderDecoder`` that trains on thinned labels and predicts ids only.
+
+    Logits are up-sampled to the thinned labels in one go.
 
     Any backbone, neck and head of mmseg fits. What a head leaves open is filled in:
     ``in_channels`` from the backbone, ``ignore_index`` from the masks' encoding. Types inside a
