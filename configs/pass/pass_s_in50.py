@@ -2,10 +2,8 @@
 # ResNet-18, multi-crop, 200 epochs; otherwise as for 300 classes.
 _base_ = ["pass_s_in300.py"]
 
-channels = 512
 backbone = dict(depth=18)
 clustering = dict(
-    in_channels=channels,
     hidden_channels=512,
     num_prototypes=500,
     queue_length=2048,
@@ -29,8 +27,8 @@ stages = dict(
             backbone=backbone,
             objectives=dict(
                 clustering=clustering,
-                d2s=dict(in_channels={3: 256}, hidden_channels=512),
-                p2p=dict(in_channels=channels, hidden_channels=512),
+                d2s=dict(hidden_channels=512),
+                p2p=dict(hidden_channels=512),
             ),
         ),
         train_dataloader=dict(dataset=dict(pipeline=views)),
@@ -40,7 +38,6 @@ stages = dict(
     pixel_attention=dict(
         model=dict(
             backbone=backbone,
-            attention=dict(channels=channels),
             clustering=dict(
                 clustering, queue_length=3840, queue_start_epoch=0, frozen_prototype_iters=0
             ),
@@ -48,6 +45,6 @@ stages = dict(
         optim_wrapper=dict(optimizer=dict(lr=6.0)),
     ),
     finetune=dict(
-        model=dict(backbone=backbone, decode_head=dict(in_channels=channels)),
+        model=dict(backbone=backbone),
     ),
 )

@@ -6,6 +6,7 @@ from typing import ClassVar
 from mmengine.dataset import BaseDataset
 
 from luss.errors import LussError
+from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.train_stage import TrainStage
 from luss.registry import STAGES
@@ -32,9 +33,8 @@ class FinetuneStage(TrainStage):
 
     def model_config(self, context: Context) -> dict:
         """The segmentor's, with a class for each category and 'other'."""
-        config = super().model_config(context)
-        config["decode_head"]["num_classes"] = context.num_categories + 1
-        return config
+        config, where = super().model_config(context), f"stages.{self.name}.model"
+        return fill_num_classes(config, context.num_categories + 1, where)
 
     def dataset_config(self, context: Context) -> dict:
         """The training images that have generated masks."""
@@ -49,8 +49,11 @@ class FinetuneStage(TrainStage):
 
     def training_set(self, context: Context, with_labels: bool = True) -> BaseDataset:
         """The images that have generated masks, or all where these are yet to be made."""
-        config = self.dataset_config(context) if with_labels else super().dataset_config(context)
-        return context.dataset(config)
+        if with_labels:
+            return context.dataset(self.dataset_config(context))
+        config = super().dataset_config(context)
+        steps = [step for step in config["pipeline"] if step.get("type") != "LoadMask"]
+        return context.dataset({**config, "pipeline": steps})
 
     def _labelled(self, context: Context, config: dict, unlabelled: set[str]) -> list[int]:
         """Indices of the images that could be read, and hence labelled."""

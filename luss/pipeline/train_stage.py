@@ -1,6 +1,7 @@
 """Stages that train a model with MMEngine's runner."""
 
 import copy
+import logging
 import math
 import tempfile
 from pathlib import Path
@@ -8,16 +9,21 @@ from typing import ClassVar
 
 import torch
 from mmengine.dataset import BaseDataset
-from mmengine.dist import get_world_size
+from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger, print_log
+from mmengine.model import is_model_wrapper
+from torch import Tensor, nn
 
 from luss.datasets import EpochSampler
-from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
+from luss.engine.checkpoint import latest_checkpoint, load, required_checkpoint, save
+from luss.engine.foreign_weights import build_backbone
 from luss.engine.pretrained import check_pretrained
 from luss.engine.workers import start_worker
 from luss.errors import LussError
+from luss.models.backbones import probe
 from luss.pipeline.components import require_known
 from luss.pipeline.context import Context
+from luss.pipeline.init_from import is_below, refuse_other_tensors
 from luss.pipeline.settings import require_count
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import main_process_decides
@@ -25,6 +31,7 @@ from luss.registry import (
     DATA_SAMPLERS,
     HOOKS,
     LOOPS,
+    MODELS,
     OPTIM_WRAPPERS,
     OPTIMIZERS,
     PARAM_SCHEDULERS,
@@ -65,6 +72,8 @@ class TrainStage(Stage):
             say otherwise.
         requires: more stages whose output is read.
         seed: instead of the run's.
+        weights: from which the backbone starts, a path or a dict of file, layout, key, prefix and
+            rename, see :class:`luss.models.backbones.weights.WeightsEntry`.
         **runner: further settings of :class:`luss.engine.runner.Runner`; what is absent is taken
             from the top level of the config.
     """
@@ -79,6 +88,7 @@ class TrainStage(Stage):
         param_scheduler: list[dict] | None = None,
         requires: tuple[str, ...] = (),
         seed: int | None = None,
+        weights: str | dict | None = None,
         **runner,
     ) -> None:
         self.init_from = dict(init_from or {})
@@ -86,15 +96,106 @@ class TrainStage(Stage):
         self.train_dataloader = train_dataloader
         self.param_scheduler = param_scheduler
         self.seed = seed
+        self.weights = weights
         self.runner = runner
+        self._states: dict[str, dict[str, torch.Size]] = {}
 
     def has_partial_output(self, folder: Path) -> bool:
         """Whether there is a checkpoint to go on from."""
         return latest_checkpoint(folder) is not None
 
     def model_config(self, context: Context) -> dict:
-        """The model's configuration."""
-        return copy.deepcopy(self.runner["model"])
+        """The model's configuration; what does not start from pretrained weights is not frozen."""
+        config = copy.deepcopy(self.runner["model"])
+        kind = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
+        frozen = getattr(kind, "pretrained_parts", None)
+        if frozen is not None and "frozen" not in config:
+            loaded = {part for parts in self.parts_to_load(context).values() for part in parts}
+            loaded |= {"backbone"} if self.weights else set()
+            config["frozen"] = [
+                name for name in frozen if any(is_below(name, part) for part in loaded)
+            ]
+        return config
+
+    def foreign_weights(self, context: Context) -> str | dict | None:
+        """Weights that take the place of training; None if the stage trains."""
+        return None
+
+    def output_state(self, context: Context) -> dict[str, Tensor]:
+        """Tensors of the names and shapes that the stage's checkpoint will have."""
+        return MODELS.build(self.model_config(context)).state_dict()
+
+    def filled_backbone(
+        self, config: dict, weights: str | dict, context: Context
+    ) -> dict[str, Tensor]:
+        """The tensors of a model's backbone, filled from a file, by the model's names.
+
+        Raises:
+            LussError: if the file does not fit.
+        """
+        seed = context.seed if self.seed is None else self.seed
+        where = f"stages.{self.name}.weights"
+        backbone = build_backbone(config["backbone"], weights, seed, where)
+        probe(backbone)
+        return {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
+
+    def parts_to_load(self, context: Context) -> dict[str, list[str]]:
+        """``init_from`` without the parts that weights of others do not have."""
+        return {
+            name: [part for part in parts if part not in self._absent(name, context)]
+            for name, parts in self.init_from.items()
+        }
+
+    def _absent(self, name: str, context: Context) -> set[str]:
+        """Parts to start from a stage that took its weights from a file, which has not got them."""
+        stage = self._source(name, context)
+        if not isinstance(stage, TrainStage) or stage.foreign_weights(context) is None:
+            return set()
+        state = self._source_state(name, context)
+        return {
+            part for part in self.init_from[name] if not any(is_below(key, part) for key in state)
+        }
+
+    @staticmethod
+    def _source(name: str, context: Context) -> Stage | None:
+        config = context.config["stages"].get(name)
+        return STAGES.build({**config, "name": name}) if config is not None else None
+
+    def _source_state(self, name: str, context: Context) -> dict[str, torch.Size]:
+        """Names and shapes in the checkpoint of another stage, there or to come."""
+        if name not in self._states:
+            folder, stage = context.work_dir.stage(name), self._source(name, context)
+            if latest_checkpoint(folder) is not None and context.work_dir.is_done(name):
+                state = load(required_checkpoint(folder)).get("state_dict", {})
+            else:
+                state = stage.output_state(context) if isinstance(stage, TrainStage) else {}
+            self._states[name] = {
+                key.removeprefix("module."): value.shape for key, value in state.items()
+            }
+        return self._states[name]
+
+    def _check_init_from(self, context: Context, model: nn.Module) -> None:
+        """Compare the parts with those of the stages that they come from, by name and shape."""
+        own = {name: value.shape for name, value in model.state_dict().items()}
+        for stage, parts in self.parts_to_load(context).items():
+            state = self._source_state(stage, context)
+            for part in parts if state else ():
+                refuse_other_tensors(
+                    {name: shape for name, shape in state.items() if is_below(name, part)},
+                    {name: shape for name, shape in own.items() if is_below(name, part)},
+                    f"{part!r} of stages.{self.name}",
+                    f"that of stages.{stage}",
+                )
+        if self.weights:
+            self.filled_backbone(self.model_config(context), self.weights, context)
+
+    def _check_sizes(self, dataset: BaseDataset, model: nn.Module) -> None:
+        """Try the backbone on the sizes of the views."""
+        if getattr(model, "reads_feature_maps", False):
+            views = dataset[0]["inputs"]
+            views = views if isinstance(views, list | tuple) else [views]
+            for size in sorted({tuple(view.shape[-2:]) for view in views}):
+                probe(model.backbone, size)
 
     def dataset_config(self, context: Context) -> dict:
         """The training set's configuration."""
@@ -114,19 +215,28 @@ class TrainStage(Stage):
         self._check_batches(len(dataset), where)
         with tempfile.TemporaryDirectory() as folder:
             runner = self._new_runner(context, dataset, folder, name=folder)
-            check_pretrained(runner.model)
-            # Built when they are first asked for, as MMEngine does it.
-            sampler = runner.train_loop.dataloader.sampler
-            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-            if runner.param_schedulers is not None:
-                runner.build_param_scheduler(runner.param_schedulers)
-            # Its threads would go on writing.
-            runner.visualizer.close()
+            try:
+                sampler = self._check_runner(runner, context, dataset)
+            finally:
+                # Its threads would go on writing.
+                runner.visualizer.close()
         if not isinstance(sampler, EpochSampler):
             raise LussError(
                 f"{where}.train_dataloader.sampler is {type(sampler).__name__}, which gives the "
                 "same views in every epoch and cannot go on in the middle of one; use EpochSampler"
             )
+
+    def _check_runner(self, runner, context: Context, dataset: BaseDataset):
+        """Build what MMEngine builds when it is first asked for, and look at the model."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        check_pretrained(model)
+        self._check_init_from(context, model)
+        self._check_sizes(dataset, model)
+        sampler = runner.train_loop.dataloader.sampler
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        if runner.param_schedulers is not None:
+            runner.build_param_scheduler(runner.param_schedulers)
+        return sampler
 
     def _check_settings(self, where: str, context: Context) -> None:
         """Look up what is named, for errors that list what there is."""
@@ -185,11 +295,33 @@ class TrainStage(Stage):
             name=f"{context.work_dir.root.resolve()}/{self.name}",
             load_from=str(resume_from) if resume_from else None,
             resume=resume_from is not None,
-            init_from=[
-                (required_checkpoint(context.work_dir.stage(stage)), parts)
-                for stage, parts in self.init_from.items()
-            ],
+            init_from=self._starting_points(context),
         )
+
+    def _starting_points(self, context: Context) -> list[tuple[Path, list[str]]]:
+        """Checkpoints and the parts that start from them."""
+        for stage in self.init_from:
+            for part in sorted(self._absent(stage, context)):
+                print_log(
+                    f"stage {self.name}: {part} starts from random weights and is trained, since "
+                    f"the weights that stage {stage} took from a file have none of it",
+                    "current",
+                    level=logging.WARNING,
+                )
+        found = [
+            (required_checkpoint(context.work_dir.stage(stage)), parts)
+            for stage, parts in self.parts_to_load(context).items()
+            if parts
+        ]
+        if self.weights:
+            path = context.work_dir.stage(self.name) / "weights.pth"
+            if is_main_process() and not path.exists():
+                config = self.model_config(context)
+                state = self.filled_backbone(config, self.weights, context)
+                save(path, {"state_dict": state, "meta": {}})
+            barrier()
+            found.append((path, ["backbone"]))
+        return found
 
     def _new_runner(
         self,

@@ -530,3 +530,6 @@ UNPUBLISHED = {
     "semi_supervised/pass_s_photos_lars.py": semi_supervised(LARS_SEMI),
     "semi_supervised/pass_s_photos_adamw.py": semi_supervised(ADAMW_32),
 }
+
+# Other networks with recipes of their own; they are run in tests/pipeline.
+OTHER_BACKBONES = ("pass/pass_s_swin_photos.py", "pass/dinov2_photos.py")

@@ -10,8 +10,8 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from luss.configuration import read_config
+from luss.models.backbones import FeatureMap
 from luss.pipeline.protocols import protocol_stage
-from luss.pipeline.protocols.backbone import FeatureMap
 from luss.registry import MODELS
 
 FOLDER = Path(__file__).parents[2] / "configs" / "distance_matching"

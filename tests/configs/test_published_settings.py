@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from described import built, describe, write_root
-from facts import PUBLISHED, SHARED, UNPUBLISHED, table
+from facts import OTHER_BACKBONES, PUBLISHED, SHARED, UNPUBLISHED, table
 from torch import nn
 
 from luss.configuration import read_config
@@ -32,7 +32,7 @@ def test_every_config_has_its_facts():
     found = {
         str(path.relative_to(CONFIGS)) for name in FOLDERS for path in CONFIGS.glob(f"{name}/*.py")
     }
-    assert found == PUBLISHED.keys() | UNPUBLISHED.keys()
+    assert found == {*PUBLISHED, *UNPUBLISHED, *OTHER_BACKBONES}
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED, *UNPUBLISHED])

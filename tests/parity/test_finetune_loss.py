@@ -14,10 +14,16 @@ from luss.registry import MODELS
 
 @MODELS.register_module()
 class LogitsAsFeatures(nn.Module):
-    """A backbone that gives what it is given."""
+    """A backbone that gives what it is given, and that tells its width for images."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
 
     def forward(self, inputs):
-        return (inputs,)
+        if inputs.shape[1] == self.channels:
+            return (inputs,)
+        return (inputs.new_zeros(len(inputs), self.channels, *inputs.shape[2:]),)
 
 
 def test_loss_and_gradient(golden):
@@ -27,7 +33,7 @@ def test_loss_and_gradient(golden):
     logits = torch.from_numpy(arrays["logits"]).requires_grad_()
     channels = logits.shape[1]
     segmentor = PassSegmentor(
-        backbone={"type": "luss.LogitsAsFeatures"},
+        backbone={"type": "luss.LogitsAsFeatures", "channels": channels},
         decode_head={"type": "luss.PassHead", "in_channels": channels, "num_classes": channels},
     )
     with torch.no_grad():

@@ -10,7 +10,6 @@ backbone = dict(
     type="mmselfsup.ResNet", depth=18, stem_channels=8, base_channels=8, strides=(1, 2, 2, 1)
 )
 clustering = dict(
-    in_channels=64,
     hidden_channels=16,
     num_prototypes=10,
     epsilon=0.1,
@@ -46,8 +45,8 @@ stages = dict(
             backbone=dict(_delete_=True, out_indices=(3, 4), **backbone),
             objectives=dict(
                 clustering=clustering,
-                d2s=dict(in_channels={3: 32}, hidden_channels=16),
-                p2p=dict(in_channels=64, hidden_channels=16),
+                d2s=dict(hidden_channels=16),
+                p2p=dict(hidden_channels=16),
             ),
         ),
         train_dataloader=dict(batch_size=4, dataset=dict(pipeline=views)),
@@ -56,7 +55,6 @@ stages = dict(
     pixel_attention=dict(
         model=dict(
             backbone=dict(_delete_=True, out_indices=(4,), **backbone),
-            attention=dict(channels=64),
             clustering=dict(clustering, queue_start_epoch=0, frozen_prototype_iters=0),
         ),
         train_dataloader=dict(batch_size=4, dataset=dict(pipeline=two_views)),
@@ -71,7 +69,6 @@ stages = dict(
     finetune=dict(
         model=dict(
             backbone=dict(_delete_=True, out_indices=(4,), **backbone),
-            decode_head=dict(in_channels=64),
         ),
         train_dataloader=dict(
             batch_size=4,

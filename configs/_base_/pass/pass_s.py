@@ -15,11 +15,11 @@ std_pretrain = (0.228, 0.224, 0.225)
 std = (0.229, 0.224, 0.225)
 
 # ---- architecture -------------------------------------------------------------------------------
+# Widths of feature maps are read off the backbone.
 backbone = dict(type="mmselfsup.ResNet", depth=50, out_indices=(4,))
 backbone_with_stage3 = dict(type="mmselfsup.ResNet", depth=50, out_indices=(3, 4))
 clustering = dict(
     type="Clustering",
-    in_channels=2048,
     hidden_channels=2048,
     embedding_channels=128,
     num_prototypes=3000,
@@ -78,8 +78,8 @@ stages = dict(
             stages=(3, 4),
             objectives=dict(
                 clustering=clustering,
-                d2s=dict(type="D2S", in_channels={3: 1024}, hidden_channels=2048),
-                p2p=dict(type="P2P", in_channels=2048, hidden_channels=2048),
+                d2s=dict(type="D2S", stages=(3,), hidden_channels=2048),
+                p2p=dict(type="P2P", hidden_channels=2048),
             ),
             loss_weights=dict(loss_clustering=0.5, loss_d2s_stage3=0.5, loss_p2p=1.0),
             data_preprocessor=view_preprocessor,
@@ -104,7 +104,7 @@ stages = dict(
         model=dict(
             type="PixelAttentionTrainer",
             backbone=backbone,
-            attention=dict(type="PixelAttention", channels=2048),
+            attention=dict(type="PixelAttention"),
             clustering=dict(clustering, queue_start_epoch=0, frozen_prototype_iters=0),
             data_preprocessor=view_preprocessor,
         ),
@@ -146,7 +146,7 @@ stages = dict(
                 seg_pad_val=1000,
             ),
             backbone=backbone,
-            decode_head=dict(type="PassHead", in_channels=2048, in_index=-1),
+            decode_head=dict(type="PassHead", in_index=-1),
         ),
         sync_bn="torch",
         train_dataloader=dict(

@@ -3,7 +3,6 @@
 _base_ = ["pass_s.py"]
 
 width = 16
-channels = 8 * width
 hidden = 128
 narrow = dict(
     type="mmselfsup.ResNet",
@@ -17,7 +16,6 @@ narrow = dict(
 never = 10**9
 clustering = dict(
     type="Clustering",
-    in_channels=channels,
     hidden_channels=hidden,
     num_prototypes=64,
     epsilon=0.03,
@@ -63,8 +61,8 @@ stages = dict(
             backbone=dict(_delete_=True, out_indices=(3, 4), **narrow),
             objectives=dict(
                 clustering=dict(_delete_=True, **clustering),
-                d2s=dict(in_channels={3: channels // 2}, hidden_channels=hidden),
-                p2p=dict(in_channels=channels, hidden_channels=hidden),
+                d2s=dict(hidden_channels=hidden),
+                p2p=dict(hidden_channels=hidden),
             ),
             data_preprocessor=view_preprocessor,
         ),
@@ -76,7 +74,6 @@ stages = dict(
     pixel_attention=dict(
         model=dict(
             backbone=dict(_delete_=True, out_indices=(4,), **narrow),
-            attention=dict(channels=channels),
             clustering=dict(clustering, _delete_=True),
             data_preprocessor=view_preprocessor,
         ),
@@ -99,7 +96,6 @@ stages = dict(
     finetune=dict(
         model=dict(
             backbone=dict(_delete_=True, out_indices=(4,), **narrow),
-            decode_head=dict(in_channels=channels),
         ),
         train_dataloader=dict(
             batch_size=32,

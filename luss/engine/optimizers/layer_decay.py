@@ -2,8 +2,8 @@
 
 mmselfsup's constructor knows ViT, Swin and MixMIM, mmseg's ConvNeXt, BEiT and MAE; neither knows
 ResNet, and neither takes the weight decay from one-dimensional parameters only. This one reads
-the blocks off the parameters' names, as ResNets, vision transformers, Swin and ConvNeXt of
-OpenMMLab have them.
+the blocks off the parameters' names, as ResNets, vision transformers, Swin, ConvNeXt, MiT and
+MobileNet of OpenMMLab have them, and refuses names that it cannot place.
 """
 
 import re
@@ -19,17 +19,22 @@ __all__ = ["LayerDecayOptimWrapperConstructor", "layer_ids"]
 
 _BLOCK = re.compile(
     r"backbone\.(?:layer(?P<resnet>\d+)\.(?P<unit>\d+)"
+    r"|layer(?P<mobile>[1-9]\d*)"
     r"|stages\.(?P<stage>\d+)\.(?:blocks\.)?(?P<block>\d+)"
-    r"|layers\.(?P<layer>\d+))\."
+    r"|layers\.(?P<mit>\d+)\.1\.(?P<inner>\d+)"
+    r"|layers\.(?P<layer>\d+)(?:\.(?P<part>\d+))?)\."
 )
-# ConvNeXt shrinks before a stage, Swin after one.
+# ConvNeXt and MiT shrink before a stage, Swin after one.
 _BEFORE_STAGE = re.compile(r"backbone\.downsample_layers\.(?P<stage>\d+)\.")
 _AFTER_STAGE = re.compile(r"backbone\.stages\.(?P<stage>\d+)\.downsample\.")
+_MIT_BEFORE = re.compile(r"backbone\.layers\.(?P<stage>\d+)\.0\.")
+_MIT_AFTER = re.compile(r"backbone\.layers\.(?P<stage>\d+)\.2\.")
 _STEM = re.compile(
-    r"backbone\.(?:stem|conv1|[bg]n1|patch_embed|cls_token|mask_token|pos_embed|"
+    r"backbone\.(?:stem|conv1|layer0|register_tokens|[bg]n1|patch_embed|cls_token|mask_token|pos_embed|"
     r"absolute_pos_embed|downsample_layers\.0)(?:\.|$)"
 )
-_NEVER_DECAYED = ("cls_token", "mask_token", "pos_embed", "absolute_pos_embed")
+_BEHIND = re.compile(r"backbone\.(?:fc_norm|norm|ln|conv)\d*\.")
+_NEVER_DECAYED = ("cls_token", "register_tokens", "mask_token", "pos_embed", "absolute_pos_embed")
 
 
 def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
@@ -43,10 +48,17 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
         The stem is layer 0, block b layer b, all behind the blocks (the head, last norms) B + 1.
 
     Raises:
-        LussError: if no block can be found.
+        LussError: if no block can be found, or the place of a backbone's parameter.
     """
     names = list(names)
-    place = {name: found for name in names if (found := _place(name)) is not None}
+    of_mit = any((found := _BLOCK.match(name)) and found["mit"] for name in names)
+    between = (_MIT_BEFORE, _MIT_AFTER) if of_mit else (_BEFORE_STAGE, _AFTER_STAGE)
+    place = {
+        name: found
+        for name in names
+        if not any(pattern.match(name) for pattern in between)
+        and (found := _place(name)) is not None
+    }
     blocks = {key: number for number, key in enumerate(sorted(set(place.values())), start=1)}
     if not blocks:
         raise LussError(
@@ -65,10 +77,17 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
             return blocks[place[name]]
         if _STEM.match(name):
             return 0
-        if before := _BEFORE_STAGE.match(name):
-            return min(of_stage[int(before["stage"])])
-        if after := _AFTER_STAGE.match(name):
+        if before := between[0].match(name):
+            first = of_mit and before["stage"] == "0"
+            return 0 if first else min(of_stage[int(before["stage"])])
+        if after := between[1].match(name):
             return max(of_stage[int(after["stage"])])
+        if name.startswith("backbone.") and not _BEHIND.match(name):
+            raise LussError(
+                f"layer-wise decay cannot tell between which blocks {name} lies; it knows ResNet, "
+                "ViT, ConvNeXt, Swin, MiT and MobileNet of OpenMMLab; leave the constructor out "
+                "for this backbone"
+            )
         return last
 
     return {name: number(name) for name in names}, last
@@ -79,11 +98,13 @@ def _place(name: str) -> tuple[int, int] | None:
     match = _BLOCK.match(name)
     if match is None:
         return None
-    if match["resnet"]:
-        return int(match["resnet"]), int(match["unit"])
-    if match["stage"]:
-        return int(match["stage"]), int(match["block"])
-    return 0, int(match["layer"])
+    for stage, block in (("resnet", "unit"), ("stage", "block"), ("mit", "inner")):
+        if match[stage]:
+            return int(match[stage]), int(match[block])
+    if match["mobile"]:
+        return 0, int(match["mobile"])
+    # A vision transformer's layers are its blocks; EfficientNet's hold some each.
+    return int(match["layer"]), int(match["part"] or 0)
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()

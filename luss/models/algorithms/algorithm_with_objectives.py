@@ -5,19 +5,18 @@ from itertools import groupby
 
 import torch
 from mmengine.dist import get_world_size
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor, nn
 
 from luss.errors import LussError
 from luss.models.algorithms.feature_tap import (
     FeatureTap,
     last_output_only,
-    probe_channels,
     rows_of_views,
 )
+from luss.models.backbones import StageInfo, name_stages, probe
 from luss.models.objectives.objective import (
     build_objectives,
-    check_channels,
     objective_losses,
     objective_of,
 )
@@ -152,7 +151,10 @@ class ObjectivesMixin:
         self.stages = stages
         self.num_views = num_views
         self.loss_weights = loss_weights
-        self.objectives = build_objectives(objectives)
+        self.objectives = ModuleDict()
+        if objectives:
+            self.tap = FeatureTap(self.backbone)
+            self.objectives = build_objectives(objectives, self._probe())
         for name in loss_weights:
             if objective_of(name, self.objectives) is None:
                 raise LussError(
@@ -160,11 +162,21 @@ class ObjectivesMixin:
                     f"{list(self.objectives)}, whose losses are loss_<objective>; the algorithm's "
                     "own loss has weight 1"
                 )
-        if self.objectives:
-            self.tap = FeatureTap(self.backbone)
-            where = f"the backbone {type(self.backbone).__name__} of {self._algorithm}"
-            channels = probe_channels(self.tap, stages, where)
-            check_channels(self.objectives, channels, where)
+
+    def _probe(self) -> dict[int, StageInfo]:
+        """What the backbone gives at each stage.
+
+        Raises:
+            LussError: if it needs more than images (such as masks), or gives no maps of whole ones.
+        """
+        try:
+            found = probe(self.backbone, run=self.tap.maps)
+            return name_stages(self.stages, found, self.backbone)
+        except LussError as error:
+            raise LussError(
+                f"{self._algorithm}: {error}. Objectives read a feature map (N, C, H, W) of whole "
+                "images for each stage; leave them out, or choose another algorithm or backbone"
+            ) from error
 
 
 @cache

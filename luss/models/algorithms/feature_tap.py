@@ -7,12 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from luss.errors import LussError
+from luss.models.backbones import feature_maps
+from luss.models.backbones.feature_maps import patch_side
 
-__all__ = ["FeatureTap", "feature_map", "last_output_only", "probe_channels", "rows_of_views"]
-
-_PROBE_SIDE = 64
-"""Side of the image, in pixels, by which a backbone that has no image size of its own is tried."""
+__all__ = ["FeatureTap", "last_output_only", "rows_of_views"]
 
 
 def rows_of_views(images: Tensor, views: Sequence[Tensor]) -> dict[int, slice]:
@@ -48,11 +46,6 @@ def rows_of_views(images: Tensor, views: Sequence[Tensor]) -> dict[int, slice]:
     return {}
 
 
-def feature_map(output: Any) -> Any:
-    """The map of one of a backbone's outputs: itself, or the first of a map and a class token."""
-    return output[0] if isinstance(output, list | tuple) else output
-
-
 def last_output_only(module: nn.Module, inputs: tuple, outputs: Sequence) -> Sequence:
     """Forward hook that lets a backbone of several outputs give its last one alone."""
     return outputs[-1:]
@@ -67,16 +60,17 @@ class FeatureTap:
 
     def __init__(self, backbone: nn.Module) -> None:
         self.backbone = backbone
-        self.calls: list[tuple[Tensor, list[Any]]] | None = None
+        self.calls: list[tuple[Tensor, list[Tensor]]] | None = None
         backbone.register_forward_hook(self._note, prepend=True)
 
     def _note(self, module: nn.Module, inputs: tuple, outputs: Any) -> None:
         if self.calls is not None:
-            outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-            self.calls.append((inputs[0], [feature_map(output) for output in outputs]))
+            images = inputs[0]
+            maps = feature_maps(outputs, tuple(images.shape[-2:]), patch_side(module))
+            self.calls.append((images, maps))
 
     @contextmanager
-    def recording(self) -> Iterator[list[tuple[Tensor, list[Any]]]]:
+    def recording(self) -> Iterator[list[tuple[Tensor, list[Tensor]]]]:
         """Yield the calls of the backbone, as they come: images, and a map of each output."""
         self.calls = []
         try:
@@ -85,45 +79,8 @@ class FeatureTap:
             # Gives their memory back.
             self.calls = None
 
-
-def probe_channels(tap: FeatureTap, stages: tuple[int, ...], where: str) -> dict[int, int]:
-    """Try a backbone by one black image; it and random states are afterwards as before.
-
-    Args:
-        tap: on the backbone, in training mode.
-        stages: which stage each output is.
-        where: which backbone, for messages.
-
-    Returns:
-        Stage -> channels of its feature map.
-
-    Raises:
-        LussError: if the backbone needs more than images (such as masks), or does not give one
-            feature map for each stage (pooled, or of what a mask left).
-    """
-    backbone = tap.backbone
-    side = getattr(backbone, "img_size", _PROBE_SIDE)
-    size = (side, side) if isinstance(side, int) else tuple(side)
-    advice = (
-        "objectives read a feature map (N, C, H, W) of whole images for each stage; leave them "
-        "out, or choose another algorithm or backbone"
-    )
-    backbone.eval()
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), tap.recording() as calls:
-            backbone(torch.zeros(1, 3, *size))
-    # Whatever a backbone raises that takes more than images.
-    except Exception as error:
-        raise LussError(f"{where} takes no plain images ({error}); {advice}") from error
-    finally:
-        backbone.train()
-    outputs = calls[-1][1]
-    shapes = [tuple(getattr(output, "shape", ())) for output in outputs]
-    if any(len(shape) != 4 for shape in shapes):
-        raise LussError(f"{where} gives outputs of the shapes {shapes}, but {advice}")
-    if len(outputs) != len(stages):
-        raise LussError(
-            f"{where} gives {len(outputs)} feature maps, but stages={stages} names {len(stages)}; "
-            "set the backbone's out_indices to these stages"
-        )
-    return dict(zip(stages, (shape[1] for shape in shapes), strict=True))
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """All feature maps of images (N, 3, H, W), of the backbone as it is watched."""
+        with self.recording() as calls:
+            self.backbone(images)
+            return calls[-1][1]

@@ -1,5 +1,7 @@
 """L_D2S, deep-to-shallow supervision (section 4.2, equation 4)."""
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -52,7 +54,8 @@ class D2S(Objective):
     """Deep-to-shallow supervision of any set of stages; comes after the clustering objective.
 
     Args:
-        in_channels: channels of each supervised stage, ``{3: 256}`` for D2S3 on ResNet-18.
+        in_channels: channels of each supervised stage, ``{3: 256}`` for D2S3 on ResNet-18. A
+            pretrainer's config may name ``stages=(3,)`` instead.
         hidden_channels: width of the projectors.
         embedding_channels: D, as the clustering objective has it.
         temperature: of the softmax over prototypes.
@@ -71,6 +74,8 @@ class D2S(Objective):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if not isinstance(in_channels, Mapping):
+            raise LussError("D2S supervises shallow stages, but none is named; give stages=(3,)")
         self.temperature = temperature
         # Module names are strings; the stage is read back from them.
         self.embeddings = nn.ModuleDict(

@@ -6,10 +6,12 @@ from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor
 
 from luss.errors import LussError
+from luss.models.backbones.probing import StageInfo, describe_stages
+from luss.models.backbones.widths import fill_widths
 from luss.registry import MODELS
 from luss.structures import ViewFeatures
 
-__all__ = ["Objective", "build_objectives", "check_channels", "objective_losses", "objective_of"]
+__all__ = ["Objective", "build_objectives", "objective_losses", "objective_of"]
 
 
 class Objective(BaseModule):
@@ -39,55 +41,48 @@ class Objective(BaseModule):
         return {}
 
 
-def build_objectives(configs: Mapping[str, dict]) -> ModuleDict:
+def build_objectives(configs: Mapping[str, dict], stages: Mapping[int, StageInfo]) -> ModuleDict:
     """Build objectives, in order.
 
     Args:
-        configs: name -> config.
+        configs: name -> config; widths are filled in, or compared.
+        stages: of the backbone.
 
     Raises:
-        LussError: if one is no :class:`Objective`, or needs codes that none before it gives.
+        LussError: if one is no :class:`Objective`, reads other stages or widths than the backbone
+            gives, or needs codes that none before it gives.
     """
-    objectives = ModuleDict({name: MODELS.build(config) for name, config in configs.items()})
     have_codes = False
+    for name, config in configs.items():
+        kind = config.get("type")
+        kind = MODELS.get(kind) if isinstance(kind, str) else kind
+        if kind is None:
+            continue  # building it says what there is
+        if not (isinstance(kind, type) and issubclass(kind, Objective)):
+            raise LussError(
+                f"objectives.{name} is a {kind.__name__}, expected an objective such as P2P; "
+                "derive its class from luss.models.Objective"
+            )
+        if kind.needs_codes and not have_codes:
+            raise LussError(
+                f"objectives.{name} ({kind.__name__}) needs codes and prototypes, and no objective "
+                "before it gives any; list a Clustering objective before it"
+            )
+        have_codes |= kind.gives_codes
+    objectives = ModuleDict(
+        {
+            name: MODELS.build(fill_widths(config, stages, f"objectives.{name}"))
+            for name, config in configs.items()
+        }
+    )
     for name, objective in objectives.items():
-        if not isinstance(objective, Objective):
-            raise LussError(
-                f"objectives.{name} is a {type(objective).__name__}, expected an objective such "
-                "as P2P; derive its class from luss.models.Objective"
-            )
-        if objective.needs_codes and not have_codes:
-            raise LussError(
-                f"objectives.{name} ({type(objective).__name__}) needs codes and prototypes, and "
-                "no objective before it gives any; list a Clustering objective before it"
-            )
-        have_codes |= objective.gives_codes
+        for stage, expected in objective.channels(max(stages)).items():
+            if stage not in stages or stages[stage].channels != expected:
+                raise LussError(
+                    f"objectives.{name} expects {expected} channels of stage {stage}, the "
+                    f"backbone gives stages {describe_stages(stages)}; correct its settings"
+                )
     return objectives
-
-
-def check_channels(objectives: ModuleDict, channels: dict[int, int], where: str) -> None:
-    """Refuse objectives that do not fit the feature maps.
-
-    Args:
-        objectives: as :func:`build_objectives` gave them.
-        channels: stage -> channels of the backbone's feature map.
-        where: which backbone, for messages.
-
-    Raises:
-        LussError: if one reads a stage that is not given, or expects other channels.
-    """
-    for name, objective in objectives.items():
-        for stage, expected in objective.channels(max(channels)).items():
-            if stage not in channels:
-                raise LussError(
-                    f"objectives.{name} reads stage {stage}, but {where} gives stages "
-                    f"{sorted(channels)}; add it to stages and to the backbone's out_indices"
-                )
-            if expected != channels[stage]:
-                raise LussError(
-                    f"objectives.{name} expects {expected} channels of stage {stage}, {where} "
-                    f"gives {channels[stage]}; correct its in_channels"
-                )
 
 
 def objective_losses(objectives: ModuleDict, views: ViewFeatures) -> dict[str, Tensor]:

@@ -1,12 +1,14 @@
 """Step 1 of PASS: one backbone, many objectives, L = L_P2P + L_D2S + L_e (equation 5)."""
 
 from itertools import groupby
+from typing import ClassVar
 
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
+from luss.models.backbones import maps_of, name_stages, probe
 from luss.models.objectives.objective import build_objectives, objective_losses
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, ViewGeometry
@@ -43,39 +45,42 @@ class PASSPretrainer(BaseModel):
     """Runs the backbone once per view and hands the stage features to each objective.
 
     Args:
-        backbone: config of any backbone that returns a tuple of feature maps.
+        backbone: config of any backbone, see :func:`luss.models.backbones.feature_maps`.
         objectives: name -> config. They run in order; each returns a dict of losses, which are
             named ``loss_<objective>`` or ``loss_<objective>_<key>``. D2S comes after Clustering.
-        stages: which stage (1 to 4) each output of the backbone is.
+            Their ``in_channels`` are those of the backbone, and may be left out.
+        stages: which stage each output of the backbone is, from shallow to deep; by default the
+            last one is stage 4.
         loss_weights: weight by loss name; 1 where absent.
         data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
         init_cfg: see :class:`mmengine.model.BaseModule`.
+
+    Raises:
+        LussError: if the backbone does not give these stages, or objectives expect others.
     """
+
+    reads_feature_maps: ClassVar[bool] = True
+    """So that a stage tries the backbone on the sizes of its views."""
 
     def __init__(
         self,
         backbone: dict,
         objectives: dict[str, dict],
-        stages: tuple[int, ...] = (4,),
+        stages: tuple[int, ...] | None = None,
         loss_weights: dict[str, float] | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
-        self.objectives = build_objectives(objectives)
-        self.stages = tuple(stages)
+        found = name_stages(stages, probe(self.backbone), self.backbone)
+        self.stages = tuple(found)
+        self.objectives = build_objectives(objectives, found)
         self.loss_weights = dict(loss_weights or {})
 
     def extract(self, images: Tensor) -> dict[int, Tensor]:
         """Stage -> feature map (M, channels, height, width) of images (M, 3, H, W)."""
-        outputs = self.backbone(images)
-        if len(outputs) != len(self.stages):
-            raise LussError(
-                f"the backbone returns {len(outputs)} feature maps, but stages={self.stages} "
-                f"names {len(self.stages)}; set the backbone's out_indices to these stages"
-            )
-        return dict(zip(self.stages, outputs, strict=True))
+        return dict(zip(self.stages, maps_of(self.backbone, images), strict=True))
 
     def view_features(self, inputs: list[Tensor], geometry: Tensor) -> ViewFeatures:
         """Features of all views; those of one resolution go through the backbone together.

@@ -1,9 +1,14 @@
 """Step 2.1 of PASS: fine-tuning pixel attention on frozen features (section 4.3)."""
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 import torch
 from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor
 
+from luss.models.backbones import maps_of, name_stages, probe
+from luss.models.backbones.widths import fill_widths
 from luss.models.pretrainers.pass_pretrainer import weighted_total
 from luss.registry import MODELS
 from luss.structures import ViewFeatures
@@ -13,7 +18,7 @@ __all__ = ["PixelAttentionTrainer"]
 
 @MODELS.register_module()
 class PixelAttentionTrainer(BaseModel):
-    """Trains attention and prototypes by the clustering loss; all else is frozen.
+    """Trains attention and prototypes by the clustering loss; what was pretrained is frozen.
 
     As in the released code, the frozen backbone and projector M_I stay in train mode: they
     normalise with batch statistics, and their running statistics move. Its modules have the
@@ -21,31 +26,45 @@ class PixelAttentionTrainer(BaseModel):
 
     Args:
         backbone: config of the pretrainer's backbone; the last feature map is used.
-        attention: config of :class:`luss.models.PixelAttention`.
+        attention: config of :class:`luss.models.PixelAttention`; its ``channels`` are those of the
+            backbone, and may be left out.
         clustering: config of :class:`luss.models.Clustering`, of the pretrainer's widths.
+        frozen: names of the modules that are not trained. A stage leaves those out that it starts
+            from random weights, such as M_I after a backbone that was pretrained elsewhere.
         data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
+
+    reads_feature_maps: ClassVar[bool] = True
+    """So that a stage tries the backbone on the sizes of its views."""
 
     def __init__(
         self,
         backbone: dict,
         attention: dict,
         clustering: dict,
+        frozen: Sequence[str] | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
-        self.attention = MODELS.build(attention)
+        found = name_stages(None, probe(self.backbone), self.backbone)
+        self.attention = MODELS.build(fill_widths(attention, found, "attention", "channels"))
+        clustering = fill_widths(clustering, found, "clustering")
         self.objectives = ModuleDict({"clustering": MODELS.build(clustering)})
-        self.backbone.requires_grad_(False)
-        self.objectives["clustering"].projector.requires_grad_(False)
+        self._backbone_learns = True
+        for name in self.pretrained_parts if frozen is None else frozen:
+            self.get_submodule(name).requires_grad_(False)
+            self._backbone_learns &= name != "backbone"
+
+    pretrained_parts: ClassVar[tuple[str, ...]] = ("backbone", "objectives.clustering.projector")
+    """Modules that are frozen where they start from pretrained weights."""
 
     def extract(self, images: Tensor) -> Tensor:
         """Deepest feature map (N, L, h, w) of images (N, 3, H, W)."""
-        with torch.no_grad():
-            return self.backbone(images)[-1]
+        with torch.set_grad_enabled(self._backbone_learns and torch.is_grad_enabled()):
+            return maps_of(self.backbone, images)[-1]
 
     def embed_images(self, images: Tensor) -> Tensor:
         """Image embeddings (N, L) for k-means: the mean of c(z) * z (step 2.2)."""

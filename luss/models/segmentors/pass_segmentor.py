@@ -1,11 +1,15 @@
 """Fine-tuning and inference of PASS on mmseg's segmentor (section 4.4, step 3 and inference)."""
 
+from typing import ClassVar
+
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from luss.errors import LussError
+from luss.models.backbones import maps_of, probe
+from luss.models.segmentors.heads import clear_index_errors, fill_head
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
 from luss.registry import MODELS
 
@@ -45,8 +49,9 @@ class PassSegmentor(EncoderDecoder):
 
     Logits are up-sampled to the thinned labels in one go.
 
-    Any backbone, neck and decode head of mmseg fits; write the scope on each foreign type
-    (``mmseg.FCNHead``, and ``mmseg.CrossEntropyLoss`` inside it).
+    Any backbone, neck and head of mmseg fits. What a head leaves open is filled in:
+    ``in_channels`` from the backbone, ``ignore_index`` from the masks' encoding. Types inside a
+    head are looked up in the library that the head's own type names.
 
     Args:
         label_stride: every label_stride-th pixel of the labels is trained on, in both directions.
@@ -56,6 +61,9 @@ class PassSegmentor(EncoderDecoder):
         LussError: if sliding-window inference is asked for.
     """
 
+    reads_feature_maps: ClassVar[bool] = True
+    """So that a stage tries the backbone on the sizes of its views."""
+
     def __init__(self, label_stride: int = 2, **kwargs):
         super().__init__(**kwargs)
         if (self.test_cfg or {}).get("mode", "whole") != "whole":
@@ -64,6 +72,33 @@ class PassSegmentor(EncoderDecoder):
                 "are predicted, since windows would need the logits at full size"
             )
         self.label_stride = label_stride
+
+    def _init_decode_head(self, decode_head: dict) -> None:
+        if not isinstance(decode_head, dict):
+            raise LussError(
+                f"PassSegmentor: decode_head is a {type(decode_head).__name__}, expected one head; "
+                "further ones that are trained along belong into auxiliary_head"
+            )
+        # Backbone and neck are there by now.
+        self._maps = probe(self.backbone, neck=self.neck if self.with_neck else None)
+        with clear_index_errors("decode_head"):
+            super()._init_decode_head(fill_head(decode_head, self._maps, "decode_head"))
+
+    def _init_auxiliary_head(self, auxiliary_head: dict | list[dict] | None) -> None:
+        if isinstance(auxiliary_head, dict):
+            auxiliary_head = fill_head(auxiliary_head, self._maps, "auxiliary_head")
+        elif auxiliary_head is not None:
+            auxiliary_head = [
+                fill_head(head, self._maps, f"auxiliary_head.{place}")
+                for place, head in enumerate(auxiliary_head)
+            ]
+        with clear_index_errors("auxiliary_head"):
+            super()._init_auxiliary_head(auxiliary_head)
+
+    def extract_feat(self, inputs: Tensor) -> list[Tensor]:
+        """Feature maps of images (N, 3, H, W), from shallow to deep; the neck's if there is one."""
+        maps = maps_of(self.backbone, inputs)
+        return self.neck(maps) if self.with_neck else maps
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """The losses of all heads.

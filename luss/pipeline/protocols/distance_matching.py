@@ -12,12 +12,14 @@ from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from luss.engine.foreign_weights import build_backbone, fill_backbone
 from luss.errors import LussError
 from luss.evaluation.distance_bank import DistanceBank, class_vectors, nearest_class_map
+from luss.models.backbones import FeatureMap, probe
+from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids
 from luss.pipeline.context import Context
 from luss.pipeline.inference import own_share, stream
-from luss.pipeline.protocols.backbone import FeatureMap, build_backbone
 from luss.pipeline.protocols.predictions import evaluation_splits, of_one_size, predict_split
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
 from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
@@ -34,14 +36,18 @@ class DistanceMatchingStage(ProtocolStage):
     """Labels each pixel by the labelled vectors nearest to its feature; nothing is trained.
 
     After a stage that trained a model with a ``backbone``, or on its own with any backbone of
-    mmcls, mmseg, mmselfsup or luss, whose weights come from a local file: ``checkpoint``, or the
-    config's top-level ``weights``; random ones without either.
+    mmcls, mmseg, mmselfsup or luss, whose weights come from a local file: ``checkpoint``, the
+    stage's ``weights``, or the config's top-level ``weights``; random ones without any.
 
     Args:
         name: see :class:`Stage`.
         model_from: the stage whose backbone is evaluated; by default 'pretrain' if no backbone
             is given.
-        backbone: config of a backbone that stands alone.
+        backbone: config of a backbone that stands alone; or, with ``model_from``, one to read the
+            weights of that stage's backbone into, such as a plain vision transformer for those of
+            a masked autoencoder.
+        weights: a path, or a dict as :class:`luss.models.backbones.weights.WeightsEntry`. Without
+            a file in it, it says how that of ``checkpoint`` or the top level is to be read.
         layer: name of the backbone's module whose output is used; by default its last output.
         preprocessor: config of the data preprocessor; by default ImageNet's mean and deviation.
         k: neighbours that vote.
@@ -49,9 +55,6 @@ class DistanceMatchingStage(ProtocolStage):
         batch_size: images that are loaded together; those of one size go through the backbone
             together.
         **kwargs: see :class:`ProtocolStage`.
-
-    Raises:
-        LussError: if both or neither of ``backbone`` and ``model_from`` make sense.
     """
 
     protocol = "distance_matching"
@@ -63,6 +66,7 @@ class DistanceMatchingStage(ProtocolStage):
         *,
         model_from: str | None = None,
         backbone: dict | None = None,
+        weights: str | dict | None = None,
         layer: str | None = None,
         preprocessor: dict | None = None,
         k: int = 10,
@@ -70,13 +74,15 @@ class DistanceMatchingStage(ProtocolStage):
         batch_size: int = 8,
         **kwargs,
     ) -> None:
-        if backbone is not None and model_from is not None:
+        trained = model_from or ("pretrain" if backbone is None else None)
+        if trained and weights is not None:
             raise LussError(
-                f"stages.{name} has a backbone and model_from={model_from!r}; give one of the two"
+                f"stages.{name} has weights and evaluates those of stage {trained!r}; give one of "
+                "the two"
             )
-        trained = (model_from or "pretrain") if backbone is None else None
         super().__init__(name, trained, batch_size=batch_size, **kwargs)
         self.backbone = backbone
+        self.weights = weights
         self.layer = layer
         self.preprocessor = preprocessor or {"type": "ViewPreprocessor"}
         self.k = k
@@ -88,10 +94,14 @@ class DistanceMatchingStage(ProtocolStage):
         Raises:
             LussError: if anything of these is unknown or missing.
         """
+        backbone = MODELS.build(self._backbone_config(context))
         given = self._given_weights(context)
-        if given is not None and not Path(given).is_file():
-            raise LussError(f"there is no file of weights {given}; give the path of a checkpoint")
-        FeatureMap(MODELS.build(self._backbone_config(context)), self.layer)
+        if given is not None:
+            fill_backbone(backbone, given, f"stages.{self.name}.weights")
+        # Looks the layer up; backbones that pool behind it are no feature maps themselves.
+        FeatureMap(backbone, self.layer)
+        if self.layer is None:
+            probe(backbone)
         MODELS.build(dict(self.preprocessor))
         if context.splits_with_masks and _is_labelled(context):
             self._labelled_set(context)
@@ -108,15 +118,21 @@ class DistanceMatchingStage(ProtocolStage):
     def checkpoint_path(self, context: Context) -> Path | None:
         """The weights to evaluate; None for random ones."""
         given = self._given_weights(context)
-        return super().checkpoint_path(context) if given is None else Path(given)
+        if given is None:
+            return super().checkpoint_path(context)
+        return Path(WeightsEntry.parse(given, f"stages.{self.name}.weights").file).expanduser()
 
     def evaluate(self, context: Context) -> Results:
         """Fill the bank, predict, count, write results."""
         weights = self.checkpoint_path(context)
         config = self._backbone_config(context)
-        self.model = FeatureMap(
-            build_backbone(config, weights, context.device, context.seed), self.layer
+        backbone = build_backbone(
+            config,
+            self._given_weights(context) or weights,
+            context.seed,
+            f"stages.{self.name}.weights",
         )
+        self.model = FeatureMap(backbone.to(context.device), self.layer)
         self.normalize = MODELS.build(dict(self.preprocessor)).to(context.device)
         bank = self._bank(context)
         vectors, labels = bank.on(context.device)
@@ -173,10 +189,10 @@ class DistanceMatchingStage(ProtocolStage):
             )
         return dict(model["backbone"])
 
-    def _given_weights(self, context: Context) -> str | None:
-        standing_alone = context.config.get("weights") if self.backbone is not None else None
-        given = self.checkpoint or standing_alone
-        return str(Path(given).expanduser()) if given else None
+    def _given_weights(self, context: Context) -> str | dict | None:
+        if self.model_from is not None:
+            return self.checkpoint
+        return weights_entry(self.weights, self.checkpoint or context.config.get("weights"))
 
     def _labelled_set(self, context: Context):
         return context.dataset(

@@ -1,15 +1,16 @@
 """Pretraining that can be passed over, for a backbone that was pretrained elsewhere."""
 
-from pathlib import Path
 from typing import ClassVar
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
+from torch import Tensor
 
 from luss.engine.checkpoint import save
+from luss.engine.foreign_weights import read_parts
 from luss.errors import LussError
+from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.pipeline.context import Context
-from luss.pipeline.protocols.backbone import build_backbone
 from luss.pipeline.train_stage import TrainStage
 from luss.registry import STAGES
 
@@ -21,19 +22,18 @@ class PretrainStage(TrainStage):
     """Trains as :class:`TrainStage` does, or takes the backbone's weights from a file.
 
     With the config's top-level ``weights`` (or ``weights`` of the stage), nothing is trained: the
-    file's backbone becomes the stage's checkpoint, from which later stages start as ever.
+    file's backbone becomes the stage's checkpoint, from which later stages start as ever, together
+    with the projector and the prototypes where the file has them.
 
     Args:
         name: see :class:`TrainStage`.
-        weights: a checkpoint of luss, of OpenMMLab, or of a bare network with the same names.
+        weights: a checkpoint's path, or a dict of file, layout, key, prefix and rename, see
+            :class:`luss.models.backbones.weights.WeightsEntry`. Without a file in it, it says how
+            that of the top-level ``weights`` is to be read.
         **kwargs: see :class:`TrainStage`.
     """
 
     settings: ClassVar[tuple[str, ...]] = (*TrainStage.settings, "weights")
-
-    def __init__(self, name: str, weights: str | None = None, **kwargs) -> None:
-        super().__init__(name, **kwargs)
-        self.weights = weights
 
     def check(self, context: Context) -> None:
         """Refuse weights that do not fit, or what would hinder training.
@@ -41,31 +41,35 @@ class PretrainStage(TrainStage):
         Raises:
             LussError: saying which.
         """
-        if self._weights(context) is None:
+        if self.foreign_weights(context) is None:
             super().check(context)
         else:
-            self._backbone(context)
+            self.output_state(context)
 
     def run(self, context: Context) -> dict:
         """Train to the last epoch, or take the weights."""
-        weights = self._weights(context)
+        weights = self.foreign_weights(context)
         if weights is None:
             return super().run(context)
         if is_main_process():
-            tensors = self._backbone(context).state_dict()
-            state = {f"backbone.{name}": value for name, value in tensors.items()}
             path = context.work_dir.stage(self.name) / "iter_0.pth"
-            save(path, {"state_dict": state, "meta": {}})
+            save(path, {"state_dict": self.output_state(context), "meta": {}})
         barrier()
-        print_log(f"stage {self.name}: not trained, the backbone is that of {weights}", "current")
-        return {"checkpoint": "iter_0.pth", "weights": weights}
+        file = WeightsEntry.parse(weights, f"stages.{self.name}.weights").file
+        print_log(f"stage {self.name}: not trained, the backbone is that of {file}", "current")
+        return {"checkpoint": "iter_0.pth", "weights": file}
 
-    def _weights(self, context: Context) -> str | None:
-        given = self.weights or context.config.get("weights")
-        return str(Path(given).expanduser()) if given else None
+    def foreign_weights(self, context: Context) -> str | dict | None:
+        """The stage's weights, or those of the whole config."""
+        return weights_entry(self.weights, context.config.get("weights"))
 
-    def _backbone(self, context: Context):
-        config = self.model_config(context)
+    def output_state(self, context: Context) -> dict[str, Tensor]:
+        """As :meth:`TrainStage.output_state`; what the file has where nothing is trained."""
+        weights = self.foreign_weights(context)
+        if weights is None:
+            return super().output_state(context)
+        config, where = self.model_config(context), f"stages.{self.name}.weights"
         if "backbone" not in config:
             raise LussError(f"stages.{self.name}.model has no 'backbone' to take weights for")
-        return build_backbone(config["backbone"], self._weights(context), "cpu", context.seed)
+        backbone = self.filled_backbone(config, weights, context)
+        return backbone | read_parts(weights, where)

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 
 from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
 from luss.errors import LussError
+from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.protocols.predictions import WHOLE_IMAGE, evaluation_set, evaluation_splits
 from luss.pipeline.protocols.results import Results
@@ -141,6 +142,5 @@ class ProtocolStage(Stage):
 
     def segmentor_config(self, context: Context, num_outputs: int) -> dict:
         """As :meth:`model_config`, with a number of classes ('other' included)."""
-        config = self.model_config(context)
-        config["decode_head"]["num_classes"] = num_outputs
-        return config
+        where = f"stages.{self.model_from}.model"
+        return fill_num_classes(self.model_config(context), num_outputs, where)

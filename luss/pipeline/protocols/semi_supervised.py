@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.inference import load_model
 from luss.pipeline.protocols.predictions import evaluation_splits, predict_split, segment
@@ -23,9 +24,8 @@ class FinetuneSemiStage(TrainStage):
 
     def model_config(self, context: Context) -> dict:
         """The segmentor's, with a class for each true one and 'other'."""
-        config = super().model_config(context)
-        config["decode_head"]["num_classes"] = context.num_true_classes + 1
-        return config
+        config, where = super().model_config(context), f"stages.{self.name}.model"
+        return fill_num_classes(config, context.num_true_classes + 1, where)
 
     def dataset_config(self, context: Context) -> dict:
         """The labelled training images."""

@@ -81,6 +81,31 @@ def test_resnet50():
             },
             4,
         ),
+        (
+            {"type": "mmseg.MixVisionTransformer", "embed_dims": 8, "num_layers": [2, 2, 2, 2],
+             "num_heads": [1] * 4, "sr_ratios": [8, 4, 2, 1]},
+            {
+                "layers.0.0.projection.weight": 0,
+                "layers.0.1.0.norm1.weight": 1,
+                "layers.0.1.1.norm1.weight": 2,
+                "layers.0.2.weight": 2,
+                "layers.1.0.projection.weight": 3,
+                "layers.1.1.0.norm1.weight": 3,
+                "layers.3.1.1.ffn.layers.4.weight": 8,
+                "layers.3.2.bias": 8,
+            },
+            9,
+        ),
+        (
+            {"type": "mmcls.MobileNetV3", "arch": "small"},
+            {
+                "layer0.conv.weight": 0,
+                "layer1.linear_conv.conv.weight": 1,
+                "layer11.linear_conv.conv.weight": 11,
+                "layer12.conv.weight": 12,
+            },
+            13,
+        ),
     ],
 )  # fmt: skip
 def test_other_networks(backbone, expected, last):
@@ -88,6 +113,12 @@ def test_other_networks(backbone, expected, last):
     assert number == last
     assert {name: found[f"backbone.{name}"] for name in expected} == expected
     assert found["decode_head.weight"] == last
+
+
+def test_names_that_cannot_be_placed_are_refused():
+    names = ["backbone.layer1.0.conv.weight", "backbone.middle.weight", "decode_head.weight"]
+    with pytest.raises(LussError, match=r"between which blocks backbone\.middle\.weight lies"):
+        layer_ids(names)
 
 
 def build(model, layer_decay=0.4, **paramwise):

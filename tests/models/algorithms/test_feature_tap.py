@@ -48,7 +48,8 @@ def test_other_images(images):
 def test_the_tap_keeps_maps_while_asked():
     class Pairs(nn.Module):
         def forward(self, images):
-            return [(images + 1, images.mean()), (images + 2, images.mean())]
+            token = images.mean(dim=(2, 3))
+            return [(images + 1, token), (images + 2, token)]
 
     backbone = Pairs()
     tap = FeatureTap(backbone)

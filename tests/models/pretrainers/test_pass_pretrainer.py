@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
 from small_pretrainer import CHANNELS, batch, build
 
 from luss.engine.optimizers import LARS
@@ -113,10 +114,15 @@ def test_a_weight_without_a_loss_is_refused():
 
 
 def test_stages_that_do_not_fit_the_backbone():
-    model = build()
-    model.stages = (2, 3, 4)
-    with pytest.raises(LussError, match="returns 2 feature maps"):
-        model(torch.randn(2, 3, 32, 32))
+    with (
+        DefaultScope.overwrite_default_scope("luss"),
+        pytest.raises(LussError, match="gives 1: 64 channels at stride 32"),
+    ):
+        PASSPretrainer(
+            backbone={"type": "mmselfsup.ResNet", "depth": 18, "base_channels": 8},
+            stages=(3, 4),
+            objectives={},
+        )
 
 
 @pytest.mark.parametrize("order", [["d2s", "clustering"], ["p2p", "d2s"]])

@@ -80,7 +80,10 @@ def test_the_head_is_one_convolution(scope):
 
 def test_head_weights_are_kaiming_fan_out(scope):
     model = MODELS.build(
-        config(decode_head={"type": "PassHead", "in_channels": 256, "num_classes": 400})
+        config(
+            neck={"type": "mmseg.FPN", "in_channels": [64], "out_channels": 256, "num_outs": 1},
+            decode_head={"type": "PassHead", "num_classes": 400},
+        )
     )
     bias = model.decode_head.conv_seg.bias.clone()
     model.init_weights()

@@ -356,13 +356,13 @@ MUTATIONS = [
         "The rectangles belong to other views.",
     ),
     attention_trainer(
-        "self.backbone.requires_grad_(False)",
-        "self.backbone.requires_grad_(True)",
-        "The backbone's parameters count as trained in step 2.1.",
+        '= ("backbone", "objectives.clustering.projector")',
+        '= ("objectives.clustering.projector",)',
+        "The backbone is trained in step 2.1.",
     ),
     attention_trainer(
-        'self.objectives["clustering"].projector.requires_grad_(False)',
-        'self.objectives["clustering"].projector.requires_grad_(True)',
+        '= ("backbone", "objectives.clustering.projector")',
+        '= ("backbone",)',
         "M_I is trained in step 2.1.",
     ),
     attention_trainer(

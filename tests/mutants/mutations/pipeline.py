@@ -24,7 +24,7 @@ predictions = of("luss/pipeline/protocols/predictions.py", _PROTOCOLS)
 unsupervised = of("luss/pipeline/protocols/fully_unsupervised.py", _PROTOCOLS)
 semi_supervised = of("luss/pipeline/protocols/semi_supervised.py", _PROTOCOLS)
 matching = of("luss/pipeline/protocols/distance_matching.py", _PROTOCOLS)
-backbone = of("luss/pipeline/protocols/backbone.py", _PROTOCOLS)
+backbone = of("luss/engine/foreign_weights.py", _PROTOCOLS)
 
 MUTATIONS = [
     pipeline(
@@ -68,8 +68,8 @@ MUTATIONS = [
         "The rate does not reach its end.",
     ),
     train(
-        "for stage, parts in self.init_from.items()\n            ],",
-        "for stage, parts in ()\n            ],",
+        "for stage, parts in self.parts_to_load(context).items()\n            if parts",
+        "for stage, parts in ()\n            if parts",
         "A stage starts from random weights.",
     ),
     train(
@@ -123,8 +123,8 @@ MUTATIONS = [
         "The report's attention maps are of other images than its predictions.",
     ),
     finetune(
-        'config["decode_head"]["num_classes"] = context.num_categories + 1',
-        'config["decode_head"]["num_classes"] = context.num_categories + 2',
+        "fill_num_classes(config, context.num_categories + 1, where)",
+        "fill_num_classes(config, context.num_categories + 2, where)",
         "The segmentor has a class that no pixel has.",
     ),
     finetune(
@@ -178,8 +178,8 @@ MUTATIONS = [
         "Fine-tuning learns the validation masks.",
     ),
     semi_supervised(
-        'config["decode_head"]["num_classes"] = context.num_true_classes + 1',
-        'config["decode_head"]["num_classes"] = context.num_true_classes + 2',
+        "fill_num_classes(config, context.num_true_classes + 1, where)",
+        "fill_num_classes(config, context.num_true_classes + 2, where)",
         "The segmentor has a class that no pixel has.",
     ),
     matching(

@@ -88,8 +88,8 @@ MUTATIONS = [
         "last = len(blocks) + 1", "last = len(blocks)", "The head has the last block's rate."
     ),
     layer_decay(
-        "backbone\\.(?:stem|conv1|[bg]n1|patch_embed",
-        "backbone\\.(?:stem|conv1|patch_embed",
+        "|[bg]n1|patch_embed",
+        "|patch_embed",
         "The stem's batch norm has the head's rate.",
     ),
     loop(

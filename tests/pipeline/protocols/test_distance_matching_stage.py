@@ -12,12 +12,12 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from tiny_networks import CLASSES, DISTANCE_MATCHING, NARROW, PIPELINE, match_distances
 
+from luss.engine.foreign_weights import build_backbone
 from luss.errors import LussError
 from luss.evaluation.distance_bank import DistanceBank
 from luss.evaluation.evaluate_folders import evaluate_folders
 from luss.evaluation.metrics import BOUNDARY_METRICS, REGION_METRICS
 from luss.pipeline import evaluate
-from luss.pipeline.protocols.backbone import build_backbone
 from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
 
 STAGES = {"distance_matching": DISTANCE_MATCHING}
@@ -32,7 +32,7 @@ def test_predictions_equal_a_plain_loop(context, demo_root, random_backbone):
     results = evaluate(context, "distance_matching")
 
     init_default_scope("luss")
-    backbone = build_backbone(dict(NARROW), random_backbone, torch.device("cpu"), 0)
+    backbone = build_backbone(dict(NARROW), random_backbone, 0)
     rows, labels = [], []
     for photo in sorted((demo_root / "train-semi").rglob("*.*")):
         mask = demo_root / "train-semi-segmentation" / photo.parent.name / f"{photo.stem}.png"
@@ -176,7 +176,7 @@ def test_masks_of_the_bank_are_checked(make_context, demo_root, tmp_path):
 
 
 def test_bad_input(make_context):
-    with pytest.raises(LussError, match="no file of weights"):
+    with pytest.raises(LussError, match="there is no checkpoint nowhere"):
         evaluate(make_context(STAGES, weights="nowhere.pth"), "distance_matching")
     with pytest.raises(LussError, match="there is no checkpoint nowhere"):
         evaluate(make_context(STAGES), "distance_matching", "nowhere.pth")
@@ -184,4 +184,4 @@ def test_bad_input(make_context):
     with pytest.raises(LussError, match="Nothing"):
         evaluate(make_context(other), "distance_matching")
     with pytest.raises(LussError, match="one of the two"):
-        DistanceMatchingStage("d", backbone=NARROW, model_from="pretrain")
+        DistanceMatchingStage("d", weights="a.pth", model_from="pretrain")

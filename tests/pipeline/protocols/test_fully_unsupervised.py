@@ -13,7 +13,7 @@ from luss.pipeline import evaluate
 
 def stages(**settings):
     return {
-        "finetune": {"type": "TrainStage", "model": segmentor(0), "train_dataloader": {}},
+        "finetune": {"type": "TrainStage", "model": segmentor(), "train_dataloader": {}},
         "evaluate": {"type": "EvaluateStage", "pipeline": PIPELINE, **settings},
     }
 

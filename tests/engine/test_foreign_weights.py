@@ -1,18 +1,14 @@
-"""Backbones on their own: weights by several names, and the feature map they give."""
+"""Weights of several origins, from a file into a backbone."""
 
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from tiny_networks import NARROW
 
+from luss.engine.foreign_weights import build_backbone, fill_backbone
 from luss.errors import LussError
-from luss.pipeline.protocols.backbone import (
-    FeatureMap,
-    build_backbone,
-    last_feature_map,
-    load_backbone_weights,
-)
 from luss.registry import MODELS
+
+NARROW = {"type": "mmselfsup.ResNet", "depth": 18, "stem_channels": 8, "base_channels": 8}
 
 
 @pytest.fixture
@@ -22,10 +18,10 @@ def backbone():
 
 
 @pytest.fixture
-def weights(random_backbone):
+def weights():
     """Weights by the backbone's own names."""
-    state = torch.load(random_backbone, weights_only=True)["state_dict"]
-    return {name.removeprefix("backbone."): value for name, value in state.items()}
+    init_default_scope("luss")
+    return MODELS.build(dict(NARROW)).state_dict()
 
 
 def openmmlab(weights):
@@ -48,7 +44,7 @@ def without_counters(weights):
 @pytest.mark.parametrize("form", [openmmlab, bare, wrapped, without_counters])
 def test_weights_of_several_origins(backbone, weights, form, tmp_path):
     torch.save(form(weights), tmp_path / "weights.pth")
-    load_backbone_weights(backbone, tmp_path / "weights.pth")
+    fill_backbone(backbone, tmp_path / "weights.pth")
     for name, value in backbone.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             assert torch.equal(value, weights[name])
@@ -65,35 +61,24 @@ def test_weights_that_do_not_fit(backbone, weights, tmp_path):
     ]:
         torch.save(content, path)
         with pytest.raises(LussError, match=message):
-            load_backbone_weights(backbone, path)
+            fill_backbone(backbone, path)
     assert all(torch.equal(value, before[n]) for n, value in backbone.state_dict().items())
+
+
+def test_code_in_a_file_is_not_run(backbone, weights, tmp_path):
+    class Touch:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "made"), "w"))
+
+    torch.save({**weights, "extra": Touch()}, tmp_path / "weights.pth")
+    with pytest.raises(LussError):
+        fill_backbone(backbone, tmp_path / "weights.pth")
+    assert not (tmp_path / "made").exists()
 
 
 def test_random_weights_are_those_of_the_seed():
     first, again, other = (
-        build_backbone(dict(NARROW), None, torch.device("cpu"), seed).conv1.weight
-        for seed in (1, 1, 2)
+        build_backbone(dict(NARROW), None, seed).conv1.weight for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def test_last_feature_map():
-    shallow, deep = torch.zeros(2, 3, 8, 8), torch.zeros(2, 5, 4, 4)
-    token = torch.zeros(2, 5)
-    for outputs in (deep, (deep,), [shallow, deep], (shallow, (deep, token)), [deep, token]):
-        assert last_feature_map(outputs) is deep
-    for outputs in (token, (), (deep, torch.zeros(2, 4, 5)), None):
-        with pytest.raises(LussError, match="expected a feature map"):
-            last_feature_map(outputs)
-
-
-def test_the_output_of_a_named_layer(backbone):
-    backbone.eval()
-    images = torch.randn(2, 3, 32, 32)
-    with torch.no_grad():
-        stem = backbone.maxpool(backbone.relu(backbone.norm1(backbone.conv1(images))))
-        torch.testing.assert_close(FeatureMap(backbone, "layer1")(images), backbone.layer1(stem))
-        torch.testing.assert_close(FeatureMap(backbone)(images), backbone(images)[-1])
-    with pytest.raises(LussError, match="no module 'layer5'; close to it are layer"):
-        FeatureMap(backbone, "layer5")

@@ -1,0 +1,15 @@
+# PASS_s on a few thousand photos with a Swin Transformer. All steps have the same out_indices,
+# since Swin has a norm for each of them.
+_base_ = ["pass_s_photos.py"]
+
+swin = dict(
+    _delete_=True,
+    type="mmcls.SwinTransformer",
+    arch="tiny",
+    out_indices=(2, 3),
+    pad_small_map=True,  # crops of 64 px have maps smaller than a window
+)
+adamw = dict(_delete_=True, type="OptimWrapper", optimizer=dict(type="AdamW", lr=5e-4))
+cosine = [dict(type="CosineAnnealingLR", eta_min=5e-6, by_epoch=True, convert_to_iter_based=True)]
+changes = dict(model=dict(backbone=swin), optim_wrapper=adamw, param_scheduler=cosine)
+stages = dict(pretrain=changes, pixel_attention=changes, finetune=changes)

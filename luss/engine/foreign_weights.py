@@ -1,0 +1,72 @@
+"""Reading weights of other programs from files, and filling backbones with them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+
+from luss.datasets.reproducible import seeded
+from luss.engine.checkpoint import load
+from luss.engine.pretrained import fill as fill_pretrained
+from luss.engine.pretrained import take_pretrained
+from luss.models.backbones.weights import WeightsEntry, fill, parts_beside_the_backbone, pick
+from luss.registry import MODELS
+
+__all__ = ["build_backbone", "fill_backbone", "read_parts"]
+
+
+def fill_backbone(backbone: nn.Module, weights: object, where: str = "weights") -> None:
+    """Fill a backbone from a file, all of it.
+
+    Args:
+        backbone: to be filled.
+        weights: a path, or a dict as :class:`luss.models.backbones.weights.WeightsEntry`.
+        where: its place in the config, for messages.
+
+    Raises:
+        LussError: if the file is missing, holds code, or does not fit in name or shape.
+    """
+    entry = WeightsEntry.parse(weights, where)
+    found = pick(load(Path(entry.file).expanduser()), entry, backbone.state_dict())
+    fill(backbone, found, entry.file)
+
+
+def read_parts(weights: object, where: str = "weights") -> dict[str, Tensor]:
+    """What a file holds of a pretrainer beside its backbone, by the names of modules here."""
+    entry = WeightsEntry.parse(weights, where)
+    return parts_beside_the_backbone(load(Path(entry.file).expanduser()), entry)
+
+
+def build_backbone(
+    config: Mapping, weights: object, seed: int, where: str = "weights"
+) -> nn.Module:
+    """Build a backbone in evaluation mode.
+
+    Args:
+        config: of any model that gives feature maps, such as ``dict(type='mmcls.ResNet')``.
+        weights: as :func:`fill_backbone`; None for random weights, which is said loudly.
+        seed: of random weights.
+        where: the place of weights in the config, for messages.
+    """
+    init_default_scope("luss")
+    with seeded(seed):
+        backbone = MODELS.build(config)
+        pretrained = take_pretrained(backbone)
+        if weights is None and hasattr(backbone, "init_weights"):
+            backbone.init_weights()
+    if weights is None and pretrained:
+        fill_pretrained(pretrained)
+    elif weights is None:
+        print_log(
+            f"NO WEIGHTS ARE LOADED: {config['type']} is random, and so will be its figures; add "
+            "--cfg-options weights=FILE",
+            "current",
+            level=30,
+        )
+    else:
+        fill_backbone(backbone, weights, where)
+    # Not chained: train() of mmcls' backbones returns nothing.
+    backbone.eval()
+    return backbone

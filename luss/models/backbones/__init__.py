@@ -1,0 +1,14 @@
+from luss.models.backbones.feature_map import FeatureMap
+from luss.models.backbones.feature_maps import feature_maps, maps_of
+from luss.models.backbones.probing import StageInfo, name_stages, probe
+from luss.models.backbones.vision_transformer import LayerScaleVisionTransformer
+
+__all__ = [
+    "FeatureMap",
+    "LayerScaleVisionTransformer",
+    "StageInfo",
+    "feature_maps",
+    "maps_of",
+    "name_stages",
+    "probe",
+]

@@ -1,0 +1,345 @@
+"""Weights of other programs, by the names that a backbone has here."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from luss.errors import LussError
+
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "WeightsEntry",
+    "fill",
+    "parts_beside_the_backbone",
+    "pick",
+    "weights_entry",
+]
+
+Renames = Sequence[tuple[str, str]]
+"""Regular expressions and what takes their place, one after the other."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a program saves its networks.
+
+    Attributes:
+        keys: where the tensors may be; the file itself where there is none of them.
+        prefixes: what the backbone's names may begin with; the first that is found counts.
+        renames: from the file's names to those here, without the prefix.
+        dropped: what names of parts begin with that a backbone has not, such as classifiers.
+        parts: beginnings of names beside the backbone -> modules of a pretrainer.
+    """
+
+    keys: tuple[str, ...] = ("state_dict", "model", "teacher")
+    prefixes: tuple[str, ...] = ("module.", "")
+    renames: Renames = ()
+    dropped: tuple[str, ...] = ()
+    parts: tuple[tuple[str, str], ...] = ()
+
+
+_TIMM_VIT: Renames = (
+    (r"^patch_embed\.proj\.", "patch_embed.projection."),
+    # Training code for many GPUs nests blocks in chunks.
+    (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),
+    (r"^blocks\.", "layers."),
+    (r"^(layers\.\d+)\.norm([12])\.", r"\1.ln\2."),
+    (r"^(layers\.\d+)\.mlp\.fc1\.", r"\1.ffn.layers.0.0."),
+    (r"^(layers\.\d+)\.mlp\.fc2\.", r"\1.ffn.layers.1."),
+    # As LayerScaleVisionTransformer has them.
+    (r"^(layers\.\d+)\.ls1\.gamma$", r"\1.attn.gamma1.weight"),
+    (r"^(layers\.\d+)\.ls2\.gamma$", r"\1.ffn.layers.3.weight"),
+    (r"^norm\.", "ln1."),
+)
+_TORCHVISION_VIT: Renames = (
+    (r"^class_token$", "cls_token"),
+    (r"^conv_proj\.", "patch_embed.projection."),
+    (r"^encoder\.pos_embedding$", "pos_embed"),
+    (r"^encoder\.layers\.encoder_layer_(\d+)\.ln_", r"layers.\1.ln"),
+    (r"^encoder\.layers\.encoder_layer_(\d+)\.self_attention\.in_proj_", r"layers.\1.attn.qkv."),
+    (r"^encoder\.layers\.encoder_layer_(\d+)\.self_attention\.out_proj", r"layers.\1.attn.proj"),
+    (r"^encoder\.layers\.encoder_layer_(\d+)\.mlp\.(linear_1|0)\.", r"layers.\1.ffn.layers.0.0."),
+    (r"^encoder\.layers\.encoder_layer_(\d+)\.mlp\.(linear_2|3)\.", r"layers.\1.ffn.layers.1."),
+    (r"^encoder\.ln\.", "ln1."),
+)
+_MMSEG_VIT: Renames = (
+    (r"\.attn\.qkv\.weight$", ".attn.attn.in_proj_weight"),
+    (r"\.attn\.qkv\.bias$", ".attn.attn.in_proj_bias"),
+    (r"\.attn\.proj\.", ".attn.attn.out_proj."),
+)
+"""From mmcls' names to those of mmseg's vision transformer."""
+_MMSEG_MARK = ".attn.attn.in_proj_weight"
+
+LAYOUTS: dict[str, Layout] = {
+    # Of luss, too.
+    "openmmlab": Layout(
+        prefixes=("module.backbone.", "backbone.", "module.", ""),
+        parts=(("module.objectives.", "objectives."), ("objectives.", "objectives.")),
+    ),
+    "torchvision": Layout(renames=_TORCHVISION_VIT, dropped=("fc.", "heads.")),
+    "timm_vit": Layout(
+        renames=_TIMM_VIT, dropped=("head.", "head_dist.", "fc_norm.", "pre_logits.")
+    ),
+    "dino": Layout(
+        keys=("teacher", "state_dict", "model"),
+        prefixes=("module.backbone.", "backbone.", "module.", ""),
+        renames=_TIMM_VIT,
+        dropped=("head.", "fc."),
+    ),
+    "dinov2": Layout(
+        keys=("teacher", "model", "state_dict"),
+        prefixes=("module.backbone.", "backbone.", "module.", ""),
+        renames=_TIMM_VIT,
+        # A token for masked training.
+        dropped=("mask_token", "head."),
+    ),
+    "moco": Layout(
+        prefixes=("module.encoder_q.", "encoder_q.", "module.base_encoder."),
+        renames=_TIMM_VIT,
+        dropped=("fc.", "head."),
+    ),
+    "pass": Layout(
+        dropped=("projection_head", "prototypes.", "predictor_head", "fc."),
+        parts=(
+            ("projection_head.", "objectives.clustering.projector."),
+            ("prototypes.", "objectives.clustering.prototypes."),
+            ("projection_head_pixel.", "objectives.p2p.projector."),
+            ("predictor_head_pixel.", "objectives.p2p.predictor."),
+        ),
+    ),
+}
+"""Known layouts by name."""
+
+_UNNAMED = Layout(prefixes=("module.backbone.", "backbone.", "module.", ""))
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class WeightsEntry:
+    """Where weights are, and how they are named.
+
+    Attributes:
+        file: of tensors.
+        layout: one of ``LAYOUTS``; None for names as they are here, with further layers that are
+            passed over.
+        key: of the file's dict that holds the tensors; by default the layout's.
+        prefix: what the backbone's names begin with; by default the layout's.
+        rename: more renaming after the layout's, (regular expression, replacement) pairs.
+    """
+
+    file: str
+    layout: str | None = None
+    key: str | None = None
+    prefix: str | None = None
+    rename: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> "WeightsEntry":
+        """From a path, or a dict of these attributes.
+
+        Args:
+            value: as a config has it.
+            where: its place, for messages.
+
+        Raises:
+            LussError: if an attribute is unknown or makes no sense.
+        """
+        settings = dict(value) if isinstance(value, Mapping) else {"file": value}
+        known = list(cls.__dataclass_fields__)
+        if unknown := [key for key in settings if key not in known]:
+            raise LussError(f"{where}.{unknown[0]} is no setting; known are: {', '.join(known)}")
+        if not settings.get("file"):
+            raise LussError(f"{where} names no file; give the path of a checkpoint")
+        settings["file"] = str(settings["file"])
+        if settings.get("layout") not in (None, *LAYOUTS):
+            raise LussError(
+                f"{where}.layout is {settings['layout']!r}; known are: {', '.join(LAYOUTS)}"
+            )
+        rename = settings.get("rename", ())
+        pairs = [*(rename.items() if isinstance(rename, Mapping) else rename)]
+        for pair in pairs:
+            try:
+                pattern, _ = pair
+                re.compile(pattern)
+            except (TypeError, ValueError, re.error) as error:
+                raise LussError(
+                    f"{where}.rename has {pair!r}, expected a regular expression and what takes "
+                    f"its place: {error}"
+                ) from error
+        settings["rename"] = tuple((pattern, text) for pattern, text in pairs)
+        return cls(**settings)
+
+    @property
+    def _layout(self) -> Layout:
+        return LAYOUTS[self.layout] if self.layout else _UNNAMED
+
+
+def weights_entry(own: str | dict | None, shared: str | dict | None) -> str | dict | None:
+    """The weights of a stage: its own, the whole config's, or both where one lacks a file.
+
+    Args:
+        own: of the stage; a dict without ``file`` says how the shared file is to be read.
+        shared: of the whole config.
+    """
+    if isinstance(own, Mapping) and not own.get("file"):
+        shared = {"file": shared} if isinstance(shared, str) else dict(shared or {})
+        return {**shared, **own, "file": shared["file"]} if shared.get("file") else None
+    return own or shared
+
+
+def pick(content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A backbone's weights in a checkpoint, by the backbone's names.
+
+    Args:
+        content: of the file.
+        entry: how it is named.
+        wanted: the backbone's own tensors by name.
+
+    Raises:
+        LussError: if some are missing, or the file's backbone has others.
+    """
+    layout = entry._layout
+    tensors = _tensors(content, entry)
+    prefixes = layout.prefixes if entry.prefix is None else (entry.prefix,)
+    prefix = next((p for p in prefixes if any(name.startswith(p) for name in tensors)), None)
+    if prefix is None:
+        raise LussError(
+            f"{entry.file} has no names that begin with {' or '.join(map(repr, prefixes))}; "
+            f"{_beginnings(tensors)}; set prefix to one of these, or another layout "
+            f"({', '.join(LAYOUTS)})"
+        )
+    renames = [*layout.renames]
+    if any(name.endswith(_MMSEG_MARK) for name in wanted):
+        renames += _MMSEG_VIT
+    renames += entry.rename
+    found = {}
+    for name, value in tensors.items():
+        name = name.removeprefix(prefix) if name.startswith(prefix) else ""
+        if not name or name.startswith(layout.dropped):
+            continue
+        for pattern, text in renames:
+            name = re.sub(pattern, text, name)
+        if name in found:
+            raise LussError(f"{entry.file}: two tensors are renamed to {name!r}; correct rename")
+        found[name] = value
+    # Counters and tables of places are integers, which a module computes itself.
+    missing = {name for name in wanted.keys() - found.keys() if wanted[name].is_floating_point()}
+    surplus = {name for name in found.keys() - wanted.keys() if found[name].is_floating_point()}
+    if entry.layout is None and "backbone." not in prefix and entry.prefix is None:
+        # Layers behind the backbone are not told from it by their names.
+        surplus = set()
+    if missing or surplus:
+        raise LussError(
+            f"{entry.file} does not fit the backbone: {len(missing)} of its {len(wanted)} tensors "
+            f"are missing ({_first(missing)}), {len(surplus)} belong to another one "
+            f"({_first(surplus)}); read as layout {entry.layout!r} with prefix {prefix!r}; "
+            f"{_beginnings(tensors)}; the config must describe the backbone that was saved, and "
+            f"weights its layout ({', '.join(LAYOUTS)}), prefix and rename"
+        )
+    return {name: found[name] for name in wanted.keys() & found.keys()}
+
+
+def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
+    """Tensors of a pretrainer's other modules that the layout knows, by their names here."""
+    layout = entry._layout if entry.layout else LAYOUTS["openmmlab"]
+    found = {}
+    for name, value in _tensors(content, entry).items():
+        bare = name.removeprefix("module.")
+        for beginning, ours in layout.parts:
+            if bare.startswith(beginning):
+                found[ours + bare.removeprefix(beginning)] = value
+    return found
+
+
+def fill(backbone: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
+    """Fill a backbone, all or nothing; position embeddings are resized by its own rule.
+
+    Args:
+        backbone: to be filled.
+        weights: from :func:`pick`.
+        path: for messages.
+
+    Raises:
+        LussError: if shapes differ.
+    """
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    try:
+        # Hooks of mmcls' transformers resize what lies on a grid.
+        backbone.load_state_dict(_resized(backbone, dict(weights), before), strict=False)
+    # Rules for resizing raise what they like, some of them that SciPy lacks a function by now.
+    except Exception as error:
+        backbone.load_state_dict(before)
+        other = [
+            name
+            for name, value in weights.items()
+            if value.is_floating_point() and value.shape != before[name].shape
+        ]
+        if not other:
+            raise
+        name, reason = sorted(other)[0], str(error).strip().partition("\n")[0]
+        raise LussError(
+            f"{name} of {path} has shape {tuple(weights[name].shape)}, the backbone expects "
+            f"{tuple(before[name].shape)}, and its own rule does not resize it ({reason}); the "
+            "config must describe the backbone that was saved, the sizes of images and windows "
+            "included"
+        ) from error
+
+
+def _resized(
+    backbone: nn.Module, weights: dict[str, Tensor], own: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Apply the rules of mmseg's transformers, which are methods that it calls itself."""
+    if hasattr(backbone, "resize_rel_pos_embed"):
+        weights = backbone.resize_rel_pos_embed(weights)
+    position = weights.get("pos_embed")
+    rule = getattr(backbone, "resize_pos_embed", None)
+    # Those of mmcls are resized by a hook while they are loaded.
+    if position is None or rule is None or hasattr(backbone, "_prepare_pos_embed"):
+        return weights
+    if position.ndim == 3 and position.shape != own["pos_embed"].shape:
+        side = round((position.shape[1] - 1) ** 0.5)
+        height, width = (length // backbone.patch_size for length in backbone.img_size)
+        mode = backbone.interpolate_mode
+        weights["pos_embed"] = rule(position, (height, width), (side, side), mode)
+    return weights
+
+
+def _tensors(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
+    if entry.key is not None:
+        if entry.key not in content:
+            raise LussError(
+                f"{entry.file} has no key {entry.key!r}; its keys are "
+                f"{', '.join(map(str, list(content)[:10]))}"
+            )
+        found = content[entry.key]
+    else:
+        keys = [key for key in entry._layout.keys if key in content]
+        found = content[keys[0]] if keys else content
+    tensors = {}
+    if isinstance(found, Mapping):
+        tensors = {name: value for name, value in found.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise LussError(
+            f"{entry.file} has no weights by name; expected a dict of tensors, or one below "
+            f"'state_dict'; its keys are {', '.join(map(str, list(content)[:10]))}; set key"
+        )
+    return tensors
+
+
+def _beginnings(names: Iterable[str]) -> str:
+    """The first parts of names, as many as tell something, and how often each is found."""
+    names = list(names)
+    for depth in (1, 2, 3):
+        found = Counter(".".join(name.split(".")[:depth]) for name in names)
+        if len(found) > 1:
+            break
+    shown = ", ".join(f"{name} ({count})" for name, count in found.most_common(6))
+    return f"its names begin with {shown}{', ...' if len(found) > 6 else ''}"
+
+
+def _first(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:_SHOWN]) or "none"

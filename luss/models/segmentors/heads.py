@@ -1,0 +1,91 @@
+"""What the configs of mmseg's heads leave open."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.errors import LussError
+from luss.models.backbones.probing import StageInfo
+from luss.models.backbones.widths import fill_head_widths
+
+__all__ = ["clear_index_errors", "fill_head", "fill_num_classes"]
+
+_HEADS = ("decode_head", "auxiliary_head")
+
+
+@contextmanager
+def clear_index_errors(where: str) -> Iterator[None]:
+    """Explain mmseg's assertions on ``in_index``, which have no text.
+
+    Args:
+        where: the head's place, for messages.
+
+    Raises:
+        LussError: in place of such an assertion.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        if str(error):
+            raise
+        raise LussError(
+            f"{where} does not take the maps of its in_index; heads that join several maps, such "
+            "as UPerHead and SegformerHead, need a list, in_index=[0, 1, 2, 3], others a number"
+        ) from error
+
+
+def fill_head(config: Mapping, found: Sequence[StageInfo], where: str) -> dict:
+    """A head's config with the widths of its maps and the masks' ignored id.
+
+    Args:
+        config: of one head.
+        found: the feature maps that it is given.
+        where: its place, for messages.
+
+    Raises:
+        LussError: if it expects other maps, or ignores another id.
+    """
+    if config.get("ignore_index", IGNORE_ID) != IGNORE_ID:
+        raise LussError(
+            f"{where} has ignore_index={config['ignore_index']}, but masks mark the pixels to be "
+            f"left out by {IGNORE_ID}; leave ignore_index out"
+        )
+    filled = {**fill_head_widths(config, found, where), "ignore_index": IGNORE_ID}
+    kind = filled.get("type")
+    if isinstance(kind, str) and "." in kind:
+        # mmseg names the parts of its heads, such as losses, without their scope.
+        filled.setdefault("_scope_", kind.partition(".")[0])
+    return filled
+
+
+def fill_num_classes(model: Mapping, num_classes: int, where: str) -> dict:
+    """A segmentor's config whose heads, one or several, all have a number of classes.
+
+    Args:
+        model: with ``decode_head`` and perhaps ``auxiliary_head``, each a config or a list.
+        num_classes: 'other' included.
+        where: the model's place, for messages.
+
+    Raises:
+        LussError: if there is no decode head, or one states another number.
+    """
+    if "decode_head" not in model:
+        raise LussError(f"{where} has no 'decode_head'; add one, such as dict(type='PassHead')")
+
+    def filled(head: Any, place: str) -> Any:
+        if isinstance(head, list | tuple):
+            return [filled(entry, f"{place}.{index}") for index, entry in enumerate(head)]
+        if not isinstance(head, Mapping):
+            return head
+        if head.get("num_classes", num_classes) != num_classes:
+            raise LussError(
+                f"{place}.num_classes is {head['num_classes']}, but the labels have {num_classes} "
+                "classes, 'other' included; leave num_classes out"
+            )
+        return {**head, "num_classes": num_classes}
+
+    return {
+        **model,
+        **{key: filled(model[key], f"{where}.{key}") for key in _HEADS if key in model},
+    }

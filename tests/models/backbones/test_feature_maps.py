@@ -1,0 +1,112 @@
+"""Feature maps from what backbones return, and what they are told to be."""
+
+import pytest
+import torch
+
+from luss.errors import LussError
+from luss.models.backbones import FeatureMap, feature_maps, maps_of, probe
+from luss.models.backbones.probing import stage_names
+from luss.registry import MODELS
+
+VIT = {"embed_dims": 8, "num_layers": 1, "num_heads": 1, "feedforward_channels": 8}
+NARROW = {"type": "mmselfsup.ResNet", "depth": 18, "stem_channels": 8, "base_channels": 8}
+
+
+def test_maps_among_other_outputs():
+    shallow, deep = torch.zeros(2, 3, 8, 8), torch.zeros(2, 5, 4, 4)
+    token = torch.zeros(2, 5)
+    for outputs in (deep, (deep,), [shallow, deep], (shallow, (deep, token)), [deep, token, token]):
+        assert feature_maps(outputs, (64, 64))[-1] is deep
+    assert feature_maps({"a": shallow, "b": deep}, (64, 64))[0] is shallow
+    for outputs in (token, (), (deep, "text"), None, (token, token)):
+        with pytest.raises(LussError, match=r"expected (a )?feature map"):
+            feature_maps(outputs, (64, 64))
+
+
+@pytest.mark.parametrize("extra", [0, 1, 5])
+def test_tokens_are_laid_out_as_the_patches(extra):
+    """In reading order, behind class and register tokens."""
+    grid = torch.arange(2 * 3 * 4).reshape(1, 2, 3, 4).float()  # h, w, C
+    tokens = torch.cat([torch.full((1, extra, 4), -1.0), grid.reshape(1, 6, 4)], dim=1)
+    (found,) = feature_maps(tokens, (32, 48), (16, 16))
+    assert torch.equal(found, grid.permute(0, 3, 1, 2))
+
+
+def test_channels_behind_are_moved():
+    grid = torch.randn(2, 3, 4, 40)  # h, w, C
+    assert torch.equal(feature_maps([grid], (96, 128))[0], grid.permute(0, 3, 1, 2))
+
+
+def test_tokens_of_some_patches_are_no_map():
+    with pytest.raises(LussError, match=r"4 x 4 patches: some are missing.*VisionTransformer"):
+        feature_maps(
+            (torch.zeros(1, 5, 8), torch.zeros(1, 16), torch.zeros(1, 16)), (64, 64), (16, 16)
+        )
+    with pytest.raises(LussError, match="patch_size"):
+        feature_maps(torch.zeros(1, 5, 8), (64, 64))
+
+
+def test_the_output_of_a_named_layer():
+    backbone = MODELS.build(dict(NARROW))
+    backbone.eval()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        stem = backbone.maxpool(backbone.relu(backbone.norm1(backbone.conv1(images))))
+        torch.testing.assert_close(FeatureMap(backbone, "layer1")(images), backbone.layer1(stem))
+        torch.testing.assert_close(FeatureMap(backbone)(images), backbone(images)[-1])
+    with pytest.raises(LussError, match="no module 'layer5'; close to it are layer"):
+        FeatureMap(backbone, "layer5")
+
+
+def test_probing_changes_nothing():
+    backbone = MODELS.build({**NARROW, "out_indices": (3, 4)})
+    backbone.layer1.eval()
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    found = probe(backbone)
+    assert [(info.channels, info.stride) for info in found] == [(32, 16), (64, 32)]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[n]) for n, value in backbone.state_dict().items())
+    assert backbone.training
+    assert not backbone.layer1.training
+
+
+def test_default_names_of_stages():
+    assert stage_names(1) == (4,)
+    assert stage_names(2) == (3, 4)
+    assert stage_names(5) == (1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"type": "mmcls.ConvNeXt", "arch": {"depths": [1] * 4, "channels": [8] * 4}},
+            "ConvNeXt: .*gap_before_final_norm=False",
+        ),
+        (
+            {"type": "mmselfsup.MAEViT", "img_size": 32, "patch_size": 8, "arch": VIT},
+            "MAEViT: .*some are missing",
+        ),
+    ],
+)
+def test_what_gives_no_maps_is_refused_with_advice(config, message):
+    with pytest.raises(LussError, match=message):
+        probe(MODELS.build(config))
+
+
+def test_an_image_that_is_too_small_is_named():
+    swin = {"embed_dims": 8, "depths": [1] * 4, "num_heads": [1] * 4}
+    backbone = MODELS.build({"type": "mmcls.SwinTransformer", "arch": swin})
+    assert [info.stride for info in probe(backbone)] == [32]
+    with pytest.raises(LussError, match=r"no image of 64 x 64 pixels.*pad_small_map=True"):
+        probe(backbone, (64, 64))
+
+
+def test_maps_of_a_vision_transformer_at_another_size():
+    backbone = MODELS.build(
+        {"type": "mmcls.VisionTransformer", "img_size": 32, "patch_size": 8, "arch": VIT}
+    )
+    (found,) = maps_of(backbone, torch.zeros(2, 3, 40, 56))
+    assert found.shape == (2, 8, 5, 7)

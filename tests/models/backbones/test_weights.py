@@ -1,0 +1,255 @@
+"""Weights in the layouts of other programs: each file gives the network that was saved."""
+
+import copy
+import re
+
+import pytest
+import torch
+
+from luss.errors import LussError
+from luss.models.backbones import maps_of
+from luss.models.backbones.weights import (
+    LAYOUTS,
+    WeightsEntry,
+    fill,
+    parts_beside_the_backbone,
+    pick,
+    weights_entry,
+)
+from luss.registry import MODELS
+
+ARCH = {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 16}
+RESNET = {"type": "mmselfsup.ResNet", "depth": 18, "stem_channels": 8, "base_channels": 8}
+VIT = {"type": "mmcls.VisionTransformer", "arch": ARCH, "img_size": 32, "patch_size": 8}
+SCALED = {**VIT, "type": "LayerScaleVisionTransformer", "layer_scale": 0.5}
+MMSEG_VIT = {"type": "mmseg.VisionTransformer", "img_size": 32, "patch_size": 8,
+             "embed_dims": 16, "num_layers": 2, "num_heads": 2, "mlp_ratio": 1,
+             "final_norm": True, "patch_bias": True}  # fmt: skip
+
+TO_TIMM = [
+    (r"^patch_embed\.projection", "patch_embed.proj"),
+    (r"^layers\.(\d+)\.ln", r"blocks.\1.norm"),
+    (r"^layers\.(\d+)\.ffn\.layers\.0\.0", r"blocks.\1.mlp.fc1"),
+    (r"^layers\.(\d+)\.ffn\.layers\.1", r"blocks.\1.mlp.fc2"),
+    (r"^layers\.(\d+)\.attn\.gamma1\.weight", r"blocks.\1.ls1.gamma"),
+    (r"^layers\.(\d+)\.ffn\.layers\.3\.weight", r"blocks.\1.ls2.gamma"),
+    (r"^layers", "blocks"),
+    (r"^ln1", "norm"),
+]
+TO_TORCHVISION = [
+    (r"^cls_token", "class_token"),
+    (r"^patch_embed\.projection", "conv_proj"),
+    (r"^pos_embed", "encoder.pos_embedding"),
+    (r"^layers\.(\d+)\.ln", r"encoder.layers.encoder_layer_\1.ln_"),
+    (r"^layers\.(\d+)\.attn\.qkv\.", r"encoder.layers.encoder_layer_\1.self_attention.in_proj_"),
+    (r"^layers\.(\d+)\.attn\.proj", r"encoder.layers.encoder_layer_\1.self_attention.out_proj"),
+    (r"^layers\.(\d+)\.ffn\.layers\.0\.0", r"encoder.layers.encoder_layer_\1.mlp.0"),
+    (r"^layers\.(\d+)\.ffn\.layers\.1", r"encoder.layers.encoder_layer_\1.mlp.3"),
+    (r"^ln1", "encoder.ln"),
+]
+
+
+def renamed(state, pairs, prefix=""):
+    found = {}
+    for name, value in state.items():
+        for pattern, text in pairs:
+            name = re.sub(pattern, text, name)
+        found[prefix + name] = value
+    return found
+
+
+HEAD = {"head.weight": torch.zeros(2, 16), "head.bias": torch.zeros(2)}
+FC = {"fc.weight": torch.zeros(2, 64), "fc.bias": torch.zeros(2)}
+
+
+def of_openmmlab(state):
+    return {"state_dict": renamed(state, [], "backbone.") | HEAD, "meta": {"epoch": 3}}
+
+
+def of_torchvision(state):
+    return state | FC
+
+
+def of_torchvision_vit(state):
+    return renamed(state, TO_TORCHVISION) | {"heads.head.weight": torch.zeros(2, 16)}
+
+
+def of_timm(state):
+    return renamed(state, TO_TIMM) | HEAD
+
+
+def of_dino(state):
+    return {
+        "student": renamed(state, [*TO_TIMM, (r"^", "module.backbone.")]),
+        "teacher": renamed(state, TO_TIMM, "backbone.") | {"head.mlp.0.weight": torch.zeros(2)},
+        "epoch": 3,
+    }
+
+
+def of_dinov2(state):
+    return renamed(state, TO_TIMM) | {"mask_token": torch.zeros(1, 16)}
+
+
+def of_dinov2_training(state):
+    chunks = (r"^blocks\.(\d+)\.", r"blocks.0.\1.")
+    names = renamed(state, [*TO_TIMM, chunks], "backbone.")
+    return {"teacher": names | {"dino_head.mlp.0.weight": torch.zeros(2)}}
+
+
+def of_moco(state):
+    other = {name: torch.zeros_like(value) for name, value in state.items()}
+    return {
+        "arch": "resnet18",
+        "state_dict": renamed(state, [], "module.encoder_q.")
+        | renamed(other, [], "module.encoder_k.")
+        | {"module.encoder_q.fc.0.weight": torch.zeros(2), "module.queue": torch.zeros(4, 4)},
+    }
+
+
+def of_pass(state):
+    heads = {
+        "projection_head.0.weight": torch.full((8, 64), 2.0),
+        "prototypes.weight": torch.full((6, 8), 3.0),
+        "projection_head_pixel.0.weight": torch.zeros(2),
+        "projection_head_shallow.projection_head_shallow3.0.weight": torch.zeros(2),
+    }
+    return {"state_dict": renamed(state | heads, [], "module.")}
+
+
+CASES = [
+    ("openmmlab", RESNET, of_openmmlab),
+    ("openmmlab", VIT, of_openmmlab),
+    ("torchvision", RESNET, of_torchvision),
+    ("torchvision", VIT, of_torchvision_vit),
+    ("timm_vit", VIT, of_timm),
+    ("dino", VIT, of_dino),
+    ("dinov2", SCALED, of_dinov2),
+    ("dinov2", SCALED, of_dinov2_training),
+    ("moco", RESNET, of_moco),
+    ("pass", RESNET, of_pass),
+]
+
+
+def build(config, seed):
+    torch.manual_seed(seed)
+    backbone = MODELS.build(copy.deepcopy(config))
+    with torch.no_grad():
+        for parameter in backbone.parameters():
+            parameter.copy_(torch.randn(parameter.shape) * 0.2)
+    backbone.eval()
+    return backbone
+
+
+def read(backbone, content, **entry):
+    entry = WeightsEntry.parse({"file": "weights.pth", **entry}, "weights")
+    fill(backbone, pick(content, entry, backbone.state_dict()), entry.file)
+
+
+def test_each_layout_is_tested():
+    assert {layout for layout, _, _ in CASES} == LAYOUTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("layout", "config", "save"), CASES, ids=[f"{case[0]}-{case[2].__name__}" for case in CASES]
+)
+def test_a_file_gives_the_network_that_was_saved(layout, config, save):
+    saved, backbone = build(config, 1), build(config, 2)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = maps_of(saved, images)[-1]
+        assert not torch.equal(maps_of(backbone, images)[-1], expected)
+        read(backbone, save(saved.state_dict()), layout=layout)
+        assert torch.equal(maps_of(backbone, images)[-1], expected)
+
+
+def test_mmseg_vit_from_timm_names():
+    """Its attention is named otherwise, and computes the same."""
+    saved, backbone = build(VIT, 1), build(MMSEG_VIT, 2)
+    read(backbone, of_timm(saved.state_dict()), layout="timm_vit")
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            maps_of(backbone, images)[-1], maps_of(saved, images)[-1], rtol=1e-4, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("config", [VIT, MMSEG_VIT])
+def test_position_embeddings_are_resized_by_the_modules_rule(config):
+    saved = build({**config, "img_size": 64}, 1)
+    backbone = build(config, 2)
+    read(backbone, {"state_dict": saved.state_dict()})
+    assert backbone.pos_embed.shape == (1, 17, 16)
+    torch.testing.assert_close(backbone.pos_embed[:, 0], saved.pos_embed[:, 0])
+    grid = saved.pos_embed[:, 1:].unflatten(1, (8, 8)).permute(0, 3, 1, 2)
+    small = torch.nn.functional.interpolate(grid, (4, 4), mode=backbone.interpolate_mode)
+    torch.testing.assert_close(backbone.pos_embed[:, 1:], small.flatten(2).transpose(1, 2))
+
+
+def test_position_biases_of_another_window_are_resized_or_refused_with_the_reason():
+    """SciPy has no longer what mmcls' rule calls."""
+    arch = {"embed_dims": 8, "depths": [1] * 4, "num_heads": [1] * 4}
+    config = {"type": "mmcls.SwinTransformer", "arch": arch, "pad_small_map": True}
+    saved, backbone = build({**config, "window_size": 4}, 1), build(config, 2)
+    before = copy.deepcopy(backbone.state_dict())
+    try:
+        read(backbone, {"state_dict": saved.state_dict()})
+    except LussError as error:
+        assert "interp2d" in str(error)
+        assert all(torch.equal(value, before[n]) for n, value in backbone.state_dict().items())
+    else:
+        name = "stages.0.blocks.0.norm1.weight"
+        assert torch.equal(backbone.state_dict()[name], saved.state_dict()[name])
+
+
+def test_own_key_prefix_and_renaming():
+    saved, backbone = build(RESNET, 1), build(RESNET, 2)
+    content = {"net": renamed(saved.state_dict(), [("^layer", "block")], "trunk.")}
+    read(backbone, content, key="net", prefix="trunk.", rename={"^block": "layer"})
+    assert torch.equal(backbone.layer1[0].conv1.weight, saved.layer1[0].conv1.weight)
+
+
+def test_parts_beside_the_backbone():
+    state = build(RESNET, 1).state_dict()
+    found = parts_beside_the_backbone(of_pass(state), WeightsEntry("f", layout="pass"))
+    assert found["objectives.clustering.projector.0.weight"].unique() == 2
+    assert found["objectives.clustering.prototypes.weight"].unique() == 3
+    own = {"state_dict": {"objectives.clustering.prototypes.weight": torch.ones(2)}}
+    assert parts_beside_the_backbone(own, WeightsEntry("f")) == own["state_dict"]
+
+
+def test_what_does_not_fit_shows_the_names_in_the_file():
+    backbone = build(RESNET, 1)
+    before = copy.deepcopy(backbone.state_dict())
+    state = backbone.state_dict()
+    for content, entry, message in [
+        (of_moco(state), {}, r"begin with module\.encoder_q \(\d+\).*moco"),
+        (of_moco(state), {"layout": "openmmlab"}, "encoder_q"),
+        (of_timm(build(VIT, 1).state_dict()), {"layout": "moco"}, r"begin with blocks \(24\)"),
+        (of_openmmlab(state), {"prefix": "net."}, r"names that begin with 'net\.'.*backbone"),
+        (of_openmmlab(state), {"key": "model"}, "no key 'model'; its keys are state_dict, meta"),
+        (of_torchvision(state | {"layer9.x": torch.zeros(1)}), {"layout": "torchvision"}, "layer9"),
+        (state, {"rename": [("conv1", "conv2")]}, "two tensors are renamed to"),
+        ({**state, "conv1.weight": torch.zeros(3)}, {}, r"conv1\.weight .*shape \(3,\).*\(8, 3"),
+    ]:
+        with pytest.raises(LussError, match=message):
+            read(backbone, content, **entry)
+    assert all(torch.equal(value, before[n]) for n, value in backbone.state_dict().items())
+
+
+def test_entries_that_make_no_sense():
+    for entry, message in [
+        ({"layout": "moco"}, "names no file"),
+        ({"file": "f", "layot": "moco"}, "weights.layot is no setting.*layout"),
+        ({"file": "f", "layout": "caffe"}, "'caffe'.*openmmlab"),
+        ({"file": "f", "rename": {"(": "x"}}, "rename has"),
+        ({"file": "f", "rename": ["x"]}, "rename has 'x'"),
+    ]:
+        with pytest.raises(LussError, match=message):
+            WeightsEntry.parse(entry, "weights")
+
+
+def test_a_stage_says_how_the_file_of_all_is_read():
+    assert weights_entry({"layout": "moco"}, "a.pth") == {"layout": "moco", "file": "a.pth"}
+    assert weights_entry({"layout": "moco"}, None) is None
+    assert weights_entry("own.pth", "a.pth") == "own.pth"
+    assert weights_entry(None, "a.pth") == "a.pth"
