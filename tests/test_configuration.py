@@ -37,10 +37,11 @@ def test_weights_where_a_stage_takes_them():
     assert config.weights == "a.pth"
 
 
-def test_keys_that_are_numbers():
-    place = "stages.pretrain.model.objectives.d2s.in_channels.3"
-    config = read_config(PASS_S, {place: 256})
-    assert config.stages.pretrain.model.objectives.d2s.in_channels == {3: 256}
+def test_keys_that_are_numbers(tmp_path):
+    path = tmp_path / "child.py"
+    path.write_text("stages = dict(a=dict(type='ReportStage', in_channels={3: 1024, 4: 8}))\n")
+    config = read_config(path, {"stages.a.in_channels.3": 256})
+    assert config.stages.a.in_channels == {3: 256, 4: 8}
     config = read_config(PASS_S, {"stages.pretrain.param_scheduler.0.eta_min": 0.1})
     assert config.stages.pretrain.param_scheduler[0].eta_min == 0.1
 

@@ -1,5 +1,6 @@
 """Top-level settings are checked before anything else."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine import Config
@@ -33,11 +34,9 @@ def check_settings(config: Config) -> None:
                 f"{name} is {value!r}, expected an integer in {lowest}..{highest}"
                 + (", or None to read it off the class folders" if optional else "")
             )
-    for name in ("data_root", "weights"):
+    for name, kinds in (("data_root", (str, Path)), ("weights", (str, Path, Mapping))):
         value = config.get(name)
-        if value is not None and not (
-            (isinstance(value, str) and value) or isinstance(value, Path)
-        ):
+        if value is not None and (not isinstance(value, kinds) or not value):
             raise LussError(f"{name} is {value!r}, expected the path of a file or folder as text")
     for name in config.get("env_cfg", {}):
         if name not in _ENVIRONMENT:

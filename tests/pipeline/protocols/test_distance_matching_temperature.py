@@ -2,18 +2,17 @@
 
 import numpy as np
 import plain_distance_matching as plain
-import torch
 from mmengine.registry import init_default_scope
 from tiny_networks import CLASSES, DISTANCE_MATCHING, NARROW
 
+from luss.engine.foreign_weights import build_backbone
 from luss.evaluation.distance_bank import DistanceBank
 from luss.pipeline import evaluate
-from luss.pipeline.protocols.backbone import build_backbone
 
 
 def test_votes_have_the_temperature_asked(make_context, demo_root, random_backbone):
     init_default_scope("luss")
-    backbone = build_backbone(dict(NARROW), random_backbone, torch.device("cpu"), 0)
+    backbone = build_backbone(dict(NARROW), random_backbone, 0)
     photos = sorted((demo_root / "validation").rglob("*.*"))[:6]
     features = [plain.feature_map(backbone, photo, 40) for photo in photos]
     maps = {}
