@@ -8,6 +8,12 @@ from typing import Any
 
 from mmengine import Config, DictAction
 
+from luss.config_files import (
+    import_custom_modules,
+    inheritance,
+    library_config,
+    make_importable,
+)
 from luss.errors import LussError
 from luss.registry import STAGES
 
@@ -68,8 +74,11 @@ class ConfigOptions(DictAction):
 def read_config(path: str, options: dict | None = None) -> Config:
     """Read an MMEngine config and merge options into it.
 
+    Configs may inherit from those of a library (``_base_ = 'luss::pass/pass_s_photos.py'``) and
+    import the package that they lie in (``custom_imports``); see :mod:`luss.config_files`.
+
     Args:
-        path: of a ``.py`` config.
+        path: of a ``.py`` config, or ``luss::PATH`` for one that comes with luss.
         options: dotted keys -> values, as ``--cfg-options`` gives them.
 
     Raises:
@@ -77,14 +86,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
             reads but that looks like one that is; or if an option fits nowhere or would change
             nothing.
     """
-    if not Path(path).is_file():
-        raise LussError(f"there is no config {path}; see configs/ for those that come with luss")
-    try:
-        config = Config.fromfile(path)
-    # Configs are code: whatever they raise is for their author to mend.
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise LussError(f"{path} is no config to read: {type(error).__name__}: {reason}") from error
+    config = _read(path)
     if not config.get("stages"):
         raise LussError(f"{path} has no 'stages'; see configs/pass/ for examples")
     variables = set(config) - _read_settings(config)
@@ -106,6 +108,26 @@ def read_config(path: str, options: dict | None = None) -> Config:
                 f"{path} has no stage {name!r} to change{nearest(name, stages)} Its stages are: "
                 f"{', '.join(stages)}; a new one needs stages.{name}.type"
             )
+    return config
+
+
+def _read(path: str) -> Config:
+    """The config of a file, with what it inherits; what it wants imported is imported."""
+    file = library_config(str(path)) if "::" in str(path) else Path(path)
+    if not file.is_file():
+        raise LussError(f"there is no config {path}; see configs/ for those that come with luss")
+    make_importable(file)
+    try:
+        with inheritance():
+            config = Config.fromfile(file, import_custom_modules=False)
+    except LussError:
+        raise
+    # Configs are code: whatever they raise is for their author to mend.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise LussError(f"{path} is no config to read: {type(error).__name__}: {reason}") from error
+    if config.get("custom_imports"):
+        import_custom_modules(config.custom_imports, path)
     return config
 
 
