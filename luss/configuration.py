@@ -41,6 +41,9 @@ _TEXTS = frozenset(
 )
 """Last parts of the keys whose values are taken letter by letter, such as folder names."""
 
+_PLACES = ("after", "before")
+"""Keys of a stage that say where it stands; without them it stands where it is first named."""
+
 _SHOWN = 6
 
 
@@ -76,6 +79,8 @@ def read_config(path: str, options: dict | None = None) -> Config:
 
     Configs may inherit from those of a library (``_base_ = 'luss::pass/pass_s_photos.py'``) and
     import the package that they lie in (``custom_imports``); see :mod:`luss.config_files`.
+    Stages run in the order in which they are first named; ``after='NAME'`` or ``before='NAME'``
+    puts one beside another, so that a child config or an option can insert a stage.
 
     Args:
         path: of a ``.py`` config, or ``luss::PATH`` for one that comes with luss.
@@ -108,7 +113,32 @@ def read_config(path: str, options: dict | None = None) -> Config:
                 f"{path} has no stage {name!r} to change{nearest(name, stages)} Its stages are: "
                 f"{', '.join(stages)}; a new one needs stages.{name}.type"
             )
+    config._cfg_dict["stages"] = _in_order(config.stages, path)
     return config
+
+
+def _in_order(stages: dict, path: str) -> dict:
+    """The stages, those with ``after`` or ``before`` put beside the stage that it names.
+
+    Raises:
+        LussError: if a place is that of no other stage, or a stage has two.
+    """
+    ordered = list(stages)
+    for name, stage in stages.items():
+        if not isinstance(stage, dict) or not stage.keys() & set(_PLACES):
+            continue
+        places = {key: stage.pop(key) for key in _PLACES if key in stage}
+        (side, other), *more = places.items()
+        others = [known for known in ordered if known != name]
+        if more or other not in others:
+            wanted = ", ".join(f"{key}={value!r}" for key, value in places.items())
+            raise LussError(
+                f"stages.{name} of {path} has {wanted}; expected after or before, with one of: "
+                f"{', '.join(others)}"
+            )
+        others.insert(others.index(other) + (side == "after"), name)
+        ordered = others
+    return type(stages)({name: stages[name] for name in ordered})
 
 
 def _read(path: str) -> Config:

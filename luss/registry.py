@@ -2,8 +2,7 @@
 
 They are children of MMEngine's root registries, so that a config names a component of ``luss``
 plainly (``type='P2P'``) and one of another library with its scope (``type='mmseg.ResNet'``).
-``COUNT_METRICS``, ``LABEL_GENERATORS``, ``MATCHERS``, ``REPORT_SECTIONS`` and ``STAGES`` have no
-counterpart in MMEngine.
+``COUNT_METRICS``, ``LABEL_GENERATORS``, ``MATCHERS`` and ``STAGES`` have no counterpart in MMEngine.
 """
 
 from mmengine.registry import Registry, root
@@ -25,7 +24,6 @@ __all__ = [
     "OPTIM_WRAPPERS",
     "OPTIM_WRAPPER_CONSTRUCTORS",
     "PARAM_SCHEDULERS",
-    "REPORT_SECTIONS",
     "RUNNERS",
     "STAGES",
     "TRANSFORMS",
@@ -65,5 +63,3 @@ MATCHERS = Registry("matcher", scope="luss", locations=["luss.evaluation"])
 COUNT_METRICS = Registry("metric of counts", scope="luss", locations=["luss.evaluation"])
 """Functions of counts, see :func:`luss.evaluation.named_metrics`."""
 STAGES = Registry("stage", scope="luss", locations=["luss.pipeline"])
-REPORT_SECTIONS = Registry("section of the report", scope="luss", locations=["luss.visualization"])
-"""Functions of a run's files, see :func:`luss.visualization.build_report`."""
