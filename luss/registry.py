@@ -2,7 +2,8 @@
 
 They are children of MMEngine's root registries, so that a config names a component of ``luss``
 plainly (``type='P2P'``) and one of another library with its scope (``type='mmseg.ResNet'``).
-``COUNT_METRICS``, ``LABEL_GENERATORS``, ``MATCHERS`` and ``STAGES`` have no counterpart in MMEngine.
+``COUNT_METRICS``, ``LABEL_GENERATORS``, ``MATCHERS`` and ``STAGES`` have no counterpart in
+MMEngine.
 """
 
 from mmengine.registry import Registry, root
