@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow lint format bench clean
+.PHONY: setup demo test test-slow mutants lint format bench clean
 
 # Made anew whenever what it is made from changes.
 $(VENV)/installed: setup.py requirements/tested.txt
@@ -21,6 +21,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# Do the fast tests notice mistakes in the lines that matter? Takes about a quarter of an hour.
+mutants: setup
+	$(BIN)/python tests/mutants/run.py
 
 lint: setup
 	$(BIN)/pip install --quiet -r requirements/lint.txt

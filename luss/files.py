@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and JSON that is read strictly."""
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -13,6 +14,7 @@ from luss.errors import LussError
 __all__ = [
     "UNFINISHED",
     "atomic_write",
+    "file_digest",
     "is_system_name",
     "parse_json",
     "read_json",
@@ -62,9 +64,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, unfinished = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED
-        )
+        # A name made of the file's own could become longer than a file system allows.
+        descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=UNFINISHED)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield file
@@ -142,6 +143,18 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+def file_digest(path: str | os.PathLike, length: int | None = None) -> str:
+    """SHA-256 of a file, or of its first ``length`` bytes, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(1 << 20))
+    with Path(path).open("rb") as file:
+        left = os.fstat(file.fileno()).st_size if length is None else length
+        while left > 0 and (count := file.readinto(buffer[: min(left, len(buffer))])):
+            digest.update(buffer[:count])
+            left -= count
+    return digest.hexdigest()
 
 
 def remove_unfinished(folder: str | os.PathLike) -> None:

@@ -37,6 +37,13 @@ def test_an_error_keeps_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_the_longest_name_can_be_written(tmp_path):
+    path = tmp_path / ("n" * 251 + ".png")
+    with atomic_write(path) as file:
+        file.write(b"mask")
+    assert path.read_bytes() == b"mask"
+
+
 def test_mode_follows_the_umask(tmp_path):
     before = os.umask(0o027)
     try:

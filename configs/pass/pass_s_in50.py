@@ -29,10 +29,7 @@ stages = dict(
             backbone=backbone,
             objectives=dict(
                 clustering=clustering,
-                d2s=dict(
-                    in_channels=dict({3: 256}, _delete_=True),
-                    hidden_channels=512,
-                ),
+                d2s=dict(in_channels={3: 256}, hidden_channels=512),
                 p2p=dict(in_channels=channels, hidden_channels=512),
             ),
         ),

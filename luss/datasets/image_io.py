@@ -1,62 +1,180 @@
 """Photos are read strictly: what PIL cannot decode whole is an error that names the file."""
 
+import contextlib
 import os
+import stat
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
 from luss.errors import LussError
 
-__all__ = ["IMAGE_SUFFIXES", "UnreadableImageError", "open_image", "read_image", "split_suffix"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "TooLargeImageError",
+    "UnreadableImageError",
+    "image_size",
+    "open_image",
+    "read_image",
+    "split_suffix",
+]
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-"""Lower-case suffixes of the files that count as photos."""
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".gif"}
+    | {".ppm", ".pgm", ".pnm"}
+    | ({".webp"} if features.check("webp") else set())
+    | ({".avif"} if "avif" in features.modules and features.check("avif") else set())
+    | ({".jp2"} if features.check("jpg_2000") else set())
+)
+"""Lower-case suffixes of the files that count as photos: those that this PIL reads."""
+
+MAX_PIXELS = 100_000_000
+"""Photos of more pixels are not read; their masks alone would take gigabytes and minutes."""
+
+_MAX_SIDE = 1 << 20
+"""OpenCV reads no mask that is longer."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation."""
+
+_SIXTEEN_BIT_AT_MOST = ("PNG", "PPM")
+"""Formats of which PIL gives 16 bit grey as 32 bit integers."""
 
 
 class UnreadableImageError(LussError):
-    """An image file is missing, truncated or of no format that PIL knows."""
+    """An image file is missing, truncated, too large or of no format that PIL knows."""
 
 
-def open_image(path: str | os.PathLike) -> Image.Image:
-    """Decode a photo whole, as RGB, in the file's own orientation (no EXIF rotation).
+class TooLargeImageError(UnreadableImageError):
+    """An image has more than `MAX_PIXELS` pixels."""
 
-    OpenCV would return a full array for a truncated JPEG and rotate by EXIF, which masks do not
-    follow.
+
+def open_image(path: str | os.PathLike, upright: bool = False) -> Image.Image:
+    """Decode a photo whole, as RGB.
+
+    OpenCV would return a full array for a truncated JPEG. Grey, CMYK and palette photos are
+    converted, transparent ones are laid on white, of animations and of files of several pages the
+    first picture is taken. 16 bit grey is reduced to 8, floating-point values are expected in
+    0..1, and 32 bit integers are refused, as nobody can tell what is white.
 
     Args:
-        path: a file of any format and mode that PIL reads; grey, CMYK, palette and transparent
-            ones are converted, 16 bit grey is reduced to 8.
+        path: a regular file of any format that PIL reads.
+        upright: turn the photo as its EXIF orientation says. Masks are drawn on the photo as it is
+            stored. PIL itself always turns TIFF files.
 
     Returns:
         The loaded PIL image of mode RGB.
 
     Raises:
-        UnreadableImageError: if the file is missing, truncated or unreadable.
+        UnreadableImageError: if the file is missing, truncated, too large or unreadable.
     """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            return image.convert("RGB")
-    # Damaged files raise OSError, SyntaxError, ValueError, struct.error, DecompressionBombError ...
-    except Exception as error:
-        raise UnreadableImageError(
-            f"cannot read the image {path}: {error}; replace or remove the file"
-        ) from error
+    with _opened(path) as image:
+        image.load()
+        kind = image.format
+        return _as_rgb(_turned(image) if upright else image, kind)
 
 
-def read_image(path: str | os.PathLike) -> NDArray[np.uint8]:
+def read_image(path: str | os.PathLike, upright: bool = False) -> NDArray[np.uint8]:
     """Decode a photo whole, as ``open_image``.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    return np.array(open_image(path))
+    return np.array(open_image(path, upright))
+
+
+def image_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Height and width of a photo as it is stored, from its header alone.
+
+    Raises:
+        UnreadableImageError: if the file is missing, too large or has no header that PIL knows.
+    """
+    with _opened(path) as image:
+        return image.height, image.width
 
 
 def split_suffix(name: str) -> tuple[str, str]:
     """Split 'folder/photo.JPEG' into 'folder/photo' and '.jpeg'."""
     stem, dot, suffix = name.rpartition(".")
     return (stem, f".{suffix.lower()}") if dot else (name, "")
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
+    """Open a photo; whatever fails, in the body too, becomes an error that names the file."""
+    try:
+        # Opening a named pipe would wait for ever.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise ValueError("it is no regular file")
+        # Given a path, PIL maps uncompressed TIFF files and mixes up the pixels of turned ones.
+        with warnings.catch_warnings(), Path(path).open("rb") as file:
+            # There is an own limit of pixels, and what is damaged but readable is read.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            image = Image.open(file)
+            if image.width * image.height > MAX_PIXELS or max(image.size) > _MAX_SIDE:
+                raise TooLargeImageError(
+                    f"the image {path} has {image.width} x {image.height} pixels (width x "
+                    f"height), at most {MAX_PIXELS // 10**6} megapixels are read; make it smaller"
+                )
+            yield image
+    except TooLargeImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(
+            f"cannot read the image {path}: it is of no format that this Pillow knows; replace or "
+            "remove the file"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise TooLargeImageError(
+            f"the image {path} is too large, at most {MAX_PIXELS // 10**6} megapixels are read; "
+            "make it smaller"
+        ) from error
+    # Damaged files raise OSError, SyntaxError, ValueError, struct.error ...
+    except Exception as error:
+        raise UnreadableImageError(
+            f"cannot read the image {path}: {error}; replace or remove the file"
+        ) from error
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """Turn a photo upright; one whose EXIF data are damaged stays as it is."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:
+        return image
+    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def _as_rgb(image: Image.Image, kind: str | None) -> Image.Image:
+    """Convert a loaded image of the format ``kind``."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind in _SIXTEEN_BIT_AT_MOST):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode == "I":
+        raise ValueError("it holds 32 bit integers, and none of them is known to be white")
+    elif image.mode == "F":
+        values = np.asarray(image)
+        # Comparisons with NaN are false.
+        if not (values.min() >= 0 and values.max() <= 1):
+            raise ValueError(
+                f"it holds floating-point values from {values.min():g} to {values.max():g}, "
+                "expected 0 to 1"
+            )
+        image = Image.fromarray(np.rint(values * 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        transparent = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, transparent)
+    return image.convert("RGB")

@@ -8,11 +8,13 @@ from typing import Any, Literal
 from luss.datasets.image_io import IMAGE_SUFFIXES, split_suffix
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.datasets.palette import make_palette
+from luss.datasets.photo_listing import Tally, is_work_dir, refuse_unusable_names, shown
 from luss.datasets.reproducible import ReproducibleDataset
 from luss.errors import LussError
+from luss.files import is_system_name
 from luss.registry import DATASETS
 
-__all__ = ["ImageNetS", "find_categories"]
+__all__ = ["SPLITS", "ImageNetS", "class_folders", "find_categories", "holds_photo"]
 
 Split = Literal["train", "train-full", "train-semi", "validation", "test"]
 
@@ -24,7 +26,9 @@ _SHOWN = 10
 def find_categories(data_root: str | os.PathLike) -> list[str]:
     """Names of the classes 1..C of a split root: the sorted class folders of ``train``.
 
-    Without ``train``, those of all other splits but ``train-full`` together.
+    Without ``train``, those of all other splits but ``train-full`` together. Hidden folders, those
+    that systems add, and folders of runs are no class folders. One without a photo is refused: as
+    a class it would shift the ids of those after it.
 
     Args:
         data_root: the split root.
@@ -33,7 +37,8 @@ def find_categories(data_root: str | os.PathLike) -> list[str]:
         The C names.
 
     Raises:
-        LussError: if there is no split in ``data_root``, no class folder, or too many of them.
+        LussError: if there is no split in ``data_root``, no class folder, an empty one, or too
+            many of them.
     """
     root = Path(data_root)
     if not root.is_dir():
@@ -45,7 +50,7 @@ def find_categories(data_root: str | os.PathLike) -> list[str]:
             f"{root} is no ImageNet-S split root: none of {', '.join(['train', *splits])} is in "
             f"it, it holds {_content(root)}"
         )
-    names = sorted({name for split in present for name in _folders(root / split)})
+    names = sorted({name for split in present for name in class_folders(root / split)})
     if not names:
         raise LussError(
             f"there are no class folders in {' or '.join(str(root / split) for split in present)}; "
@@ -56,7 +61,35 @@ def find_categories(data_root: str | os.PathLike) -> list[str]:
             f"{root} has {len(names)} classes, but ids from {IGNORE_ID} on cannot be told from "
             f"'ignore' (= {IGNORE_ID}) in masks; at most {IGNORE_ID - 1} are possible"
         )
+    empty = [
+        name for name in names if not any(holds_photo(root / split / name) for split in present)
+    ]
+    if len(empty) == len(names):
+        raise _no_images(root / present[0])
+    if empty:
+        raise LussError(
+            f"{len(empty)} of the {len(names)} class folders of {root / present[0]} hold no "
+            f"photo: {shown(empty)}; as classes they would shift the ids of the others: remove "
+            "these folders, or put the photos of these classes into them"
+        )
     return names
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the class folders of a split, sorted."""
+    with os.scandir(folder) as entries:
+        names = [
+            entry.name for entry in entries if entry.is_dir() and not is_system_name(entry.name)
+        ]
+    return sorted(name for name in names if not is_work_dir(folder / name))
+
+
+def holds_photo(folder: Path) -> bool:
+    """Whether there is a photo in a folder itself, which may be missing."""
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return any(Tally().takes(entry.name, _may_be_file(entry)) for entry in entries)
 
 
 @DATASETS.register_module()
@@ -128,18 +161,23 @@ class ImageNetS(ReproducibleDataset):
             raise LussError(f"there is no folder {masks} for the masks (mask_root)")
         ids = {name: index for index, name in enumerate(self.categories, 1)}
         items: list[dict[str, Any]] = []
-        for name in _folders(folder):
+        tally = Tally(stray=_photos_in(folder))
+        for name in class_folders(folder):
             if name not in ids and self.split != "train-full":
+                if not holds_photo(folder / name):
+                    continue
                 raise LussError(
                     f"the class folder {folder / name} has no counterpart among the "
                     f"{len(ids)} class folders of 'train'; add it there or remove it here"
                 )
-            items += _list_category(folder / name, masks / name, ids.get(name, 0))
+            items += _list_category(folder / name, masks / name, ids.get(name, 0), tally)
+        refuse_unusable_names(
+            ((item["img_path"][len(str(folder)) + 1 :], item["image_id"]) for item in items),
+            folder,
+        )
+        tally.say(folder)
         if not items:
-            raise LussError(
-                f"there are no images in the class folders of {folder}; "
-                f"looked for {', '.join(sorted(IMAGE_SUFFIXES))} in any case"
-            )
+            raise _no_images(folder)
         if self.require_masks:
             self._refuse_missing_masks(items, masks)
         return items
@@ -152,21 +190,26 @@ class ImageNetS(ReproducibleDataset):
                 f"{self.data_root} holds {_content(Path(self.data_root))}"
             )
         if bare:
-            shown = "".join(f"\n  {masks / image}.png" for image in bare[:_SHOWN])
+            listed = "".join(f"\n  {masks / image}.png" for image in bare[:_SHOWN])
             more = f"\n  and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else ""
             raise LussError(
-                f"{len(bare)} of {len(items)} images of '{self.split}' have no mask:{shown}{more}"
+                f"{len(bare)} of {len(items)} images of '{self.split}' have no mask:{listed}{more}"
             )
 
 
-def _list_category(folder: Path, masks: Path, category: int) -> list[dict[str, Any]]:
-    """List a class folder; files are told apart by name only, since there may be a million."""
-    with_mask = _names(masks) if masks.is_dir() else set()
+def _list_category(folder: Path, masks: Path, category: int, tally: Tally) -> list[dict[str, Any]]:
+    """List a class folder; links are not followed, since there may be a million."""
+    with_mask = set(_names(masks)) if masks.is_dir() else set()
+    with os.scandir(folder) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if not entry.is_dir(follow_symlinks=False)
+            and tally.takes(entry.name, _may_be_file(entry))
+        )
     items: dict[str, dict[str, Any]] = {}
-    for name in sorted(_names(folder)):
-        stem, suffix = split_suffix(name)
-        if name.startswith(".") or suffix not in IMAGE_SUFFIXES:
-            continue
+    for name in names:
+        stem, _ = split_suffix(name)
         item = {
             "img_path": f"{folder}/{name}",
             "image_id": f"{folder.name}/{stem}",
@@ -183,19 +226,29 @@ def _list_category(folder: Path, masks: Path, category: int) -> list[dict[str, A
     return list(items.values())
 
 
-def _names(folder: Path) -> set[str]:
-    with os.scandir(folder) as entries:
-        return {entry.name for entry in entries}
+def _may_be_file(entry: os.DirEntry) -> bool:
+    """Whether an entry is a regular file or a link, without looking where that leads."""
+    return entry.is_file(follow_symlinks=False) or entry.is_symlink()
 
 
-def _folders(folder: Path) -> list[str]:
+def _photos_in(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         return sorted(
-            entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")
+            entry.name for entry in entries if Tally().takes(entry.name, _may_be_file(entry))
         )
 
 
+def _names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
 def _content(folder: Path) -> str:
-    names = sorted(_names(folder))
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    return shown or "nothing"
+    return shown(sorted(_names(folder))) or "nothing"
+
+
+def _no_images(folder: Path) -> LussError:
+    return LussError(
+        f"there are no images in the class folders of {folder}; "
+        f"looked for {', '.join(sorted(IMAGE_SUFFIXES))} in any case"
+    )

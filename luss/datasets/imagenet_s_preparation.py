@@ -10,6 +10,7 @@ from luss.datasets.image_io import IMAGE_SUFFIXES, split_suffix
 from luss.datasets.imagenet_s_lists import EXPECTED, MERGED_CATEGORIES, Lists, read_lists
 from luss.datasets.mask_archive import unpack_masks
 from luss.errors import LussError
+from luss.files import is_system_name
 
 __all__ = ["Report", "prepare"]
 
@@ -124,7 +125,11 @@ def _prepare_split(
         found += _place_folders(folders, root / "train" / category, copy)
     report.counts["train"] = (found, expected.train)
     if expected.train_full is not None:
-        folders = sorted(folder for folder in train.iterdir() if folder.is_dir())
+        folders = sorted(
+            folder
+            for folder in train.iterdir()
+            if folder.is_dir() and not is_system_name(folder.name)
+        )
         found = sum(
             _place_folders([folder], root / "train-full" / folder.name, copy) for folder in folders
         )
@@ -169,7 +174,11 @@ def _index(folder: Path) -> dict[str, Path]:
 
 def _photos(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return [entry.name for entry in entries if split_suffix(entry.name)[1] in IMAGE_SUFFIXES]
+        return [
+            entry.name
+            for entry in entries
+            if split_suffix(entry.name)[1] in IMAGE_SUFFIXES and not is_system_name(entry.name)
+        ]
 
 
 def _place_folders(sources: list[Path], target: Path, copy: bool) -> int:
@@ -208,7 +217,10 @@ def _place(source: Path, target: Path, copy: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.part")
     try:
-        shutil.copyfile(source, unfinished)
+        unfinished.unlink(missing_ok=True)
+        # Mode x follows no link that somebody may have put there.
+        with source.open("rb") as photo, unfinished.open("xb") as file:
+            shutil.copyfileobj(photo, file)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The zip files in which the masks of ImageNet-S come."""
 
 import hashlib
+import lzma
 import os
 import re
 import stat
@@ -8,9 +9,16 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from luss.datasets.mask_codec import PNG_HEAD, check_png
 from luss.errors import LussError
+from luss.files import atomic_write
 
-__all__ = ["unpack_masks"]
+__all__ = ["LARGEST_FILE", "read_entry", "unpack_masks"]
+
+LARGEST_FILE = 1 << 26
+"""Bytes that the mask of a photo takes at most, as PNG; in truth, some thousands."""
+
+_MOST_TIMES = 100
 
 _MASK = re.compile(
     r"^(?:.*/)?ImageNetS(\d+)/((?:train-semi|validation)-segmentation/[^/.]+/[^/.][^/]*\.png)$"
@@ -30,8 +38,9 @@ def unpack_masks(archive: str | os.PathLike, roots: dict[int, Path]) -> dict[int
         C -> number of its masks in the archive.
 
     Raises:
-        LussError: before anything is written, if the md5 is not that of the name, or an entry
-            would leave the folder or is a link; or if the zip is damaged.
+        LussError: before anything is written, if the md5 is not that of the name, an entry would
+            leave the folder or is a link, is encrypted, or a mask is no PNG or too large; or if
+            the zip is damaged.
     """
     path = Path(archive)
     if not path.is_file():
@@ -43,14 +52,20 @@ def unpack_masks(archive: str | os.PathLike, roots: dict[int, Path]) -> dict[int
             entries = content.infolist()
             for entry in entries:
                 _check_entry(path, entry)
+            masks = []
             for entry in entries:
                 found = _MASK.match(entry.filename)
                 if found is None or entry.is_dir() or int(found[1]) not in roots:
                     continue
                 split = int(found[1])
                 counts[split] = counts.get(split, 0) + 1
-                _unpack(content, entry, roots[split] / found[2])
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                masks.append((entry, roots[split] / found[2]))
+            _check_total([entry for entry, _ in masks], path)
+            for entry, _ in masks:
+                check_png(read_entry(content, entry, LARGEST_FILE, PNG_HEAD), entry.filename)
+            for entry, target in masks:
+                _unpack(content, entry, target)
+    except (zipfile.BadZipFile, EOFError) as error:
         raise LussError(f"the zip {path} is damaged: {error}; fetch it again") from error
     return counts
 
@@ -80,14 +95,48 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
         )
 
 
+def read_entry(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int, count: int = -1
+) -> bytes:
+    """Read a file of a zip that may come from anybody.
+
+    Args:
+        archive: the zip.
+        entry: the file in it.
+        limit: the largest size in bytes that it may unpack to.
+        count: bytes to read, by default all.
+
+    Raises:
+        LussError: if it is encrypted, too large, damaged, or compressed in an unknown way.
+    """
+    if entry.flag_bits & 1:
+        raise LussError(f"{entry.filename} is encrypted; zip it anew without a password")
+    if entry.file_size > limit:
+        raise LussError(
+            f"{entry.filename} unpacks to {entry.file_size:,} bytes, expected at most {limit:,}"
+        )
+    try:
+        with archive.open(entry) as file:
+            return file.read(count)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        raise LussError(f"{entry.filename} is damaged: {error}") from error
+    except (NotImplementedError, RuntimeError) as error:
+        raise LussError(f"{entry.filename} cannot be unpacked: {error}") from error
+
+
+def _check_total(entries: list[zipfile.ZipInfo], path: Path) -> None:
+    total, size = sum(entry.file_size for entry in entries), path.stat().st_size
+    if total > _MOST_TIMES * size:
+        raise LussError(
+            f"the zip {path} of {size:,} bytes unpacks to {total:,} bytes, over {_MOST_TIMES} "
+            "times as many, as masks do not; nothing was unpacked, do not trust this file"
+        )
+
+
 def _unpack(content: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
     same_size = target.is_file() and target.stat().st_size == entry.file_size
     if same_size and zlib.crc32(target.read_bytes()) == entry.CRC:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.part")
-    try:
-        unfinished.write_bytes(content.read(entry))
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    mask = read_entry(content, entry, LARGEST_FILE)
+    with atomic_write(target) as file:
+        file.write(mask)

@@ -1,12 +1,15 @@
 """Masks must fit their images and their classes; found out before the long work starts."""
 
 import os
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 from numpy.typing import NDArray
-from PIL import Image
 
+from luss.datasets.image_io import image_size
 from luss.datasets.mask_codec import IGNORE_ID, read_mask
 from luss.errors import LussError
 
@@ -49,36 +52,53 @@ def check_mask(
         )
 
 
-def check_masks(dataset: BaseDataset) -> None:
-    """Check every mask of a data set against its image's size and the number of classes.
+def check_masks(dataset: BaseDataset, advance: Callable[[int], None] | None = None) -> None:
+    """Check every mask of a data set: encoding, size of its image, ids, and that any is measured.
 
     Args:
         dataset: an ``ImageNetS``; items without a mask are passed over.
+        advance: called with 1 for each item that is done.
 
     Raises:
-        LussError: naming the first ten masks that do not fit, and how many there are.
+        LussError: naming the first ten masks that do not fit, and how many there are; or if all
+            pixels of all masks are ignored.
     """
+    items = map(dataset.get_data_info, range(len(dataset)))
     complaints: list[str] = []
-    count = 0
-    for index in range(len(dataset)):
-        item = dataset.get_data_info(index)
-        if "seg_map_path" not in item:
-            continue
-        try:
-            _check_item(item)
-        except LussError as error:
-            count += 1
-            if count <= _SHOWN:
-                complaints.append(str(error))
+    count = evaluated = masks = 0
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        # Each photo that is opened sets and resets this filter, which threads would mix up.
+        warnings.simplefilter("ignore")
+        for verdict in pool.map(_check_item, items):
+            if isinstance(verdict, str):
+                count += 1
+                if count <= _SHOWN:
+                    complaints.append(verdict)
+            elif verdict is not None:
+                masks += 1
+                evaluated += verdict
+            if advance is not None:
+                advance(1)
     if count:
-        raise LussError(f"{count} masks do not fit:\n  " + "\n  ".join(complaints))
+        more = f"\n  and {count - _SHOWN} more" if count > _SHOWN else ""
+        counted = "1 mask does" if count == 1 else f"{count} masks do"
+        raise LussError(f"{counted} not fit:\n  " + "\n  ".join(complaints) + more)
+    if masks and not evaluated:
+        raise LussError(
+            f"all pixels of all {masks} masks of {dataset.data_root} that were checked are "
+            f"{IGNORE_ID}, which is ignored, so that there is nothing to measure; is {IGNORE_ID} a "
+            "class, or are these the masks of a split whose truth is not public?"
+        )
 
 
-def _check_item(item: dict) -> None:
-    mask = read_mask(item["seg_map_path"])
+def _check_item(item: dict) -> bool | str | None:
+    """Whether any pixel is evaluated, or what is wrong; None if there is no mask."""
+    if "seg_map_path" not in item:
+        return None
+    path = item["seg_map_path"]
     try:
-        with Image.open(item["img_path"]) as image:
-            width, height = image.size
-    except Exception as error:
-        raise LussError(f"cannot read the image {item['img_path']}: {error}") from error
-    check_mask(mask, (height, width), item["num_mask_classes"], item["seg_map_path"])
+        mask = read_mask(path)
+        check_mask(mask, image_size(item["img_path"]), item["num_mask_classes"], path)
+    except LussError as error:
+        return str(error)
+    return bool((mask != IGNORE_ID).any())

@@ -3,8 +3,14 @@
 0 is 'other', 1..C are the classes, 1000 is ignored in evaluation.
 """
 
+import contextlib
+import math
 import os
+import stat
+import struct
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -13,12 +19,32 @@ from numpy.typing import NDArray
 from luss.errors import LussError
 from luss.files import atomic_write
 
-__all__ = ["IGNORE_ID", "decode_mask", "encode_mask", "read_mask", "write_mask"]
+__all__ = [
+    "IGNORE_ID",
+    "LARGEST_MASK",
+    "PNG_HEAD",
+    "check_png",
+    "check_size",
+    "decode_mask",
+    "encode_mask",
+    "open_mask",
+    "parse_mask",
+    "read_mask",
+    "write_mask",
+]
 
 IGNORE_ID = 1000
 
+LARGEST_MASK = 178_956_970
+"""Pixels of the largest mask that is read: those of the largest photo that PIL reads."""
+
+PNG_HEAD = 26
+"""Bytes of a PNG that tell its size and kind of pixels."""
+
 _LARGEST_ID = 0xFFFF
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+_SIZE_AT = 16
+_ALLOWANCE = 1 << 24
 _BIT_DEPTH_AT, _COLOUR_TYPE_AT = 24, 25
 _GREY_WITH_ALPHA = 4
 
@@ -65,29 +91,95 @@ def decode_mask(rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
     return _join(rgb[..., 0], rgb[..., 1])
 
 
-def read_mask(path: str | os.PathLike) -> NDArray[np.int32]:
-    """Read a mask PNG: colours as R + 256 G, a single channel (1 to 16 bit) as plain ids.
+def check_png(head: bytes, name: str | os.PathLike) -> int:
+    """Refuse what is no PNG, or a mask of more pixels than any photo has, before it is decoded.
 
     Args:
-        path: the PNG file.
+        head: the file's first `PNG_HEAD` bytes, or more.
+        name: of the mask, for messages.
+
+    Returns:
+        The largest number of bytes that such a file may have.
+
+    Raises:
+        LussError: if it is no PNG, or too large.
+    """
+    if not head.startswith(_SIGNATURE) or len(head) < PNG_HEAD:
+        raise LussError(f"the mask {name} is not a PNG file; save masks as PNG")
+    width, height = struct.unpack(">II", head[_SIZE_AT : _SIZE_AT + 8])
+    check_size((height, width), name)
+    # 8 bytes are the most that a pixel takes; compressing adds less than the allowance.
+    return 8 * width * height + _ALLOWANCE
+
+
+def check_size(shape: tuple[int, ...], name: str | os.PathLike) -> None:
+    """Refuse a mask without pixels, or of more than `LARGEST_MASK`, before it takes memory.
+
+    Args:
+        shape: (height, width), as its file declares it.
+        name: of the mask, for messages.
+    """
+    if not 0 < math.prod(shape) <= LARGEST_MASK:
+        raise LussError(
+            f"the mask {name} declares {' x '.join(map(str, shape))} pixels (height x width); "
+            f"expected 1 to {LARGEST_MASK:,} in all"
+        )
+
+
+@contextlib.contextmanager
+def open_mask(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Open a mask's file for reading; no pipe or device, which may never end.
+
+    Raises:
+        LussError: if it cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise LussError(f"cannot read the mask {path}: it is no regular file")
+        with Path(path).open("rb") as file:
+            yield file
+    except OSError as error:
+        raise LussError(f"cannot read the mask {path}: {error.strerror or error}") from error
+
+
+def read_mask(path: str | os.PathLike) -> NDArray[np.int32]:
+    """Read a mask PNG; see `parse_mask`.
+
+    Raises:
+        LussError: if the file is missing, or no such mask.
+    """
+    with open_mask(path) as file:
+        head = file.read(PNG_HEAD)
+        # Asked for a number of bytes, read() would take memory for all of them first.
+        size = min(os.fstat(file.fileno()).st_size, check_png(head, path) + 1)
+        content = head + file.read(size)
+    return parse_mask(content, path)
+
+
+def parse_mask(content: bytes, name: str | os.PathLike) -> NDArray[np.int32]:
+    """Decode a mask PNG: colours as R + 256 G, a single channel (1 to 16 bit) as plain ids.
+
+    Args:
+        content: of the file.
+        name: of the mask, for messages.
 
     Returns:
         (H, W) int32 ids.
 
     Raises:
-        LussError: if the file is missing, damaged, no PNG, or coloured otherwise (blue not 0,
-            16 bit a colour).
+        LussError: if it is damaged, no PNG, too large, or coloured otherwise (blue not 0, 16 bit
+            a colour).
     """
+    if len(content) > check_png(content, name):
+        raise LussError(f"the mask {name} has more bytes than its pixels can take")
     try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise LussError(f"cannot read the mask {path}: {error.strerror}") from error
-    if not content.startswith(_SIGNATURE) or len(content) <= _COLOUR_TYPE_AT:
-        raise LussError(f"the mask {path} is not a PNG file; save masks as PNG")
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        # OpenCV has limits of its own on width and height.
+        pixels = None
     if pixels is None:
         raise LussError(
-            f"the mask {path} is damaged or cut short and cannot be decoded; fetch it again"
+            f"the mask {name} is damaged or cut short and cannot be decoded; fetch or make it again"
         )
     depth = content[_BIT_DEPTH_AT]
     if pixels.ndim == 2:
@@ -98,12 +190,12 @@ def read_mask(path: str | os.PathLike) -> NDArray[np.int32]:
         return pixels[..., 0].astype(np.int32)
     if pixels.dtype != np.uint8:
         raise LussError(
-            f"the mask {path} has 16 bit a colour; expected 8 bit RGB with id = R + 256 G, "
+            f"the mask {name} has 16 bit a colour; expected 8 bit RGB with id = R + 256 G, "
             "or a single channel of ids"
         )
     if pixels[..., 0].any():
         raise LussError(
-            f"the mask {path} has blue in it, as a picture of a mask has; expected the encoding "
+            f"the mask {name} has blue in it, as a picture of a mask has; expected the encoding "
             "id = R + 256 G with B = 0, or a single channel of ids"
         )
     return _join(pixels[..., 2], pixels[..., 1])

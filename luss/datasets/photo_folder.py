@@ -5,39 +5,49 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from luss.datasets.image_io import IMAGE_SUFFIXES, split_suffix
+from luss.datasets.image_io import (
+    IMAGE_SUFFIXES,
+    TooLargeImageError,
+    UnreadableImageError,
+    image_size,
+    split_suffix,
+)
+from luss.datasets.photo_listing import (
+    Tally,
+    is_work_dir,
+    refuse_unusable_names,
+    walk_photos,
+)
 from luss.datasets.reproducible import ReproducibleDataset
 from luss.errors import LussError
 from luss.registry import DATASETS
 
-__all__ = ["PhotoFolder", "find_photos"]
+__all__ = ["PhotoFolder", "find_photos", "image_ids"]
 
 
 def find_photos(folder: str | os.PathLike) -> list[str]:
     """Paths of all photos below ``folder``, relative to it, sorted.
 
-    Links to folders are followed, but no folder is entered twice; names that begin with a dot are
-    passed over.
+    Links to folders are followed, but no folder is entered twice. Passed over are hidden files
+    and folders and those that systems add, folders of runs, and what is no regular file. Photos
+    of too many pixels and of kinds that PIL does not read are left out with a warning.
 
     Raises:
-        LussError: if the folder or photos in it are missing.
+        LussError: if the folder or photos in it are missing, a folder cannot be listed, or
+            ``folder`` itself is that of a run.
     """
     root = Path(folder)
     if not root.is_dir():
         raise LussError(f"there is no folder {root} of photos")
-    photos: list[str] = []
-    entered: set[tuple[int, int]] = set()
-    for parent, folders, names in os.walk(root, followlinks=True):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in entered:
-            folders.clear()
-            continue
-        entered.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            _, suffix = split_suffix(name)
-            if suffix in IMAGE_SUFFIXES and not name.startswith("."):
-                photos.append(Path(parent, name).relative_to(root).as_posix())
+    if is_work_dir(root):
+        raise LussError(
+            f"{root} holds photos and a run together, so that the run's own pictures would become "
+            f"photos; choose another --work-dir, and remove from {root} what the run wrote: "
+            "pipeline.json, config.py, run.log and the folders of its stages"
+        )
+    tally = Tally()
+    photos = [photo for photo in walk_photos(root, tally) if not _is_too_large(root, photo, tally)]
+    tally.say(root)
     if not photos:
         raise LussError(
             f"there are no photos in {root} or the folders below it; "
@@ -46,19 +56,48 @@ def find_photos(folder: str | os.PathLike) -> list[str]:
     return sorted(photos)
 
 
+def image_ids(photos: list[str]) -> list[str]:
+    """The id of each photo, of which no two are alike, and ``<id>.png`` is no folder of another.
+
+    It is the path without suffix, or with it where another photo has the same or is called so.
+
+    Args:
+        photos: paths relative to one folder.
+
+    Raises:
+        LussError: if a photo and a folder do not differ enough.
+    """
+    bare = Counter(split_suffix(photo)[0] for photo in photos)
+    paths = set(photos)
+    folders = {str(parent) for photo in photos for parent in Path(photo).parents}
+    ids = []
+    for photo in photos:
+        stem, _ = split_suffix(photo)
+        alone = bare[stem] == 1 and stem not in paths and f"{stem}.png" not in folders
+        ids.append(stem if alone else photo)
+        if f"{ids[-1]}.png" in folders:
+            raise LussError(
+                f"the mask of the photo {photo} would be called as the folder {ids[-1]}.png; "
+                "rename the folder"
+            )
+    return ids
+
+
 @DATASETS.register_module()
 class PhotoFolder(ReproducibleDataset):
     """All photos below a folder.
 
-    An item has ``img_path`` and ``image_id``: its path relative to ``data_root`` without suffix,
-    or with it where photos differ in nothing else.
+    An item has ``img_path``, ``upright`` (True: photos are turned as their EXIF orientation says)
+    and ``image_id``: its path relative to ``data_root`` without suffix, or with it where photos
+    differ in nothing else.
 
     Args:
         data_root: the folder.
         **kwargs: as ``ReproducibleDataset``.
 
     Raises:
-        LussError: if the folder or photos in it are missing.
+        LussError: if the folder or photos in it are missing, or have names of which no mask can
+            be named.
     """
 
     def __init__(self, data_root: str, **kwargs):
@@ -67,10 +106,22 @@ class PhotoFolder(ReproducibleDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """List the photos, sorted by their path."""
         photos = find_photos(self.data_root)
-        bare = Counter(split_suffix(photo)[0] for photo in photos)
-        items = []
-        for photo in photos:
-            stem, _ = split_suffix(photo)
-            image_id = stem if bare[stem] == 1 else photo
-            items.append({"img_path": f"{self.data_root}/{photo}", "image_id": image_id})
-        return items
+        named = list(zip(photos, image_ids(photos), strict=True))
+        refuse_unusable_names(named, self.data_root)
+        return [
+            {"img_path": f"{self.data_root}/{photo}", "image_id": image_id, "upright": True}
+            for photo, image_id in named
+        ]
+
+
+def _is_too_large(root: Path, photo: str, tally: Tally) -> bool:
+    try:
+        image_size(root / photo)
+    except TooLargeImageError:
+        tally.photos[split_suffix(photo)[1]] -= 1
+        tally.too_large.append(photo)
+        return True
+    except UnreadableImageError:
+        # Whether that is an error is for the data set to say, when it is read.
+        return False
+    return False

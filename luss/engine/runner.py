@@ -5,13 +5,19 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
+from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
-from luss.engine.checkpoint import init_weights_from, load, load_weights
+from luss.engine.checkpoint import (
+    init_weights_from,
+    load,
+    load_weights,
+    newest_whole_checkpoint,
+)
+from luss.engine.pretrained import fill, take_pretrained
 from luss.errors import LussError
 from luss.registry import RUNNERS
 
@@ -91,14 +97,22 @@ class Runner(MMEngineRunner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wrap for several processes; MMEngine's default assumes GPUs."""
         if self.distributed and not torch.cuda.is_available():
-            if self.cfg.pop("sync_bn", None):
+            synchronised = any(isinstance(part, nn.SyncBatchNorm) for part in model.modules())
+            if self.cfg.pop("sync_bn", None) or synchronised:
                 self.logger.info("no GPU: batch norm is not synchronised between processes")
+                model = revert_sync_batchnorm(model)
             if model_wrapper_cfg is None:
-                model_wrapper_cfg = {"type": "MMDistributedDataParallel", "device_ids": None}
+                model_wrapper_cfg = {
+                    "type": "MMDistributedDataParallel",
+                    "device_ids": None,
+                    "find_unused_parameters": self.cfg.get("find_unused_parameters", False),
+                }
         return super().wrap_model(model_wrapper_cfg, model)
 
     def _init_model_weights(self) -> None:
+        pretrained = take_pretrained(self._bare_model)
         super()._init_model_weights()
+        fill(pretrained)
         for path, parts in self.init_from:
             init_weights_from(self._bare_model, path, list(parts))
             self.logger.info(f"{', '.join(parts)} start from {path}")
@@ -137,13 +151,26 @@ class Runner(MMEngineRunner):
         return checkpoint
 
     def resume(self, filename: str, *args, **kwargs) -> None:
-        """Go on from a checkpoint.
+        """Go on from a checkpoint, or where it is damaged from the newest whole one before it.
+
+        The result is the same; the damaged one is set aside, as it would stand for the newest.
 
         Raises:
-            LussError: if it holds weights alone, or the epochs have another length now.
+            LussError: if it holds weights alone, no checkpoint is whole, or the epochs have
+                another length now.
         """
         self._resuming = True
-        super().resume(filename, *args, **kwargs)
+        whole, damaged = newest_whole_checkpoint(filename)
+        # All ranks must have looked before any is renamed.
+        barrier()
+        for path in damaged:
+            self.logger.warning(
+                f"{path} IS DAMAGED. Training goes on from {whole}, before it, to the same "
+                f"result; the damaged file is now {path.name}.damaged"
+            )
+            if is_main_process():
+                path.replace(f"{path}.damaged")
+        super().resume(str(whole), *args, **kwargs)
 
     _resuming = False
 

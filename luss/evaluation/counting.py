@@ -52,6 +52,7 @@ def count_image(
             "number of classes"
         )
     kept = true != IGNORE_ID
+    occurring = np.flatnonzero(np.bincount(predicted if boundary else predicted[kept]))
     key, count, predicted, true = key[kept], count[kept], predicted[kept], true[kept]
     if true.max(initial=0) > num_classes:
         raise LussError(
@@ -75,6 +76,7 @@ def count_image(
         shape=shape,
         index=index,
         count=count,
+        occurring=occurring,
         predicted=np.flatnonzero(predicted_area[1:]) + 1,
         true=true_ids,
         top=np.flatnonzero(predicted_area[1:] == largest) + 1 if largest else true_ids[:0],

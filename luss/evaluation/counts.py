@@ -9,15 +9,72 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 
-__all__ = ["F_BETA_UNIT", "SIZE_GROUPS", "Counts", "ImageCounts"]
+__all__ = [
+    "F_BETA_UNIT",
+    "LARGEST_CLASS",
+    "LARGEST_GENERATED",
+    "SIZE_GROUPS",
+    "Counts",
+    "ImageCounts",
+    "check_evaluated",
+    "check_numbers",
+]
+
+LARGEST_CLASS = IGNORE_ID - 1
+"""Largest possible number of true classes: the next id is 'ignored'."""
+
+LARGEST_GENERATED = 0xFFFF
+"""Largest possible number of generated classes: what the encoding of masks holds."""
 
 SIZE_GROUPS = ("S", "MS", "ML", "L")
 """Names of the object-size groups: up to 5, 25, 50 and 100 percent of the evaluated pixels."""
 
 F_BETA_UNIT = 1 << 40
 """F_beta is summed as an integer in this fraction, so that no order of adding changes a bit."""
+
+
+def check_numbers(num_classes: int, num_generated: int | None = None) -> None:
+    """Refuse numbers of classes that masks cannot hold.
+
+    Args:
+        num_classes: C, true classes without 'other'.
+        num_generated: G, by default C.
+
+    Raises:
+        LussError: unless C is in 1..999 and G in 1..65535.
+    """
+    if not 1 <= num_classes <= LARGEST_CLASS:
+        raise LussError(
+            f"the number of classes is {num_classes}, expected 1..{LARGEST_CLASS} (without "
+            f"'other'; id {IGNORE_ID} is 'ignored')"
+        )
+    if num_generated is not None and not 1 <= num_generated <= LARGEST_GENERATED:
+        raise LussError(
+            f"the number of generated categories is {num_generated}, expected "
+            f"1..{LARGEST_GENERATED}"
+        )
+
+
+def check_evaluated(pixels: np.ndarray, images: int) -> None:
+    """Refuse a truth of which nothing can be evaluated.
+
+    Args:
+        pixels: evaluated pixels, of any shape.
+        images: number of images they are of.
+
+    Raises:
+        LussError: if there are no images, or all their pixels are ignored.
+    """
+    if not images:
+        raise LussError("no image was counted, so there is nothing to evaluate")
+    if not pixels.any():
+        raise LussError(
+            f"every true pixel of all {images} images is ignored (id {IGNORE_ID}), so there is "
+            "nothing to evaluate; check the true masks"
+        )
 
 
 @dataclass(frozen=True)
@@ -28,7 +85,9 @@ class ImageCounts:
         shape: shape of the confusion it belongs to.
         index: (n,) int64 positions in the flat confusion.
         count: (n,) int64 pixels, one number for each position.
-        predicted: (p,) ids present in the prediction, without 0.
+        occurring: (o,) ids present in the prediction, with 0; if boundaries are counted, those of
+            ignored pixels, too, since they shape the boundaries of others.
+        predicted: (p,) ids present in the prediction's evaluated pixels, without 0.
         true: (t,) ids present in the truth, without 0.
         top: predicted ids, without 0, of the largest area; several if they tie, none if only
             'other' was predicted.
@@ -38,6 +97,7 @@ class ImageCounts:
     shape: tuple[int, ...]
     index: np.ndarray
     count: np.ndarray
+    occurring: np.ndarray
     predicted: np.ndarray
     true: np.ndarray
     top: np.ndarray
@@ -56,6 +116,8 @@ class Counts:
             other.
         top: (G+1, C+1) int64, images whose largest predicted class is one id and whose truth
             holds the other; only images with a single largest class.
+        occurrence: (G+1,) int64, images whose prediction holds the id; if boundaries are counted,
+            also where the truth is ignored.
         ties: images by (largest predicted classes, true classes) where several are largest.
         f_beta: sum of F_beta over images in units of 1 / ``F_BETA_UNIT``.
         images: number of images.
@@ -64,6 +126,7 @@ class Counts:
     confusion: np.ndarray
     cooccurrence: np.ndarray
     top: np.ndarray
+    occurrence: np.ndarray
     ties: Counter = field(default_factory=Counter)
     f_beta: int = 0
     images: int = 0
@@ -78,13 +141,15 @@ class Counts:
             num_classes: C, true classes without 'other'.
             num_generated: G, by default C.
             boundary: whether boundaries are to be counted.
+
+        Raises:
+            LussError: see `check_numbers`.
         """
+        check_numbers(num_classes, num_generated)
         generated = num_classes if num_generated is None else num_generated
         shape = (1 + boundary, 1 + len(SIZE_GROUPS), generated + 2, num_classes + 2)
         square = (generated + 1, num_classes + 1)
-        return cls(
-            np.zeros(shape, np.int64), np.zeros(square, np.int64), np.zeros(square, np.int64)
-        )
+        return cls(*(np.zeros(s, np.int64) for s in (shape, square, square, generated + 1)))
 
     @property
     def num_classes(self) -> int:
@@ -101,12 +166,23 @@ class Counts:
         """Whether boundaries were counted."""
         return len(self.confusion) == 2
 
+    @property
+    def overlap(self) -> np.ndarray:
+        """(G, C) int64, pixels that a generated and a true class share, 'other' left out."""
+        return self.confusion[0, 0, 1:-1, 1:-1]
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All sums that are arrays, each to be added by itself."""
+        return self.confusion, self.cooccurrence, self.top, self.occurrence
+
     def add(self, image: ImageCounts) -> None:
         """Add one image's counts in place."""
         if image.shape != self.confusion.shape:
             raise LussError(f"counts of {image.shape} cannot be added to {self.confusion.shape}")
         # An image's positions are distinct, so that plain indexing adds each of them.
         self.confusion.reshape(-1)[image.index] += image.count
+        self.occurrence[image.occurring] += 1
         self.cooccurrence[np.ix_(image.predicted, image.true)] += 1
         if len(image.top) == 1:
             self.top[image.top[0], image.true] += 1
@@ -124,9 +200,8 @@ class Counts:
                 f"(boundary: {other.boundary}) cannot be added to counts of "
                 f"{self.num_generated} and {self.num_classes} (boundary: {self.boundary})"
             )
-        self.confusion += other.confusion
-        self.cooccurrence += other.cooccurrence
-        self.top += other.top
+        for array, more in zip(self.arrays, other.arrays, strict=True):
+            array += more
         self.ties.update(other.ties)
         self.f_beta += other.f_beta
         self.images += other.images
@@ -147,9 +222,9 @@ class Counts:
         between them and the largest class of an image are then others. Count the matched
         predictions instead.
         """
-        rows = self.confusion[0, 0, :-1].any(axis=1)
-        rows[0] = True
-        used = np.asarray(match)[rows]
+        occurs = self.occurrence > 0
+        occurs[0] = True
+        used = np.asarray(match)[occurs]
         return len(np.unique(used)) == len(used)
 
     def matched(self, match: np.ndarray) -> "Counts":
@@ -180,6 +255,7 @@ class Counts:
         np.add.at(result.confusion, (slice(None), slice(None), rows), self.confusion)
         np.add.at(result.cooccurrence, match, self.cooccurrence)
         np.add.at(result.top, match, self.top)
+        np.add.at(result.occurrence, match, self.occurrence)
         for (tops, true), images in self.ties.items():
             result.ties[tuple(sorted(match[list(tops)].tolist())), true] += images
         result.f_beta, result.images = self.f_beta, self.images

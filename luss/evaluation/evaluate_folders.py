@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 from luss.errors import LussError
-from luss.evaluation.counts import Counts
-from luss.evaluation.folders import class_folders, count_folders, pair_folders
+from luss.evaluation.counts import Counts, check_numbers
+from luss.evaluation.folders import FolderPair, class_folders, count_masks, pair_folders
 from luss.evaluation.matching import ImageLevelMatcher, PixelOverlapMatcher, read_match
 from luss.evaluation.metrics import (
     BOUNDARY_METRICS,
@@ -42,7 +42,8 @@ def evaluate_folders(
     Args:
         predicted: folder of ``<class folder>/<image>.png`` (or .npy) predictions.
         true: folder of true masks of the same names.
-        num_classes: C; by default the number of class folders of ``true``.
+        num_classes: C; by default the number of class folders of ``true``, which must then hold
+            masks each.
         match: official ``match.json`` to apply, or `FIND`; by default ids are true ids.
         num_generated: largest id that predictions may hold when a match is to be found; by
             default C.
@@ -59,23 +60,34 @@ def evaluate_folders(
         metrics with the second matcher), ``without_other``, ``per_class``.
 
     Raises:
-        LussError: if anything does not fit.
+        LussError: if anything does not fit; lists up to ten files of each kind of problem, and
+            their number.
     """
     if num_generated is not None and match != FIND:
         raise LussError(
             "the number of generated categories matters only when a match is to be found"
         )
+    if num_classes is not None:
+        check_numbers(num_classes, num_generated)
     pair = pair_folders(predicted, true)
     names = class_folders(true)
     if num_classes is None:
-        if not names:
-            raise LussError(f"{true} has no class folders: give the number of classes")
-        num_classes = len(names)
+        num_classes = _number_of_classes(names, pair, true)
+        check_numbers(num_classes, num_generated)
+
+    images = len(pair.names)
 
     def count(known: np.ndarray | None) -> Counts:
-        report = None if progress is None else lambda done: progress(done, len(pair.true))
+        report = None if progress is None else lambda done: progress(done, images)
         generated = num_generated if known is None else None
-        return count_folders(pair, num_classes, generated, known, jobs=jobs, progress=report)
+        counts, problems = count_masks(
+            pair, num_classes, generated, known, jobs=jobs, progress=report
+        )
+        problems.refuse(
+            f"the predictions in {predicted} do not fit the truths in {true}, so nothing was "
+            "evaluated"
+        )
+        return counts
 
     content: dict[str, Any] = {}
     if match == FIND:
@@ -124,6 +136,24 @@ def format_result(result: Mapping[str, Any]) -> str:
     for entry in result.get("per_class", ()):
         lines.append(f"{entry['IoU']:7.2f}  {entry['b-IoU']:7.2f}  {entry['id']} {entry['name']}")
     return "\n".join(lines)
+
+
+def _number_of_classes(names: list[str], pair: FolderPair, true: str | os.PathLike) -> int:
+    """Return the number of class folders; those without a mask are a problem of the pair's.
+
+    Left there, an empty folder would be a class, and shift the ids of those after it.
+    """
+    if not names:
+        raise LussError(f"{true} has no class folders: give the number of classes")
+    held = {name.split("/")[0] for name in pair.true}
+    for name in names:
+        if name not in held:
+            pair.problems.add(
+                "class folders without a mask (remove them, or give the number of classes as "
+                "--num-classes)",
+                f"{os.fspath(true)}/{name}",
+            )
+    return len(names)
 
 
 def _matched(

@@ -4,9 +4,10 @@ Images are streamed: memory does not grow with their number. Every file that doe
 found, and then no number is given at all.
 """
 
+import io
 import multiprocessing
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -14,18 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
-from luss.datasets.mask_codec import IGNORE_ID, read_mask
+from luss.datasets.mask_codec import IGNORE_ID, check_size, open_mask, read_mask
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import apply_match
+from luss.files import is_system_name
 
 __all__ = [
     "MASK_SUFFIXES",
     "FolderPair",
     "Problems",
     "class_folders",
-    "count_folders",
+    "count_masks",
     "list_masks",
     "pair_folders",
     "read_ids",
@@ -35,6 +37,8 @@ MASK_SUFFIXES = (".png", ".npy")
 """Files taken for masks: PNG in the official encoding or of single-channel ids, NPY of ids."""
 
 SHOWN = 10
+
+_NPY_HEAD = 1 << 14
 
 
 @dataclass
@@ -59,6 +63,12 @@ class Problems:
             self.found.setdefault(kind, []).extend(files)
         return self
 
+    def __add__(self, other: "Problems") -> "Problems":
+        total = Problems()
+        total += self
+        total += other
+        return total
+
     def __str__(self) -> str:
         """List up to ten files of each kind, and the number of all."""
         lines = []
@@ -82,16 +92,24 @@ class FolderPair:
     Attributes:
         predicted: files of predictions by name ('<class folder>/<image>', without suffix).
         true: files of truths by the same names.
+        problems: what was found wrong while pairing them.
     """
 
-    predicted: Mapping[str, Path]
-    true: Mapping[str, Path]
+    predicted: dict[str, Path]
+    true: dict[str, Path]
+    problems: Problems = field(default_factory=Problems)
+
+    @property
+    def names(self) -> list[str]:
+        """Names that both hold, in the order of the truths."""
+        return [name for name in self.true if name in self.predicted]
 
 
 def list_masks(root: str | os.PathLike, problems: Problems | None = None) -> dict[str, Path]:
     """Return the masks below a folder by their path relative to it, without suffix, sorted.
 
-    Other files, such as ``match.json``, and hidden ones are left alone.
+    Other files, such as ``match.json``, are left alone, and so is what systems and archivers add
+    (`luss.files.is_system_name`).
 
     Args:
         root: the folder.
@@ -106,10 +124,10 @@ def list_masks(root: str | os.PathLike, problems: Problems | None = None) -> dic
     masks: dict[str, Path] = {}
     # os.walk follows links to class folders, as prepared split roots have them.
     for folder, below, files in os.walk(root, followlinks=True):
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted(name for name in below if not is_system_name(name))
         for file in files:
             stem, suffix = os.path.splitext(file)  # noqa: PTH122 - thousands of files
-            if suffix.lower() not in MASK_SUFFIXES or file.startswith("."):
+            if suffix.lower() not in MASK_SUFFIXES or is_system_name(file):
                 continue
             path = Path(folder, file)
             name = path.relative_to(root).with_name(stem).as_posix()
@@ -122,10 +140,14 @@ def list_masks(root: str | os.PathLike, problems: Problems | None = None) -> dic
 
 
 def pair_folders(predicted: str | os.PathLike, true: str | os.PathLike) -> FolderPair:
-    """Return the masks of two folders, which must hold the same names.
+    """Pair the masks of two folders.
+
+    Returns:
+        The pair; names without a counterpart, and names that two files share, are among its
+        problems, so that `count_masks` can add what is wrong with the other files.
 
     Raises:
-        LussError: if a folder is missing or empty, or names lack a counterpart; lists them.
+        LussError: if a folder is missing or empty.
     """
     problems = Problems()
     masks = [list_masks(root, problems) for root in (predicted, true)]
@@ -139,15 +161,15 @@ def pair_folders(predicted: str | os.PathLike, true: str | os.PathLike) -> Folde
         problems.add("missing predictions", f"{name}.png")
     for name in masks[0].keys() - masks[1].keys():
         problems.add("extra predictions, without a truth", str(masks[0][name]))
-    problems.refuse(f"the predictions in {predicted} do not fit the truths in {true}")
-    return FolderPair(*masks)
+    return FolderPair(*masks, problems)
 
 
 def class_folders(root: str | os.PathLike) -> list[str]:
     """Return the names of the class folders of a split, sorted: class 1, 2, and so on."""
-    return sorted(
-        entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."
-    )
+    with os.scandir(root) as entries:
+        return sorted(
+            entry.name for entry in entries if entry.is_dir() and not is_system_name(entry.name)
+        )
 
 
 def read_ids(path: str | os.PathLike) -> np.ndarray:
@@ -164,20 +186,40 @@ def read_ids(path: str | os.PathLike) -> np.ndarray:
     """
     if Path(path).suffix.lower() != ".npy":
         return read_mask(path)
+    with open_mask(path) as file:
+        shape = _npy_shape(file.read(_NPY_HEAD), path)
+        try:
+            file.seek(0)
+            ids = np.lib.format.read_array(file, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise LussError(f"cannot read the mask {path}: {error}") from error
+    return ids.reshape(shape)
+
+
+def _npy_shape(head: bytes, path: str | os.PathLike) -> tuple[int, int]:
+    """Return (H, W) as the header of a NPY file declares it, before the array takes memory."""
+    header = io.BytesIO(head)
     try:
-        ids = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        version = np.lib.format.read_magic(header)
+        # Later versions are for names of fields, which a mask has none of.
+        readers = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        if version not in readers:
+            raise ValueError(f"it is of version {version}, expected 1.0 or 2.0")
+        shape, _, dtype = readers[version](header)
+    except Exception as error:  # the header is parsed as Python and may raise anything
         raise LussError(f"cannot read the mask {path}: {error}") from error
-    if ids.ndim == 3 and len(ids) == 1:
-        ids = ids[0]
-    if ids.ndim != 2 or ids.dtype.kind not in "iu":
-        raise LussError(
-            f"the mask {path} holds {ids.dtype} of {ids.shape}, expected integers of (H, W)"
-        )
-    return ids
+    if len(shape) == 3 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) != 2 or dtype.kind not in "iu":
+        raise LussError(f"the mask {path} holds {dtype} of {shape}, expected integers of (H, W)")
+    check_size(shape, path)
+    return shape
 
 
-def count_folders(
+def count_masks(
     pair: FolderPair,
     num_classes: int,
     num_generated: int | None = None,
@@ -185,8 +227,8 @@ def count_folders(
     boundary: bool = True,
     jobs: int = 1,
     progress: Callable[[int], None] | None = None,
-) -> Counts:
-    """Count all images of two folders.
+) -> tuple[Counts, Problems]:
+    """Count all images of two folders, and find everything that does not fit.
 
     Args:
         pair: the masks, see `pair_folders`.
@@ -198,10 +240,11 @@ def count_folders(
         progress: called with the number of images done, about once a second and at the end.
 
     Returns:
-        Sums over true ids if a match is given, else over the predictions' own ids.
+        Sums over true ids if a match is given, else over the predictions' own ids; and the
+        problems, those of ``pair`` included. If there is any, the sums are worth nothing.
 
     Raises:
-        LussError: if files do not fit; lists up to ten of each kind, and their number.
+        LussError: if an option is none, or a worker process ends.
     """
     if jobs < 1:
         raise LussError(f"expected at least one job, found {jobs}")
@@ -212,8 +255,7 @@ def count_folders(
         counts, problems = _count_shard(slice(None), shared, progress)
     else:
         counts, problems = _count_in_processes(shared, jobs, progress)
-    problems.refuse("some masks do not fit, so nothing was evaluated")
-    return counts
+    return counts, pair.problems + problems
 
 
 def _count_shard(
@@ -222,11 +264,11 @@ def _count_shard(
     pair, num_classes, num_generated, match, boundary = shared
     rows = num_generated if match is None else num_classes
     counts, problems = Counts.zeros(num_classes, rows, boundary), Problems()
-    names = list(pair.true)[shard]
+    names = pair.names[shard]
     for done, name in enumerate(names, 1):
         masks = _read_pair(pair, name, num_classes, num_generated, problems)
         # After the first problem only further ones are looked for.
-        if masks is not None and not problems:
+        if masks is not None and not problems and not pair.problems:
             prediction = masks[0] if match is None else apply_match(masks[0], match)
             counts.add(count_image(prediction, masks[1], num_classes, rows, boundary))
         if progress is not None and (done % 64 == 0 or done == len(names)):

@@ -3,17 +3,17 @@
 A match is an integer array of G+1 true ids, one for each generated id, with ``match[0] == 0``.
 """
 
-import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse
-from scipy.optimize import linear_sum_assignment
 
 from luss.errors import LussError
-from luss.evaluation.counts import Counts
-from luss.files import write_json
+from luss.evaluation.assignment import best_assignment
+from luss.evaluation.counts import LARGEST_CLASS, LARGEST_GENERATED, Counts
+from luss.files import parse_json, write_json
 from luss.registry import MATCHERS
 
 __all__ = [
@@ -27,6 +27,8 @@ __all__ = [
     "read_match",
     "write_match",
 ]
+
+_GENERATED = re.compile(r"0|[1-9][0-9]{0,4}")
 
 UNMATCHED = ("other", "best")
 """What may become of generated ids that are left over; see `match_ids`."""
@@ -48,18 +50,25 @@ def cooccurrence(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
     return (sparse[0].T @ sparse[1]).toarray()
 
 
-def match_ids(scores: np.ndarray, unmatched: str = "other") -> np.ndarray:
+def match_ids(
+    scores: np.ndarray, unmatched: str = "other", overlap: np.ndarray | None = None
+) -> np.ndarray:
     """Return the bijection of generated to true ids that maximises the summed scores.
 
-    The sources do not say what becomes of the generated ids that are left over when there are
-    more of them than true classes. Here they count as 'other' (id 0), or, with
-    ``unmatched='best'``, take the true id of their highest score (the lowest id on a tie; 0 if
-    all their scores are 0), so that several generated ids may share one true id. With fewer
-    generated than true classes, some true ids stay without a generated one.
+    Several matches may reach the largest sum. The sources do not say which one to take; with
+    ``overlap`` it is one that shares the most pixels.
+
+    Nor do they say what becomes of the generated ids that are left over when there are more of
+    them than true classes. Here they count as 'other' (id 0), or, with ``unmatched='best'``, take
+    the true id of their highest score (of equal ones that of the largest overlap, then the lowest
+    id; 0 if all their scores are 0), so that several generated ids may share one true id. With
+    fewer generated than true classes, some true ids stay without a generated one.
 
     Args:
-        scores: (G, C), how well generated id g + 1 fits true id c + 1.
+        scores: (G, C), how well generated id g + 1 fits true id c + 1; integers if there is an
+            overlap.
         unmatched: 'other' or 'best'.
+        overlap: (G, C) integers, pixels that the two share.
 
     Returns:
         (G+1,) int64 match.
@@ -69,12 +78,19 @@ def match_ids(scores: np.ndarray, unmatched: str = "other") -> np.ndarray:
     scores = np.asarray(scores)
     if scores.ndim != 2:
         raise LussError(f"scores must be (generated, true), found shape {scores.shape}")
+    if overlap is not None and (overlap.shape != scores.shape or scores.dtype.kind not in "iu"):
+        raise LussError(
+            f"an overlap of {overlap.shape} cannot break ties of {scores.dtype} scores of "
+            f"{scores.shape}; expected integers of one shape"
+        )
     match = np.zeros(scores.shape[0] + 1, np.int64)
     if not scores.size:
         return match
     if unmatched == "best":
-        match[1:] = np.where(scores.max(axis=1) > 0, scores.argmax(axis=1) + 1, 0)
-    generated, true = linear_sum_assignment(scores, maximize=True)
+        highest = scores.max(axis=1, keepdims=True)
+        ranked = scores if overlap is None else np.where(scores == highest, overlap + 1, 0)
+        match[1:] = np.where(highest[:, 0] > 0, ranked.argmax(axis=1) + 1, 0)
+    generated, true = best_assignment(scores, overlap)
     match[generated + 1] = true + 1
     return match
 
@@ -84,7 +100,8 @@ class ImageLevelMatcher:
     """Matches by the number of images in which two classes both occur; ImageNet-S's own matching.
 
     Pixels whose truth is ignored are dropped before the classes of a prediction are listed, and
-    'other' takes no part. Found on validation, then applied to validation and test.
+    'other' takes no part. Of several best matches one that shares the most pixels is taken. Found
+    on validation, then applied to validation and test.
 
     Args:
         unmatched: what becomes of left-over generated ids, see `match_ids`.
@@ -95,7 +112,7 @@ class ImageLevelMatcher:
 
     def __call__(self, counts: Counts) -> np.ndarray:
         """Return the (G+1,) match for counts over generated ids."""
-        return match_ids(counts.cooccurrence[1:, 1:], self.unmatched)
+        return match_ids(counts.cooccurrence[1:, 1:], self.unmatched, counts.overlap)
 
 
 @MATCHERS.register_module()
@@ -111,7 +128,7 @@ class PixelOverlapMatcher:
 
     def __call__(self, counts: Counts) -> np.ndarray:
         """Return the (G+1,) match for counts over generated ids."""
-        return match_ids(counts.confusion[0, 0, 1:-1, 1:-1], self.unmatched)
+        return match_ids(counts.overlap, self.unmatched)
 
 
 def apply_match(prediction: np.ndarray, match: np.ndarray) -> np.ndarray:
@@ -151,7 +168,7 @@ def read_match(path: str | os.PathLike, num_classes: int | None = None) -> np.nd
         (G+1,) int64 match, G the largest generated id named; ids that are not named are 0.
 
     Raises:
-        LussError: if the file is missing or is no such object.
+        LussError: if the file is missing, or is no such object, or names an id twice.
     """
     try:
         text = Path(path).read_bytes()
@@ -162,20 +179,21 @@ def read_match(path: str | os.PathLike, num_classes: int | None = None) -> np.nd
 
 def parse_match(text: bytes, path: str, num_classes: int | None = None) -> np.ndarray:
     """Read the content of ``match.json``; ``path`` is for messages. See `read_match`."""
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise LussError(f"cannot read the match {path}: {error}") from error
+    content = parse_json(text, path)
     expected = f"expected an object such as {{'0': 0, '1': 7}} in {path}"
-    if not isinstance(content, dict) or not content:
-        raise LussError(f"{expected}, found {type(content).__name__}")
-    limit = 0xFFFF if num_classes is None else num_classes
+    if not content:
+        raise LussError(f"{expected}, found an empty one")
+    limit = LARGEST_CLASS if num_classes is None else num_classes
     match = {}
     for generated, true in content.items():
-        if not (generated.isascii() and generated.isdigit() and int(generated) <= 0xFFFF):
-            raise LussError(f"{expected}, found the generated id {generated!r}")
+        if not _GENERATED.fullmatch(generated) or int(generated) > LARGEST_GENERATED:
+            raise LussError(
+                f"{expected} with generated ids in 0..{LARGEST_GENERATED}, found {generated[:40]!r}"
+            )
         if not isinstance(true, int) or isinstance(true, bool) or not 0 <= true <= limit:
-            raise LussError(f"{expected} with true ids in 0..{limit}, found {generated}: {true!r}")
+            raise LussError(
+                f"{expected} with true ids in 0..{limit}, found {generated}: {str(true)[:40]}"
+            )
         match[int(generated)] = true
     if match.get(0, 0) != 0:
         raise LussError(f"{path} matches 'other' (0) to {match[0]}; it must stay 0")

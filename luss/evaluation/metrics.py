@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from luss.errors import LussError
-from luss.evaluation.counts import F_BETA_UNIT, SIZE_GROUPS, Counts
+from luss.evaluation.counts import F_BETA_UNIT, SIZE_GROUPS, Counts, check_evaluated
 from luss.registry import COUNT_METRICS
 
 __all__ = [
@@ -99,10 +99,10 @@ def compute_metrics(counts: Counts, without_other: bool = False) -> dict[str, fl
         boundaries if they were not counted.
 
     Raises:
-        LussError: if there are no images or the counts are of generated ids.
+        LussError: if there are no images, all their pixels are ignored, or the counts are of
+            generated ids.
     """
-    if not counts.images:
-        raise LussError("no image was counted, so there is nothing to evaluate")
+    check_evaluated(counts.confusion[0, 0, :-1, :-1], counts.images)
     first = 1 if without_other else 0
     metrics = {
         "Img-Acc": _images_right(counts) / counts.images,

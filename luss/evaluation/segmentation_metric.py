@@ -19,9 +19,11 @@ from mmengine.logging import print_log
 
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
-from luss.evaluation.counts import Counts, ImageCounts
+from luss.evaluation.counts import Counts, ImageCounts, check_numbers
+from luss.evaluation.folders import Problems
 from luss.evaluation.matching import apply_match, read_match, write_match
 from luss.evaluation.metrics import compute_metrics, per_class_table
+from luss.ranks import fail_together
 from luss.registry import MATCHERS, METRICS
 
 __all__ = ["SegmentationMetric"]
@@ -34,7 +36,8 @@ class SegmentationMetric(BaseMetric):
     """All metrics of ImageNet-S, in percent: mIoU, b-mIoU, Img-Acc, F_beta and by object size.
 
     Only sums are kept, and added up across ranks; an image that a sampler hands out twice to make
-    ranks even is counted once.
+    ranks even is counted once. An image that does not fit is an error at once; of several ranks,
+    which would wait for the one that fails, all raise it at the end.
 
     Args:
         num_classes: C, true classes without 'other'; by default those of the data set's
@@ -71,6 +74,8 @@ class SegmentationMetric(BaseMetric):
             raise LussError("SegmentationMetric takes a match or a matcher, not both")
         if matcher is None and (num_generated is not None or match_file is not None):
             raise LussError("num_generated and match_file need a matcher in SegmentationMetric")
+        if num_classes is not None:
+            check_numbers(num_classes, num_generated)
         self.num_classes = num_classes
         self.match = match
         self.matcher = None if matcher is None else MATCHERS.build(dict(matcher))
@@ -95,17 +100,21 @@ class SegmentationMetric(BaseMetric):
             identity = tuple(sample[key] for key in _IDENTITIES if key in sample)
             if identity in self._seen:
                 continue
-            try:
-                image = self._count(_ids(sample, "pred_sem_seg"), _ids(sample, "gt_sem_seg"))
-            except LussError as error:
-                raise LussError(f"image {sample.get('img_path', identity)}: {error}") from error
-            if self._last is not None:
-                self._counts.add(self._last)
-            self._last = image
             if identity:
                 self._seen[identity] = None
             else:
                 self._anonymous += 1
+            try:
+                image = self._count(_ids(sample, "pred_sem_seg"), _ids(sample, "gt_sem_seg"))
+            except LussError as error:
+                message = f"image {sample.get('img_path', identity)}: {error}"
+                if get_world_size() == 1:
+                    raise LussError(message) from error
+                self._problems.add("images cannot be counted", message)
+                continue
+            if self._last is not None:
+                self._counts.add(self._last)
+            self._last = image
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Add up the counts of all ranks and return the metrics on each of them.
@@ -114,20 +123,14 @@ class SegmentationMetric(BaseMetric):
             size: number of images of the data set.
 
         Raises:
-            LussError: if another number of images was counted, or a rank cannot tell which.
+            LussError: on all ranks, if images of any of them do not fit, another number of images
+                was counted, a rank cannot tell which, or all their pixels are ignored.
         """
-        ranks = all_gather_object((list(self._seen), self._anonymous))
-        _check_all_seen(ranks, size)
-        if self._counts is None:
-            self._begin()
-        counts = self._counts
-        if self._last is not None and not _last_is_repeated(
-            [seen for seen, _ in ranks], get_rank()
-        ):
-            counts.add(self._last)
-        counts = _sum_over_ranks(counts)
-        metrics = self.compute_metrics([counts])
-        self._forget()
+        try:
+            counts = self._counts_of_all_ranks(size)
+            metrics = self.compute_metrics([counts])
+        finally:
+            self._forget()
         return {f"{self.prefix}/{name}" if self.prefix else name: metrics[name] for name in metrics}
 
     def compute_metrics(self, results: list[Counts]) -> dict[str, float]:
@@ -143,10 +146,23 @@ class SegmentationMetric(BaseMetric):
         if self.without_other:
             without = _in_percent(compute_metrics(counts, without_other=True))
             metrics |= {f"{name} without other": value for name, value in without.items()}
-        if self.per_class and is_main_process():
-            names = (self.dataset_meta or {}).get("classes")
-            print_log(per_class_table(counts, names), logger="current")
+        with fail_together():
+            if self.per_class and is_main_process():
+                names = (self.dataset_meta or {}).get("classes")
+                print_log(per_class_table(counts, names), logger="current")
         return metrics
+
+    def _counts_of_all_ranks(self, size: int) -> Counts:
+        with fail_together():
+            if self._counts is None:
+                self._begin()
+        ranks = all_gather_object((list(self._seen), self._anonymous, self._problems))
+        sum((found for _, _, found in ranks), Problems()).refuse("nothing was evaluated")
+        _check_all_seen([(seen, anonymous) for seen, anonymous, _ in ranks], size)
+        counts = self._counts
+        if self._last is not None and not _last_is_repeated([r[0] for r in ranks], get_rank()):
+            counts.add(self._last)
+        return _sum_over_ranks(counts)
 
     def _forget(self) -> None:
         self._counts: Counts | None = None
@@ -155,6 +171,7 @@ class SegmentationMetric(BaseMetric):
         self._last: ImageCounts | None = None
         self._seen: dict[Hashable, None] = {}
         self._anonymous = 0
+        self._problems = Problems()
 
     def _begin(self) -> None:
         classes = self.num_classes
@@ -180,8 +197,9 @@ class SegmentationMetric(BaseMetric):
 
     def _find_match(self, counts: Counts) -> np.ndarray:
         match = self.matcher(counts)
-        if self.match_file is not None and is_main_process():
-            write_match(self.match_file, match)
+        with fail_together():
+            if self.match_file is not None and is_main_process():
+                write_match(self.match_file, match)
         if not counts.can_match(match):
             raise LussError(
                 f"the model generated more categories than the {counts.num_classes} true ones, "
@@ -196,6 +214,8 @@ class SegmentationMetric(BaseMetric):
 
 
 def _ids(sample: dict, key: str) -> np.ndarray:
+    if key not in sample:
+        raise LussError(f"it has no {key}; is a mask missing, or a step such as LoadMask?")
     data = sample[key]["data"] if isinstance(sample[key], dict) else sample[key].data
     if isinstance(data, torch.Tensor):
         data = data.to(torch.int32).cpu().numpy()
@@ -236,7 +256,7 @@ def _last_is_repeated(seen: list[list], rank: int) -> bool:
 def _sum_over_ranks(counts: Counts) -> Counts:
     if get_world_size() == 1:
         return counts
-    for array in (counts.confusion, counts.cooccurrence, counts.top):
+    for array in counts.arrays:
         # On the CPU the tensor shares the array's memory; from a GPU it is copied back.
         tensor = torch.from_numpy(array)
         all_reduce(tensor)

@@ -16,11 +16,13 @@ import numpy as np
 from PIL import Image
 
 from luss.datasets.image_io import IMAGE_SUFFIXES
-from luss.datasets.mask_codec import encode_mask
+from luss.datasets.mask_archive import LARGEST_FILE, read_entry
+from luss.datasets.mask_codec import encode_mask, parse_mask
 from luss.errors import LussError
+from luss.evaluation.counts import check_numbers
 from luss.evaluation.folders import Problems, list_masks, read_ids
 from luss.evaluation.matching import parse_match, read_match
-from luss.files import atomic_write
+from luss.files import atomic_write, is_system_name
 
 __all__ = ["FIELDS", "SCHEMES", "Method", "check_submission", "list_images", "write_submission"]
 
@@ -39,6 +41,7 @@ SCHEMES = ("SSL", "Sup", "SSL+Sup")
 
 _ENTRY = re.compile(r"[^/\\]+/[^/\\]+\.png")
 _HEADER = 26
+_LARGEST_DOCUMENT = 1 << 24
 _RGB_8_BIT = bytes([8, 2])
 
 
@@ -79,6 +82,8 @@ def list_images(root: str | os.PathLike) -> dict[str, Path]:
         f"{path.parent.name}/{path.stem}": path
         for path in files
         if path.suffix.lower() in IMAGE_SUFFIXES
+        and not is_system_name(path.name)
+        and not is_system_name(path.parent.name)
     }
     if not images:
         raise LussError(f"there are no photos <class folder>/<image>.JPEG in {root}")
@@ -110,6 +115,7 @@ def write_submission(
     Raises:
         LussError: if predictions do not fit; lists up to ten of each kind, and their number.
     """
+    check_numbers(num_classes)
     content = None if match is None else Path(match)
     largest = num_classes if match is None else len(read_match(match, num_classes)) - 1
     problems = Problems()
@@ -121,7 +127,6 @@ def write_submission(
         if not _ENTRY.fullmatch(f"{name}.png"):
             problems.add("predictions that are not <wnid>/<image>", str(path))
     _compare_names(masks, photos, problems)
-    problems.refuse(f"the predictions in {predicted} make no submission")
     with atomic_write(out) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("method.txt", method.text())
         if content is not None:
@@ -157,6 +162,8 @@ def check_submission(
     Raises:
         LussError: what is wrong, with up to ten files of each kind, and their number.
     """
+    if num_classes is not None:
+        check_numbers(num_classes)
     problems = Problems()
     photos = None if images is None else list_images(images)
     try:
@@ -167,8 +174,7 @@ def check_submission(
             _check_layout(entries, masks, problems)
             _compare_names(masks, photos, problems)
             for name, entry in masks.items():
-                if photos is None or name in photos:
-                    _check_entry(archive, entry, name, largest, photos, problems)
+                _check_entry(archive, entry, name, largest, photos, problems)
     except (OSError, zipfile.BadZipFile) as error:
         raise LussError(f"{path} is no readable zip file: {error}") from error
     problems.refuse(f"{path} would not be accepted")
@@ -198,9 +204,13 @@ def _check_mask(
         problems.add(
             f"predictions with ids outside 0..{largest}", f"{name}.png: {low if low < 0 else high}"
         )
-    if photos is not None:
-        with Image.open(photos[name]) as photo:
-            expected = photo.height, photo.width
+    if photos is not None and name in photos:
+        try:
+            with Image.open(photos[name]) as photo:
+                expected = photo.height, photo.width
+        except Exception as error:  # damaged files raise anything
+            problems.add("unreadable photos", f"{photos[name]}: {error}")
+            return
         if ids.shape != expected:
             problems.add(
                 "wrongly sized predictions (height x width)",
@@ -239,7 +249,11 @@ def _check_documents(
 ) -> int | None:
     """Check method.txt and match.json; return the largest id that predictions may hold."""
     if "method.txt" in entries:
-        text = archive.read("method.txt").decode(errors="replace")
+        try:
+            text = _document(archive, "method.txt").decode(errors="replace")
+        except LussError as error:
+            problems.add("faults in method.txt", str(error))
+            text = ""
         lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
         for field in FIELDS:
             if field not in lines:
@@ -252,7 +266,7 @@ def _check_documents(
     if "match.json" not in entries:
         return num_classes
     try:
-        return len(parse_match(archive.read("match.json"), "match.json", num_classes)) - 1
+        return len(parse_match(_document(archive, "match.json"), "match.json", num_classes)) - 1
     except LussError as error:
         problems.add("faults in match.json", str(error))
         return None
@@ -266,16 +280,17 @@ def _check_entry(
     photos: Mapping[str, Path] | None,
     problems: Problems,
 ) -> None:
-    content = archive.read(entry)
-    if not _is_rgb(content):
-        problems.add("predictions that are no RGB PNG of 8 bit", entry)
+    try:
+        content = read_entry(archive, archive.getinfo(entry), LARGEST_FILE)
+        if not _is_rgb(content):
+            problems.add("predictions that are no RGB PNG of 8 bit", entry)
+            return
+        ids = parse_mask(content, entry)
+    except LussError as error:
+        problems.add("unreadable predictions", str(error))
         return
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    if pixels is None:
-        problems.add("unreadable predictions", entry)
-        return
-    if pixels[..., 0].any():
-        problems.add("predictions with blue in them (id = R + 256 G)", entry)
-        return
-    ids = pixels[..., 2].astype(np.int32) + 256 * pixels[..., 1].astype(np.int32)
     _check_mask(name, ids, largest, photos, problems)
+
+
+def _document(archive: zipfile.ZipFile, name: str) -> bytes:
+    return read_entry(archive, archive.getinfo(name), _LARGEST_DOCUMENT)

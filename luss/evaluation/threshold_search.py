@@ -12,6 +12,7 @@ import numpy as np
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
+from luss.evaluation.counts import check_evaluated, check_numbers
 from luss.evaluation.matching import match_ids
 from luss.evaluation.metrics import iou_from_areas
 
@@ -81,6 +82,9 @@ class ThresholdSearch:
             below, compared in float32.
         unmatched: what becomes of clusters that are left over, see
             `luss.evaluation.matching.match_ids`.
+
+    Raises:
+        LussError: see `luss.evaluation.counts.check_numbers`.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class ThresholdSearch:
         thresholds: tuple[float, ...] = THRESHOLDS,
         unmatched: str = "other",
     ) -> None:
+        check_numbers(num_classes, num_generated)
         self.num_classes = num_classes
         self.num_generated = num_classes if num_generated is None else num_generated
         self.thresholds = np.asarray(thresholds, np.float64)
@@ -187,13 +192,12 @@ class ThresholdSearch:
         return self
 
     def curve(self) -> ThresholdCurve:
-        """Match at every threshold, and return mIoU at each and the best one.
+        """Match at every threshold, as `ImageLevelMatcher` would, and return mIoU at each.
 
         Raises:
-            LussError: if no image was added.
+            LussError: if no image was added, or every pixel of their truths is ignored.
         """
-        if not self.images:
-            raise LussError("no image was added to the threshold search")
+        check_evaluated(self.true_area, self.images)
         cells = slice(0, self._cells)
         clusters, true = self._clusters[cells], self._true[cells]
         pixels, presence = self._pixels[cells], self._presence[cells]
@@ -204,9 +208,8 @@ class ThresholdSearch:
         for k in range(len(self.thresholds)):
             # What is left reaches threshold k.
             area, images = area - pixels[:, k], images - presence[:, k]
-            score = np.zeros(self._cell_of.shape, np.int64)
-            score[clusters, true] = images
-            match = match_ids(score[1:, 1:], self.unmatched)
+            scores = self._table(images)
+            match = match_ids(scores, self.unmatched, self._table(area))
             miou[k] = self._miou(match[clusters], true, area)
             if k == 0 or miou[k] > miou[best]:
                 best, best_match = k, match
@@ -230,11 +233,21 @@ class ThresholdSearch:
             (G, C) int64, images in which cluster g + 1 has a pixel at or above the threshold and
             the truth holds class c + 1.
         """
-        cells = slice(0, self._cells)
-        score = np.zeros(self._cell_of.shape, np.int64)
-        images = self._presence[cells, index + 1 :].sum(axis=1)
-        score[self._clusters[cells], self._true[cells]] = images
-        return score[1:, 1:]
+        return self._table(self._presence[: self._cells, index + 1 :].sum(axis=1))
+
+    def overlap(self, index: int) -> np.ndarray:
+        """Return what breaks the ties of the matching at one threshold.
+
+        Returns:
+            (G, C) int64, pixels at or above the threshold of cluster g + 1 and true class c + 1.
+        """
+        return self._table(self._pixels[: self._cells, index + 1 :].sum(axis=1))
+
+    def _table(self, of_cell: np.ndarray) -> np.ndarray:
+        """Return a number for each cell as (G, C) int64, 'other' left out."""
+        table = np.zeros(self._cell_of.shape, np.int64)
+        table[self._clusters[: self._cells], self._true[: self._cells]] = of_cell
+        return table[1:, 1:]
 
     def _miou(self, predicted: np.ndarray, true: np.ndarray, area: np.ndarray) -> float:
         """Mean IoU of cells with ``area`` foreground pixels each; the other pixels are 'other'."""

@@ -6,6 +6,7 @@ from luss.label_generation.faiss_kmeans import FaissKMeans
 from luss.label_generation.kmeans import KMeans, KMeansResult, assign
 from luss.label_generation.pseudo_labels import (
     apply_threshold,
+    is_whole_png,
     nearest_category,
     pixel_evidence,
     pixel_labels,
@@ -20,6 +21,7 @@ __all__ = [
     "TorchKMeans",
     "apply_threshold",
     "assign",
+    "is_whole_png",
     "matched_accuracy",
     "nearest_category",
     "normalised_mutual_information",

@@ -3,6 +3,7 @@ from luss.compat import import_mmseg
 # So that configs can name components of mmseg with mmcv-lite, too.
 import_mmseg()
 
+from luss.models.algorithms import *  # noqa: E402, F403
 from luss.models.data_preprocessors import *  # noqa: E402, F403
 from luss.models.heads import *  # noqa: E402, F403
 from luss.models.objectives import *  # noqa: E402, F403

@@ -16,6 +16,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
 from luss.datasets import draw_demo_data
+from luss.datasets.data_root import kind_of_data
 from luss.datasets.imagenet_s import find_categories
 from luss.errors import LussError
 from luss.pipeline.inputs import StageInputs
@@ -35,6 +36,7 @@ class Context:
         launcher: how processes were started, as MMEngine has it.
         resume: whether stages go on where they were killed.
         config_hash: tells whether two runs compute the same.
+        splits_checked: splits of which all masks were found to be sound.
     """
 
     config: Config
@@ -43,6 +45,7 @@ class Context:
     resume: bool = False
     config_hash: str = ""
     _inputs: StageInputs | None = field(default=None, init=False)
+    splits_checked: set[str] = field(default_factory=set, init=False)
     _data: dict | None = field(default=None, init=False)
     _listed: dict[str, BaseDataset] = field(default_factory=dict, init=False)
 
@@ -66,12 +69,12 @@ class Context:
         """Settings that all data sets share, ``data_root`` included.
 
         They are derived when a data set is built, after options are merged, so that one option
-        ``data_root=DIR`` moves a whole pipeline. ``data.type`` ``auto`` means ImageNet-S where
-        the root has a folder ``train``, else a plain photo folder; ``demo`` the built-in data,
-        drawn into the work dir on first use.
+        ``data_root=DIR`` moves a whole pipeline. ``data.type`` ``auto`` looks at the folders of
+        the root, see ``kind_of_data``; ``demo`` means the built-in data, drawn into the work dir
+        on first use.
 
         Raises:
-            LussError: if there is no data root.
+            LussError: if there is no data root, or it may be of either kind.
         """
         if self._data is None:
             data = {"type": "auto", **self.config.get("data", {})}
@@ -89,8 +92,7 @@ class Context:
             if not root.is_dir():
                 raise LussError(f"data_root {root} is not a folder")
             if data["type"] == "auto":
-                split_root = (root / "train").is_dir()
-                data["type"] = "ImageNetS" if split_root else "PhotoFolder"
+                data["type"] = kind_of_data(root)
                 print_log(f"{root} is read as {data['type']}", "current")
             self._data = data
         return self._data

@@ -10,8 +10,10 @@ from mmengine.dist import barrier, is_main_process
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from luss.errors import LussError
 from luss.files import UNFINISHED
 from luss.pipeline.inference import own_share, stream
+from luss.ranks import fail_together
 
 __all__ = ["write_embeddings"]
 
@@ -34,20 +36,29 @@ def write_embeddings(
         num_workers: data-loading processes.
 
     Raises:
+        LussError: if an embedding is not finite.
         OSError: if the disk has no room for the file, before anything is computed.
     """
     unfinished = path.with_name(f".{path.name}{UNFINISHED}")
-    if is_main_process():
-        # The width is the feature map's, known once an image went through.
-        length = embed([dataset[0]]).shape[1]
-        _reserve(unfinished, (len(dataset), length))
-    barrier()
+    with fail_together():
+        if is_main_process():
+            # The width is the feature map's, known once an image went through.
+            length = embed([dataset[0]]).shape[1]
+            _reserve(unfinished, (len(dataset), length))
     rows = np.lib.format.open_memmap(unfinished, "r+")
     share = own_share(len(dataset))
     start = share.start
-    for batch in stream(dataset, share, batch_size, num_workers, "image embeddings"):
-        rows[start : start + len(batch)] = embed(batch).cpu().numpy()
-        start += len(batch)
+    with fail_together():
+        for batch in stream(dataset, share, batch_size, num_workers, "image embeddings"):
+            values = embed(batch).cpu().numpy()
+            if not np.isfinite(values).all():
+                first = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+                raise LussError(
+                    f"the embedding of {batch[first]['data_samples'].image_id} holds NaN or "
+                    "infinity; the model that was trained is of no use, lower its learning rate"
+                )
+            rows[start : start + len(batch)] = values
+            start += len(batch)
     rows.flush()
     barrier()
     if is_main_process():

@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from luss.engine.checkpoint import load, load_weights
-from luss.engine.workers import start_worker
+from luss.engine.workers import iterate, start_worker
 from luss.pipeline.progress import Progress
 from luss.registry import MODELS
 
@@ -59,7 +59,7 @@ def stream(
         worker_init_fn=start_worker,
     )
     progress = Progress(len(indices), what)
-    for batch in loader:
+    for batch in iterate(loader):
         yield batch
         progress.advance(len(batch))
 

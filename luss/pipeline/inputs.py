@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,15 +90,15 @@ class StageInputs:
         content = {"identity": self.identity, "stages": self.stages, "photos": self.photos}
         write_json(self._path(self.work_dir, self.stage), content)
 
-    def outdated_by(self, is_begun: Callable[[str], bool]) -> str | None:
-        """The stage that was made again, or removed, since this one read its output; or None.
+    def outdated_by(self, to_be_made: Collection[str]) -> str | None:
+        """The stage that was made again, or will be, since this one read its output; or None.
 
         Args:
-            is_begun: whether a stage has any output.
+            to_be_made: stages without any output that are about to run.
         """
         for name, identity in self.stages.items():
             source = self.read(self.work_dir, name)
-            if not is_begun(name) or (source is not None and source.identity != identity):
+            if name in to_be_made or (source is not None and source.identity != identity):
                 return name
         return None
 

@@ -1,6 +1,7 @@
 """Steps 2.2 to 2.4: image embeddings, categories, threshold, pseudo labels (section 4.3)."""
 
-import json
+import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +12,7 @@ import torch
 from mmengine.dist import all_gather_object, barrier, get_world_size, is_main_process
 from mmengine.logging import print_log
 
-from luss.engine.checkpoint import required_checkpoint
+from luss.engine.checkpoint import checkpoint_digest, required_checkpoint
 from luss.errors import LussError
 from luss.evaluation.otsu import AttentionHistogram, between_class_variance, otsu_threshold
 from luss.evaluation.threshold_search import ThresholdSearch
@@ -20,6 +21,7 @@ from luss.label_generation import (
     KMeansResult,
     TorchKMeans,
     apply_threshold,
+    is_whole_png,
     matched_accuracy,
     normalised_mutual_information,
     pixel_evidence,
@@ -28,20 +30,30 @@ from luss.label_generation import (
 from luss.pipeline.context import Context
 from luss.pipeline.embedding_file import write_embeddings
 from luss.pipeline.inference import load_model, own_share, stream, summed_over_ranks
+from luss.pipeline.protocols.predictions import of_one_size
 from luss.pipeline.settings import require_count, require_keys
+from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.stage import Stage
+from luss.pipeline.step_record import StepRecord
+from luss.pipeline.work_dir import main_process_decides
+from luss.ranks import fail_together
 from luss.registry import LABEL_GENERATORS, MODELS, STAGES
+from luss.visualization.sources import read_threshold
 
 __all__ = ["LabelGenerationStage"]
 
 _OUTPUTS = ("embeddings.npy", "centroids.npz", "threshold.json", "pseudo_labels")
+_MOST_NAMES = 10
+_WARNING = 30
 
 
 @STAGES.register_module()
 class LabelGenerationStage(Stage):
     """Discovers categories among image embeddings and labels every pixel with one, or 'other'.
 
-    Each step keeps its output and is not repeated on resuming.
+    Each step keeps its output and is not repeated on resuming, unless a file is damaged, or was
+    made from something else than what is there now: it is named and made anew, and so is what
+    depends on it.
 
     Args:
         name: see :class:`Stage`.
@@ -106,6 +118,8 @@ class LabelGenerationStage(Stage):
             )
         self._build_generator(context)
         MODELS.build(dict(self.preprocessor))
+        if self.threshold is None and "validation" in context.splits_with_masks:
+            require_sound_masks(context, "validation")
 
     def _training_set(self, context: Context, pipeline: list[dict]):
         return context.dataset(
@@ -121,17 +135,24 @@ class LabelGenerationStage(Stage):
         self.context = context
         self.folder = context.work_dir.stage(self.name)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.model = self._load_model()
+        self.record = StepRecord(self.folder)
+        checkpoint = required_checkpoint(context.work_dir.stage(self.model_from))
+        # Built as the stage that trained it had it.
+        model = context.config["stages"][self.model_from]["model"]
+        self.model = load_model(model, checkpoint, context.device)
         self.normalize = MODELS.build(dict(self.preprocessor)).to(context.device)
 
         dataset = self._training_set(context, self.embedding["pipeline"])
-        self._step("embeddings.npy", self._embed, dataset)
-        self._step("centroids.npz", self._cluster, dataset)
+        trained = {"checkpoint": checkpoint_digest(checkpoint)}
+        photos = {"list of photos": _digest_of_ids(dataset)}
+        embeddings = self._step("embeddings.npy", trained | photos, self._embed, dataset)
+        centroids = self._step("centroids.npz", embeddings, self._cluster, dataset)
         with np.load(self.folder / "centroids.npz") as arrays:
             self.centroids = torch.from_numpy(arrays["centroids"]).to(context.device)
-        self._step("threshold.json", self._find_threshold)
-        threshold = json.loads((self.folder / "threshold.json").read_text())["threshold"]
+        chosen = self._step("threshold.json", trained | centroids, self._find_threshold)
+        threshold = read_threshold(self.folder / "threshold.json").value
         self._keep_attention_maps()
+        self._step("pseudo_labels", trained | centroids | chosen, self._begin_pseudo_labels)
         unlabelled = self._write_pseudo_labels(threshold)
         return {
             "threshold": threshold,
@@ -139,18 +160,21 @@ class LabelGenerationStage(Stage):
             "unlabelled": unlabelled,
         }
 
-    def _step(self, output: str, make, *args) -> None:
-        if not (self.folder / output).exists():
+    def _step(self, output: str, sources: dict[str, str], make, *args) -> dict[str, str]:
+        """Make an output, unless it is whole and made from the same; return its digest by name."""
+        fault = self.record.fault(output, sources) if is_main_process() else None
+        if fault := main_process_decides(fault):
+            path = self.folder / output
+            if path.exists():
+                print_log(f"{path} {fault}: it is made anew", "current", level=_WARNING)
             # Ranks must look before any of them writes.
             barrier()
             make(*args)
-        barrier()
-
-    def _load_model(self):
-        # Built as the stage that trained it had it.
-        config = self.context.config["stages"][self.model_from]["model"]
-        checkpoint = required_checkpoint(self.context.work_dir.stage(self.model_from))
-        return load_model(config, checkpoint, self.context.device)
+            barrier()
+            if is_main_process():
+                self.record.note(output, sources)
+        digest = self.record.digest(output) if is_main_process() else None
+        return {output: main_process_decides(digest)}
 
     def _prepare(self, batch: list[dict]) -> torch.Tensor:
         images = torch.stack([item["inputs"] for item in batch])
@@ -159,11 +183,20 @@ class LabelGenerationStage(Stage):
     def _embed(self, dataset) -> None:
         write_embeddings(
             self.folder / "embeddings.npy",
-            lambda batch: self.model.embed_images(self._prepare(batch)),
+            self._embed_batch,
             dataset,
             self.embedding["batch_size"],
             self.context.num_workers,
         )
+
+    def _embed_batch(self, batch: list[dict]) -> torch.Tensor:
+        """Embeddings (B, L) of packed items, whose photos may differ in size."""
+        numbered = [{**item, "row": row} for row, item in enumerate(batch)]
+        rows, parts = [], []
+        for group in of_one_size(numbered):
+            rows += [item["row"] for item in group]
+            parts.append(self.model.embed_images(self._prepare(group)))
+        return torch.cat(parts)[torch.tensor(rows).argsort()]
 
     def _cluster(self, dataset) -> None:
         """Write centroids and assignments; say how well they fit the folders, if there are any."""
@@ -232,11 +265,12 @@ class LabelGenerationStage(Stage):
     def _threshold_by_validation(self) -> dict:
         categories = self.context.num_categories
         search = None
-        for sample, ids, attention in self._evidence("validation", "threshold"):
-            truth = sample.gt_sem_seg.data[0].numpy()
-            if search is None:
-                search = ThresholdSearch(self.context.num_true_classes, categories)
-            search.add(attention.cpu().numpy(), ids.cpu().numpy(), truth)
+        with fail_together():
+            for sample, ids, attention in self._evidence("validation", "threshold"):
+                truth = sample.gt_sem_seg.data[0].numpy()
+                if search is None:
+                    search = ThresholdSearch(self.context.num_true_classes, categories)
+                search.add(attention.cpu().numpy(), ids.cpu().numpy(), truth)
         curve = summed_over_ranks(search).curve()
         return {
             "threshold": curve.threshold,
@@ -250,8 +284,9 @@ class LabelGenerationStage(Stage):
 
     def _threshold_by_otsu(self) -> dict:
         histogram = AttentionHistogram()
-        for _, _, attention in self._evidence("train", "threshold"):
-            histogram.add(attention.cpu().numpy())
+        with fail_together():
+            for _, _, attention in self._evidence("train", "threshold"):
+                histogram.add(attention.cpu().numpy())
         histogram = summed_over_ranks(histogram)
         return {
             "threshold": otsu_threshold(histogram),
@@ -278,29 +313,47 @@ class LabelGenerationStage(Stage):
             with atomic_write(path) as file:
                 file.write(cv2.imencode(".png", grey)[1].tobytes())
 
+    def _begin_pseudo_labels(self) -> None:
+        """Make the folder; labels of another threshold or of other centroids go."""
+        if is_main_process():
+            root = self.folder / "pseudo_labels"
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir()
+
     def _write_pseudo_labels(self, threshold: float) -> list[str]:
-        """Label the images that have no label yet; return the ids of those that are unreadable."""
+        """Label the images without a whole label; return the ids of those that are unreadable."""
         root = self.folder / "pseudo_labels"
-        root.mkdir(exist_ok=True)
         dataset = self._training_set(self.context, [])
         image_ids = {
             index: dataset.get_data_info(index)["image_id"] for index in own_share(len(dataset))
         }
-        missing = [
-            index
-            for index, image_id in image_ids.items()
-            if not (root / f"{image_id}.png").exists()
-        ]
+        paths = {index: root / f"{image_id}.png" for index, image_id in image_ids.items()}
+        missing = [index for index, path in paths.items() if not is_whole_png(path)]
+        if damaged := [str(paths[index]) for index in missing if paths[index].exists()]:
+            names = ", ".join(damaged[:_MOST_NAMES]) + (" ..." if damaged[_MOST_NAMES:] else "")
+            print_log(
+                f"{len(damaged)} pseudo labels are damaged: {names}: they are made anew",
+                "current",
+                level=_WARNING,
+            )
         unreadable = []
-        evidence = self._evidence("train", "pseudo labels", missing)
-        for index, (sample, ids, attention) in zip(missing, evidence, strict=True):
-            # Another image takes the place of one that cannot be read.
-            if sample.image_id != image_ids[index]:
-                unreadable.append(image_ids[index])
-                continue
-            labels = apply_threshold(ids, attention, threshold)
-            write_pseudo_label(root, sample.image_id, labels.cpu().numpy())
+        with fail_together():
+            evidence = self._evidence("train", "pseudo labels", missing)
+            for index, (sample, ids, attention) in zip(missing, evidence, strict=True):
+                # Another image takes the place of one that cannot be read.
+                if sample.image_id != image_ids[index]:
+                    unreadable.append(image_ids[index])
+                    continue
+                labels = apply_threshold(ids, attention, threshold)
+                write_pseudo_label(root, sample.image_id, labels.cpu().numpy())
         return [image_id for part in all_gather_object(unreadable) for image_id in part]
+
+
+def _digest_of_ids(dataset) -> str:
+    digest = hashlib.sha256()
+    for index in range(len(dataset)):
+        digest.update(dataset.get_data_info(index)["image_id"].encode() + b"\0")
+    return digest.hexdigest()
 
 
 def _percent(values: dict[str, float]) -> str:

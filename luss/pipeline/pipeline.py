@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from mmengine import Config
 from mmengine.dist import barrier, get_world_size, is_main_process
@@ -72,7 +72,7 @@ class Pipeline:
                 given; and whatever the stages find wrong before the first of them starts.
         """
         chosen = [self._stage(only)] if only else list(self.stages.values())
-        with self.opened(resume) as context:
+        with self.opened(resume, running=[stage.name for stage in chosen]) as context:
             pending = []
             for stage in chosen:
                 if main_process_decides(self.work_dir.is_done(stage.name)):
@@ -110,8 +110,12 @@ class Pipeline:
         return self.stages[name]
 
     @contextlib.contextmanager
-    def opened(self, resume: bool = False) -> Iterator[Context]:
+    def opened(self, resume: bool = False, running: Collection[str] = ()) -> Iterator[Context]:
         """Have the work dir for this process alone, as this config's.
+
+        Args:
+            resume: go on from what killed stages left.
+            running: names of the stages that are to run.
 
         Raises:
             LussError: if another process has it, or stages in it were made with other settings or
@@ -124,7 +128,7 @@ class Pipeline:
             identities = self._identities()
             if is_main_process():
                 self._drop_damaged_notes()
-                refusal = self._refusal(identities)
+                refusal = self._refusal(identities, running)
             if refusal := main_process_decides(refusal):
                 raise LussError(refusal)
             if is_main_process():
@@ -196,14 +200,15 @@ class Pipeline:
         partial = stage is not None and stage.has_partial_output(folder)
         return self.work_dir.is_done(name) or partial
 
-    def _refusal(self, identities: dict[str, dict]) -> str | None:
+    def _refusal(self, identities: dict[str, dict], running: Collection[str]) -> str | None:
         """Why this config cannot go on in the work dir; stages made again at need are forgotten."""
         root, begun = self.work_dir.root, self._begun()
         differences = self.work_dir.differences(identities, begun)
+        to_be_made = [name for name in running if name not in begun]
         outdated: dict[str, str | None] = {}
         for name in begun:
             inputs = StageInputs.read(self.work_dir, name)
-            gone = inputs.outdated_by(self._is_begun) if inputs else None
+            gone = inputs.outdated_by(to_be_made) if inputs else None
             if gone or name in differences:
                 outdated[name] = gone
         kept = [name for name in outdated if not self.stages[name].made_again_on_change]

@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger, print_log
 
 from luss.datasets import EpochSampler
 from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
+from luss.engine.pretrained import check_pretrained
 from luss.engine.workers import start_worker
 from luss.errors import LussError
 from luss.pipeline.components import require_known
@@ -113,6 +114,7 @@ class TrainStage(Stage):
         self._check_batches(len(dataset), where)
         with tempfile.TemporaryDirectory() as folder:
             runner = self._new_runner(context, dataset, folder, name=folder)
+            check_pretrained(runner.model)
             # Built when they are first asked for, as MMEngine does it.
             sampler = runner.train_loop.dataloader.sampler
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)

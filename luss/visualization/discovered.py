@@ -124,7 +124,7 @@ def _thumbnail(
 ) -> Markup:
     image_id = item["image_id"]
     try:
-        photo, full = read_thumbnail(item["img_path"], _LONGEST_SIDE)
+        photo, full = read_thumbnail(item, _LONGEST_SIDE)
         if pseudo_labels is not None:
             ids = read_fitting_mask(pseudo_labels / f"{image_id}.png", full)
             photo = outline(photo, resize_ids(ids, photo.shape[:2]), legend.colours)

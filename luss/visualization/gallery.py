@@ -135,7 +135,7 @@ def _row(
     image_id = item["image_id"]
     title = element("h3", image_id, class_="name")
     try:
-        photo, full = read_thumbnail(item["img_path"], _LONGEST_SIDE)
+        photo, full = read_thumbnail(item, _LONGEST_SIDE)
     except LussError as error:
         return element("article", title, notice(str(error)), class_="photo")
     panels = [_panel("photo", pictures.add(photo, f"Photo {image_id}"))]

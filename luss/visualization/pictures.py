@@ -1,7 +1,9 @@
 """Pictures in and out: photos and masks at the page's size, and the files of the report."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +21,11 @@ _LARGEST_ENLARGEMENT = 3.0
 
 
 def read_thumbnail(
-    path: str | os.PathLike, longest: int
+    item: Mapping[str, Any], longest: int
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Read a photo and resize it, so that its longer side is ``longest`` pixels.
+    """Read the photo of a data set's item and resize it to a longer side of ``longest`` pixels.
 
-    Small photos are enlarged at most three times.
+    Small photos are enlarged at most three times. It is turned as in training.
 
     Returns:
         (h, w, 3) uint8 RGB, and the photo's own (height, width).
@@ -31,7 +33,7 @@ def read_thumbnail(
     Raises:
         LussError: if it cannot be read.
     """
-    image = open_image(path)
+    image = open_image(item["img_path"], item.get("upright", False))
     scale = min(longest / max(image.size), _LARGEST_ENLARGEMENT)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     photo = np.array(image.resize(size, Image.Resampling.LANCZOS))

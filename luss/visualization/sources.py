@@ -1,6 +1,5 @@
 """The small files of a work dir that the report is made of. Absent ones are None."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luss.errors import LussError
+from luss.files import read_json
 
 __all__ = ["Clustering", "Threshold", "read_clustering", "read_object", "read_threshold"]
+
+_ADVICE = "remove done.json beside it and run with --resume: what is damaged is made anew"
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,7 @@ def read_object(path: Path) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise LussError(f"cannot read {path}: {error}; run its stage again") from error
-    if not isinstance(content, dict):
-        raise LussError(f"{path} holds a {type(content).__name__}, expected a JSON object")
-    return content
+    return read_json(path)
 
 
 def read_threshold(path: Path) -> Threshold | None:
@@ -85,10 +81,12 @@ def read_threshold(path: Path) -> Threshold | None:
             scores=[float(value) for value in curve.get("values", [])],
             score_name=str(curve.get("name", "score")),
         )
+        if not 0 <= threshold.value <= 1:
+            raise ValueError(f"the threshold is {threshold.value}, not in 0..1")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LussError(
             f"{path} does not hold 'threshold', 'method' and 'curve' as expected "
-            f"({type(error).__name__}: {error}); run the stage label_generation again"
+            f"({type(error).__name__}: {error}); {_ADVICE}"
         ) from error
     if len(threshold.thresholds) != len(threshold.scores):
         raise LussError(
@@ -115,8 +113,7 @@ def read_clustering(path: Path, num_images: int) -> Clustering | None:
             assignments, num_categories = arrays["assignments"], len(arrays["centroids"])
     except Exception as error:  # zipfile, zlib and numpy raise many kinds
         raise LussError(
-            f"cannot read centroids and assignments from {path}: {error}; run the stage "
-            "label_generation again"
+            f"cannot read centroids and assignments from {path}: {error}; {_ADVICE}"
         ) from error
     if assignments.shape != (num_images,):
         raise LussError(

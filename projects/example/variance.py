@@ -1,9 +1,9 @@
 """A loss: the variance term of VICReg (Bardes, Ponce and LeCun, ICLR 2022, equation 1)."""
 
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor
 
+from luss.models import Objective
 from luss.registry import MODELS
 from luss.structures import ViewFeatures
 
@@ -25,7 +25,7 @@ def variance_loss(embeddings: Tensor, target: float = 1.0, epsilon: float = 1e-4
 
 
 @MODELS.register_module()
-class Variance(BaseModule):
+class Variance(Objective):
     """Keeps the pooled features of each view apart over the photos of a batch.
 
     Args:

@@ -1,9 +1,9 @@
 """A loss to begin with: alignment (Wang and Isola, ICML 2020, section 4.2). Put yours here."""
 
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor
 
+from luss.models import Objective
 from luss.registry import MODELS
 from luss.structures import ViewFeatures
 
@@ -25,12 +25,14 @@ def alignment_loss(first: Tensor, second: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class TemplateLoss(BaseModule):
+class TemplateLoss(Objective):
     """Aligns the pooled features of the two large crops.
 
     Args:
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
+
+    num_views = 2
 
     def __init__(self, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +19,20 @@ def write_image():
         return pixels
 
     return write
+
+
+@pytest.fixture
+def png_header():
+    """Function from width and height to the first bytes of a grey PNG of that size."""
+
+    def header(width, height):
+        chunks = {b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), b"IDAT": b""}
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks.items()
+        )
+
+    return header
 
 
 @pytest.fixture

@@ -1,8 +1,16 @@
+import json
+import logging
+import os
+
+import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
+from PIL import Image
 
 from luss.datasets import ImageNetS
+from luss.datasets.imagenet_s import find_categories
 from luss.datasets.palette import make_palette
+from luss.datasets.transforms import LoadRGBImage
 from luss.errors import LussError
 from luss.registry import DATASETS
 
@@ -68,6 +76,76 @@ def test_hidden_and_foreign_files_are_passed_over(split_root):
     (split_root / "train" / "n01" / "notes.txt").touch()
     (split_root / "train" / ".cache").mkdir()
     assert len(ImageNetS(str(split_root))) == 9
+
+
+def test_stray_folders_are_no_classes(split_root, write_image):
+    for name in ("__MACOSX", "@eaDir", ".thumbnails", "0_run"):
+        write_image(split_root / "train" / name / "a.JPEG")
+        write_image(split_root / "validation" / name / "a.JPEG")
+        (split_root / "train" / name / "pipeline.json").write_text(json.dumps({"config_hash": ""}))
+        (split_root / "validation" / name / "pipeline.json").write_text('{"config_hash": ""}')
+    assert find_categories(split_root) == ["n01", "n02", "n03"]
+    assert len(ImageNetS(str(split_root))) == 9
+    assert len(ImageNetS(str(split_root), "validation")) == 6
+
+
+def test_class_folders_without_photos_are_refused_in_train(split_root):
+    (split_root / "train" / "a_new_folder").mkdir()
+    (split_root / "train" / "n02_old").mkdir()
+    (split_root / "train" / "n02_old" / "notes.txt").touch()
+    with pytest.raises(LussError, match=r"2 of the 5 class folders .*a_new_folder, n02_old;"):
+        find_categories(split_root)
+
+
+def test_folders_without_photos_change_nothing_in_other_splits(split_root):
+    (split_root / "validation" / "a_new_folder").mkdir()
+    for photo in (split_root / "validation" / "n02").iterdir():
+        photo.unlink()
+    dataset = ImageNetS(str(split_root), "validation")
+    assert [dataset.get_data_info(i)["category"] for i in range(len(dataset))] == [1, 1, 3, 3]
+
+
+def test_without_train_a_class_needs_a_photo_in_some_split(tmp_path, write_image):
+    write_image(tmp_path / "validation" / "a" / "1.jpg")
+    (tmp_path / "test" / "a").mkdir(parents=True)
+    assert find_categories(tmp_path) == ["a"]
+    (tmp_path / "test" / "b").mkdir()
+    with pytest.raises(LussError, match=r"1 of the 2 class folders .*: b;"):
+        find_categories(tmp_path)
+
+
+def test_what_is_left_out_is_said(split_root, write_image, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        "luss.datasets.photo_listing.print_log",
+        lambda message, logger, level: said.append((level, message)),
+    )
+    write_image(split_root / "train" / "lost.jpg")
+    (split_root / "train" / "n01" / "x.heic").touch()
+    os.mkfifo(split_root / "train" / "n03" / "pipe.jpg")
+    assert len(ImageNetS(str(split_root))) == 9
+    [(level, found), (warning, left_out)] = said
+    assert (level, warning) == (logging.INFO, logging.WARNING)
+    assert found == f"{split_root}/train: 9 photos (9 .jpeg)"
+    assert "1 photo (1 .heic) of kinds that this Pillow does not read" in left_out
+    assert "1 called like photos that are no regular files" in left_out
+    assert "1 outside of class folders (move them into one): lost.jpg" in left_out
+
+
+def test_names_that_are_not_utf8_are_refused(split_root):
+    (split_root / "train" / "n01" / os.fsdecode(b"\xe9.jpg")).touch()
+    with pytest.raises(LussError, match=r"1 photos .* not UTF-8: n01/\\xe9\.jpg"):
+        ImageNetS(str(split_root))
+
+
+def test_photos_stay_as_their_masks_were_drawn(split_root):
+    stored = np.zeros((4, 6, 3), np.uint8)
+    stored[0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored).save(split_root / "train" / "n01" / "a.png", exif=exif)
+    item = ImageNetS(str(split_root), pipeline=[LoadRGBImage()])[0]
+    np.testing.assert_array_equal(item["img"], stored)
 
 
 def test_a_linked_class_folder_is_a_class_folder(split_root, tmp_path, write_image):

@@ -42,13 +42,18 @@ def name_by_md5(path, split):
     return path.rename(path.with_name(f"ImageNetS{split}-{md5}.zip"))
 
 
+def mask_of(name):
+    """The beginning of a PNG of one pixel, and a text."""
+    return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2" + name.encode()
+
+
 def write_archive(folder, split, entries=()):
     lists = read_lists(folder / "lists", split)
     path = folder / "masks.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for part, masks in lists.masks.items():
             for mask in masks:
-                archive.writestr(f"ImageNetS{split}/{part}-segmentation/{mask}", f"mask of {mask}")
+                archive.writestr(f"ImageNetS{split}/{part}-segmentation/{mask}", mask_of(mask))
         archive.writestr("__MACOSX/ImageNetS50/validation-segmentation/n01/._a.png", "junk")
         for entry in entries:
             archive.writestr(entry, "bad")
@@ -57,7 +62,13 @@ def write_archive(folder, split, entries=()):
 
 @pytest.fixture(params=["flat", "folders"])
 def imagenet(request, tmp_path):
-    """ImageNet-1k of few classes, two photos each, its val flat or in folders; and the lists."""
+    """ImageNet-1k of few classes, two photos each, its val flat or in folders; and the lists.
+
+    A folder that a system adds is no class.
+    """
+    stray = tmp_path / "imagenet" / "train" / "@eaDir" / "thumbnail.JPEG"
+    stray.parent.mkdir(parents=True)
+    stray.write_text("stray")
     for split in (50, 919):
         write_lists(tmp_path / "lists", split)
     for name in {*CATEGORIES, *MERGED_CATEGORIES, "n99"}:
@@ -78,7 +89,7 @@ def imagenet(request, tmp_path):
 def tree(root):
     """Path -> content of every file, through links."""
     return {
-        str(path.relative_to(root)): path.read_text()
+        str(path.relative_to(root)): path.read_bytes().decode("latin-1")
         for path in [*root.rglob("*"), *root.glob("train*/*/*")]
         if path.is_file()
     }
@@ -101,7 +112,7 @@ def test_every_photo_and_mask_finds_its_place(imagenet, copy):
         assert files[f"validation/{name}/val_1{name}.JPEG"] == f"val val_1{name}.JPEG"
         assert files[f"test/{name}/val_2{name}.JPEG"] == f"val val_2{name}.JPEG"
         mask = f"{name}/val_1{name}.png"
-        assert files[f"validation-segmentation/{mask}"] == f"mask of {mask}"
+        assert files[f"validation-segmentation/{mask}"] == mask_of(mask).decode("latin-1")
     for source, target in MERGED_CATEGORIES.items():
         assert files[f"train/{target}/{source}_8.JPEG"] == f"train {source}_8.JPEG"
         assert f"train/{source}/{source}_8.JPEG" not in files
@@ -121,6 +132,14 @@ def test_every_photo_and_mask_finds_its_place(imagenet, copy):
     }
     links = [path for path in (imagenet / "out").rglob("*") if path.is_symlink()]
     assert bool(links) is not copy
+
+
+def test_hidden_files_are_no_photos(imagenet):
+    (imagenet / "imagenet" / "train" / KEPT / f"._{KEPT}_7.JPEG").write_text("stray")
+    for copy in (False, True):
+        [report] = build(imagenet, copy=copy)
+        assert report.counts["train"][0] == 2 * len({*CATEGORIES, *MERGED_CATEGORIES})
+    assert not list((imagenet / "out" / "ImageNetS919" / "train" / KEPT).glob(".*"))
 
 
 def test_fewer_classes_are_neither_merged_nor_full(imagenet):
@@ -204,6 +223,50 @@ def test_a_zip_that_leaves_its_folder_is_refused(imagenet, entry):
     with pytest.raises(LussError, match="leads out of the folder"):
         build(imagenet, (50,), [archive])
     assert not (imagenet / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no PNG", "not a PNG"),
+        (b"\0" * 3_000_000, "over 100 times"),
+        (mask_of("")[:16] + b"\0\0\x9c\x40" * 2 + b"\x08\2", "declares 40000 x 40000 pixels"),
+    ],
+)
+def test_masks_of_a_zip_that_are_none_are_refused(imagenet, content, message):
+    path = imagenet / "bad.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ImageNetS50/validation-segmentation/n01/a.png", mask_of("a"))
+        archive.writestr("ImageNetS50/validation-segmentation/n01/b.png", content)
+    with pytest.raises(LussError, match=message):
+        build(imagenet, (50,), [name_by_md5(path, 50)])
+    assert not (imagenet / "out").exists()
+
+
+def test_an_encrypted_zip_is_refused(imagenet):
+    archive = write_archive(imagenet, 50)
+    content = bytearray(archive.read_bytes())
+    for at in (content.index(b"PK\1\2") + 8, 6):
+        content[at] |= 1
+    archive.write_bytes(content)
+    with pytest.raises(LussError, match="is encrypted"):
+        build(imagenet, (50,), [name_by_md5(archive, 50)])
+
+
+def test_planted_links_are_not_followed(imagenet):
+    """Neither of a mask nor of a photo that is unpacked or copied."""
+    root, victim = imagenet / "out" / "ImageNetS50", imagenet / "victim"
+    victim.write_text("mine")
+    archive = write_archive(imagenet, 50)
+    lists = read_lists(imagenet / "lists", 50)
+    places = [root / "validation-segmentation" / mask for mask in lists.masks["validation"]]
+    places += [root / "test" / image for _, image in lists.test]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.with_name(f".{place.name}.part").symlink_to(victim)
+    build(imagenet, (50,), [archive], copy=True)
+    assert victim.read_text() == "mine"
+    assert all(place.is_file() and not place.is_symlink() for place in places)
 
 
 def test_a_zip_of_another_split_is_refused(imagenet):

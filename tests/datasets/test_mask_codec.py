@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -96,3 +98,19 @@ def test_what_cannot_be_encoded_is_refused(tmp_path, ids):
     with pytest.raises(LussError):
         write_mask(tmp_path / "mask.png", ids)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_size_beyond_any_photo_is_refused_before_decoding(tmp_path):
+    path = tmp_path / "mask.png"
+    write_mask(path, np.zeros((4, 4), int))
+    content = bytearray(path.read_bytes())
+    content[16:24] = (40_000).to_bytes(4, "big") * 2
+    path.write_bytes(content)
+    with pytest.raises(LussError, match="declares 40000 x 40000 pixels"):
+        read_mask(path)
+
+
+def test_a_pipe_is_no_mask(tmp_path):
+    os.mkfifo(tmp_path / "mask.png")
+    with pytest.raises(LussError, match="no regular file"):
+        read_mask(tmp_path / "mask.png")

@@ -1,24 +1,31 @@
 """Checkpoints are whole, hold data alone, and never execute code."""
 
 import errno
+import hashlib
 import os
 import pickle
+import random
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from luss.engine.checkpoint import (
+    DamagedCheckpointError,
+    checkpoint_digest,
     checkpoint_step,
     init_weights_from,
     latest_checkpoint,
     load,
     load_weights,
+    newest_whole_checkpoint,
     required_checkpoint,
     save,
 )
 from luss.errors import LussError
+from luss.files import write_json
 
 
 class Executes:
@@ -70,8 +77,112 @@ def test_cut_checkpoint_is_refused(tmp_path):
     path = tmp_path / "iter_1.pth"
     save(path, {"state_dict": nn.Linear(20, 20).state_dict()})
     path.write_bytes(path.read_bytes()[:-300])
-    with pytest.raises(LussError, match="not a whole checkpoint"):
+    with pytest.raises(DamagedCheckpointError, match="is cut short"):
         load(path)
+
+
+def cut_everywhere(content):
+    """Some hundred lengths, all near both ends."""
+    ends = {*range(40), *range(len(content) - 110, len(content))}
+    return sorted(ends | set(range(0, len(content), len(content) // 50)))
+
+
+def flips(content):
+    """Places (byte, bit): each bit of both ends, and some hundred between."""
+    ends = {*range(40), *range(len(content) - 110, len(content))}
+    draw = random.Random(0)
+    for place in sorted(ends):
+        yield from ((place, bit) for bit in range(8))
+    for _ in range(400):
+        yield draw.randrange(len(content)), draw.randrange(8)
+
+
+def test_each_flipped_bit_and_each_cut_is_told(tmp_path):
+    path = tmp_path / "iter_1.pth"
+    save(path, {"state_dict": nn.Linear(20, 20).state_dict(), "meta": {"iter": 1}})
+    whole = path.read_bytes()
+    load(path)
+    for length in cut_everywhere(whole):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DamagedCheckpointError, match=r"iter_1\.pth is damaged"):
+            load(path)
+    for place, bit in flips(whole):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << bit
+        path.write_bytes(changed)
+        with pytest.raises(DamagedCheckpointError, match=r"iter_1\.pth is damaged"):
+            load(path)
+
+
+def test_the_digest_is_that_of_the_bytes_and_others_read_the_file(tmp_path):
+    path = tmp_path / "iter_1.pth"
+    content = {"state_dict": nn.Linear(20, 20).state_dict(), "meta": {"iter": 1}}
+    save(path, content)
+    with zipfile.ZipFile(path) as archive:
+        comment = archive.comment
+        assert archive.testzip() is None
+    expected = hashlib.sha256(path.read_bytes()[: -len(comment)]).hexdigest()
+    assert comment == b"luss sha256 " + expected.encode()
+    assert checkpoint_digest(path) == expected
+    for mmap in (False, True):
+        loaded = torch.load(path, weights_only=True, mmap=mmap)
+        assert torch.equal(loaded["state_dict"]["bias"], content["state_dict"]["bias"])
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_checkpoints_of_other_programs_have_no_digest(tmp_path, zipped):
+    path = tmp_path / "theirs.pth"
+    torch.save({"state_dict": {}}, path, _use_new_zipfile_serialization=zipped)
+    assert load(path) == {"state_dict": {}}
+    assert checkpoint_digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_guard_is_named_and_not_how_to_lower_it(tmp_path):
+    for name, content in {
+        "object": {"meta": Executes(tmp_path / "made")},
+        "number": {"meta": np.float64(1)},
+        "function": {"meta": os.getcwd},
+    }.items():
+        torch.save(content, tmp_path / name)
+        with pytest.raises(LussError) as error:
+            load(tmp_path / name)
+        assert "holds the Python object" in str(error.value)
+        assert "weights_only" not in str(error.value)
+        assert not isinstance(error.value, DamagedCheckpointError)
+    (tmp_path / "pickle").write_bytes(pickle.dumps({"meta": Executes(tmp_path / "made")}))
+    with pytest.raises(LussError) as error:
+        load(tmp_path / "pickle")
+    assert "weights_only" not in str(error.value)
+
+
+def test_the_newest_whole_one(tmp_path):
+    for step in (4, 8, 12):
+        save(tmp_path / f"iter_{step}.pth", {"meta": {"iter": step}})
+    newest = tmp_path / "iter_12.pth"
+    assert newest_whole_checkpoint(newest) == (newest, [])
+    for step, whole, damaged in [(12, 8, [12]), (8, 4, [12, 8])]:
+        flip(tmp_path / f"iter_{step}.pth")
+        expected = tmp_path / f"iter_{whole}.pth", [tmp_path / f"iter_{d}.pth" for d in damaged]
+        assert newest_whole_checkpoint(newest) == expected
+    flip(tmp_path / "iter_4.pth")
+    with pytest.raises(DamagedCheckpointError, match=r"iter_12\.pth"):
+        newest_whole_checkpoint(newest)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 8
+    path.write_bytes(content)
+
+
+def test_a_stage_that_has_lost_its_last_checkpoint(tmp_path):
+    for step in (4, 8):
+        save(tmp_path / f"iter_{step}.pth", {})
+    write_json(tmp_path / "done.json", {"checkpoint": "iter_8.pth"})
+    assert required_checkpoint(tmp_path).name == "iter_8.pth"
+    (tmp_path / "iter_8.pth").unlink()
+    with pytest.raises(LussError, match=r"ended with iter_8\.pth, .* iter_4\.pth; put"):
+        required_checkpoint(tmp_path)
 
 
 def test_missing_file_and_wrong_content(tmp_path):

@@ -68,3 +68,35 @@ def test_other_batches_cannot_go_on(tmp_path):
     newest = str(latest_checkpoint(tmp_path))
     with pytest.raises(LussError, match=r"with 3 iterations an epoch, now .* with 5"):
         toy_runner(tmp_path, batch_size=2, load_from=newest).train()
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path):
+    whole = toy_runner(tmp_path / "whole", epochs=3)
+    whole.train()
+    begun = toy_runner(tmp_path, [Stop(5)], epochs=3, interval=1, by_epoch=False)
+    with pytest.raises(KeyboardInterrupt):
+        begun.train()
+    newest = tmp_path / "iter_5.pth"
+    newest.write_bytes(newest.read_bytes()[:-10])
+    rest = toy_runner(
+        tmp_path, epochs=3, interval=1, by_epoch=False, max_keep_ckpts=1, load_from=str(newest)
+    )
+    rest.train()
+    logs = [path.read_text() for path in tmp_path.glob("*/*.log")]
+    assert any(f"{newest} IS DAMAGED. Training goes on from {tmp_path}/iter_4" in t for t in logs)
+    assert rest.model.seen == whole.model.seen[4:]
+    # What training wrote is kept in spite of the damaged one's number.
+    assert sorted(path.name for path in tmp_path.glob("iter_*")) == [
+        "iter_5.pth.damaged",
+        "iter_9.pth",
+    ]
+    first, second = (load(latest_checkpoint(path)) for path in (tmp_path / "whole", tmp_path))
+    assert first["meta"] == second["meta"]
+    assert torch.equal(first["state_dict"]["layer.weight"], second["state_dict"]["layer.weight"])
+
+
+def test_no_checkpoint_is_whole(tmp_path):
+    (tmp_path / "iter_4.pth").write_bytes(b"PK\x03\x04")
+    with pytest.raises(LussError, match=r"iter_4\.pth is damaged"):
+        toy_runner(tmp_path, load_from=str(tmp_path / "iter_4.pth")).train()
+    assert (tmp_path / "iter_4.pth").exists()

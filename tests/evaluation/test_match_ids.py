@@ -60,6 +60,37 @@ def test_left_over_ids_take_their_best_true_id(table):
             assert best[generated] == (row.argmax() + 1 if row.any() else 0)
 
 
+@settings(max_examples=100, deadline=None)
+@given(scores, st.data())
+def test_left_over_ids_break_ties_by_pixels_too(table, data):
+    table = table.clip(0, 2)
+    pixels = data.draw(arrays(np.int64, table.shape, elements=st.integers(0, 3)))
+    other, best = match_ids(table, "other", pixels), match_ids(table, "best", pixels)
+    for generated in range(1, len(other)):
+        if other[generated]:
+            assert best[generated] == other[generated]
+            continue
+        ranked = [
+            (images, shared, -true)
+            for true, (images, shared) in enumerate(
+                zip(table[generated - 1], pixels[generated - 1], strict=True), 1
+            )
+            if images
+        ]
+        assert best[generated] == (-max(ranked)[2] if ranked else 0)
+
+
+def test_of_equal_image_level_matches_the_one_that_shares_most_pixels():
+    """In one image both generated ids meet both true ones, which images cannot tell apart."""
+    for order in ([1, 2], [2, 1]):
+        truth = np.array([[1, 1, 1, 2, 2, 2]])
+        prediction = np.array([np.repeat(order, 3)])
+        prediction[0, [2, 3]] = prediction[0, [3, 2]]
+        counts = counts_of([(prediction, truth)], 2)
+        assert counts.cooccurrence[1:, 1:].tolist() == [[1, 1], [1, 1]]
+        np.testing.assert_array_equal(ImageLevelMatcher()(counts), [0, *order])
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     st.tuples(sizes, sizes, sizes).flatmap(
@@ -84,9 +115,9 @@ def counts_of(images, num_classes):
 def test_matchers_differ_where_images_and_pixels_do():
     """Generated 1 meets true 1 in two images but shares more pixels with true 2."""
     images = [
-        ([[1, 0, 0, 0, 2, 2]], [[1, 0, 0, 0, 0, 0]]),
         ([[1, 0, 0, 0, 0, 0]], [[1, 0, 0, 0, 0, 0]]),
-        ([[1, 1, 1, 1, 1, 1]], [[2, 2, 2, 2, 2, 2]]),
+        ([[1, 0, 0, 0, 0, 0]], [[1, 0, 0, 0, 0, 0]]),
+        ([[1, 1, 1, 1, 1, 2]], [[2, 2, 2, 2, 2, 2]]),
     ]
     counts = counts_of(images, 2)
     by_image = MATCHERS.build({"type": "ImageLevelMatcher"})(counts)
@@ -138,6 +169,13 @@ def test_the_released_evaluators_match_files_are_read(golden_path):
         '{"1": -1}',
         '{"0": 3}',
         '{"-1": 1}',
+        '{"1": 2, "1": 3}',
+        '{"1": 2, "01": 3}',
+        '{"1": NaN}',
+        '{"65536": 1}',
+        pytest.param('{"' + "9" * 5000 + '": 1}', id="a long id"),
+        pytest.param('{"1": ' + "9" * 5000 + "}", id="a long number"),
+        pytest.param('{"1":' * 100_000, id="depth bomb"),
     ],
 )
 def test_match_files_that_are_none(tmp_path, content):
@@ -151,9 +189,23 @@ def test_bad_input():
         match_ids(np.ones((2, 2)), unmatched="drop")
     with pytest.raises(LussError, match="shape"):
         match_ids(np.ones(2))
+    with pytest.raises(LussError, match="expected integers of one shape"):
+        match_ids(np.ones((2, 2)), overlap=np.ones((2, 2), int))
     with pytest.raises(LussError, match="knows generated ids"):
         apply_match(np.array([[5]]), np.array([0, 1]))
     with pytest.raises(LussError, match="presence"):
         cooccurrence(np.ones((2, 3)), np.ones((3, 3)))
     with pytest.raises(LussError, match="cannot read"):
         read_match("absent.json")
+
+
+def test_all_classes_of_a_prediction_are_matched_not_the_largest_alone():
+    # Id 1 is the largest everywhere; only by id 2, which it outweighs, can the two be told apart.
+    images = [
+        ([[1, 1, 1, 1, 2]], [[2, 2, 2, 2, 2]]),
+        ([[1, 1, 0, 0, 0]], [[1, 0, 0, 0, 0]]),
+    ]
+    counts = Counts.zeros(2)
+    for prediction, truth in images:
+        counts.add(count_image(np.array(prediction), np.array(truth), 2))
+    np.testing.assert_array_equal(ImageLevelMatcher()(counts), [0, 1, 2])

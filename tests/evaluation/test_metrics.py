@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mask_strategies import mask, pairs, shapes
 from plain_metrics import boundary, cooccurrence, metrics
@@ -13,6 +13,7 @@ from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import apply_match
 from luss.evaluation.metrics import compute_metrics, per_class_iou, per_class_table, to_percent
+from luss.evaluation.threshold_search import ThresholdSearch
 
 CLASSES = 4
 
@@ -24,6 +25,12 @@ def count(images, num_classes=CLASSES, num_generated=None, with_boundary=True):
     return counts
 
 
+def evaluable(images):
+    """Images of which something can be evaluated; others are refused, see below."""
+    assume(any((truth != 1000).any() for _, truth in images))
+    return images
+
+
 def plain(images):
     return [(prediction.tolist(), truth.tolist()) for prediction, truth in images]
 
@@ -32,13 +39,14 @@ def assert_equal_counts(one, other):
     np.testing.assert_array_equal(one.confusion, other.confusion)
     np.testing.assert_array_equal(one.cooccurrence, other.cooccurrence)
     np.testing.assert_array_equal(one.top, other.top)
+    np.testing.assert_array_equal(one.occurrence, other.occurrence)
     assert (one.ties, one.f_beta, one.images) == (other.ties, other.f_beta, other.images)
 
 
 @settings(max_examples=200, deadline=None)
 @given(pairs(CLASSES, CLASSES), st.booleans())
 def test_metrics_equal_the_plain_reference(images, without_other):
-    found = compute_metrics(count(images), without_other)
+    found = compute_metrics(count(evaluable(images)), without_other)
     expected = metrics(plain(images), CLASSES, without_other)
     assert list(found) == [
         *("mIoU", "b-mIoU", "Img-Acc", "F_beta"),
@@ -51,7 +59,7 @@ def test_metrics_equal_the_plain_reference(images, without_other):
 @settings(max_examples=50, deadline=None)
 @given(pairs(900, 900, max_images=2), st.booleans())
 def test_large_ids(images, without_other):
-    found = compute_metrics(count(images, 900), without_other)
+    found = compute_metrics(count(evaluable(images), 900), without_other)
     for name, value in metrics(plain(images), 900, without_other).items():
         assert found[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
 
@@ -78,7 +86,7 @@ def test_a_match_applied_to_the_sums_or_to_the_predictions(images, order):
 @given(pairs(6, 3), st.permutations([0, 0, 0, 1, 2, 3]))
 def test_more_generated_than_true_classes(images, true):
     match = np.array([0, *true])
-    counts = count(images, 3, 6)
+    counts = count(evaluable(images), 3, 6)
     matched = count([(apply_match(p, match), truth) for p, truth in images], 3)
     if counts.can_match(match):
         assert_equal_counts(counts.matched(match), matched)
@@ -93,10 +101,40 @@ def test_more_generated_than_true_classes(images, true):
 
 
 @settings(max_examples=100, deadline=None)
+@given(pairs(6, 3), st.permutations([0, 0, 0, 1, 2, 3]), st.integers(0, 4))
+def test_sums_refuse_a_match_exactly_if_it_joins_ids_that_occur(images, true, cut):
+    """Whatever the truth ignores; and whether the ids occur in the first images or the last."""
+    match = np.array([0, *true])
+    held = np.union1d([0], np.concatenate([np.unique(prediction) for prediction, _ in images]))
+    joins = len(set(match[held].tolist())) < len(held)
+    counts = count(images[:cut], 3, 6) + count(images[cut:], 3, 6)
+    assert counts.can_match(match) is not joins
+
+
+def test_a_left_over_id_under_ignored_truth_shapes_the_boundaries():
+    """Generated 2 occurs where the truth is ignored alone, and becomes 'other'."""
+    truth = np.zeros((40, 40), np.int32)
+    truth[:, 20:] = 1000
+    truth[10:20, 5:20] = 1
+    prediction = np.where(truth == 1000, 2, truth)
+    prediction[12:22, 5:20] = 1
+    match = np.array([0, 1, 0])
+    counts = count([(prediction, truth)], 1, 2)
+    assert not counts.can_match(match)
+    recounted = compute_metrics(count([(apply_match(prediction, match), truth)], 1))
+    expected = metrics([(match[prediction].tolist(), truth.tolist())], 1)
+    assert recounted == pytest.approx(expected, abs=1e-9, nan_ok=True)
+    # Regions alone follow the sums: ignored pixels take no part in them.
+    regions = count([(prediction, truth)], 1, 2, with_boundary=False).matched(match)
+    matched = count([(apply_match(prediction, match), truth)], 1, with_boundary=False)
+    assert_equal_counts(regions, matched)
+
+
+@settings(max_examples=100, deadline=None)
 @given(pairs(3, 5))
 def test_fewer_generated_than_true_classes(images):
     match = np.array([0, 4, 2, 5])
-    found = compute_metrics(count(images, 5, 3).matched(match))
+    found = compute_metrics(count(evaluable(images), 5, 3).matched(match))
     expected = metrics(
         [(match[prediction].tolist(), truth.tolist()) for prediction, truth in images], 5
     )
@@ -122,7 +160,7 @@ def test_counts_add_up_in_any_order(images, cut):
 @settings(max_examples=50, deadline=None)
 @given(pairs(CLASSES, CLASSES))
 def test_without_boundaries(images):
-    everything = compute_metrics(count(images))
+    everything = compute_metrics(count(evaluable(images)))
     regions = compute_metrics(count(images, with_boundary=False))
     assert list(regions) == ["mIoU", "Img-Acc", "F_beta", "S", "MS", "ML", "L"]
     assert regions == pytest.approx({k: everything[k] for k in regions}, abs=0, nan_ok=True)
@@ -163,9 +201,34 @@ def test_a_perfect_prediction_scores_one():
 
 
 def test_an_ignored_image_counts_as_wrong():
-    truth = np.full((3, 4), 1000)
-    found = compute_metrics(count([(np.ones((3, 4), int), truth)], 1))
-    assert found["Img-Acc"] == found["F_beta"] == found["mIoU"] == 0
+    ones = np.ones((3, 4), int)
+    found = compute_metrics(count([(ones, ones * 1000), (ones, ones)], 1))
+    assert found["Img-Acc"] == found["F_beta"] == pytest.approx(1 / 2)
+
+
+def test_a_truth_that_is_ignored_everywhere_has_no_metrics():
+    ones = np.ones((3, 4), int)
+    for with_boundary in (True, False):
+        counts = count([(ones, ones * 1000)] * 2, 1, with_boundary=with_boundary)
+        with pytest.raises(LussError, match="every true pixel of all 2 images is ignored"):
+            compute_metrics(counts)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ((0,), r"number of classes is 0, expected 1\.\.999"),
+        ((1000,), "1000 is 'ignored'"),
+        ((70000,), "number of classes is 70000"),
+        ((3, -5), r"generated categories is -5, expected 1\.\.65535"),
+        ((3, 0), "generated categories is 0"),
+        ((3, 65536), "generated categories is 65536"),
+    ],
+)
+def test_numbers_of_classes_that_masks_cannot_hold(numbers, message):
+    for counted in (Counts.zeros, ThresholdSearch):
+        with pytest.raises(LussError, match=message):
+            counted(*numbers)
 
 
 def test_the_image_border_is_boundary():

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from mask_strategies import mask, shapes
 
@@ -58,6 +58,7 @@ def evaluate(items, threshold, match=None):
 @settings(max_examples=40, deadline=None)
 @given(images(), st.sampled_from(["other", "best"]))
 def test_curve_equals_evaluating_anew_at_every_threshold(items, unmatched):
+    assume(any((truth != 1000).any() for _, _, truth in items))
     thresholds = THRESHOLDS[::4]
     curve = search_of(items, thresholds=thresholds, unmatched=unmatched).curve()
     search = search_of(items, thresholds=thresholds)
@@ -65,19 +66,21 @@ def test_curve_equals_evaluating_anew_at_every_threshold(items, unmatched):
     for index, threshold in enumerate(thresholds):
         counts = evaluate(items, threshold)
         np.testing.assert_array_equal(search.presence(index), counts.cooccurrence[1:, 1:])
+        np.testing.assert_array_equal(search.overlap(index), counts.overlap)
         match = ImageLevelMatcher(unmatched)(counts)
         expected.append(evaluate(items, threshold, match))
         assert search.miou(index, match) == pytest.approx(expected[-1], rel=1e-12)
     assert curve.miou == pytest.approx(expected, rel=1e-12)
     assert curve.best == int(np.argmax(curve.miou))
     assert curve.threshold == thresholds[curve.best]
-    best = match_ids(search.presence(curve.best), unmatched)
+    best = match_ids(search.presence(curve.best), unmatched, search.overlap(curve.best))
     np.testing.assert_array_equal(curve.match, best)
 
 
 @settings(max_examples=30, deadline=None)
 @given(images(), images())
 def test_searches_add_up(one, other):
+    assume(any((truth != 1000).any() for _, _, truth in one + other))
     total = search_of(one)
     total += search_of(other)
     whole = search_of(one + other)
@@ -153,6 +156,9 @@ def test_bad_input():
     with pytest.raises(LussError, match="true ids"):
         search.add(np.zeros((2, 2), np.float32), one, one * 4)
     with pytest.raises(LussError, match="no image"):
+        search.curve()
+    search.add(np.zeros((2, 2), np.float32), one, one * 1000)
+    with pytest.raises(LussError, match="every true pixel"):
         search.curve()
     with pytest.raises(LussError, match="ascending"):
         attention_level(np.zeros(2), [0.2, 0.1])

@@ -46,7 +46,7 @@ def test_curve(golden, which):
         assert 100 * with_golden_match[-1] == pytest.approx(expected, rel=1e-6, abs=1e-5)
         # Several matches may reach the same total; the released code's choice is one of them.
         score, ids = search.presence(index), np.arange(len(theirs) - 1)
-        ours = match_ids(score)
+        ours = match_ids(score, overlap=search.overlap(index))
         assert score[ids, ours[1:] - 1].sum() == score[ids, theirs[1:] - 1].sum()
         assert curve.miou[index] == pytest.approx(search.miou(index, ours), rel=1e-12)
         if np.array_equal(ours, theirs):

@@ -21,7 +21,7 @@ def run(work_dir, root=None, only=None, resume=False, **options):
     """Run the tiny config, on photos below ``root`` if given."""
     config = read_tiny(**options)
     if root is not None:
-        config.data = {"type": "auto"}
+        config.data = {"type": options.get("data__type", "auto")}
         config.data_root = str(root)
     Pipeline(config, str(work_dir)).run(only, resume)
 
@@ -136,6 +136,36 @@ def test_mask_that_does_not_fit(photos, work_dir, finished_run, change, message)
     assert str(mask) in str(error.value)
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_masks_are_checked_before_anything_is_trained(photos, work_dir, split):
+    if split == "test":
+        for photo in photos.glob("test/*/*"):
+            write_mask(
+                photos / "test-segmentation" / photo.parent.name / f"{photo.stem}.png",
+                np.ones((48, 48), int),
+            )
+    first, second = sorted(photos.glob(f"{split}-segmentation/*/*"))[:2]
+    first.write_bytes(b"no mask")
+    write_mask(second, np.full((48, 48), 7))
+    message = rf"(?s){split}: 2 masks do not fit:.*{first} is not a PNG.*{second} holds the ids 7"
+    with pytest.raises(LussError, match=message):
+        run(work_dir, photos)
+    assert not list(work_dir.glob("pretrain/*.pth"))
+
+
+def test_a_truth_without_evaluated_pixels_is_refused(photos, work_dir):
+    for path in photos.glob("validation-segmentation/*/*"):
+        write_mask(path, np.full_like(read_mask(path), 1000))
+    with pytest.raises(LussError, match=r"all pixels of all 6 masks"):
+        run(work_dir, photos)
+    assert not list(work_dir.glob("pretrain/*.pth"))
+
+
+def test_masks_are_checked_once_in_a_run(finished_run):
+    log = (finished_run / "run.log").read_text()
+    assert log.count("checking the masks of validation: 6 images") == 1
+
+
 def test_missing_validation_mask(photos, work_dir):
     mask = sorted(photos.glob("validation-segmentation/*/*"))[1]
     mask.unlink()
@@ -148,6 +178,18 @@ def test_missing_validation_mask(photos, work_dir):
 def test_masks_of_test_alone(photos, work_dir):
     shutil.rmtree(photos / "validation-segmentation")
     with pytest.raises(LussError, match="validation-segmentation"):
+        run(work_dir, photos)
+    assert not list(work_dir.glob("pretrain/*.pth"))
+
+
+def test_stray_folders_do_not_shift_the_classes(photos, work_dir):
+    thumbnails = photos / "train" / "@eaDir"
+    thumbnails.mkdir()
+    shutil.copy(next(photos.glob("train/*/*.JPEG")), thumbnails)
+    with pytest.raises(LussError, match="18 images cannot form 19 categories"):
+        run(work_dir, photos, num_categories=19)
+    (photos / "train" / "0_new").mkdir()
+    with pytest.raises(LussError, match=r"1 of the 7 class folders .* hold no photo: 0_new"):
         run(work_dir, photos)
     assert not list(work_dir.glob("pretrain/*.pth"))
 
@@ -355,6 +397,55 @@ def test_photo_folder_runs_without_masks(photos, tmp_path, work_dir):
     assert ids.max() <= 4
     assert read_mask(predictions / "00.png").shape == Image.open(nested / "00.jpg").size[::-1]
     assert not (work_dir / "results.json").exists()
+
+
+def test_photos_as_people_have_them(photos, tmp_path):
+    """Twins that differ in how they are stored are predicted alike; a run's output is no photo."""
+    root = tmp_path / "mine"
+    (root / "train").mkdir(parents=True)
+    for index, path in enumerate(sorted(photos.glob("train/*/*"))[:8]):
+        shutil.copy(path, root / "train" / f"{index}.jpg")
+    upright = Image.open(root / "train" / "0.jpg").crop((0, 0, 48, 30))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.save(root / "upright.png")
+    upright.transpose(Image.Transpose.ROTATE_90).save(root / "turned.png", exif=exif)
+    alpha = Image.new("L", upright.size, 255)
+    alpha.paste(0, (0, 0, 20, 30))
+    on_white = upright.copy()
+    on_white.paste("white", (0, 0, 20, 30))
+    on_white.save(root / "on_white.png")
+    upright.putalpha(alpha)
+    upright.save(root / "transparent.png")
+    longest = "n" * 251
+    shutil.copy(root / "train" / "1.jpg", root / f"{longest}.jpg")
+    Image.fromarray(np.zeros((1, 20_000, 3), np.uint8)).save(root / "wide.png")
+    os.mkfifo(root / "pipe.jpg")
+
+    options = {
+        "num_categories": 3,
+        "data__type": "PhotoFolder",
+        "stages__label_generation__embedding__pipeline": [
+            {"type": "LoadRGBImage"},
+            {"type": "ResizeShortSide", "size": 48},
+            {"type": "CenterCrop", "crop_size": 48},
+            {"type": "PackInputs"},
+        ],
+    }
+    with pytest.raises(LussError, match=r"data\.type=PhotoFolder"):
+        run(tmp_path / "refused", root, num_categories=3)
+    first, second = root / "runs" / "first", root / "runs" / "second"
+    run(first, root, **options)
+    run(second, root, only="pretrain", **options)
+    assert f"{root}: 14 photos" in (second / "run.log").read_text()
+    for folder in ("label_generation/pseudo_labels", "evaluate/predictions/train"):
+        masks = {path.stem: read_mask(path) for path in (first / folder).rglob("*.png")}
+        assert len(masks) == 14
+        assert masks["upright"].shape == masks["turned"].shape == (30, 48)
+        assert masks["wide"].shape == (1, 20_000)
+        np.testing.assert_array_equal(masks["upright"], masks["turned"])
+        np.testing.assert_array_equal(masks["on_white"], masks["transparent"])
+        assert longest in masks
 
 
 def test_finished_run_is_not_run_again(finished_run):

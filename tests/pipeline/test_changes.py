@@ -9,7 +9,9 @@ from tiny_run import read_tiny
 from luss.errors import LussError
 from luss.files import write_json
 from luss.pipeline import Pipeline
+from luss.pipeline.inputs import StageInputs
 from luss.pipeline.stage import Stage
+from luss.pipeline.work_dir import WorkDir
 from luss.registry import STAGES
 
 TRAINED = "stages__finetune__train_cfg__max_epochs"
@@ -128,12 +130,20 @@ def test_a_stage_that_was_made_again_is_noticed(work_dir, photos):
     remove(work_dir, "pretrain")
     with pytest.raises(LussError, match=r"'pixel_attention' .* output of 'pretrain' .*no longer"):
         pipeline(work_dir, photos).run()
-    # Nor does making it by itself help.
-    remove(work_dir, "pixel_attention", "label_generation", "finetune")
+    # What is left is of use as long as it is not made again.
+    remove(work_dir, "label_generation", "finetune")
+    pipeline(work_dir, photos).run(only="label_generation")
     with pytest.raises(
-        LussError, match=r"'evaluate' .* output of 'finetune'.*remove \S+/evaluate "
+        LussError, match=r"'pixel_attention' .* of 'pretrain'.*remove \S+/pixel_att"
     ):
         pipeline(work_dir, photos).run(only="pretrain")
+    # It was made again all the same.
+    inputs = StageInputs.begin(WorkDir(work_dir), "pretrain", (), goes_on=False)
+    assert StageInputs.read(WorkDir(work_dir), "pixel_attention").stages != {
+        "pretrain": inputs.identity
+    }
+    with pytest.raises(LussError, match=r"'pixel_attention' .* of 'pretrain'"):
+        pipeline(work_dir, photos).run(only="evaluate")
 
 
 # ---- photos ------------------------------------------------------------------------------------

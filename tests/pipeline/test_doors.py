@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from mmcv.transforms import BaseTransform
-from mmengine.model import BaseModule
 from tiny_run import read_tiny, run_tiny
 
 from luss.errors import LussError
 from luss.evaluation import Counts, count_image, named_metrics
 from luss.evaluation.metrics import compute_metrics
 from luss.label_generation import KMeansResult
+from luss.models import Objective
 from luss.pipeline import EvaluateStage, Pipeline, Stage
 from luss.registry import (
     COUNT_METRICS,
@@ -26,7 +26,7 @@ from luss.registry import (
 
 
 @MODELS.register_module()
-class FeatureLength(BaseModule):
+class FeatureLength(Objective):
     def forward(self, views):
         return {"": views.pooled().square().mean()}
 

@@ -8,7 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_run import FAULTY, TINY, assert_same, finish, outcome, run_tiny, start
+from tiny_run import FAULTY, TINY, assert_same, finish, flatten, outcome, run_tiny, start
+
+from luss.configuration import read_config
+from luss.engine.checkpoint import load
+from luss.pipeline import Pipeline
 
 
 class Killed(BaseException):
@@ -75,7 +79,7 @@ def modified(folder):
 
 
 NUMBERS = re.compile(r"Epoch\(train\) *\[\d+\]\[ *\d+/\d+\]")
-KILLS = 10
+ENDS = 10
 
 
 def event_of(line, stage):
@@ -98,24 +102,75 @@ def events(lines):
 
 
 @pytest.mark.slow
-def test_ten_kills_of_the_command(tmp_path):
-    options = {"num_workers": 1}
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 128 + signal.SIGTERM)]
+)
+def test_ten_ends_of_the_command(tmp_path, number, code):
+    options = {"num_workers": 2}
     quiet = start("train.py", TINY, "--work-dir", tmp_path / "quiet", **options)
     order = list(dict.fromkeys(events(quiet.stdout)))
     assert finish(quiet)[0] == 0
-    number = {event: index for index, event in enumerate(order)}
+    place = {event: index for index, event in enumerate(order)}
     draw = random.Random(0)
-    moments = sorted(draw.sample(range(len(order) - 3), KILLS))
+    moments = sorted(draw.sample(range(len(order) - 3), ENDS))
     for moment in moments:
-        process = start("train.py", TINY, "--work-dir", tmp_path / "killed", "--resume", **options)
+        process = start("train.py", TINY, "--work-dir", tmp_path / "ended", "--resume", **options)
         for event in events(process.stdout):
-            if number[event] >= moment:
+            if place[event] >= moment:
                 time.sleep(draw.uniform(0, 0.1))
-                os.killpg(process.pid, signal.SIGKILL)
+                os.killpg(process.pid, number)
                 break
-        code, said = finish(process)
-        assert code == -signal.SIGKILL, said
-    process = start("train.py", TINY, "--work-dir", tmp_path / "killed", "--resume", **options)
+        found, said = finish(process)
+        assert found == code, said
+        assert "Traceback" not in said
+        assert_group_is_gone(process.pid)
+    process = start("train.py", TINY, "--work-dir", tmp_path / "ended", "--resume", **options)
+    found, said = finish(process)
+    assert found == 0, said
+    assert_same(outcome(tmp_path / "quiet"), outcome(tmp_path / "ended"))
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_a_signal_to_all_processes_saves_and_ends(tmp_path, finished_run, number):
+    # In the middle of the second epoch, where no checkpoint is due.
+    config = tmp_path / "pausing.py"
+    pause = {"type": "PausingHook", "iteration": 6}
+    hooks = [*FAULTY["stages__pretrain__custom_hooks"][:2], pause]
+    config.write_text(
+        f"_base_ = [{str(TINY)!r}]\n"
+        'custom_imports = dict(imports=["pausing_hook"])\n'
+        f"stages = dict(pretrain=dict(custom_hooks={hooks!r}))\n"
+    )
+    environment = {"PYTHONPATH": f"{TINY.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    arguments = ("--work-dir", tmp_path / "run", "--stage", "pretrain")
+    process = start("train.py", config, *arguments, environment=environment, num_workers=2)
+    assert any(line == "waiting for a signal\n" for line in process.stdout)
+    os.killpg(process.pid, number)
     code, said = finish(process)
-    assert code == 0, said
-    assert_same(outcome(tmp_path / "quiet"), outcome(tmp_path / "killed"))
+    assert code == 128 + number, said
+    assert "Traceback" not in said
+    assert f"stopped by {number.name} after iteration 7" in said
+    assert_group_is_gone(process.pid)
+    folder = tmp_path / "run" / "pretrain"
+    assert sorted(path.name for path in folder.glob("*.pth")) == ["iter_4.pth", "iter_7.pth"]
+
+    settings = read_config(config, {"num_workers": 0})
+    Pipeline(settings, str(tmp_path / "run")).run("pretrain", resume=True)
+    ours, theirs = (
+        load(root / "pretrain" / "iter_12.pth") for root in (finished_run, tmp_path / "run")
+    )
+    for part in ("state_dict", "optimizer", "param_schedulers"):
+        assert_same(flatten(ours[part], part), flatten(theirs[part], part))
+
+
+def assert_group_is_gone(group, seconds=5):
+    """Workers end soon after their main process."""
+    for _ in range(seconds * 20):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"processes of the group {group} are left over")

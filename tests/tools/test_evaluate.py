@@ -14,7 +14,7 @@ from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.evaluate_folders import evaluate_folders, format_result
-from luss.evaluation.folders import count_folders, list_masks, pair_folders
+from luss.evaluation.folders import count_masks, list_masks, pair_folders, read_ids
 from luss.evaluation.matching import apply_match, write_match
 from luss.evaluation.metrics import compute_metrics
 
@@ -122,10 +122,10 @@ def test_golden_masks_are_read_as_they_were_saved(golden, golden_path):
 def test_the_number_of_jobs_makes_no_difference(tmp_path):
     pair = pair_folders(*write(tmp_path, make_masks(9)))
     seen = []
-    one = count_folders(pair, CLASSES, progress=seen.append)
+    one, _ = count_masks(pair, CLASSES, progress=seen.append)
     assert seen[-1] == 9
     for jobs in (2, 4):
-        many = count_folders(pair, CLASSES, jobs=jobs, progress=seen.append)
+        many, _ = count_masks(pair, CLASSES, jobs=jobs, progress=seen.append)
         np.testing.assert_array_equal(many.confusion, one.confusion)
         assert (many.f_beta, many.ties, many.images) == (one.f_beta, one.ties, one.images)
         assert seen[-1] == 9
@@ -181,21 +181,28 @@ def spoil(pred, gt):
     yield "1 wrongly sized predictions (height x width):", "image_1.png: 5x4 instead of 11x12"
     write_mask(pred / "n2" / "image_2.png", np.full((12, 12), 700))
     write_mask(pred / "n0" / "image_3.png", np.full((13, 12), 1000))
-    yield "2 predictions with ids outside 0..3:", "image_2.png: 700"
+    yield "2 predictions with ids outside 0..4:", "image_2.png: 700"
     yield "image_3.png: 1000", ""
     (pred / "n1" / "image_4.png").unlink()
     np.save(pred / "n1" / "image_4.npy", np.zeros((14, 12)))
     yield "image_4.npy holds float64", ""
-    write_mask(gt / "n2" / "image_5.png", np.full((15, 12), 4))
-    yield "1 truths with ids outside 0..3 and 1000", "image_5.png: 4"
+    write_mask(gt / "n2" / "image_5.png", np.full((15, 12), 5))
+    yield "1 truths with ids outside 0..4 and 1000", "image_5.png: 5"
     (gt / "n0" / "image_6.png").write_bytes(b"no PNG")
     yield "1 unreadable truths:", "image_6.png is not a PNG"
 
 
 def test_every_file_that_does_not_fit_is_named(tmp_path):
-    pred, gt = write(tmp_path, make_masks())
+    pred, gt = write(tmp_path, make_masks(9))
     wanted = list(spoil(pred, gt))
     wanted[0] = ("2 unreadable predictions:", wanted[0][1])
+    (pred / "n1" / "image_7.png").rename(pred / "n1" / "image_70.png")
+    wanted.append(("1 missing predictions:", "n1/image_7.png"))
+    wanted.append(("1 extra predictions, without a truth:", "n1/image_70.png"))
+    np.save(gt / "n2" / "image_8.npy", np.zeros((18, 12), int))
+    wanted.append(("1 masks of one name:", "image_8.npy"))
+    (gt / "n3").mkdir()
+    wanted.append(("1 class folders without a mask (remove them,", "gt/n3"))
     for jobs in (1, 2):
         with pytest.raises(LussError) as error:
             evaluate_folders(pred, gt, jobs=jobs)
@@ -216,6 +223,85 @@ def test_ten_files_and_the_count(tmp_path):
         start = lines.index(kind)
         assert all(".png" in line for line in lines[start + 1 : start + 11])
         assert lines[start + 11] == "  and 14 more"
+
+
+def test_an_empty_class_folder_does_not_become_a_class(tmp_path):
+    """It would shift the ids of those after it; unless the number of classes is given."""
+    masks = make_masks()
+    pred, gt = write(tmp_path, masks)
+    (gt / "n00 empty").mkdir()
+    with pytest.raises(LussError) as error:
+        evaluate_folders(pred, gt)
+    assert "1 class folders without a mask" in str(error.value)
+    assert "n00 empty" in str(error.value)
+    assert same(evaluate_folders(pred, gt, CLASSES), expected(masks))
+
+
+def test_what_systems_add_is_passed_over(tmp_path):
+    masks = make_masks()
+    pred, gt = write(tmp_path, masks)
+    for root in (pred, gt):
+        for stray in ("__MACOSX/n0", "@eaDir", ".thumbnails", "n0/@eaDir"):
+            write_mask(root / stray / "image_0.png", np.zeros((2, 2), int))
+        (root / "n0" / "._image_0.png").write_bytes(b"no PNG")
+    found = evaluate_folders(pred, gt, per_class=True)
+    assert same(found, expected(masks))
+    assert [entry["name"] for entry in found["per_class"]] == ["other", "n0", "n1", "n2"]
+
+
+def test_a_left_over_id_under_ignored_truth_takes_a_second_pass(tmp_path):
+    truth = np.zeros((40, 40), np.int32)
+    truth[:, 20:] = 1000
+    truth[10:20, 5:20] = 1
+    prediction = np.where(truth == 1000, 2, truth)
+    pred, gt = write(tmp_path, {"n0/image": (prediction, truth)})
+    found = evaluate_folders(pred, gt, match="find", num_generated=2)
+    assert found["match"] == {"0": 0, "1": 1, "2": 0}
+    write_match(tmp_path / "match.json", np.array([0, 1, 0]))
+    given = evaluate_folders(pred, gt, match=tmp_path / "match.json")
+    assert {key: found[key] for key in KEYS} == {key: given[key] for key in KEYS}
+
+
+def test_a_truth_that_is_ignored_everywhere_has_no_metrics(tmp_path):
+    ignored = np.full((5, 6), 1000)
+    pred, gt = write(tmp_path, {"n0/image": (np.ones((5, 6), int), ignored)})
+    for match in (None, "find"):
+        with pytest.raises(LussError, match="every true pixel of all 1 images is ignored"):
+            evaluate_folders(pred, gt, match=match)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"num_classes": 70000}, r"number of classes is 70000, expected 1\.\.999"),
+        ({"num_classes": 1000}, "id 1000 is 'ignored'"),
+        ({"num_classes": 0}, "number of classes is 0"),
+        ({"match": "find", "num_generated": -5}, r"categories is -5, expected 1\.\.65535"),
+    ],
+)
+def test_numbers_that_masks_cannot_hold(tmp_path, numbers, message):
+    pred, gt = write(tmp_path, make_masks(1))
+    with pytest.raises(LussError, match=message):
+        evaluate_folders(pred, gt, **numbers)
+
+
+def test_npy_headers_are_bounded_before_memory_is_taken(tmp_path):
+    def header(shape):
+        with (tmp_path / "mask.npy").open("wb") as file:
+            fields = {"descr": "<i8", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, fields)
+        return tmp_path / "mask.npy"
+
+    with pytest.raises(LussError, match="declares 1000000 x 1000000 pixels"):
+        read_ids(header((1_000_000, 1_000_000)))
+    with pytest.raises(LussError, match="cannot read the mask"):
+        read_ids(header((10, 10)))
+    with pytest.raises(LussError, match=r"expected integers of \(H, W\)"):
+        read_ids(header((2, 3, 4)))
+    np.savez(tmp_path / "archive", np.zeros((2, 2), int))
+    (tmp_path / "archive.npz").rename(tmp_path / "mask.npy")
+    with pytest.raises(LussError, match="cannot read the mask"):
+        read_ids(tmp_path / "mask.npy")
 
 
 def test_folders_that_do_not_fit(tmp_path):

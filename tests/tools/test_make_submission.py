@@ -127,6 +127,10 @@ def test_predictions_that_make_no_submission(folders, tmp_path):
         ({"method.txt": METHOD.text().replace("SSL", "none")}, "Training scheme 'none'"),
         ({"match.json": "{}"}, "faults in match.json"),
         ({"match.json": '{"0": 1}'}, "must stay 0"),
+        ({"match.json": '{"1": 1, "1": 2}'}, "occurs twice"),
+        ({"match.json": b"0" * (1 << 25)}, "match.json unpacks to 33,554,432 bytes"),
+        ({"method.txt": b"0" * (1 << 25)}, "method.txt unpacks to 33,554,432 bytes"),
+        ({"n00/test_0.png": b"0" * (1 << 27)}, "test_0.png unpacks to 134,217,728 bytes"),
         ({"n00/test_0.png": None}, "1 missing predictions:\n  n00/test_0.png"),
         ({"n00/more.png": png(np.zeros((2, 2, 3), np.uint8))}, "1 extra predictions"),
         ({"submission/n00/test_0.png": b""}, "one folder too many"),
@@ -147,6 +151,17 @@ def test_the_checker_explains(folders, tmp_path, changes, message):
     with pytest.raises(LussError) as error:
         check_submission(out, CLASSES, photos)
     assert message in str(error.value)
+
+
+def test_an_encrypted_zip_is_explained(folders, tmp_path):
+    pred, _, _ = folders
+    out = tmp_path / "submission.zip"
+    write_submission(out, pred, METHOD, CLASSES)
+    content = bytearray(out.read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1
+    out.write_bytes(content)
+    with pytest.raises(LussError, match=r"method\.txt is encrypted"):
+        check_submission(out, CLASSES)
 
 
 def test_no_zip(tmp_path):

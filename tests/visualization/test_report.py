@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from luss.datasets.imagenet_s import ImageNetS
+from luss.datasets.mask_codec import write_mask
 from luss.datasets.photo_folder import PhotoFolder
 from luss.errors import LussError
 from luss.visualization import build_report
@@ -209,6 +210,35 @@ def test_an_empty_work_dir_and_photos_without_masks_give_a_page(tmp_path, run):
     page = Page(build_report(tmp_path / "empty", photos, photos, "train", "Nothing yet"))
     assert len(page.images("gallery/")) == 15
     assert "no true masks" in page.text
+
+
+def test_photos_lie_as_in_training(tmp_path):
+    """Stored on its side, in two halves: the left one, upright, is red and of category 1."""
+    upright = np.zeros((40, 80, 3), np.uint8)
+    upright[:, :40] = [255, 0, 0]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.fromarray(upright).transpose(Image.Transpose.ROTATE_90)
+    (tmp_path / "photos").mkdir()
+    stored.save(tmp_path / "photos" / "a.png", exif=exif)
+    labels = tmp_path / "run" / "label_generation"
+    ids = np.where(upright[..., 0] > 0, 1, 0)
+    write_mask(labels / "pseudo_labels" / "a.png", ids)
+    write_mask(tmp_path / "run" / "evaluate" / "predictions" / "train" / "a.png", ids)
+    np.savez(labels / "centroids.npz", centroids=np.zeros((1, 2)), assignments=np.zeros(1, int))
+    photos = PhotoFolder(str(tmp_path / "photos"))
+    page = Page(build_report(tmp_path / "run", photos, photos, "train", "Turned"))
+    assert "its photo" not in page.text
+    photo, prediction = (np.asarray(Image.open(path), int) for path in page.images("gallery/"))
+    discovered = np.asarray(Image.open(page.images("discovered/")[0]), int)
+    for picture in (photo, discovered):
+        height, width = picture.shape[:2]
+        assert width == 2 * height
+        assert picture[height // 2, width // 4, 0] > 240
+        assert picture[height // 2, 3 * width // 4].max() < 15
+    # Colour where the red half is, and nothing but the photo, which is black, elsewhere.
+    assert np.ptp(prediction[prediction.shape[0] // 2, prediction.shape[1] // 4]) > 50
+    assert prediction[prediction.shape[0] // 2, 3 * prediction.shape[1] // 4].max() < 15
 
 
 def test_a_picture_that_cannot_be_read_is_named_in_its_place(report, run):

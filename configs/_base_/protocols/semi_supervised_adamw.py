@@ -1,6 +1,8 @@
 # A later semi-supervised recipe by the same authors (ImageNetSegModel): AdamW, a rate that falls
 # from layer to layer, 100 epochs of which 5 warm up, SwAV's colours and blur.
-# From PASS_s pretrained on all of ImageNet-S: test mIoU 20.3 at stride 32, 20.8 at stride 16.
+# From PASS_s pretrained on all of ImageNet-1k: test mIoU 20.3 at stride 32, 20.8 at stride 16.
+# Unlike theirs, ours synchronises batch norm, up-samples logits by four at once instead of twice by
+# two, and predicts large images by the rule of step 4; see docs/deviations.md.
 
 # A local checkpoint with the backbone, of luss or of OpenMMLab; None pretrains first.
 weights = None

@@ -15,9 +15,10 @@ __all__ = ["LoadMask", "LoadRGBImage"]
 
 @TRANSFORMS.register_module()
 class LoadRGBImage(BaseTransform):
-    """Load ``img_path`` as ``img``, (H, W, 3) uint8 RGB, by PIL and without EXIF rotation.
+    """Load ``img_path`` as ``img``, (H, W, 3) uint8 RGB, by PIL.
 
-    Adds ``img_shape`` and ``ori_shape``, both (H, W).
+    It is turned as its EXIF orientation says where the item's ``upright`` is true, as that of
+    photos without masks. Adds ``img_shape`` and ``ori_shape``, both (H, W).
 
     Raises:
         UnreadableImageError: if the file is missing, truncated or unreadable.
@@ -25,7 +26,7 @@ class LoadRGBImage(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the image to ``results``."""
-        results["img"] = read_image(results["img_path"])
+        results["img"] = read_image(results["img_path"], results.get("upright", False))
         results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
         return results
 

@@ -21,6 +21,10 @@ __all__ = [
 ]
 
 
+_MAX_RATIO = 16
+"""Of long to short side; 3 x 60,000 pixels would become 256 x 5,120,000."""
+
+
 def resize_image(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Resize (H, W, 3) uint8 bilinearly, with antialiasing where it shrinks."""
     return mmcv.imresize(image, (width, height), interpolation="bilinear", backend="pillow")
@@ -41,16 +45,15 @@ def short_side_size(
         width: of the image.
         height: of the image.
         size: of the short side afterwards.
-        max_long: largest long side; an image that would exceed it is made smaller as a whole.
+        max_long: largest long side, by default 16 times ``size``. A longer image is squeezed to
+            it, so that its short side still is ``size``, as crops need it.
 
     Returns:
         (width, height), each at least 1.
     """
     short, long = min(width, height), max(width, height)
-    new_short, new_long = size, int(size * long / short)
-    if max_long is not None and new_long > max_long:
-        new_short, new_long = max(1, int(max_long * short / long)), max_long
-    return (new_short, new_long) if width <= height else (new_long, new_short)
+    new_long = min(int(size * long / short), max_long or _MAX_RATIO * size)
+    return (size, new_long) if width <= height else (new_long, size)
 
 
 @TRANSFORMS.register_module()
@@ -61,7 +64,8 @@ class ResizeShortSide(BaseTransform):
 
     Args:
         size: of the short side, in pixels.
-        max_long: largest long side, in pixels.
+        max_long: largest long side, in pixels, to which longer images are squeezed; by default 16
+            times ``size``, which panoramas do not reach.
         resize_mask: resize ``gt_seg_map`` as well.
     """
 

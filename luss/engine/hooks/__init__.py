@@ -4,6 +4,7 @@ from luss.engine.hooks.collapse_hook import CollapseHook
 from luss.engine.hooks.graceful_stop_hook import GracefulStopHook
 from luss.engine.hooks.loss_guard_hook import LossGuardHook
 from luss.engine.hooks.stateless_randomness_hook import StatelessRandomnessHook
+from luss.engine.hooks.swav_hook import SwAVHook
 
 __all__ = [
     "CheckpointHook",
@@ -12,4 +13,5 @@ __all__ = [
     "GracefulStopHook",
     "LossGuardHook",
     "StatelessRandomnessHook",
+    "SwAVHook",
 ]

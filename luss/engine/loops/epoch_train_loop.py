@@ -2,6 +2,7 @@
 
 from mmengine.runner import EpochBasedTrainLoop
 
+from luss.engine.workers import iterate
 from luss.errors import LussError
 from luss.registry import LOOPS
 
@@ -36,7 +37,7 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         sampler = self.dataloader.sampler
         sampler.start = done * self.dataloader.batch_size
         try:
-            for index, batch in enumerate(self.dataloader, start=done):
+            for index, batch in enumerate(iterate(self.dataloader), start=done):
                 self.run_iter(index, batch)
         finally:
             sampler.start = 0

@@ -92,6 +92,9 @@ def _uniform(like: Tensor, low: float, high: float) -> Tensor:
 class ColorJitter(_RandomTransform):
     """Random brightness, contrast, saturation and hue, in an order drawn for each batch.
 
+    Amounts are drawn for each image. (The released code draws the order for each image, too, and
+    rounds to 8 bits after each of the four.)
+
     Args:
         brightness: factor from [max(0, 1 - b), 1 + b].
         contrast: likewise.
@@ -144,6 +147,9 @@ class RandomGrayscale(_RandomTransform):
 @MODELS.register_module()
 class GaussianBlur(_RandomTransform):
     """Blurs with a random radius.
+
+    The kernel is the Gaussian itself, cut off at three times the largest radius. (The released code
+    calls PIL, which comes near it by three box blurs.)
 
     Args:
         radius: smallest and largest standard deviation in pixels.

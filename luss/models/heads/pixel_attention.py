@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from luss.errors import LussError
+from luss.models.heads.projector import init_convolutions
 from luss.registry import MODELS
 
 __all__ = ["PixelAttention", "upsample"]
@@ -44,7 +45,8 @@ class PixelAttention(BaseModule):
     Args:
         channels: L, the channels of the feature map.
         shared: one attention map for all channels instead of one for each (table 10c).
-        init_cfg: MMEngine's initialisation; by default the layers keep PyTorch's own.
+        init_cfg: MMEngine's initialisation, on top of the released code's: convolutions are drawn
+            Kaiming-normal, fan-out, their biases and the batch norms keep PyTorch's default.
     """
 
     def __init__(self, channels: int, shared: bool = False, init_cfg: dict | None = None):
@@ -64,6 +66,7 @@ class PixelAttention(BaseModule):
             nn.BatchNorm2d(maps),
         )
         self.threshold = nn.Parameter(torch.zeros(1, maps, 1, 1))
+        init_convolutions(self)
 
     def forward(self, features: Tensor) -> Tensor:
         """The pooled feature to train on: see :meth:`pool_normalised`."""

@@ -1,5 +1,6 @@
 from luss.models.objectives.clustering import Clustering
 from luss.models.objectives.d2s import D2S
+from luss.models.objectives.objective import Objective
 from luss.models.objectives.p2p import P2P
 
-__all__ = ["D2S", "P2P", "Clustering"]
+__all__ = ["D2S", "P2P", "Clustering", "Objective"]

@@ -7,11 +7,11 @@ and prototypes, pixel attention trains it again.
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather, get_rank, get_world_size
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from luss.errors import LussError
 from luss.models.heads.projector import LinearProjector
+from luss.models.objectives.objective import Objective
 from luss.models.objectives.sinkhorn import sinkhorn
 from luss.registry import MODELS
 from luss.structures import Assignment, ViewFeatures
@@ -52,7 +52,7 @@ def swapped_prediction_loss(scores: Tensor, codes: Tensor, temperature: float) -
 
 
 @MODELS.register_module()
-class Clustering(BaseModule):
+class Clustering(Objective):
     """Swapped prediction between views over learnt prototypes.
 
     Args:
@@ -70,6 +70,8 @@ class Clustering(BaseModule):
         num_assigning_crops: crops whose codes supervise, the large ones.
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
+
+    gives_codes = True
 
     def __init__(
         self,
@@ -109,6 +111,10 @@ class Clustering(BaseModule):
     def num_prototypes(self) -> int:
         """Number K of prototypes; ln K is the loss of embeddings that tell nothing apart."""
         return self.prototypes.out_features
+
+    def channels(self, deepest: int) -> dict[int, int]:
+        """It reads the deepest stage."""
+        return {deepest: self.projector[0].in_features}
 
     def set_progress(self, epoch: int, iteration: int) -> None:
         """Follow the schedule: the queue is active from its start epoch on.
@@ -189,6 +195,8 @@ class Clustering(BaseModule):
     @torch.no_grad()
     def codes(self, embeddings: Tensor) -> Tensor:
         """Codes of the assigning crops; pushes their embeddings into the queue.
+
+        Under mixed precision the scores are float32 here, half precision in the released code.
 
         Args:
             embeddings: (V, N, D) float, unit vectors of this rank's batch.

@@ -1,12 +1,12 @@
 """L_D2S, deep-to-shallow supervision (section 4.2, equation 4)."""
 
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from luss.errors import LussError
 from luss.models.heads.projector import LinearProjector, PixelProjector
 from luss.models.objectives.clustering import soft_cross_entropy
+from luss.models.objectives.objective import Objective
 from luss.registry import MODELS
 from luss.structures import ViewFeatures
 
@@ -48,7 +48,7 @@ class ShallowEmbedding(nn.Module):
 
 
 @MODELS.register_module()
-class D2S(BaseModule):
+class D2S(Objective):
     """Deep-to-shallow supervision of any set of stages; comes after the clustering objective.
 
     Args:
@@ -58,6 +58,9 @@ class D2S(BaseModule):
         temperature: of the softmax over prototypes.
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
+
+    num_views = 2
+    needs_codes = True
 
     def __init__(
         self,
@@ -81,6 +84,13 @@ class D2S(BaseModule):
     def stages(self) -> tuple[int, ...]:
         """The supervised stages."""
         return tuple(int(stage) for stage in self.embeddings)
+
+    def channels(self, deepest: int) -> dict[int, int]:
+        """It reads the supervised stages."""
+        return {
+            int(stage): embedding.pixel_projector[0].in_channels
+            for stage, embedding in self.embeddings.items()
+        }
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
         """Loss of each supervised stage, ``{"stage3": scalar}``.

@@ -2,10 +2,10 @@
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from luss.models.heads.projector import PixelProjector, init_convolutions
+from luss.models.objectives.objective import Objective
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, overlap_grids
 
@@ -27,7 +27,7 @@ def p2p_loss(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class P2P(BaseModule):
+class P2P(Objective):
     """Pixel-to-pixel alignment of the two large crops.
 
     The projected feature maps are read on one grid over the overlap of both crops, so that equal
@@ -43,6 +43,9 @@ class P2P(BaseModule):
             released code).
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
+
+    num_views = 2
+    needs_geometry = True
 
     def __init__(
         self,
@@ -67,6 +70,10 @@ class P2P(BaseModule):
             nn.Conv2d(embedding_channels, embedding_channels, 1),
         )
         init_convolutions(self.predictor)
+
+    def channels(self, deepest: int) -> dict[int, int]:
+        """It reads the deepest stage."""
+        return {deepest: self.projector[0].in_channels}
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
         """Loss of the two large crops as ``{"": scalar}``."""

@@ -3,10 +3,11 @@
 from itertools import groupby
 
 import torch
-from mmengine.model import BaseModel, ModuleDict
+from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
+from luss.models.objectives.objective import build_objectives, objective_losses
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, ViewGeometry
 
@@ -62,9 +63,7 @@ class PASSPretrainer(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
-        self.objectives = ModuleDict(
-            {name: MODELS.build(config) for name, config in objectives.items()}
-        )
+        self.objectives = build_objectives(objectives)
         self.stages = tuple(stages)
         self.loss_weights = dict(loss_weights or {})
 
@@ -109,12 +108,7 @@ class PASSPretrainer(BaseModel):
             return self.extract(inputs)
         if mode != "loss":
             raise ValueError(f"mode {mode!r}: a pretrainer knows 'loss' and 'tensor'")
-        views = self.view_features(inputs, geometry)
-        return {
-            f"loss_{name}_{key}" if key else f"loss_{name}": loss
-            for name, objective in self.objectives.items()
-            for key, loss in objective(views).items()
-        }
+        return objective_losses(self.objectives, self.view_features(inputs, geometry))
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Weigh the losses; see :func:`weighted_total`."""

@@ -20,7 +20,8 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
 
     Logits are up-sampled bilinearly, then the largest is taken. Images of more than a million
     pixels take a way round: up-sampled to (1000, int(1000 W / H)), the largest taken, and its id
-    resized to the nearest (as the released code does).
+    resized to the nearest (as the released code does). The authors' later semi-supervised code
+    makes the longer side 1000 instead of the height; this rule serves both.
 
     Args:
         logits: (N, C + 1, h, w).
@@ -40,7 +41,9 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
 
 @MODELS.register_module()
 class PassSegmentor(EncoderDecoder):
-    """``mmseg.EncoderDecoder`` that trains at half the labels' size and predicts ids only.
+    """``mmseg.EncoderDecoder`` that trains on thinned labels and predicts ids only.
+
+    Logits are up-sampled to the thinned labels in one go.
 
     Any backbone, neck and decode head of mmseg fits; write the scope on each foreign type
     (``mmseg.FCNHead``, and ``mmseg.CrossEntropyLoss`` inside it).

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from luss.datasets.reproducible import seeded
 from luss.engine.checkpoint import load
+from luss.engine.pretrained import fill, take_pretrained
 from luss.errors import LussError
 from luss.registry import MODELS
 
@@ -42,15 +43,17 @@ def build_backbone(
     with seeded(seed):
         backbone = MODELS.build(config)
         if weights is None:
+            pretrained = take_pretrained(backbone)
             backbone.init_weights()
-    if weights is None:
+            fill(pretrained)
+    if weights is None and not pretrained:
         print_log(
             f"NO WEIGHTS ARE LOADED: {config['type']} is random, and so will be its figures; add "
             "--cfg-options weights=FILE",
             "current",
             level=30,
         )
-    else:
+    elif weights is not None:
         load_backbone_weights(backbone, weights)
     backbone.to(device)
     # Not chained: train() of mmcls' backbones returns nothing.

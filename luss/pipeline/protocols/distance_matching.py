@@ -21,7 +21,9 @@ from luss.pipeline.protocols.backbone import FeatureMap, build_backbone
 from luss.pipeline.protocols.predictions import evaluation_splits, of_one_size, predict_split
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
 from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
+from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.work_dir import main_process_decides
+from luss.ranks import fail_together
 from luss.registry import MODELS, STAGES
 
 __all__ = ["DistanceMatchingStage"]
@@ -93,6 +95,7 @@ class DistanceMatchingStage(ProtocolStage):
         MODELS.build(dict(self.preprocessor))
         if context.splits_with_masks and _is_labelled(context):
             self._labelled_set(context)
+            require_sound_masks(context, "train-semi")
             super().check(context)
 
     def run(self, context: Context) -> dict:
@@ -192,7 +195,7 @@ class DistanceMatchingStage(ProtocolStage):
         dataset = self._labelled_set(context)
         settings = [dict(self.preprocessor), [dict(step) for step in self.pipeline], self.layer]
         source = _fingerprint(self.model.backbone, settings, dataset)
-        if main_process_decides(path.exists() and DistanceBank.read(path).source == source):
+        if main_process_decides(_is_bank_of(path, source)):
             print_log(f"the bank {path} is there already", "current")
         else:
             self._fill_bank(context, dataset, path, source)
@@ -204,19 +207,20 @@ class DistanceMatchingStage(ProtocolStage):
         vectors, labels, images = [], [], []
         share = own_share(len(dataset))
         workers, place = context.num_workers, share.start
-        for items in stream(dataset, share, self.batch_size, workers, "bank of train-semi"):
-            numbered = [{**item, "row": place + row} for row, item in enumerate(items)]
-            place += len(items)
-            found = {}
-            for group in of_one_size(numbered):
-                for item, features in zip(group, self._features(group), strict=True):
-                    mask = item["data_samples"].gt_sem_seg.data[0]
-                    found[item["row"]] = class_vectors(features, mask)
-            for row in sorted(found):
-                of_image, classes = found[row]
-                vectors.append(of_image.cpu().numpy())
-                labels.append(classes.numpy())
-                images.append(np.full(len(classes), row, np.int64))
+        with fail_together():
+            for items in stream(dataset, share, self.batch_size, workers, "bank of train-semi"):
+                numbered = [{**item, "row": place + row} for row, item in enumerate(items)]
+                place += len(items)
+                found = {}
+                for group in of_one_size(numbered):
+                    for item, features in zip(group, self._features(group), strict=True):
+                        mask = item["data_samples"].gt_sem_seg.data[0]
+                        found[item["row"]] = class_vectors(features, mask)
+                for row in sorted(found):
+                    of_image, classes = found[row]
+                    vectors.append(of_image.cpu().numpy())
+                    labels.append(classes.numpy())
+                    images.append(np.full(len(classes), row, np.int64))
         parts = all_gather_object((vectors, labels, images))
         if is_main_process():
             vectors, labels, images = (
@@ -224,6 +228,17 @@ class DistanceMatchingStage(ProtocolStage):
                 for column in zip(*parts, strict=True)
             )
             DistanceBank(vectors, labels, images, source).write(path)
+
+
+def _is_bank_of(path: Path, source: str) -> bool:
+    """Whether a file holds the bank of a source; a damaged one is named and made anew."""
+    if not path.exists():
+        return False
+    try:
+        return DistanceBank.read(path).source == source
+    except LussError as error:
+        print_log(f"{error}; it is made anew", "current", level=30)
+        return False
 
 
 def _is_labelled(context: Context) -> bool:

@@ -1,6 +1,5 @@
 """Step 4: inference, matching and the fully unsupervised protocol (section 3.2.1)."""
 
-import json
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,6 +22,7 @@ from luss.pipeline.protocols.protocol_stage import ProtocolStage
 from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
 from luss.pipeline.work_dir import WorkDir, main_process_decides
 from luss.registry import MATCHERS, MODELS, STAGES
+from luss.visualization.sources import read_threshold
 
 __all__ = ["EvaluateStage"]
 
@@ -107,6 +107,10 @@ class EvaluateStage(ProtocolStage):
 
     def evaluate(self, context: Context) -> Results:
         """Predict, match, count, and write ``match.json`` and the results."""
+        # Files that may be damaged are read before the long work.
+        facts = self._facts(context)
+        if self.match is not None:
+            read_match(self.match, context.num_true_classes)
         predicted = self._predict(context, evaluation_splits(context))
         counts = {split: found for split, found in predicted.items() if found is not None}
         match = self._match(context, counts)
@@ -116,7 +120,7 @@ class EvaluateStage(ProtocolStage):
             name = type(self.second_matcher).__name__
             variant = f"{self.protocol}_{_NAMES.get(name, name)}"
             tables[variant] = self._metrics(context, counts, second)
-        write_results(context, tables, self._facts(context), self.report_name)
+        write_results(context, tables, facts, self.report_name)
         return tables[self.protocol]
 
     def run_without_masks(self, context: Context) -> None:
@@ -175,14 +179,13 @@ class EvaluateStage(ProtocolStage):
 
     def _facts(self, context: Context) -> dict:
         checkpoint = self.checkpoint_path(context)
-        threshold = context.work_dir.stage(self.labels_from) / "threshold.json"
-        chosen = json.loads(threshold.read_text()) if threshold.exists() else {}
+        chosen = read_threshold(context.work_dir.stage(self.labels_from) / "threshold.json")
         own = context.work_dir.stage(self.name) / "match.json"
         found = self.match is None or Path(self.match) == own
         return {
             "checkpoint": f"{checkpoint.parent.name}/{checkpoint.name}",
-            "threshold": chosen.get("threshold"),
-            "threshold_chosen_by": chosen.get("method"),
+            "threshold": chosen.value if chosen else None,
+            "threshold_chosen_by": chosen.method if chosen else None,
             "match": f"{type(self.matcher).__name__} on validation masks" if found else self.match,
             "categories": context.num_categories,
         }

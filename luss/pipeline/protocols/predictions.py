@@ -1,21 +1,21 @@
 """Predictions of whole splits: written as masks and, where there is a truth, counted."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dist import barrier
 from mmengine.model import BaseModel
 from torch.utils.data import Dataset
 
 from luss.datasets.mask_codec import write_mask
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
-from luss.evaluation.folders import FolderPair, count_folders
+from luss.evaluation.folders import FolderPair, count_masks
 from luss.pipeline.context import Context
 from luss.pipeline.inference import own_share, stream, summed_over_ranks
+from luss.ranks import fail_together
 
 __all__ = [
     "WHOLE_IMAGE",
@@ -107,21 +107,24 @@ def predict_split(
 
     Returns:
         Counts over generated ids of all ranks; None if the split has no masks.
+
+    Raises:
+        LussError: on all ranks, if an image of any of them cannot be read or counted.
     """
     with_masks = split in context.splits_with_masks
     dataset = evaluation_set(context, split, pipeline)
     classes = context.num_true_classes if with_masks else 0
     counts = Counts.zeros(classes, num_generated, boundary) if with_masks else None
     share = own_share(len(dataset))
-    for items in stream(dataset, share, batch_size, context.num_workers, f"{split} predictions"):
-        for group in of_one_size(items):
+    batches = stream(dataset, share, batch_size, context.num_workers, f"{split} predictions")
+    with fail_together():
+        for group in chain.from_iterable(map(of_one_size, batches)):
             for item, ids in zip(group, predict(group), strict=True):
                 sample = item["data_samples"]
                 write_mask(folder / f"{sample.image_id}.png", ids)
                 if counts is not None:
                     truth = sample.gt_sem_seg.data[0].cpu().numpy()
                     counts.add(count_image(ids, truth, classes, num_generated, boundary))
-    barrier()
     return summed_over_ranks(counts) if with_masks else None
 
 
@@ -153,6 +156,9 @@ def matched_counts(
         folder: of its predictions.
         counts: over generated ids.
         match: (G+1,) true ids.
+
+    Raises:
+        LussError: on all ranks, if files of any of them do not fit.
     """
     if counts.can_match(match):
         return counts.matched(match)
@@ -162,6 +168,9 @@ def matched_counts(
         info = dataset.get_data_info(index)
         pair.predicted[info["image_id"]] = folder / f"{info['image_id']}.png"
         pair.true[info["image_id"]] = Path(info["seg_map_path"])
-    return summed_over_ranks(
-        count_folders(pair, counts.num_classes, match=match, boundary=counts.boundary)
-    )
+    with fail_together():
+        found, problems = count_masks(
+            pair, counts.num_classes, match=match, boundary=counts.boundary
+        )
+    summed_over_ranks(problems).refuse(f"the predictions in {folder} cannot be counted")
+    return summed_over_ranks(found)

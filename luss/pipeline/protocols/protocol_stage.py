@@ -14,6 +14,7 @@ from luss.evaluation.metrics import IMAGENET_S, named_metrics
 from luss.pipeline.context import Context
 from luss.pipeline.protocols.predictions import WHOLE_IMAGE, evaluation_set, evaluation_splits
 from luss.pipeline.protocols.results import Results
+from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir
 
@@ -107,13 +108,15 @@ class ProtocolStage(Stage):
         """What is left to do for photos without any mask; nothing by default."""
 
     def check(self, context: Context) -> None:
-        """Build the evaluation sets.
+        """Build the evaluation sets and look through their masks.
 
         Raises:
-            LussError: if images or masks are missing.
+            LussError: if images or masks are missing, or masks do not fit.
         """
         for split in evaluation_splits(context):
             evaluation_set(context, split, self.pipeline)
+        for split in context.splits_with_masks:
+            require_sound_masks(context, split)
 
     def folder(self, context: Context, split: str) -> Path:
         """Where the predictions of a split are."""

@@ -1,15 +1,15 @@
 """``results.json``: the metrics of each protocol, and what they came from."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.logging import print_log
 
+from luss.errors import LussError
 from luss.evaluation.counts import Counts
 from luss.evaluation.metrics import to_percent
-from luss.files import write_json
+from luss.files import read_json, write_json
 from luss.pipeline.context import Context
 from luss.pipeline.provenance import versions
 
@@ -55,7 +55,7 @@ def write_results(
     """
     path = context.work_dir.root / f"{report_name}.json"
     if is_main_process():
-        content = json.loads(path.read_text()) if path.exists() else {}
+        content = _read_or_set_aside(path)
         provenance = content.pop("provenance", {})
         run = {"seed": context.seed, "config_hash": context.config_hash}
         own = run | {"data_root": context.data["data_root"]} | facts
@@ -71,6 +71,26 @@ def write_results(
         print_log(f"{name}\n{metric_table(results)}", "current")
     print_log(f"written to {path}", "current")
     return path
+
+
+def _read_or_set_aside(path: Path) -> dict:
+    """The results that are there; a damaged file must not cost those that were just computed."""
+    if not path.exists():
+        return {}
+    try:
+        content = read_json(path)
+        if not all(isinstance(table, dict) for table in content.values()):
+            raise LussError(f"{path} holds something else than a table for each protocol")
+    except LussError as error:
+        path.replace(f"{path}.damaged")
+        print_log(
+            f"{error}; it is now {path.name}.damaged and a new one is begun: evaluate the other "
+            "protocols again",
+            "current",
+            level=30,
+        )
+        return {}
+    return content
 
 
 def metric_table(results: Results) -> str:

@@ -7,6 +7,7 @@ from luss.pipeline.inference import load_model
 from luss.pipeline.protocols.predictions import evaluation_splits, predict_split, segment
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
 from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
+from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.train_stage import TrainStage
 from luss.registry import MODELS, STAGES
 
@@ -29,6 +30,11 @@ class FinetuneSemiStage(TrainStage):
     def dataset_config(self, context: Context) -> dict:
         """The labelled training images."""
         return {**super().dataset_config(context), "split": "train-semi", "require_masks": True}
+
+    def check(self, context: Context) -> None:
+        """As :class:`TrainStage`, and look through the masks."""
+        super().check(context)
+        require_sound_masks(context, "train-semi")
 
 
 @STAGES.register_module()

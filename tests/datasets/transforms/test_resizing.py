@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from luss.datasets.transforms import (
+    MultiCrop,
     RandomFlipWithMask,
     RandomResizedCropWithMask,
     ResizeShortSide,
@@ -30,14 +31,26 @@ def results():
 def test_the_short_side_is_met_and_the_long_one_truncated(width, height, size):
     new_width, new_height = short_side_size(width, height, size)
     assert min(new_width, new_height) == size
-    assert max(new_width, new_height) == size * max(width, height) // min(width, height)
+    expected = size * max(width, height) // min(width, height)
+    assert max(new_width, new_height) == min(expected, 16 * size)
 
 
 @given(st.integers(1, 700), st.integers(1, 700))
 def test_the_long_side_is_kept_in_bounds(width, height):
     new_width, new_height = short_side_size(width, height, 64, max_long=128)
-    assert 1 <= min(new_width, new_height) <= 64
+    assert min(new_width, new_height) == 64
     assert max(new_width, new_height) <= 128
+
+
+@pytest.mark.parametrize(("width", "height"), [(20_000, 1), (3, 60_000)])
+def test_extremely_long_photos_give_small_maps(width, height):
+    image = np.zeros((height, width, 3), np.uint8)
+    out = ResizeShortSide(256)({"img": image})["img"]
+    assert sorted(out.shape[:2]) == [256, 4096]
+    views = MultiCrop()({"img": image})["views"]
+    assert [view.shape[0] for view in views] == [224] * 2 + [96] * 6
+    crop = RandomResizedCropWithMask(224)({"img": image, "gt_seg_map": image[..., 0].astype("i")})
+    assert crop["img"].shape[:2] == crop["gt_seg_map"].shape == (224, 224)
 
 
 def test_the_image_is_resized_as_pil_does_and_the_mask_left(results):

@@ -42,6 +42,7 @@ def test_shared_attention_is_one_map():
 
 
 def test_threshold_starts_at_zero_and_raises_the_attention():
+    torch.manual_seed(0)
     head = PixelAttention(channels=4).eval()
     assert not head.threshold.any()
     features = torch.randn(1, 4, 2, 2)
@@ -75,3 +76,18 @@ def test_wrong_channels_are_named():
         PixelAttention(channels=4)(torch.randn(2, 3, 2, 2))
     with pytest.raises(LussError, match="channels is 0"):
         PixelAttention(channels=0)
+
+
+@pytest.mark.parametrize(("shared", "maps"), [(False, 256), (True, 1)])
+def test_convolutions_start_kaiming_fan_out(shared, maps):
+    """Normal of variance 2 / fan-out, as the released code draws every convolution."""
+    torch.manual_seed(0)
+    head = PixelAttention(channels=256, shared=shared)
+    head.init_weights()
+    for conv, fan_out in ((head.atten[0], 256), (head.atten[3], maps)):
+        weights = conv.weight.detach().flatten() / (2 / fan_out) ** 0.5
+        assert float(weights.std()) == pytest.approx(1, rel=0.15)
+        # A uniform draw of this deviation would end at 1.73.
+        assert float(weights.abs().max()) > 2
+        # PyTorch's default.
+        assert float(conv.bias.detach().abs().max()) <= 256**-0.5

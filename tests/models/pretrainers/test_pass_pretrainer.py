@@ -7,6 +7,7 @@ from small_pretrainer import CHANNELS, batch, build
 
 from luss.engine.optimizers import LARS
 from luss.errors import LussError
+from luss.models import PASSPretrainer
 from luss.models.pretrainers.pass_pretrainer import weighted_total
 
 
@@ -118,13 +119,18 @@ def test_stages_that_do_not_fit_the_backbone():
         model(torch.randn(2, 3, 32, 32))
 
 
-def test_d2s_before_clustering():
-    model = build()
-    order = ["d2s", "clustering", "p2p"]
-    objectives = {name: model.objectives[name] for name in order}
-    model.objectives = torch.nn.ModuleDict(objectives)
-    with pytest.raises(LussError, match="list a Clustering objective before it"):
-        model(**batch(4), mode="loss")
+@pytest.mark.parametrize("order", [["d2s", "clustering"], ["p2p", "d2s"]])
+def test_codes_that_no_objective_before_gives(order):
+    backbone = {"type": "mmselfsup.ResNet", "depth": 18, "out_indices": (3, 4)}
+    widths = {"hidden_channels": 4, "embedding_channels": 4}
+    configs = {
+        "clustering": {"type": "Clustering", "in_channels": 512, "num_prototypes": 3, **widths},
+        "d2s": {"type": "D2S", "in_channels": {3: 256}, **widths},
+        "p2p": {"type": "P2P", "in_channels": 512, **widths},
+    }
+    objectives = {name: configs[name] for name in order}
+    with pytest.raises(LussError, match=r"objectives\.d2s .*list a Clustering objective before it"):
+        PASSPretrainer(backbone, objectives, stages=(3, 4))
 
 
 def test_one_large_crop():

@@ -9,8 +9,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 
-import luss.models.segmentors  # noqa: F401  (imports mmseg)
 from luss.errors import LussError
+from luss.models.segmentors import predict_ids
 from luss.registry import MODELS
 
 from mmseg.structures import SegDataSample  # isort: skip
@@ -170,3 +170,20 @@ def test_padding_and_windows_are_refused(scope):
         model(torch.randn(1, 3, 32, 32), [padded], mode="predict")
     with pytest.raises(LussError, match="only 'whole' images"):
         MODELS.build(config(test_cfg={"mode": "slide", "stride": (8, 8), "crop_size": (16, 16)}))
+
+
+@pytest.mark.parametrize(
+    ("size", "large"), [((800, 1250), False), ((1250, 800), False), ((1001, 1000), True)]
+)
+def test_only_more_than_a_million_pixels_take_the_way_round(size, large):
+    """800 x 1250 are 1,000,000 pixels exactly."""
+    logits = torch.randn(1, CLASSES + 1, 5, 6, generator=torch.Generator().manual_seed(0))
+    height, width = size
+    straight = F.interpolate(logits, size=size, mode="bilinear").argmax(dim=1)
+    small = (1000, int(1000 * width / height))
+    ids = F.interpolate(logits, size=small, mode="bilinear").argmax(dim=1)
+    rows = torch.arange(height) * 1000 // height
+    columns = torch.arange(width) * small[1] // width
+    around = ids[:, rows][:, :, columns]
+    assert not torch.equal(straight, around), "the two ways could not be told apart"
+    assert torch.equal(predict_ids(logits, size), around if large else straight)

@@ -1,6 +1,7 @@
 """Distance matching, from photos to results, against a slow reference of its definition."""
 
 import json
+import shutil
 
 import numpy as np
 import plain_distance_matching as plain
@@ -85,6 +86,11 @@ def test_bank_and_results_of_earlier_evaluations(context, random_backbone, tmp_p
     evaluate(context, "distance_matching")
     assert path.stat().st_mtime_ns == before
 
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    evaluate(context, "distance_matching")
+    assert path.read_bytes() == whole
+
     weights = torch.load(random_backbone, weights_only=True)
     weights["state_dict"]["backbone.conv1.weight"] *= -1
     torch.save(weights, tmp_path / "other.pth")
@@ -155,6 +161,18 @@ def test_no_labelled_images(make_context, demo_root, tmp_path):
     assert stage.run(context) == {"splits": []}
     with pytest.raises(LussError, match="train-semi"):
         evaluate(context, "distance_matching")
+
+
+def test_masks_of_the_bank_are_checked(make_context, demo_root, tmp_path):
+    root = shutil.copytree(demo_root, tmp_path / "data")
+    mask = min(root.glob("train-semi-segmentation/*/*"))
+    mask.write_bytes(b"no mask")
+    context = make_context({}, data_root=str(root))
+    stage = DistanceMatchingStage("distance_matching", backbone=dict(NARROW))
+    with pytest.raises(
+        LussError, match=rf"train-semi: 1 mask does not fit:\s+the mask {mask} is not a PNG"
+    ):
+        stage.check(context)
 
 
 def test_bad_input(make_context):

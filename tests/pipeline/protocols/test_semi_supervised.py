@@ -1,6 +1,7 @@
 """Both semi-supervised recipes, whole, on a drawn split root."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from tiny_networks import CLASSES
 
 from luss.configuration import read_config
-from luss.datasets.mask_codec import IGNORE_ID, read_mask
+from luss.datasets.mask_codec import IGNORE_ID, read_mask, write_mask
 from luss.engine.checkpoint import load
 from luss.errors import LussError
 from luss.evaluation.evaluate_folders import evaluate_folders
@@ -101,6 +102,16 @@ def test_true_masks_of_train_semi_with_what_they_ignore(configuration, demo_root
     assert any((read_mask(item["seg_map_path"]) == IGNORE_ID).any() for item in items)
     assert model.decode_head.ignore_index == IGNORE_ID
     assert model.decode_head.num_classes == CLASSES + 1
+
+
+def test_true_masks_are_checked_before_training(configuration, demo_root, tmp_path):
+    root = shutil.copytree(demo_root, tmp_path / "data")
+    mask = sorted(root.glob("train-semi-segmentation/*/*"))[3]
+    write_mask(mask, read_mask(mask)[:-1])
+    pipeline = Pipeline(configuration("lars", data_root=str(root)), str(tmp_path / "run"))
+    with pytest.raises(LussError, match=rf"train-semi: 1 mask does not fit:\s+the mask {mask} is"):
+        pipeline.run()
+    assert not (tmp_path / "run" / "finetune_semi").exists()
 
 
 def test_ignored_pixels_have_no_part_in_the_loss(configuration, demo_root, tmp_path):

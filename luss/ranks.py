@@ -1,0 +1,48 @@
+"""What several processes do together."""
+
+import contextlib
+from collections.abc import Iterator
+
+from mmengine.dist import all_gather_object, get_world_size
+
+from luss.errors import LussError
+
+__all__ = ["fail_together"]
+
+
+@contextlib.contextmanager
+def fail_together() -> Iterator[None]:
+    """Do a process's share of some work; if any process fails in it, all of them raise.
+
+    A process that fails alone would leave the others waiting for it where they meet next. All
+    processes must enter the block. They wait for each other at its end, hence not within it.
+
+    Raises:
+        LussError: with the messages of all that failed, if each of them raised one.
+        Exception: else a process's own, and a RuntimeError in those that did not fail.
+    """
+    own: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        if get_world_size() == 1:
+            raise
+        own = error
+    failures = [failure for failure in all_gather_object(_told(own)) if failure is not None]
+    if not failures:
+        return
+    if own is not None and not isinstance(own, LussError):
+        raise own
+    messages = "\n".join(dict.fromkeys(message for _, message in failures))
+    if all(for_people for for_people, _ in failures):
+        raise LussError(messages) from own
+    raise RuntimeError(f"another process failed: {messages}") from own
+
+
+def _told(error: Exception | None) -> tuple[bool, str] | None:
+    """What the other processes are told of an error: whether it is for people, and the message."""
+    if error is None:
+        return None
+    if isinstance(error, LussError):
+        return True, str(error)
+    return False, f"{type(error).__name__}: {error}"

@@ -1,0 +1,10 @@
+"""All mistakes, room by room."""
+
+from mutations import configs, data, evaluation, label_generation, models, pipeline, training
+from mutations.mutation import Mutation
+
+MUTATIONS: list[Mutation] = [
+    mutation
+    for room in (models, data, training, evaluation, label_generation, pipeline, configs)
+    for mutation in room.MUTATIONS
+]

@@ -1,0 +1,143 @@
+"""Mistakes in k-means and pseudo labels (section 4.3)."""
+
+from mutations.mutation import of
+
+_LABELS = "tests/label_generation"
+
+kmeans = of(
+    "luss/label_generation/kmeans.py",
+    f"{_LABELS}/test_kmeans_backends.py",
+    f"{_LABELS}/test_hard_cases.py",
+    "tests/parity/test_kmeans.py",
+)
+torch_kmeans = of(
+    "luss/label_generation/torch_kmeans.py",
+    f"{_LABELS}/test_kmeans_backends.py",
+    f"{_LABELS}/test_hard_cases.py",
+    "tests/parity/test_kmeans.py",
+)
+sharded_kmeans = of("luss/label_generation/torch_kmeans.py", f"{_LABELS}/test_kmeans_sharded.py")
+faiss_kmeans = of(
+    "luss/label_generation/faiss_kmeans.py",
+    f"{_LABELS}/test_kmeans_backends.py",
+    f"{_LABELS}/test_hard_cases.py",
+    "tests/parity/test_kmeans.py",
+)
+pseudo_labels = of(
+    "luss/label_generation/pseudo_labels.py",
+    f"{_LABELS}/test_pseudo_labels.py",
+    "tests/parity/test_pixel_attention.py",
+)
+quality = of("luss/label_generation/clustering_quality.py", f"{_LABELS}/test_clustering_quality.py")
+
+MUTATIONS = [
+    kmeans(
+        "yield place, F.normalize(block.to(device, torch.float32), dim=1)",
+        "yield place, block.to(device, torch.float32)",
+        "Embeddings are clustered without being normalised.",
+    ),
+    kmeans(
+        "half_squares = centroids.square().sum(dim=1) / 2",
+        "half_squares = centroids.square().sum(dim=1) * 0",
+        "Images go to the centroid of the largest product, not to the nearest.",
+    ),
+    kmeans(
+        "squares = block.square().sum(dim=1) + 2 * best",
+        "squares = block.square().sum(dim=1) + best",
+        "Distances to centroids are wrong.",
+    ),
+    torch_kmeans(
+        "best = int(objectives.argmin())",
+        "best = int(objectives.argmax())",
+        "The worst restart is kept.",
+    ),
+    torch_kmeans(
+        "for _ in range(self.iterations):",
+        "for _ in range(self.iterations - 1):",
+        "One iteration of k-means is missing.",
+    ),
+    torch_kmeans(
+        "means = (sums / counts.clamp_min(1)[..., None]).float()",
+        "means = (sums / sums.norm(dim=2, keepdim=True).clamp_min(1e-12)).float()",
+        "Centroids are normalised.",
+    ),
+    torch_kmeans(
+        "generator = torch.Generator().manual_seed(self.seed)",
+        "generator = torch.Generator().manual_seed(0)",
+        "The seed changes nothing.",
+    ),
+    torch_kmeans(
+        "half_squares = flat.square().sum(dim=1) / 2",
+        "half_squares = flat.square().sum(dim=1)",
+        "Long centroids lose their images.",
+    ),
+    torch_kmeans(
+        "if (counts == 0).any():",
+        "if False:",
+        "Empty clusters stay empty.",
+    ),
+    torch_kmeans(
+        "centroids[restart, donors] = copied * (1 - _SPLIT * sign)",
+        "centroids[restart, donors] = copied * (1 + _SPLIT * sign)",
+        "Both halves of a split cluster are the same.",
+    ),
+    torch_kmeans(
+        "sums += one_hot.T @ block",
+        "sums += one_hot.T @ block / len(block)",
+        "On a GPU sums are means of blocks.",
+    ),
+    sharded_kmeans(
+        "shard.add_over_ranks(counts, objectives, *([sums] if update else []))",
+        "shard.add_over_ranks(counts, objectives)",
+        "Each rank's centroids are those of its own images.",
+    ),
+    faiss_kmeans("spherical=False,", "spherical=True,", "Centroids are normalised."),
+    faiss_kmeans("nredo=self.restarts,", "nredo=1,", "There are no restarts."),
+    faiss_kmeans("seed=self.seed,\n", "seed=0,\n", "The seed changes nothing."),
+    faiss_kmeans(
+        "max_points_per_centroid=len(points),",
+        "max_points_per_centroid=256,",
+        "faiss clusters a sample of the images.",
+    ),
+    faiss_kmeans(
+        'for place, block in normalised_blocks(features, _BLOCK_ROWS, "cpu"):',
+        "for place, block in ((slice(0, len(features)), features),):",
+        "Embeddings are clustered without being normalised.",
+    ),
+    pseudo_labels(
+        "directions = F.normalize(centroids.to(features.device).float(), dim=1)",
+        "directions = centroids.to(features.device).float()",
+        "Long centroids win more pixels.",
+    ),
+    pseudo_labels(
+        "return ids.masked_fill(attention < threshold, 0)",
+        "return ids.masked_fill(attention <= threshold, 0)",
+        "Attention equal to the threshold becomes 'other'.",
+    ),
+    pseudo_labels(
+        'size=size, mode="bilinear", align_corners=False',
+        'size=size, mode="nearest"',
+        "Attention is up-sampled to the nearest.",
+    ),
+    pseudo_labels(
+        "ids = nearest_resize_ids(nearest_category(features, centroids), size)",
+        "ids = upsampled_argmax(F.conv2d(features.float(), F.normalize(centroids.float(), dim=1)"
+        "[:, :, None, None]), size) + 1",
+        "Categories are found at full size, not at four times the feature map's.",
+    ),
+    pseudo_labels(
+        "upsampled_argmax(scores, (SCALE * height, SCALE * width)) + 1",
+        "upsampled_argmax(scores, (height, width)) + 1",
+        "Categories are found at the feature map's size.",
+    ),
+    quality(
+        "return float(np.clip(2 * (entropies - _entropy(joint.ravel())) / entropies, 0, 1))",
+        "return float(np.clip((entropies - _entropy(joint.ravel())) / entropies, 0, 1))",
+        "NMI is divided by the sum of the entropies, not by their mean.",
+    ),
+    quality(
+        "linear_sum_assignment(counts, maximize=True)",
+        "linear_sum_assignment(counts)",
+        "The worst naming of clusters is taken.",
+    ),
+]

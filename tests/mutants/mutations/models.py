@@ -1,0 +1,494 @@
+"""Mistakes in objectives, heads, trainers and segmentors: the method itself (section 4)."""
+
+from mutations.mutation import of
+
+_OBJECTIVES = "tests/models/objectives"
+_PARITY = "tests/parity"
+
+sinkhorn = of(
+    "luss/models/objectives/sinkhorn.py",
+    f"{_OBJECTIVES}/test_sinkhorn.py",
+    f"{_PARITY}/test_sinkhorn.py",
+    "tests/models/pretrainers/test_two_processes.py",
+)
+clustering = of(
+    "luss/models/objectives/clustering.py",
+    f"{_OBJECTIVES}/test_clustering.py",
+    f"{_OBJECTIVES}/test_settings_are_used.py",
+    f"{_PARITY}/test_clustering_and_d2s.py",
+    f"{_PARITY}/test_pretrain_step.py",
+)
+clustering_of_ranks = of(
+    "luss/models/objectives/clustering.py", "tests/models/pretrainers/test_two_processes.py"
+)
+d2s = of(
+    "luss/models/objectives/d2s.py",
+    f"{_OBJECTIVES}/test_d2s.py",
+    f"{_OBJECTIVES}/test_settings_are_used.py",
+    f"{_PARITY}/test_clustering_and_d2s.py",
+    f"{_PARITY}/test_pretrain_step.py",
+)
+p2p = of(
+    "luss/models/objectives/p2p.py",
+    f"{_OBJECTIVES}/test_p2p.py",
+    f"{_OBJECTIVES}/test_settings_are_used.py",
+    f"{_PARITY}/test_p2p.py",
+)
+attention = of(
+    "luss/models/heads/pixel_attention.py",
+    "tests/models/heads",
+    f"{_PARITY}/test_pixel_attention.py",
+)
+projector = of(
+    "luss/models/heads/projector.py",
+    "tests/models",
+    f"{_PARITY}/test_p2p.py",
+    f"{_PARITY}/test_pretrain_step.py",
+)
+pretrainer = of(
+    "luss/models/pretrainers/pass_pretrainer.py",
+    "tests/models/pretrainers/test_pass_pretrainer.py",
+    f"{_PARITY}/test_pretrain_step.py",
+)
+attention_trainer = of(
+    "luss/models/pretrainers/pixel_attention_trainer.py",
+    "tests/models/pretrainers/test_pixel_attention_trainer.py",
+)
+segmentation_head = of(
+    "luss/models/segmentors/pass_head.py",
+    "tests/models/segmentors",
+    f"{_PARITY}/test_finetune_loss.py",
+)
+segmentor = of(
+    "luss/models/segmentors/pass_segmentor.py",
+    "tests/models/segmentors",
+    f"{_PARITY}/test_finetune_loss.py",
+)
+argmax = of("luss/models/segmentors/upsampled_argmax.py", "tests/models/segmentors")
+views = of("luss/structures/view_features.py", "tests/structures", "tests/models/pretrainers")
+geometry = of(
+    "luss/structures/geometry.py",
+    "tests/structures",
+    f"{_PARITY}/test_overlap_grids.py",
+    f"{_OBJECTIVES}/test_p2p.py",
+)
+
+MUTATIONS = [
+    sinkhorn(
+        "codes = torch.exp(scores.float() / epsilon)",
+        "codes = torch.exp(scores / epsilon)",
+        "Codes are made in half precision, whose exponential overflows.",
+    ),
+    sinkhorn(
+        "for _ in range(iterations):",
+        "for _ in range(iterations - 1):",
+        "One alternation of Sinkhorn-Knopp is missing.",
+    ),
+    sinkhorn(
+        "codes /= _over_ranks(codes.sum(dim=0, keepdim=True)) * num_prototypes",
+        "codes /= codes.sum(dim=0, keepdim=True) * num_prototypes",
+        "Each rank balances its prototypes alone.",
+    ),
+    sinkhorn(
+        "codes /= codes.sum(dim=1, keepdim=True) * total_rows",
+        "codes /= codes.sum(dim=1, keepdim=True) * rows",
+        "Rows are scaled by this rank's rows, not by those of all.",
+    ),
+    clustering(
+        "F.log_softmax(scores.float() / temperature, dim=-1)",
+        "F.log_softmax(scores / temperature, dim=-1)",
+        "The cross entropy is taken in half precision.",
+    ),
+    clustering(
+        "losses.masked_fill(own, 0).sum() / (assigning * (views - 1))",
+        "losses.sum() / (assigning * (views - 1))",
+        "A crop's codes supervise the crop itself.",
+    ),
+    clustering(
+        "losses.masked_fill(own, 0).sum() / (assigning * (views - 1))",
+        "losses.masked_fill(own, 0).sum() / (assigning * views)",
+        "The loss is divided by one view too many.",
+    ),
+    clustering(
+        "epoch >= self.queue_start_epoch",
+        "epoch > self.queue_start_epoch",
+        "The queue starts an epoch late.",
+    ),
+    clustering(
+        "iteration < self.frozen_prototype_iters",
+        "iteration <= self.frozen_prototype_iters",
+        "Prototypes are frozen for one iteration more.",
+    ),
+    clustering(
+        "self.prototypes.weight.grad = None",
+        "self.prototypes.weight.grad.zero_()",
+        "Weight decay and momentum move the frozen prototypes.",
+    ),
+    clustering(
+        "self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))",
+        "self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=0))",
+        "Columns of the prototypes, not rows, get unit length.",
+    ),
+    clustering(
+        "return F.normalize(self.projector(pooled), dim=1)",
+        "return self.projector(pooled)",
+        "Embeddings are not of unit length.",
+    ),
+    clustering(
+        "if self.training:\n            self.normalize_prototypes()",
+        "if not self.training:\n            self.normalize_prototypes()",
+        "Prototypes are normalised in evaluation, not before a step.",
+    ),
+    clustering(
+        "Assignment(codes, self.prototypes.weight.detach())",
+        "Assignment(codes, self.prototypes.weight)",
+        "D2S sends gradients into the prototypes.",
+    ),
+    clustering(
+        "rows = torch.cat([queued[crop], rows])",
+        "rows = torch.cat([queued[0], rows])",
+        "The second crop uses the first crop's queue.",
+    ),
+    clustering(
+        "sinkhorn(scores, self.epsilon, self.sinkhorn_iterations)[-batch_size:]",
+        "sinkhorn(scores, self.epsilon, self.sinkhorn_iterations)[:batch_size]",
+        "The queue's codes supervise the batch.",
+    ),
+    clustering(
+        "sinkhorn(scores, self.epsilon, self.sinkhorn_iterations)[-batch_size:]",
+        "sinkhorn(scores, iterations=self.sinkhorn_iterations)[-batch_size:]",
+        "The configured epsilon is not used.",
+    ),
+    clustering(
+        "if self.queue_active:\n            self._push",
+        "if False:\n            self._push",
+        "The queue is never filled.",
+    ),
+    clustering(
+        "if not self.queue_active or self._filled_rows < length:",
+        "if not self.queue_active:",
+        "A queue of zeros takes part before it is full.",
+    ),
+    clustering(
+        "return self.queue_length // global_batch * global_batch",
+        "return self.queue_length",
+        "The queue is not a multiple of the batch.",
+    ),
+    clustering(
+        "kept = self.queue[:, : length - newest.shape[1]].clone()",
+        "kept = self.queue[:, newest.shape[1] : length].clone()",
+        "The queue keeps its oldest rows and forgets the newer ones.",
+    ),
+    clustering(
+        "self._filled_rows = int(filled.max()) + 1 if len(filled) else 0",
+        "self._filled_rows = int(filled.max()) if len(filled) else 0",
+        "A resumed queue counts as not full.",
+    ),
+    clustering(
+        "with torch.autocast(embeddings.device.type, enabled=False):",
+        "with torch.autocast(embeddings.device.type, enabled=True):",
+        "Scores of the codes are in half precision.",
+    ),
+    clustering_of_ranks(
+        "self.queue[:, :length].chunk(get_world_size(), dim=1)[get_rank()]",
+        "self.queue[:, :length].chunk(get_world_size(), dim=1)[0]",
+        "All ranks use the first rank's share of the queue.",
+    ),
+    clustering_of_ranks(
+        "newest = torch.cat(all_gather(embeddings.contiguous()), dim=1)",
+        "newest = embeddings.contiguous()",
+        "Each rank's queue holds its own embeddings alone.",
+    ),
+    d2s(
+        "soft_cross_entropy(shallow_scores.flip(0), deep_codes, temperature)",
+        "soft_cross_entropy(shallow_scores, deep_codes, temperature)",
+        "A crop's codes supervise its own shallow features.",
+    ),
+    d2s(
+        "pooled = self.pixel_projector(features).mean(dim=(2, 3))",
+        "pooled = self.pixel_projector(features).amax(dim=(2, 3))",
+        "Shallow features are pooled by the maximum.",
+    ),
+    d2s(
+        "return F.normalize(self.projector(pooled), dim=1)",
+        "return self.projector(pooled)",
+        "Shallow embeddings are not of unit length.",
+    ),
+    d2s(
+        "temperature: float = 0.1,",
+        "temperature: float = 0.07,",
+        "D2S has another temperature than the clustering.",
+    ),
+    d2s(
+        "PixelProjector(in_channels, hidden_channels, in_channels)",
+        "PixelProjector(in_channels, hidden_channels, in_channels, 2)",
+        "M_K has two layers instead of three.",
+    ),
+    p2p(
+        "predictions.float(), targets.detach().float()",
+        "predictions.float(), targets.float()",
+        "The gradient flows into the targets, and all pixels become alike.",
+    ),
+    p2p(
+        "F.cosine_similarity(predictions, targets.flip(0), dim=2)",
+        "F.cosine_similarity(predictions, targets, dim=2)",
+        "A view predicts itself.",
+    ),
+    p2p(
+        "return -F.cosine_similarity",
+        "return F.cosine_similarity",
+        "The similarity is minimised.",
+    ),
+    p2p(
+        "overlap_grids(views.geometry[0], views.geometry[1], self.grid_size)",
+        "overlap_grids(views.geometry[1], views.geometry[0], self.grid_size)",
+        "Each view is read on the other's grid.",
+    ),
+    p2p(
+        "if self.sample_first:",
+        "if not self.sample_first:",
+        "Paper and released code change places: sampling before or after M_p.",
+    ),
+    p2p(
+        '"bilinear", "zeros", align_corners=False',
+        '"bilinear", "border", align_corners=False',
+        "Points that lie in neither view read the border.",
+    ),
+    p2p(
+        '"bilinear", "zeros", align_corners=False',
+        '"bilinear", "zeros", align_corners=True',
+        "The grid is read half a feature cell away.",
+    ),
+    p2p(
+        '"bilinear", "zeros", align_corners=False',
+        '"nearest", "zeros", align_corners=False',
+        "The grid is read at the nearest feature.",
+    ),
+    p2p("grid_size: int = 7,", "grid_size: int = 8,", "The grid has 8 points a side instead of 7."),
+    p2p(
+        "projector_layers: int = 3,",
+        "projector_layers: int = 2,",
+        "M_p has the paper's two layers, not the released code's three.",
+    ),
+    attention(
+        "self._attention(features, norm) / norm)",
+        "self._attention(features, norm))",
+        "Attention trains on raw features.",
+    ),
+    attention(
+        "self._attention(features, _norm(upsampled)))",
+        "self._attention(features, _norm(upsampled)) / _norm(upsampled))",
+        "K-means gets normalised features.",
+    ),
+    attention(
+        "torch.sigmoid(hidden.to(norm.dtype) + self.threshold)",
+        "torch.sigmoid(hidden.to(norm.dtype) - self.threshold)",
+        "The learnt threshold has the other sign.",
+    ),
+    attention(
+        "return self.attention(features).mean(dim=1, keepdim=True)",
+        "return self.attention(features).amax(dim=1, keepdim=True)",
+        "The largest channel decides what is foreground, not the mean.",
+    ),
+    attention(
+        "upsample(F.conv2d(features, first.weight)) / norm + first.bias.view(1, -1, 1, 1)",
+        "(upsample(F.conv2d(features, first.weight)) + first.bias.view(1, -1, 1, 1)) / norm",
+        "The bias is divided by the norm of the feature.",
+    ),
+    attention(
+        'scale_factor=scale, mode="bilinear", align_corners=False',
+        'scale_factor=scale, mode="bilinear", align_corners=True',
+        "Features are up-sampled with aligned corners.",
+    ),
+    attention(
+        'scale_factor=scale, mode="bilinear", align_corners=False',
+        'scale_factor=scale, mode="nearest"',
+        "Features are up-sampled to the nearest.",
+    ),
+    attention(
+        "return upsampled.norm(dim=1, keepdim=True).clamp_min(_SMALLEST_NORM)",
+        "return upsampled.norm(dim=1, keepdim=True)",
+        "A pixel without any feature gives NaN.",
+    ),
+    attention(
+        "return (features * weights).mean(dim=(2, 3))",
+        "return (features * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))",
+        "The pooled feature is a weighted mean, not the mean of c(z) z.",
+    ),
+    attention(
+        "nn.Parameter(torch.zeros(1, maps, 1, 1))",
+        "nn.Parameter(torch.ones(1, maps, 1, 1))",
+        "The threshold starts at one.",
+    ),
+    projector(
+        'nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")',
+        'nn.init.kaiming_normal_(part.weight, mode="fan_in", nonlinearity="relu")',
+        "Convolutions are initialised by fan-in.",
+    ),
+    projector(
+        "nn.BatchNorm1d(out_channels, affine=False)",
+        "nn.BatchNorm1d(out_channels)",
+        "The last batch norm of M_I learns a scale.",
+    ),
+    projector(
+        "nn.BatchNorm2d(width, affine=not last)",
+        "nn.BatchNorm2d(width)",
+        "The last batch norm of M_p and M_K learns a scale.",
+    ),
+    projector(
+        "hidden_channels, width, 1, bias=False)",
+        "hidden_channels, width, 1)",
+        "The convolutions of M_p and M_K have biases.",
+    ),
+    pretrainer(
+        "weights.get(name, 1.0) * loss",
+        "weights.get(name, 0.5) * loss",
+        "Losses without a weight count half.",
+    ),
+    pretrainer(
+        "total = sum(weights.get(name, 1.0) * loss for",
+        "total = sum(loss for",
+        "The weights of the losses are not used.",
+    ),
+    pretrainer(
+        "geometry=[ViewGeometry.unpack(packed) for packed in geometry.unbind(dim=1)],",
+        "geometry=[ViewGeometry.unpack(packed) for packed in geometry.flip(1).unbind(dim=1)],",
+        "The rectangles belong to other views.",
+    ),
+    attention_trainer(
+        "self.backbone.requires_grad_(False)",
+        "self.backbone.requires_grad_(True)",
+        "The backbone's parameters count as trained in step 2.1.",
+    ),
+    attention_trainer(
+        'self.objectives["clustering"].projector.requires_grad_(False)',
+        'self.objectives["clustering"].projector.requires_grad_(True)',
+        "M_I is trained in step 2.1.",
+    ),
+    attention_trainer(
+        "return self.attention.pool_raw(self.extract(images))",
+        "return self.attention.pool_normalised(self.extract(images))",
+        "K-means clusters what training pools.",
+    ),
+    attention_trainer(
+        "self.attention.pool_normalised(self.extract(torch.cat(inputs)))",
+        "self.attention.pool_raw(self.extract(torch.cat(inputs)))",
+        "Training pools what k-means clusters.",
+    ),
+    attention_trainer(
+        "batch_size = len(inputs[0])",
+        "batch_size = len(self.eval() and inputs[0])",
+        "Frozen parts normalise by running statistics in step 2.1.",
+    ),
+    segmentation_head(
+        '{"type": "mmseg.CrossEntropyLoss", "avg_non_ignore": True}',
+        '{"type": "mmseg.CrossEntropyLoss", "avg_non_ignore": False}',
+        "Ignored pixels count in the mean.",
+    ),
+    segmentation_head(
+        "ignore_index: int = IGNORE_ID,",
+        "ignore_index: int = 255,",
+        "Class 255 is ignored, and 1000 is not.",
+    ),
+    segmentation_head(
+        "dropout_ratio=0,",
+        "dropout_ratio=0.1,",
+        "Features of the head are dropped at random.",
+    ),
+    segmentation_head(
+        'self.conv_seg.weight, mode="fan_out"',
+        'self.conv_seg.weight, mode="fan_in"',
+        "The head is initialised by fan-in.",
+    ),
+    segmentation_head(
+        'mode="bilinear",\n            align_corners=self.align_corners,',
+        'mode="nearest",\n            align_corners=None,',
+        "Logits are up-sampled to the nearest.",
+    ),
+    segmentation_head(
+        "seg_logits.float(),",
+        "seg_logits,",
+        "The loss is taken in half precision.",
+    ),
+    segmentor(
+        "labels = sample.gt_sem_seg.data[..., ::step, ::step]",
+        "labels = sample.gt_sem_seg.data[..., step // 2 :: step, step // 2 :: step]",
+        "Other pixels of the labels are trained on.",
+    ),
+    segmentor(
+        "label_stride: int = 2,",
+        "label_stride: int = 1,",
+        "Every pixel is trained on.",
+    ),
+    segmentor(
+        "if height * width <= LARGE_IMAGE:",
+        "if height * width < LARGE_IMAGE:",
+        "An image of exactly a million pixels takes the way round.",
+    ),
+    segmentor(
+        "_HEIGHT_OF_LARGE = 1000",
+        "_HEIGHT_OF_LARGE = 1024",
+        "Large images go by way of other sizes.",
+    ),
+    segmentor(
+        'size = tuple(sample.metainfo["ori_shape"][:2])',
+        'size = tuple(sample.metainfo.get("img_shape", sample.metainfo["ori_shape"])[:2])',
+        "Predictions have the size of the resized image.",
+    ),
+    argmax(
+        "ids = torch.where(largest > best, place, ids)",
+        "ids = torch.where(largest >= best, place, ids)",
+        "The highest id wins a tie between chunks.",
+    ),
+    argmax(
+        "lowest.amax(dim=1, keepdim=True) - slack",
+        "lowest.amax(dim=1, keepdim=True) + slack",
+        "A class that nearly ties is left out.",
+    ),
+    argmax(
+        "beaten = highest < lowest.amax(dim=1, keepdim=True)",
+        "beaten = lowest < lowest.amax(dim=1, keepdim=True)",
+        "Classes that win between grid points are left out.",
+    ),
+    argmax(
+        'size=size, mode="nearest")',
+        'size=size, mode="nearest-exact")',
+        "Ids are resized to the nearest centre.",
+    ),
+    views(
+        "return features[: 2 * self.batch_size]",
+        "return features[-2 * self.batch_size :]",
+        "The last two crops of a resolution count as the large ones.",
+    ),
+    views(
+        "group[self.deepest].mean(dim=(2, 3))",
+        "group[self.deepest].amax(dim=(2, 3))",
+        "Features are pooled by the maximum.",
+    ),
+    geometry(
+        "flipped=packed[:, 4] != 0",
+        "flipped=packed[:, 4] == 0",
+        "Mirrored views count as plain, and the other way round.",
+    ),
+    geometry(
+        "x = torch.where(view.flipped[:, None], 1 - x, x)",
+        "x = torch.where(view.flipped[:, None], -x, x)",
+        "Mirrored views are read one width away.",
+    ),
+    geometry(
+        "overlaps = (end > start).all(dim=1)",
+        "overlaps = (end >= start).all(dim=1)",
+        "Views that touch count as overlapping.",
+    ),
+    geometry(
+        "fraction = torch.linspace(0, 1, size, device=start.device, dtype=start.dtype)",
+        "fraction = (torch.arange(size, device=start.device) + 0.5) / size",
+        "Points lie in the cells' centres, not from border to border.",
+    ),
+    geometry("OUTSIDE = -2.0", "OUTSIDE = -1.0", "Points of no overlap read a corner."),
+    geometry(
+        "[x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)]",
+        "[y[:, None, :].expand(-1, size, -1), x[:, :, None].expand(-1, -1, size)]",
+        "x and y change places.",
+    ),
+]

@@ -1,0 +1,205 @@
+"""Mistakes in how stages hand on what they made."""
+
+from mutations.mutation import of
+
+_PIPELINE = "tests/pipeline"
+_PROTOCOLS = f"{_PIPELINE}/protocols"
+
+_RUNS = (
+    f"{_PIPELINE}/test_seeds.py",
+    f"{_PIPELINE}/test_hand_over.py",
+    f"{_PIPELINE}/test_label_generation.py",
+    f"{_PIPELINE}/test_bad_input.py",
+    f"{_PIPELINE}/test_kill_and_resume.py",
+)
+
+pipeline = of("luss/pipeline/pipeline.py", *_RUNS)
+context = of("luss/pipeline/context.py", *_RUNS, _PROTOCOLS)
+train = of("luss/pipeline/train_stage.py", *_RUNS, f"{_PROTOCOLS}/test_semi_supervised.py")
+labels = of("luss/pipeline/label_generation_stage.py", *_RUNS)
+finetune = of("luss/pipeline/finetune_stage.py", *_RUNS)
+inference = of("luss/pipeline/inference.py", f"{_PIPELINE}/test_shares.py", *_RUNS, _PROTOCOLS)
+find_mask = of("luss/pipeline/find_mask.py", *_RUNS)
+predictions = of("luss/pipeline/protocols/predictions.py", _PROTOCOLS)
+unsupervised = of("luss/pipeline/protocols/fully_unsupervised.py", _PROTOCOLS)
+semi_supervised = of("luss/pipeline/protocols/semi_supervised.py", _PROTOCOLS)
+matching = of("luss/pipeline/protocols/distance_matching.py", _PROTOCOLS)
+backbone = of("luss/pipeline/protocols/backbone.py", _PROTOCOLS)
+
+MUTATIONS = [
+    pipeline(
+        "chosen = [self._stage(only)] if only else list(self.stages.values())",
+        "chosen = list(self.stages.values())",
+        "All stages run where one was asked for.",
+    ),
+    pipeline(
+        "if main_process_decides(self.work_dir.is_done(stage.name)):",
+        "if False:",
+        "Stages whose output is whole run again.",
+    ),
+    context(
+        'return self.config.get("seed", 0)',
+        "return 0",
+        "The config's seed changes nothing.",
+    ),
+    context(
+        '{"seed": self.seed, **self.data, **config}',
+        "{**self.data, **config}",
+        "The run's seed does not reach the data sets.",
+    ),
+    context(
+        'for split in ("validation", "test")\n            if (root / split).is_dir() and',
+        'for split in ("test", "validation")\n            if (root / split).is_dir() and',
+        "Test comes before validation.",
+    ),
+    train(
+        'return config if self.seed is None else {"seed": self.seed, **config}',
+        "return config",
+        "A stage's seed does not reach its data set.",
+    ),
+    train(
+        'randomness={"seed": context.seed if self.seed is None else self.seed},',
+        'randomness={"seed": context.seed},',
+        "A stage's seed does not reach its runner.",
+    ),
+    train(
+        'scheduler.setdefault("end", max_epochs)',
+        'scheduler.setdefault("end", max_epochs + 1)',
+        "The rate does not reach its end.",
+    ),
+    train(
+        "for stage, parts in self.init_from.items()\n            ],",
+        "for stage, parts in ()\n            ],",
+        "A stage starts from random weights.",
+    ),
+    train(
+        '_OWN_HOOKS), *settings.get("custom_hooks", [])],',
+        "_OWN_HOOKS)],",
+        "The clustering objective is told no epoch, and the hooks of configs do nothing.",
+    ),
+    train(
+        "resume=resume_from is not None,",
+        "resume=False,",
+        "A resumed stage starts its schedule anew.",
+    ),
+    labels(
+        "attention = self.model.attention.mean_attention(features)",
+        "attention = self.model.attention.mean_attention(features) * 0 + 0.5",
+        "The attention has no part in pseudo labels.",
+    ),
+    labels(
+        "self.model.embed_images(",
+        "(lambda images: self.model.extract(images).mean(dim=(2, 3)))(",
+        "K-means clusters plain averages, without attention.",
+    ),
+    labels(
+        "labels = apply_threshold(ids, attention, threshold)",
+        "labels = apply_threshold(ids, attention, 0.5)",
+        "The threshold that was found is not used.",
+    ),
+    labels(
+        "checkpoint = required_checkpoint(",
+        "checkpoint = (lambda folder: min(folder.glob('iter_*.pth')))(",
+        "Labels are made by an earlier checkpoint.",
+    ),
+    labels(
+        'elif "validation" in self.context.splits_with_masks:',
+        "elif False:",
+        "The threshold is Otsu's where there are validation masks.",
+    ),
+    labels(
+        'size = item["data_samples"].ori_shape[:2]',
+        'size = item["data_samples"].img_shape[:2]',
+        "Pseudo labels have the size of the resized image.",
+    ),
+    labels(
+        '{"num_clusters": context.num_categories, "seed": context.seed}',
+        '{"num_clusters": context.num_categories, "seed": 0}',
+        "K-means always has the same seed.",
+    ),
+    labels(
+        'split = "validation" if self.context.splits_with_masks else "train"',
+        'split = "train"',
+        "The report's attention maps are of other images than its predictions.",
+    ),
+    finetune(
+        'config["decode_head"]["num_classes"] = context.num_categories + 1',
+        'config["decode_head"]["num_classes"] = context.num_categories + 2',
+        "The segmentor has a class that no pixel has.",
+    ),
+    finetune(
+        'config["pipeline"] = [find, *config["pipeline"]]',
+        "pass",
+        "Fine-tuning learns true masks, where there are any.",
+    ),
+    inference(
+        "return model.to(device).eval()",
+        "return model.to(device).train()",
+        "Labels and predictions are made with batch statistics.",
+    ),
+    inference(
+        "rank * count // world, (rank + 1) * count // world)",
+        "rank * (count // world), (rank + 1) * (count // world))",
+        "The last images are left out where ranks do not divide them.",
+    ),
+    find_mask(
+        "Path(self.root, f\"{results['image_id']}.png\")",
+        "Path(self.root, f\"{Path(results['image_id']).name}.png\")",
+        "Masks of one name in two folders are the same.",
+    ),
+    predictions(
+        '{"type": "ResizeShortSide", "size": 256},',
+        '{"type": "ResizeShortSide", "size": 224},',
+        "Whole images are predicted at short side 224.",
+    ),
+    predictions(
+        'write_mask(folder / f"{sample.image_id}.png", ids)',
+        'write_mask(folder / f"{sample.image_id}.png", ids * 0)',
+        "Predictions are written as 'other' but counted.",
+    ),
+    unsupervised(
+        'match = main_process_decides(self.matcher(counts["validation"]))',
+        'match = main_process_decides(self.second_matcher(counts["validation"]))',
+        "The match is made by pixels, not by images.",
+    ),
+    unsupervised(
+        'match = main_process_decides(self.matcher(counts["validation"]))',
+        "match = main_process_decides(self.matcher(list(counts.values())[-1]))",
+        "The match is found on test.",
+    ),
+    unsupervised(
+        "return np.pad(match, (0, categories + 1 - len(match)))",
+        "return match",
+        "A match.json that leaves ids out does not fit.",
+    ),
+    semi_supervised(
+        '"split": "train-semi", "require_masks": True}',
+        '"split": "validation", "require_masks": True}',
+        "Fine-tuning learns the validation masks.",
+    ),
+    semi_supervised(
+        'config["decode_head"]["num_classes"] = context.num_true_classes + 1',
+        'config["decode_head"]["num_classes"] = context.num_true_classes + 2',
+        "The segmentor has a class that no pixel has.",
+    ),
+    matching(
+        '{"split": "train-semi", "pipeline": self.pipeline, "require_masks": True}',
+        '{"split": "validation", "pipeline": self.pipeline, "require_masks": True}',
+        "The bank is made of the images that are evaluated.",
+    ),
+    matching(
+        "DistanceBank.read(path).source == source",
+        "bool(DistanceBank.read(path).source)",
+        "Another backbone's bank is used.",
+    ),
+    matching(
+        "temperature=self.temperature,\n            )",
+        "temperature=0.07,\n            )",
+        "The configured temperature is not used.",
+    ),
+    backbone(
+        "backbone.eval()\n    return backbone",
+        "backbone.train()\n    return backbone",
+        "A backbone that stands alone normalises by batch statistics.",
+    ),
+]
