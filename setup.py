@@ -16,7 +16,20 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["luss", "luss.*"]),
-    package_data={"luss": ["py.typed", "visualization/*.html"]},
+    # .mim holds links to configs, tools and the template; in a wheel they are files.
+    package_data={
+        "luss": [
+            "py.typed",
+            "visualization/*.html",
+            ".mim/model-index.yml",
+            ".mim/configs/**/*.py",
+            ".mim/tools/*.py",
+            ".mim/tools/*.sh",
+            ".mim/project_template/**/*.py",
+            ".mim/project_template/*.md",
+        ]
+    },
+    include_package_data=False,
     python_requires=">=3.11,<3.14",
     install_requires=[
         "torch>=2.6",

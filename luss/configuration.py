@@ -8,6 +8,12 @@ from typing import Any
 
 from mmengine import Config, DictAction
 
+from luss.config_files import (
+    import_custom_modules,
+    inheritance,
+    library_config,
+    make_importable,
+)
 from luss.errors import LussError
 from luss.registry import STAGES
 
@@ -34,6 +40,9 @@ _TEXTS = frozenset(
     {"checkpoint", "data_root", "file", "mask_root", "match", "title", "weights", "work_dir"}
 )
 """Last parts of the keys whose values are taken letter by letter, such as folder names."""
+
+_PLACES = ("after", "before")
+"""Keys of a stage that say where it stands; without them it stands where it is first named."""
 
 _SHOWN = 6
 
@@ -68,8 +77,13 @@ class ConfigOptions(DictAction):
 def read_config(path: str, options: dict | None = None) -> Config:
     """Read an MMEngine config and merge options into it.
 
+    Configs may inherit from those of a library (``_base_ = 'luss::pass/pass_s_photos.py'``) and
+    import the package that they lie in (``custom_imports``); see :mod:`luss.config_files`.
+    Stages run in the order in which they are first named; ``after='NAME'`` or ``before='NAME'``
+    puts one beside another, so that a child config or an option can insert a stage.
+
     Args:
-        path: of a ``.py`` config.
+        path: of a ``.py`` config, or ``luss::PATH`` for one that comes with luss.
         options: dotted keys -> values, as ``--cfg-options`` gives them.
 
     Raises:
@@ -77,14 +91,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
             reads but that looks like one that is; or if an option fits nowhere or would change
             nothing.
     """
-    if not Path(path).is_file():
-        raise LussError(f"there is no config {path}; see configs/ for those that come with luss")
-    try:
-        config = Config.fromfile(path)
-    # Configs are code: whatever they raise is for their author to mend.
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise LussError(f"{path} is no config to read: {type(error).__name__}: {reason}") from error
+    config = _read(path)
     if not config.get("stages"):
         raise LussError(f"{path} has no 'stages'; see configs/pass/ for examples")
     variables = set(config) - _read_settings(config)
@@ -106,6 +113,51 @@ def read_config(path: str, options: dict | None = None) -> Config:
                 f"{path} has no stage {name!r} to change{nearest(name, stages)} Its stages are: "
                 f"{', '.join(stages)}; a new one needs stages.{name}.type"
             )
+    config._cfg_dict["stages"] = _in_order(config.stages, path)
+    return config
+
+
+def _in_order(stages: dict, path: str) -> dict:
+    """The stages, those with ``after`` or ``before`` put beside the stage that it names.
+
+    Raises:
+        LussError: if a place is that of no other stage, or a stage has two.
+    """
+    ordered = list(stages)
+    for name, stage in stages.items():
+        if not isinstance(stage, dict) or not stage.keys() & set(_PLACES):
+            continue
+        places = {key: stage.pop(key) for key in _PLACES if key in stage}
+        (side, other), *more = places.items()
+        others = [known for known in ordered if known != name]
+        if more or other not in others:
+            wanted = ", ".join(f"{key}={value!r}" for key, value in places.items())
+            raise LussError(
+                f"stages.{name} of {path} has {wanted}; expected after or before, with one of: "
+                f"{', '.join(others)}"
+            )
+        others.insert(others.index(other) + (side == "after"), name)
+        ordered = others
+    return type(stages)({name: stages[name] for name in ordered})
+
+
+def _read(path: str) -> Config:
+    """The config of a file, with what it inherits; what it wants imported is imported."""
+    file = library_config(str(path)) if "::" in str(path) else Path(path)
+    if not file.is_file():
+        raise LussError(f"there is no config {path}; see configs/ for those that come with luss")
+    make_importable(file)
+    try:
+        with inheritance():
+            config = Config.fromfile(file, import_custom_modules=False)
+    except LussError:
+        raise
+    # Configs are code: whatever they raise is for their author to mend.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise LussError(f"{path} is no config to read: {type(error).__name__}: {reason}") from error
+    if config.get("custom_imports"):
+        import_custom_modules(config.custom_imports, path)
     return config
 
 

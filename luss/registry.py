@@ -2,12 +2,14 @@
 
 They are children of MMEngine's root registries, so that a config names a component of ``luss``
 plainly (``type='P2P'``) and one of another library with its scope (``type='mmseg.ResNet'``).
-``LABEL_GENERATORS``, ``MATCHERS`` and ``STAGES`` have no counterpart in MMEngine.
+``COUNT_METRICS``, ``LABEL_GENERATORS``, ``MATCHERS`` and ``STAGES`` have no counterpart in
+MMEngine.
 """
 
 from mmengine.registry import Registry, root
 
 __all__ = [
+    "COUNT_METRICS",
     "DATASETS",
     "DATA_SAMPLERS",
     "FUNCTIONS",
@@ -59,4 +61,6 @@ FUNCTIONS = _child(root.FUNCTIONS)
 
 LABEL_GENERATORS = Registry("label generator", scope="luss", locations=["luss.label_generation"])
 MATCHERS = Registry("matcher", scope="luss", locations=["luss.evaluation"])
+COUNT_METRICS = Registry("metric of counts", scope="luss", locations=["luss.evaluation"])
+"""Functions of counts, see :func:`luss.evaluation.named_metrics`."""
 STAGES = Registry("stage", scope="luss", locations=["luss.pipeline"])

@@ -109,3 +109,38 @@ def test_texts_that_are_no_options(text, capsys):
         parse(text)
     assert stop.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def order(tmp_path, text, options=None):
+    path = tmp_path / "child.py"
+    path.write_text(f"_base_ = 'luss::pass/pass_s_in300.py'\n{text}\n")
+    config = read_config(path, options)
+    assert not any(key in stage for stage in config.stages.values() for key in ("after", "before"))
+    return list(config.stages)
+
+
+def test_a_stage_is_inserted_without_writing_the_others_again(tmp_path):
+    text = "stages = dict(mine=dict(type='ReportStage', after='label_generation'))"
+    expected = ["pretrain", "pixel_attention", "label_generation", "mine", "finetune"]
+    assert order(tmp_path, text)[:5] == expected
+    text = "stages = dict(mine=dict(type='ReportStage', before='pretrain'))"
+    assert order(tmp_path, text)[:2] == ["mine", "pretrain"]
+
+
+def test_inserted_stages_may_stand_beside_each_other(tmp_path):
+    text = (
+        "stages = dict(one=dict(type='ReportStage', after='pretrain'),\n"
+        "              two=dict(type='ReportStage', after='one'))"
+    )
+    assert order(tmp_path, text)[:4] == ["pretrain", "one", "two", "pixel_attention"]
+
+
+def test_a_stage_is_inserted_by_options(tmp_path):
+    options = {"stages.mine.type": "ReportStage", "stages.mine.after": "finetune"}
+    assert order(tmp_path, "", options)[3:6] == ["finetune", "mine", "evaluate"]
+
+
+@pytest.mark.parametrize("place", ["after='pretrian'", "after='mine'", "after='a', before='b'"])
+def test_places_that_are_none(tmp_path, place):
+    with pytest.raises(LussError, match="expected after or before, with one of: pretrain, pixel"):
+        order(tmp_path, f"stages = dict(mine=dict(type='ReportStage', {place}))")

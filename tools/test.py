@@ -21,9 +21,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         "--protocol",
-        choices=["fully_unsupervised", "distance_matching", "semi_supervised"],
         default="fully_unsupervised",
-        help="how to evaluate (default: %(default)s)",
+        metavar="NAME",
+        help="how to evaluate: fully_unsupervised (the default), distance_matching, "
+        "semi_supervised, or the protocol of another stage of the config",
     )
     return parser.parse_args()
 

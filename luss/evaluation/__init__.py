@@ -3,7 +3,7 @@
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import ImageLevelMatcher, PixelOverlapMatcher
-from luss.evaluation.metrics import compute_metrics, per_class_iou, to_percent
+from luss.evaluation.metrics import compute_metrics, named_metrics, per_class_iou, to_percent
 from luss.evaluation.segmentation_metric import SegmentationMetric
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "SegmentationMetric",
     "compute_metrics",
     "count_image",
+    "named_metrics",
     "per_class_iou",
     "to_percent",
 ]

@@ -1,19 +1,24 @@
 """The metrics of ImageNet-S from sums of counts (paper, section 3.3; the released evaluator)."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from luss.errors import LussError
 from luss.evaluation.counts import F_BETA_UNIT, SIZE_GROUPS, Counts, check_evaluated
+from luss.registry import COUNT_METRICS
 
 __all__ = [
     "BOUNDARY_METRICS",
+    "IMAGENET_S",
     "REGION_METRICS",
     "ClassIoU",
     "compute_metrics",
     "iou_from_areas",
+    "named_metrics",
     "per_class_iou",
     "per_class_table",
     "to_percent",
@@ -21,6 +26,9 @@ __all__ = [
 
 REGION_METRICS = ("mIoU", "Img-Acc", "F_beta", *SIZE_GROUPS)
 BOUNDARY_METRICS = ("b-mIoU", *("B" + group for group in SIZE_GROUPS))
+
+IMAGENET_S = ("imagenet_s",)
+"""Names of the metrics that are reported unless a config says otherwise."""
 
 _ORDER = ("mIoU", "b-mIoU", "Img-Acc", "F_beta", *SIZE_GROUPS, *BOUNDARY_METRICS[1:])
 
@@ -71,6 +79,7 @@ def per_class_iou(counts: Counts, boundary: bool = False, group: str | None = No
     return ClassIoU(iou, true_area, predicted_area)
 
 
+@COUNT_METRICS.register_module(name="imagenet_s")
 def compute_metrics(counts: Counts, without_other: bool = False) -> dict[str, float]:
     """Return every metric that the counts allow, as fractions.
 
@@ -108,6 +117,54 @@ def compute_metrics(counts: Counts, without_other: bool = False) -> dict[str, fl
             iou = classes.iou[first:][present]
             metrics[prefix + group] = float(iou.mean()) if iou.size else float("nan")
     return {name: metrics[name] for name in _ORDER if name in metrics}
+
+
+def named_metrics(
+    metrics: Sequence[str | dict], where: str = "metrics"
+) -> Callable[[Counts], dict[str, float]]:
+    """A function that returns all metrics of a list, in its order.
+
+    A metric is a function of ``COUNT_METRICS`` from counts with true ids to a fraction, which is
+    shown under the metric's name, or to several of them by name; NaN where it is not defined.
+
+    Args:
+        metrics: names, or ``dict(type=NAME, ...)`` with further arguments of the function.
+        where: the setting's place, for messages.
+
+    Raises:
+        LussError: if a metric is unknown or does not take an argument; when called, if two metrics
+            have one name.
+    """
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not metrics:
+        raise LussError(f"{where} is {metrics!r}, expected a list of names such as {IMAGENET_S[0]}")
+    functions = [_named_metric(metric, where) for metric in metrics]
+
+    def compute(counts: Counts) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for name, function in functions:
+            values = function(counts)
+            values = dict(values) if isinstance(values, Mapping) else {name: float(values)}
+            if twice := found.keys() & values.keys():
+                raise LussError(f"{where} gives {', '.join(sorted(twice))} twice; name it once")
+            found |= values
+        return found
+
+    return compute
+
+
+def _named_metric(metric: str | dict, where: str) -> tuple[str, Callable]:
+    arguments = {"type": metric} if isinstance(metric, str) else dict(metric)
+    name = arguments.pop("type", None)
+    function = COUNT_METRICS.get(name) if isinstance(name, str) else None
+    if function is None:
+        COUNT_METRICS.import_from_location()
+        known = ", ".join(sorted(COUNT_METRICS.module_dict))
+        raise LussError(f"{where}: there is no metric {name!r}; known are: {known}")
+    try:
+        inspect.signature(function).bind(None, **arguments)
+    except TypeError as error:
+        raise LussError(f"{where}: the metric {name!r} has other arguments: {error}") from error
+    return name, partial(function, **arguments)
 
 
 def per_class_table(counts: Counts, names: Sequence[str] | None = None) -> str:

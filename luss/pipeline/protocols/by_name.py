@@ -19,6 +19,7 @@ __all__ = ["PROTOCOLS", "evaluate", "protocol_stage"]
 PROTOCOLS = {
     stage.protocol: stage for stage in (EvaluateStage, DistanceMatchingStage, SemiSupervisedStage)
 }
+"""Those that come with luss; any other is a ``ProtocolStage`` in the config's stages."""
 
 _CONFIGS = {
     "fully_unsupervised": "configs/pass/",
@@ -34,7 +35,7 @@ def evaluate(
 
     Args:
         context: of the run; the stages that trained must be whole, unless a checkpoint is given.
-        protocol: one of ``PROTOCOLS``.
+        protocol: of a stage of the config, or one of ``PROTOCOLS``.
         checkpoint: evaluate this file instead of the work dir's newest checkpoint.
 
     Returns:
@@ -69,18 +70,24 @@ def protocol_stage(config: Config, protocol: str) -> ProtocolStage:
 
     Args:
         config: of the run.
-        protocol: one of ``PROTOCOLS``.
+        protocol: of a stage of the config, or one of ``PROTOCOLS``.
 
     Raises:
         LussError: if the protocol is unknown, or the config has no stage for it.
     """
-    if protocol not in PROTOCOLS:
-        raise LussError(f"unknown protocol {protocol!r}; known are: {', '.join(PROTOCOLS)}")
     stages = config["stages"]
+    found: dict[str | None, str] = {}
     for name, settings in stages.items():
         require_known(settings, STAGES, f"stages.{name}")
-        if getattr(STAGES.get(settings["type"]), "protocol", None) == protocol:
-            break
+        kind = settings["type"]
+        kind = STAGES.get(kind) if isinstance(kind, str) else kind
+        found.setdefault(getattr(kind, "protocol", None), name)
+    if protocol in found:
+        name = found[protocol]
+        settings = stages[name]
+    elif protocol not in PROTOCOLS:
+        known = dict.fromkeys([*PROTOCOLS, *filter(None, found)])
+        raise LussError(f"unknown protocol {protocol!r}; known are: {', '.join(known)}")
     else:
         if protocol != "distance_matching" or "pretrain" not in stages:
             kind = PROTOCOLS[protocol].__name__

@@ -167,7 +167,8 @@ class DistanceMatchingStage(ProtocolStage):
             )
             for split in evaluation_splits(context)
         }
-        results = metrics_by_split({s: found for s, found in counts.items() if found is not None})
+        counted = {split: found for split, found in counts.items() if found is not None}
+        results = metrics_by_split(counted, self.metrics)
         facts = {
             "backbone": str(config["type"]),
             "weights": f"{weights.parent.name}/{weights.name}" if weights else "random",

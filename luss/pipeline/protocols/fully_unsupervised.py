@@ -173,7 +173,8 @@ class EvaluateStage(ProtocolStage):
             {
                 split: matched_counts(context, split, self.folder(context, split), found, match)
                 for split, found in counts.items()
-            }
+            },
+            self.metrics,
         )
 
     def _facts(self, context: Context) -> dict:

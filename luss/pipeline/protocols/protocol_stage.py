@@ -2,6 +2,7 @@
 
 import copy
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ from mmengine.logging import print_log
 
 from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
 from luss.errors import LussError
+from luss.evaluation.metrics import IMAGENET_S, named_metrics
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.protocols.predictions import WHOLE_IMAGE, evaluation_set, evaluation_splits
@@ -29,6 +31,7 @@ class ProtocolStage(Stage):
         pipeline: of the images, with an optional ``LoadMask``; by default the whole image at
             short side 256.
         boundary: whether to count boundary metrics, too.
+        metrics: names of ``COUNT_METRICS``, in the order of ``results.json``.
         batch_size: images that are loaded together; those of one size are predicted together.
         checkpoint: evaluate this file instead.
         report_name: stem of the JSON file with the results, in the work dir.
@@ -44,6 +47,7 @@ class ProtocolStage(Stage):
         *,
         pipeline: list[dict] | None = None,
         boundary: bool = True,
+        metrics: Sequence[str | dict] = IMAGENET_S,
         batch_size: int = 1,
         checkpoint: str | None = None,
         report_name: str = "results",
@@ -52,6 +56,7 @@ class ProtocolStage(Stage):
         self.model_from = model_from
         self.pipeline = WHOLE_IMAGE if pipeline is None else pipeline
         self.boundary = boundary
+        self.metrics = named_metrics(metrics, f"stages.{name}.metrics")
         self.batch_size = batch_size
         self.checkpoint = checkpoint
         self.report_name = report_name

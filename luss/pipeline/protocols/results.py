@@ -1,5 +1,6 @@
 """``results.json``: the metrics of each protocol, and what they came from."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mmengine.dist import get_world_size, is_main_process
@@ -7,7 +8,7 @@ from mmengine.logging import print_log
 
 from luss.errors import LussError
 from luss.evaluation.counts import Counts
-from luss.evaluation.metrics import compute_metrics, to_percent
+from luss.evaluation.metrics import to_percent
 from luss.files import read_json, write_json
 from luss.pipeline.context import Context
 from luss.pipeline.provenance import versions
@@ -22,14 +23,17 @@ _MAIN = "fully_unsupervised"
 _SHORT = {"validation": "val"}
 
 
-def metrics_by_split(counts: dict[str, Counts]) -> Results:
+def metrics_by_split(
+    counts: dict[str, Counts], metrics: Callable[[Counts], dict[str, float]]
+) -> Results:
     """Metrics in percent (None where undefined) by split, validation as 'val'.
 
     Args:
         counts: of true ids, by split.
+        metrics: see :func:`luss.evaluation.named_metrics`.
     """
     return {
-        _SHORT.get(split, split): to_percent(compute_metrics(of_split))
+        _SHORT.get(split, split): to_percent(metrics(of_split))
         for split, of_split in counts.items()
     }
 

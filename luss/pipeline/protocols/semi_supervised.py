@@ -77,7 +77,8 @@ class SemiSupervisedStage(ProtocolStage):
             )
             for split in evaluation_splits(context)
         }
-        results = metrics_by_split({s: found for s, found in counts.items() if found is not None})
+        counted = {split: found for split, found in counts.items() if found is not None}
+        results = metrics_by_split(counted, self.metrics)
         facts = {"checkpoint": f"{checkpoint.parent.name}/{checkpoint.name}"}
         write_results(context, {self.protocol: results}, facts, self.report_name)
         return results

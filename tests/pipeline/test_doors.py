@@ -1,0 +1,204 @@
+"""Components that are registered here, and nowhere in luss, used by the tiny pipeline."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmcv.transforms import BaseTransform
+from tiny_run import read_tiny, run_tiny
+
+from luss.errors import LussError
+from luss.evaluation import Counts, count_image, named_metrics
+from luss.evaluation.metrics import compute_metrics
+from luss.label_generation import KMeansResult
+from luss.models import Objective
+from luss.pipeline import EvaluateStage, Pipeline, Stage
+from luss.registry import (
+    COUNT_METRICS,
+    LABEL_GENERATORS,
+    MATCHERS,
+    MODELS,
+    STAGES,
+    TRANSFORMS,
+)
+
+
+@MODELS.register_module()
+class FeatureLength(Objective):
+    def forward(self, views):
+        return {"": views.pooled().square().mean()}
+
+
+@TRANSFORMS.register_module()
+class BlackenCorner(BaseTransform):
+    def transform(self, results):
+        results["img"] = results["img"].copy()
+        results["img"][:4, :4] = 0
+        return results
+
+
+@LABEL_GENERATORS.register_module()
+class EveryNth:
+    """Image n is of category n modulo C."""
+
+    def __init__(self, num_clusters, seed):
+        self.num_clusters = num_clusters
+
+    def fit(self, features, *, sharded=False):
+        assignments = np.arange(len(features)) % self.num_clusters
+        centroids = [
+            features[assignments == each].mean(axis=0) for each in range(self.num_clusters)
+        ]
+        return KMeansResult(np.stack(centroids), 0.0, assignments)
+
+
+@MATCHERS.register_module()
+class BackToFront:
+    def __call__(self, counts):
+        return np.array([0, *range(counts.num_classes, 0, -1)])
+
+
+@COUNT_METRICS.register_module()
+def part_of_other(counts, scale=1.0):
+    table = counts.confusion[0, 0, :-1, :-1]
+    return scale * table[:, 0].sum() / table.sum()
+
+
+@STAGES.register_module()
+class InvertedLabels(Stage):
+    """Pseudo labels with every category c made C + 1 - c."""
+
+    def __init__(self, name, labels_from="label_generation"):
+        super().__init__(name, requires=(labels_from,))
+        self.labels_from = labels_from
+
+    def run(self, context):
+        from luss.datasets import read_mask, write_mask
+
+        source = context.work_dir.stage(self.labels_from) / "pseudo_labels"
+        count = context.num_categories
+        paths = sorted(source.rglob("*.png"))
+        for path in paths:
+            ids = read_mask(path)
+            target = context.work_dir.stage(self.name) / "pseudo_labels" / path.relative_to(source)
+            write_mask(target, np.where(ids > 0, count + 1 - ids, 0))
+        return {"labels": len(paths)}
+
+
+@STAGES.register_module()
+class HalvesStage(EvaluateStage):
+    """The fully unsupervised protocol under another name."""
+
+    protocol = "halves"
+
+
+def place(transforms):
+    return [transforms[0], {"type": "BlackenCorner"}, *transforms[1:]]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that goes through all doors."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("doors")
+    return run_tiny(folder / "run", **options())
+
+
+def options():
+    tiny = read_tiny().to_dict()["stages"]
+    views = tiny["pretrain"]["train_dataloader"]["dataset"]["pipeline"]
+    return {
+        "stages__pretrain__model__objectives__length": {"type": "FeatureLength"},
+        "stages__pretrain__train_dataloader__dataset__pipeline": place(views),
+        "stages__label_generation__generator": {"_delete_": True, "type": "EveryNth"},
+        "stages__inverted": {"type": "InvertedLabels", "after": "label_generation"},
+        "stages__finetune__labels_from": "inverted",
+        "stages__evaluate__matcher": {"_delete_": True, "type": "BackToFront"},
+        "stages__evaluate__metrics": [
+            "imagenet_s",
+            "part_of_other",
+        ],
+        "stages__halves": {
+            "type": "HalvesStage",
+            "pipeline": tiny["evaluate"]["pipeline"],
+            "metrics": [{"type": "part_of_other", "scale": 0.5}],
+        },
+    }
+
+
+def read(path):
+    return json.loads(Path(path).read_text())
+
+
+def test_an_objective_is_trained(run):
+    assert '"loss_length"' in next(run.glob("pretrain/*/vis_data/scalars.json")).read_text()
+
+
+def test_a_label_generator_makes_the_categories(run):
+    with np.load(run / "label_generation" / "centroids.npz") as arrays:
+        count = len(arrays["centroids"])
+        assert arrays["assignments"].tolist() == [n % count for n in range(3 * count)]
+
+
+def test_an_inserted_stage_stands_between_two_others(run):
+    read_by_finetune = read(run / "finetune" / "inputs.json")["stages"]
+    assert set(read_by_finetune) == {"pretrain", "inverted"}
+    assert read(run / "inverted" / "inputs.json")["stages"].keys() == {"label_generation"}
+    assert read(run / "inverted" / "done.json")["labels"] == 18
+
+
+def test_a_matcher_makes_the_match(run):
+    assert read(run / "evaluate" / "match.json") == {str(g): (7 - g) % 7 for g in range(7)}
+    assert read(run / "results.json")["provenance"]["match"].startswith("BackToFront")
+
+
+def test_a_metric_stands_in_the_results_under_its_name(run):
+    results = read(run / "results.json")
+    of_val = results["fully_unsupervised"]["val"]
+    assert list(of_val)[:2] == ["mIoU", "b-mIoU"]
+    assert list(of_val)[-1] == "part_of_other"
+    assert 0 < of_val["part_of_other"] < 100
+    (halved,) = results["halves"]["val"].items()
+    assert halved == ("part_of_other", pytest.approx(of_val["part_of_other"] / 2))
+
+
+def test_a_protocol_is_evaluated_by_its_name(run):
+    before = read(run / "results.json")["halves"]
+    assert Pipeline(read_tiny(**options()), str(run)).evaluate("halves") == before
+    with pytest.raises(LussError, match=r"'thirds'; known are: .*semi_supervised, halves$"):
+        Pipeline(read_tiny(**options()), str(run)).evaluate("thirds")
+
+
+def test_a_transform_changes_the_views(run):
+    from luss.registry import DATASETS
+
+    config = {"type": "ImageNetS", "data_root": str(run / "data"), "split": "train"}
+    pipeline = place([{"type": "LoadRGBImage"}, {"type": "PackInputs"}])
+    image = DATASETS.build({**config, "pipeline": pipeline})[0]["inputs"]
+    assert not image[:, :4, :4].any()
+    assert image[:, 4:, 4:].any()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        (["mine"], "evaluate.metrics: there is no metric 'mine'; known are: .*imagenet_s, "),
+        ([{"type": "part_of_other", "scael": 2}], "'part_of_other' has other arguments.*scael"),
+        ("imagenet_s", "expected a list of names such as imagenet_s"),
+        ([], "expected a list of names"),
+    ],
+)
+def test_metrics_that_are_none_are_refused_first(tmp_path, metrics, message):
+    with pytest.raises(LussError, match=message):
+        Pipeline(read_tiny(stages__evaluate__metrics=metrics), str(tmp_path))
+
+
+def test_named_metrics_are_those_of_the_functions():
+    counts = Counts.zeros(2)
+    counts.add(count_image(np.array([[0, 1, 1, 2]]), np.array([[0, 0, 1, 2]]), 2))
+    expected = {**compute_metrics(counts), "part_of_other": 0.5}
+    np.testing.assert_equal(named_metrics(["imagenet_s", "part_of_other"])(counts), expected)
+    with pytest.raises(LussError, match="gives part_of_other twice"):
+        named_metrics(["part_of_other", {"type": "part_of_other", "scale": 2}])(counts)

@@ -1,0 +1,157 @@
+"""Configs outside the repository: what they inherit, and what they can import."""
+
+import subprocess
+import sys
+
+import pytest
+
+from luss.config_files import library_config, make_importable
+from luss.configuration import read_config
+from luss.errors import LussError
+
+STAGES = "stages = dict(report=dict(type='ReportStage'))\n"
+
+
+@pytest.fixture(autouse=True)
+def _imports_as_before(monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.startswith("made_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def make_project(tmp_path):
+    """Function from a name and texts to the config of a project in the temporary folder."""
+
+    def make(name, init="", config=""):
+        folder = tmp_path / name
+        (folder / "configs").mkdir(parents=True)
+        (folder / "__init__.py").write_text(init)
+        path = folder / "configs" / "config.py"
+        path.write_text(config or f"custom_imports = dict(imports=['{name}'])\n{STAGES}")
+        return path
+
+    return make
+
+
+def test_bases_that_come_with_luss(tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text("_base_ = 'luss::pass/pass_s_photos.py'\nnum_categories = 7\n")
+    config, own = read_config(path), read_config("luss::pass/pass_s_photos.py")
+    assert config.stages == own.stages
+    assert config.num_categories == 7
+    assert "_scope_" not in config.pretty_text
+
+
+def test_bases_that_come_with_other_libraries(tmp_path):
+    path = tmp_path / "config.py"
+    path.write_text(
+        "_base_ = 'mmselfsup::selfsup/_base_/models/simsiam.py'\n"
+        "stages = dict(pretrain=dict(type='TrainStage', model={{_base_.model}}))\n"
+    )
+    assert read_config(path).stages.pretrain.model.type == "SimSiam"
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        ("luss::pass/nothing.py", "luss has no such config; there is no 'pass/nothing.py' in"),
+        ("luss::", "luss has no such config"),
+        ("nolib::a/b.py", "no library 'nolib' is installed"),
+        ("no lib::a/b.py", "no library 'no lib' is installed"),
+    ],
+)
+def test_bases_that_are_not_there(tmp_path, base, message):
+    path = tmp_path / "config.py"
+    path.write_text(f"_base_ = '{base}'\n")
+    with pytest.raises(LussError, match=message):
+        read_config(path)
+    with pytest.raises(LussError, match=message):
+        library_config(base)
+
+
+def test_a_config_imports_the_package_that_it_lies_in(make_project):
+    path = make_project("made_one", "from made_one import part\n")
+    (path.parents[1] / "part.py").write_text("VALUE = 3\n")
+    read_config(path)
+    assert sys.modules["made_one"].part.VALUE == 3
+    # Behind all else, and once.
+    read_config(path)
+    assert sys.path.count(str(path.parents[2])) == 1
+    assert sys.path[-1] == str(path.parents[2])
+
+
+def test_the_package_is_the_outermost_one(make_project, tmp_path):
+    inner = make_project("made_out/inner", config=STAGES).parents[1]
+    (tmp_path / "made_out" / "__init__.py").touch()
+    config = inner / "configs" / "config.py"
+    config.write_text(f"custom_imports = dict(imports=['made_out.inner'])\n{STAGES}")
+    read_config(config)
+    assert "made_out.inner" in sys.modules
+    assert sys.path[-1] == str(tmp_path)
+
+
+def test_a_config_inherits_from_that_of_a_project(make_project, tmp_path):
+    make_project("made_base")
+    child = tmp_path / "elsewhere" / "child.py"
+    child.parent.mkdir()
+    child.write_text("_base_ = '../made_base/configs/config.py'\n")
+    read_config(child)
+    assert "made_base" in sys.modules
+
+
+def test_a_name_that_is_taken(make_project):
+    with pytest.raises(LussError, match=r"package .*/scipy, but the name 'scipy' means"):
+        read_config(make_project("scipy"))
+
+
+def test_two_projects_of_one_name(make_project, tmp_path):
+    read_config(make_project("made_twice"))
+    with pytest.raises(LussError, match="the name 'made_twice' means"):
+        read_config(make_project("deeper/made_twice", config=STAGES))
+
+
+def test_files_outside_packages_change_nothing(tmp_path):
+    before = list(sys.path)
+    make_importable(tmp_path / "config.py")
+    make_importable(library_config("luss::pass/pass_s_photos.py"))
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("init", "imports", "message"),
+    [
+        (
+            "",
+            "dict(imports=['made_typo'])",
+            "'made_typo', which cannot be imported: Mod",
+        ),
+        ("1 / 0", "dict(imports=['made_bad'])", r"ZeroDivisionError.*made_bad/__init__.py, line 1"),
+        ("", "['made_bad']", r"expected dict\(imports"),
+        ("", "dict(import_=['made_bad'])", r"expected dict\(imports"),
+    ],
+)
+def test_imports_that_fail(make_project, init, imports, message):
+    path = make_project("made_bad", init, f"custom_imports = {imports}\n{STAGES}")
+    with pytest.raises(LussError, match=message) as error:
+        read_config(path)
+    assert "\n" not in str(error.value)
+
+
+def test_imports_that_may_fail(make_project):
+    allowed = "custom_imports = dict(imports='made_nowhere', allow_failed_imports=True)\n"
+    assert read_config(make_project("made_may", config=allowed + STAGES)).stages
+
+
+def test_tools_by_the_name_of_luss(tmp_path):
+    def run(*arguments):
+        command = [sys.executable, "-m", "luss", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    assert run("make_demo_data", "--help").stdout.startswith("usage: make_demo_data.py")
+    unknown = run("tarin")
+    assert unknown.returncode == 2
+    assert "Tools: dataset_stats, evaluate" in unknown.stderr
