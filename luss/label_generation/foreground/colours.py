@@ -1,0 +1,52 @@
+"""What the colour cues share: CIE Lab and the frame of a photo."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from luss.errors import LussError
+
+__all__ = ["frame_of", "scaled_to_one", "to_lab"]
+
+
+def to_lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """CIE Lab, in which distances are about as large as they look.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+
+    Returns:
+        (H, W, 3) float32: L in 0..100, a and b about -127..127.
+
+    Raises:
+        LussError: if the image has another shape or type.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise LussError(
+            f"a photo is (H, W, 3) uint8 RGB, found {image.shape} of {image.dtype}; load it with "
+            "LoadRGBImage"
+        )
+    return cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+
+
+def frame_of(height: int, width: int, part: float) -> NDArray[np.bool_]:
+    """The pixels near the photo's border.
+
+    Args:
+        height: of the photo in pixels.
+        width: of the photo in pixels.
+        part: thickness as a part of the short side; at least one pixel.
+
+    Returns:
+        (H, W) bool; all True where the photo is too small to have an inside.
+    """
+    thickness = max(1, round(part * min(height, width)))
+    frame = np.ones((height, width), bool)
+    frame[thickness : height - thickness, thickness : width - thickness] = False
+    return frame
+
+
+def scaled_to_one(values: NDArray) -> NDArray[np.float32]:
+    """Divide non-negative values by the largest; zeros stay zeros."""
+    largest = values.max()
+    return (values / largest if largest > 0 else values).astype(np.float32)

@@ -1,0 +1,61 @@
+"""GrabCut (Rother et al., 2004) draws a map's edges where the photo has them."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from luss.errors import LussError
+from luss.label_generation.foreground.joining import ranks
+
+__all__ = ["refine_by_grabcut"]
+
+
+def refine_by_grabcut(
+    image: NDArray[np.uint8],
+    foreground: NDArray,
+    *,
+    sure_background: float = 0.3,
+    likely_foreground: float = 0.75,
+    sure_foreground: float = 0.97,
+    iterations: int = 5,
+    weight: float = 5 / 6,
+) -> NDArray[np.float32]:
+    """Cut the photo into object and background by colour, starting from a map.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        foreground: (H, W) map to start from.
+        sure_background: share of pixels, those of the lowest values, that stay background.
+        likely_foreground: pixels from this share on begin as foreground.
+        sure_foreground: pixels from this share on stay foreground.
+        iterations: of colour models and cuts.
+        weight: of the cut in the result, against the ranks of the map that was given.
+
+    Returns:
+        (H, W) float32 in [0, 1]: the cut, graded by the map within each side.
+
+    Raises:
+        LussError: if the shares do not ascend, or map and photo differ in size.
+    """
+    if not 0 <= sure_background < likely_foreground <= sure_foreground <= 1:
+        raise LussError(
+            f"refine_by_grabcut: shares {sure_background}, {likely_foreground}, {sure_foreground} "
+            "must ascend within 0..1"
+        )
+    if foreground.shape != image.shape[:2]:
+        raise LussError(f"a map of {foreground.shape} does not fit a photo of {image.shape[:2]}")
+    order = ranks(foreground)
+    labels = np.full(order.shape, cv2.GC_PR_BGD, np.uint8)
+    labels[order >= likely_foreground] = cv2.GC_PR_FGD
+    labels[order <= sure_background] = cv2.GC_BGD
+    labels[order >= sure_foreground] = cv2.GC_FGD
+    sides = {cv2.GC_BGD, cv2.GC_FGD} if foreground.min() < foreground.max() else set()
+    if not sides.issubset(np.unique(labels)) or not sides:
+        return order
+    # The same photo gives the same cut, whatever was done before.
+    cv2.setRNGSeed(0)
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    cv2.grabCut(bgr, labels, None, *models, iterations, cv2.GC_INIT_WITH_MASK)
+    cut = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
+    return (weight * cut + (1 - weight) * order).astype(np.float32)

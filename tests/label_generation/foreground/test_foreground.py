@@ -1,0 +1,137 @@
+"""Maps of foreground from a photo alone, on drawings whose foreground is known."""
+
+import numpy as np
+import pytest
+from scipy.stats import mannwhitneyu
+
+from luss.errors import LussError
+from luss.label_generation.foreground import (
+    boundary_prior,
+    centre_prior,
+    mean_of_ranks,
+    product_of_ranks,
+    ranks,
+    refine_by_grabcut,
+    region_contrast,
+)
+
+
+def drawing(seed=0, height=60, width=80):
+    """A reddish disc, off the centre, on two kinds of greenish ground; and where it is."""
+    draw = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    disc = (y - 0.45 * height) ** 2 + (x - 0.6 * width) ** 2 < (0.22 * height) ** 2
+    image = np.where((x < width // 3)[..., None], (60, 140, 70), (110, 160, 90))
+    image = np.where(disc[..., None], (200, 70, 60), image) + draw.normal(0, 8, (height, width, 3))
+    return image.clip(0, 255).astype(np.uint8), disc
+
+
+def auc(values, truth):
+    inside, outside = values[truth], values[~truth]
+    return mannwhitneyu(inside, outside).statistic / (inside.size * outside.size)
+
+
+@pytest.mark.parametrize("cue", [boundary_prior, region_contrast])
+def test_the_object_stands_out(cue):
+    image, disc = drawing()
+    values = cue(image)
+    assert values.shape == disc.shape
+    assert values.dtype == np.float32
+    assert values.min() >= 0
+    assert values.max() == pytest.approx(1)
+    assert auc(values, disc) > 0.95
+
+
+@pytest.mark.parametrize("cue", [boundary_prior, region_contrast])
+def test_the_same_photo_gives_the_same_map(cue):
+    image, _ = drawing()
+    first = cue(image)
+    cue(drawing(1)[0])
+    np.testing.assert_array_equal(cue(image), first)
+
+
+@pytest.mark.parametrize("cue", [boundary_prior, region_contrast])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2), (40, 40)])
+def test_photos_of_one_colour_and_tiny_ones(cue, shape):
+    flat = np.full((*shape, 3), 90, np.uint8)
+    assert cue(flat).max() < 1e-3
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    values = cue(noise)
+    assert values.shape == shape
+    assert np.isfinite(values).all()
+    assert ((values >= 0) & (values <= 1)).all()
+
+
+def test_mirrored_photos_have_mirrored_contrast():
+    image, disc = drawing()
+    assert auc(region_contrast(image[:, ::-1]), disc[:, ::-1]) > 0.95
+
+
+def test_regions_near_the_centre_are_preferred():
+    image = np.full((60, 90, 3), 128, np.uint8)
+    image[20:40, 35:55] = image[20:40, 2:22] = (220, 60, 60)
+    with_place, without = region_contrast(image), region_contrast(image, near_centre=False)
+    assert with_place[30, 45] > 1.5 * with_place[30, 7]
+    assert without[30, 45] == pytest.approx(without[30, 7], rel=0.2)
+
+
+def test_centre_prior_is_a_gaussian():
+    prior = centre_prior(5, 9, sigma=0.25)
+    y, x = (np.arange(5) + 0.5) / 5 - 0.5, (np.arange(9) + 0.5) / 9 - 0.5
+    expected = [[np.exp(-(a * a + b * b) / (2 * 0.25**2)) for b in x] for a in y]
+    np.testing.assert_allclose(prior, expected, rtol=1e-6)
+    assert prior[2, 4] == 1
+    with pytest.raises(LussError, match="sigma is 0"):
+        centre_prior(5, 9, sigma=0)
+
+
+def test_ranks():
+    np.testing.assert_allclose(
+        ranks(np.array([[3.0, 1.0], [1.0, 9.0]])), [[0.625, 0.25], [0.25, 0.875]]
+    )
+
+
+def test_joining_does_not_depend_on_scales():
+    draw = np.random.default_rng(0)
+    first, second = draw.random((6, 7)), draw.random((6, 7))
+    for join in (mean_of_ranks, product_of_ranks):
+        joined = join([first, second])
+        np.testing.assert_allclose(join([np.exp(9 * first), second**3]), joined, rtol=1e-5)
+        np.testing.assert_allclose(join([first, first]), ranks(first), rtol=1e-5)
+    product = np.sqrt(ranks(first) * ranks(second))
+    np.testing.assert_allclose(product_of_ranks([first, second]), product, rtol=1e-5)
+    with pytest.raises(LussError, match="of one size"):
+        mean_of_ranks([first, second[:3]])
+
+
+def test_grabcut_finds_the_objects_edge():
+    image, disc = drawing()
+    y, x = np.mgrid[: disc.shape[0], : disc.shape[1]]
+    # A blob that is too large and out of place.
+    blob = np.exp(-((y - 30) ** 2 + (x - 42) ** 2) / 300)
+    refined = refine_by_grabcut(image, blob, likely_foreground=0.7)
+    assert refined.dtype == np.float32
+    assert ((refined >= 0) & (refined <= 1)).all()
+    cut = refined > 0.5
+
+    def iou(mask):
+        return (mask & disc).sum() / (mask | disc).sum()
+
+    assert iou(cut) > 0.85
+    assert iou(cut) > iou(blob >= np.quantile(blob, 1 - disc.mean())) + 0.2
+    np.testing.assert_array_equal(refine_by_grabcut(image, blob, likely_foreground=0.7), refined)
+
+
+def test_grabcut_without_anything_to_start_from():
+    image, _ = drawing()
+    flat = np.zeros(image.shape[:2])
+    np.testing.assert_array_equal(refine_by_grabcut(image, flat), ranks(flat))
+    with pytest.raises(LussError, match="must ascend"):
+        refine_by_grabcut(image, flat, sure_background=0.9)
+    with pytest.raises(LussError, match="does not fit a photo"):
+        refine_by_grabcut(image, flat[:5])
+
+
+def test_other_arrays_are_refused():
+    with pytest.raises(LussError, match="uint8 RGB"):
+        boundary_prior(np.zeros((4, 4, 3)))
