@@ -6,7 +6,9 @@ HERE = Path(__file__).parent
 VERSION: dict[str, str] = {}
 exec((HERE / "luss" / "version.py").read_text(), VERSION)
 
-TESTS = ["pytest>=8", "hypothesis>=6.100"]
+# For region contrast.
+FOREGROUND = ["scikit-image>=0.24"]
+TESTS = ["pytest>=8", "hypothesis>=6.100", *FOREGROUND]
 
 setup(
     name="luss",
@@ -53,6 +55,7 @@ setup(
     extras_require={
         "cpu": ["faiss-cpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],
         "gpu": ["faiss-gpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],
+        "foreground": FOREGROUND,
         "tests": TESTS,
         "dev": [*TESTS, "ruff>=0.9", "pre-commit>=3"],
     },
