@@ -86,7 +86,8 @@ def event_of(line, stage):
     """What of the run a line of the log tells; None for lines that come again on resuming."""
     if match := NUMBERS.search(line):
         return stage, match[0]
-    if match := re.search(r"INFO - (saved \S+|[a-z ]+: \d+ images$)", line):
+    # How many images are left is another number on resuming.
+    if match := re.search(r"INFO - (saved \S+|[a-z ]+(?=: \d+ images$))", line):
         return stage, match[1].rpartition("/")[2]
     return None
 
