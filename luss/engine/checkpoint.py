@@ -22,6 +22,7 @@ __all__ = [
     "checkpoint_digest",
     "checkpoint_step",
     "init_weights_from",
+    "is_below",
     "latest_checkpoint",
     "load",
     "load_weights",
@@ -220,8 +221,8 @@ def init_weights_from(model: nn.Module, path: str | os.PathLike, parts: list[str
     target = model.state_dict()
     chosen = {}
     for part in parts:
-        found = {key: value for key, value in source.items() if _below(key, part)}
-        wanted = {key for key in target if _below(key, part)}
+        found = {key: value for key, value in source.items() if is_below(key, part)}
+        wanted = {key for key in target if is_below(key, part)}
         if not found or found.keys() != wanted:
             raise LussError(
                 f"{part!r} of {path} does not fit the model: the checkpoint has {len(found)} "
@@ -272,7 +273,8 @@ def _refuse_other_shapes(
             )
 
 
-def _below(key: str, part: str) -> bool:
+def is_below(key: str, part: str) -> bool:
+    """Whether a tensor or module is a part of a model, or is in it."""
     return key == part or key.startswith(f"{part}.")
 
 

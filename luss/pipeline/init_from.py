@@ -6,12 +6,7 @@ import torch
 
 from luss.errors import LussError
 
-__all__ = ["is_below", "refuse_other_tensors"]
-
-
-def is_below(name: str, part: str) -> bool:
-    """Whether a tensor or module is a part of a model, or is in it."""
-    return name == part or name.startswith(f"{part}.")
+__all__ = ["refuse_other_tensors"]
 
 
 def refuse_other_tensors(

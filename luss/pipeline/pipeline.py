@@ -21,6 +21,7 @@ from luss.pipeline.provenance import describe_machine
 from luss.pipeline.settings import check_settings
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
+from luss.ranks import fail_together
 from luss.registry import STAGES
 
 __all__ = ["Pipeline"]
@@ -246,15 +247,16 @@ class Pipeline:
         for name, stage in reversed(self.stages.items()):
             if name in used:
                 used.update(stage.requires)
-        refusal = None
-        if is_main_process():
-            begun = (name for name in self._begun() if name in used)
-            found = (self._photos_differ(name, context) for name in begun)
-            refusal = next(filter(None, found), None)
-        if refusal := main_process_decides(refusal):
-            raise LussError(refusal)
+        begun = main_process_decides([name for name in self._begun() if name in used])
+        if not begun:
+            return
+        # All processes draw the demo data together, hence not within the block.
+        root = context.data["data_root"]
+        with fail_together():
+            for name in begun if is_main_process() else ():
+                self._refuse_photos_of(name, root, context)
 
-    def _photos_differ(self, name: str, context: Context) -> str | None:
+    def _refuse_photos_of(self, name: str, root: str, context: Context) -> None:
         inputs = StageInputs.read(self.work_dir, name)
         for key, digest in (inputs.photos if inputs else {}).items():
             settings = json.loads(key)
@@ -262,12 +264,11 @@ class Pipeline:
             difference = describe_difference(self.work_dir, digest, photos or [])
             if difference:
                 split = f" of {settings['split']!r}" if "split" in settings else ""
-                return (
-                    f"the photos{split} in {context.data['data_root']} are not those that stage "
-                    f"{name!r} saw: {difference}. Let them be as they were, remove "
-                    f"{self._folders([name])} to make that again, or choose another --work-dir"
+                raise LussError(
+                    f"the photos{split} in {root} are not those that stage {name!r} saw: "
+                    f"{difference}. Let them be as they were, remove {self._folders([name])} to "
+                    "make that again, or choose another --work-dir"
                 )
-        return None
 
     def _refuse_partial(self, stage: Stage, resume: bool) -> None:
         folder = self.work_dir.stage(stage.name)

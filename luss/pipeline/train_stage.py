@@ -15,7 +15,13 @@ from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
 from luss.datasets import EpochSampler
-from luss.engine.checkpoint import latest_checkpoint, load, required_checkpoint, save
+from luss.engine.checkpoint import (
+    is_below,
+    latest_checkpoint,
+    load,
+    required_checkpoint,
+    save,
+)
 from luss.engine.foreign_weights import build_backbone
 from luss.engine.pretrained import check_pretrained
 from luss.engine.workers import start_worker
@@ -23,7 +29,7 @@ from luss.errors import LussError
 from luss.models.backbones import probe
 from luss.pipeline.components import require_known
 from luss.pipeline.context import Context
-from luss.pipeline.init_from import is_below, refuse_other_tensors
+from luss.pipeline.init_from import refuse_other_tensors
 from luss.pipeline.settings import require_count
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import main_process_decides

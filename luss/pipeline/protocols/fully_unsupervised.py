@@ -21,6 +21,7 @@ from luss.pipeline.protocols.predictions import (
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
 from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
 from luss.pipeline.work_dir import WorkDir, main_process_decides
+from luss.ranks import fail_together
 from luss.registry import MATCHERS, MODELS, STAGES
 from luss.visualization.sources import read_threshold
 
@@ -164,8 +165,9 @@ class EvaluateStage(ProtocolStage):
             "current",
         )
         match = main_process_decides(self.matcher(counts["validation"]))
-        if is_main_process():
-            write_match(path, match)
+        with fail_together():
+            if is_main_process():
+                write_match(path, match)
         return match
 
     def _metrics(self, context: Context, counts: dict[str, Counts], match: np.ndarray) -> Results:
