@@ -27,7 +27,7 @@ from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import cooccurrence, match_ids
 from luss.evaluation.metrics import compute_metrics
-from luss.evaluation.threshold_search import ThresholdSearch
+from luss.label_generation.threshold_search import ThresholdSearch
 from luss.files import write_json
 
 HEIGHT, WIDTH, CLASSES = 375, 500, 50

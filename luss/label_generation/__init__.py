@@ -1,9 +1,14 @@
+"""Parts of label generation: embedders, k-means back ends, foreground, threshold, pseudo labels."""
+
+from luss.label_generation import foreground
 from luss.label_generation.clustering_quality import (
     matched_accuracy,
     normalised_mutual_information,
 )
+from luss.label_generation.embedders import ImageEmbeddings
 from luss.label_generation.faiss_kmeans import FaissKMeans
 from luss.label_generation.kmeans import KMeans, KMeansResult, assign
+from luss.label_generation.label_writers import PixelLabels
 from luss.label_generation.pseudo_labels import (
     apply_threshold,
     is_whole_png,
@@ -12,15 +17,30 @@ from luss.label_generation.pseudo_labels import (
     pixel_labels,
     write_pseudo_label,
 )
+from luss.label_generation.threshold_file import Threshold
+from luss.label_generation.threshold_rules import (
+    GivenThreshold,
+    OtsuThreshold,
+    ThresholdRule,
+    ValidationThreshold,
+)
 from luss.label_generation.torch_kmeans import TorchKMeans
 
 __all__ = [
     "FaissKMeans",
+    "GivenThreshold",
+    "ImageEmbeddings",
     "KMeans",
     "KMeansResult",
+    "OtsuThreshold",
+    "PixelLabels",
+    "Threshold",
+    "ThresholdRule",
     "TorchKMeans",
+    "ValidationThreshold",
     "apply_threshold",
     "assign",
+    "foreground",
     "is_whole_png",
     "matched_accuracy",
     "nearest_category",

@@ -1,3 +1,5 @@
 from luss.engine.loops.epoch_train_loop import EpochTrainLoop
+from luss.engine.loops.label_generation_loop import LabelGenerationLoop
+from luss.engine.loops.streaming_loop import StreamingLoop
 
-__all__ = ["EpochTrainLoop"]
+__all__ = ["EpochTrainLoop", "LabelGenerationLoop", "StreamingLoop"]
