@@ -30,7 +30,6 @@ from luss.label_generation import (
 from luss.pipeline.context import Context
 from luss.pipeline.embedding_file import write_embeddings
 from luss.pipeline.inference import load_model, own_share, stream, summed_over_ranks
-from luss.pipeline.protocols.predictions import of_one_size
 from luss.pipeline.settings import require_count, require_keys
 from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.stage import Stage
@@ -38,6 +37,7 @@ from luss.pipeline.step_record import StepRecord
 from luss.pipeline.work_dir import main_process_decides
 from luss.ranks import fail_together
 from luss.registry import LABEL_GENERATORS, MODELS, STAGES
+from luss.structures.batches import of_one_size
 from luss.visualization.sources import read_threshold
 
 __all__ = ["LabelGenerationStage"]

@@ -20,13 +20,14 @@ from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids
 from luss.pipeline.context import Context
 from luss.pipeline.inference import own_share, stream
-from luss.pipeline.protocols.predictions import evaluation_splits, of_one_size, predict_split
+from luss.pipeline.protocols.predictions import evaluation_splits, predict_split
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
 from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
 from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.work_dir import main_process_decides
 from luss.ranks import fail_together
 from luss.registry import MODELS, STAGES
+from luss.structures.batches import of_one_size
 
 __all__ = ["DistanceMatchingStage"]
 

@@ -1,7 +1,7 @@
 """Predictions of whole splits: written as masks and, where there is a truth, counted."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, groupby
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,13 @@ from luss.evaluation.folders import FolderPair, count_masks
 from luss.pipeline.context import Context
 from luss.pipeline.inference import own_share, stream, summed_over_ranks
 from luss.ranks import fail_together
+from luss.structures.batches import of_one_size
 
 __all__ = [
     "WHOLE_IMAGE",
     "evaluation_set",
     "evaluation_splits",
     "matched_counts",
-    "of_one_size",
     "predict_split",
     "segment",
 ]
@@ -70,16 +70,6 @@ def evaluation_set(context: Context, split: str, pipeline: list[dict]) -> Datase
     if not context.has_splits:
         strict.pop("require_masks")
     return context.dataset({"split": split, "pipeline": pipeline, **strict})
-
-
-def of_one_size(items: Sequence[dict]) -> Iterator[list[dict]]:
-    """Group packed items whose inputs have one shape, as a batch needs it."""
-
-    def shape(item: dict) -> tuple[int, ...]:
-        return tuple(item["inputs"].shape)
-
-    for _, group in groupby(sorted(items, key=shape), key=shape):
-        yield list(group)
 
 
 def predict_split(
