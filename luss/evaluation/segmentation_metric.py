@@ -20,6 +20,7 @@ from mmengine.logging import print_log
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts, ImageCounts, check_numbers
+from luss.evaluation.dump_masks import ids_of
 from luss.evaluation.folders import Problems
 from luss.evaluation.matching import apply_match, read_match, write_match
 from luss.evaluation.metrics import compute_metrics, per_class_table
@@ -105,7 +106,7 @@ class SegmentationMetric(BaseMetric):
             else:
                 self._anonymous += 1
             try:
-                image = self._count(_ids(sample, "pred_sem_seg"), _ids(sample, "gt_sem_seg"))
+                image = self._count(ids_of(sample, "pred_sem_seg"), ids_of(sample, "gt_sem_seg"))
             except LussError as error:
                 message = f"image {sample.get('img_path', identity)}: {error}"
                 if get_world_size() == 1:
@@ -211,15 +212,6 @@ class SegmentationMetric(BaseMetric):
                 )
             )
         return match
-
-
-def _ids(sample: dict, key: str) -> np.ndarray:
-    if key not in sample:
-        raise LussError(f"it has no {key}; is a mask missing, or a step such as LoadMask?")
-    data = sample[key]["data"] if isinstance(sample[key], dict) else sample[key].data
-    if isinstance(data, torch.Tensor):
-        data = data.to(torch.int32).cpu().numpy()
-    return data[0] if data.ndim == 3 and len(data) == 1 else data
 
 
 def _check_all_seen(ranks: list[tuple[list, int]], size: int) -> None:

@@ -12,23 +12,17 @@ from pprint import pformat
 from typing import Any
 
 from mmengine import Config
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from luss.errors import LussError
 from luss.files import atomic_write, read_json, remove_unfinished, write_json
+from luss.ranks import main_process_decides
 
 __all__ = ["WorkDir", "config_hash", "main_process_decides"]
 
 _RECORD = "pipeline.json"
 _WARNING = 30
-
-
-def main_process_decides(value: Any) -> Any:
-    """Give every process the value that the main process has."""
-    values = [value]
-    broadcast_object_list(values)
-    return values[0]
 
 
 def config_hash(identities: dict[str, dict]) -> str:

@@ -15,6 +15,11 @@ matching = of(
     f"{_EVALUATION}/test_metrics.py",
     "tests/parity/test_matching.py",
 )
+dump_masks = of(
+    "luss/evaluation/dump_masks.py",
+    f"{_EVALUATION}/test_segmentation_metric.py",
+    f"{_EVALUATION}/test_dump_masks.py",
+)
 segmentation_metric = of(
     "luss/evaluation/segmentation_metric.py", f"{_EVALUATION}/test_segmentation_metric.py"
 )
@@ -166,7 +171,7 @@ MUTATIONS = [
         "match_ids(counts.top[1:, 1:]",
         "Image-level matching looks at the largest class alone.",
     ),
-    segmentation_metric(
+    dump_masks(
         "data = data.to(torch.int32).cpu().numpy()",
         "data = data.to(torch.uint8).cpu().numpy()",
         "Ids from 256 on wrap around.",
