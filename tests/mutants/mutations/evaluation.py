@@ -23,6 +23,7 @@ dump_masks = of(
 segmentation_metric = of(
     "luss/evaluation/segmentation_metric.py", f"{_EVALUATION}/test_segmentation_metric.py"
 )
+seen_images = of("luss/evaluation/seen_images.py", f"{_EVALUATION}/test_segmentation_metric.py")
 threshold = of(
     "luss/evaluation/threshold_search.py",
     f"{_EVALUATION}/test_threshold_search.py",
@@ -176,9 +177,9 @@ MUTATIONS = [
         "data = data.to(torch.uint8).cpu().numpy()",
         "Ids from 256 on wrap around.",
     ),
-    segmentation_metric(
-        "if identity in self._seen:",
-        "if False:",
+    seen_images(
+        "elif identity in self.facts:",
+        "elif False:",
         "An image that the sampler repeats is counted twice.",
     ),
     threshold(
