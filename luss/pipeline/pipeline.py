@@ -12,12 +12,12 @@ from mmengine.registry import init_default_scope
 from luss.engine.run_log import open_run_log
 from luss.engine.runner import init_processes
 from luss.errors import LussError
+from luss.evaluation.provenance import describe_machine
+from luss.evaluation.results import Results
 from luss.pipeline.components import clear_build_errors, require_known
 from luss.pipeline.context import Context
 from luss.pipeline.inputs import StageInputs, describe_difference, list_photos
 from luss.pipeline.protocols import evaluate
-from luss.pipeline.protocols.results import Results
-from luss.pipeline.provenance import describe_machine
 from luss.pipeline.settings import check_settings
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides

@@ -5,7 +5,6 @@ from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
 from luss.pipeline.protocols.fully_unsupervised import EvaluateStage
 from luss.pipeline.protocols.pretrain import PretrainStage
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.protocols.results import metric_table
 from luss.pipeline.protocols.semi_supervised import FinetuneSemiStage, SemiSupervisedStage
 
 __all__ = [
@@ -17,6 +16,5 @@ __all__ = [
     "ProtocolStage",
     "SemiSupervisedStage",
     "evaluate",
-    "metric_table",
     "protocol_stage",
 ]

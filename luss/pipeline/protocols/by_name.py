@@ -4,12 +4,12 @@ from mmengine import Config
 from mmengine.registry import init_default_scope
 
 from luss.errors import LussError
+from luss.evaluation.results import Results
 from luss.pipeline.components import clear_build_errors, require_known
 from luss.pipeline.context import Context
 from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
 from luss.pipeline.protocols.fully_unsupervised import EvaluateStage
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.protocols.results import Results
 from luss.pipeline.protocols.semi_supervised import SemiSupervisedStage
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import STAGES

@@ -13,6 +13,8 @@ from luss.datasets.mask_codec import write_mask
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.folders import FolderPair, count_masks
+from luss.evaluation.metrics import to_percent
+from luss.evaluation.results import Results
 from luss.pipeline.context import Context
 from luss.pipeline.inference import own_share, stream, summed_over_ranks
 from luss.ranks import fail_together
@@ -23,6 +25,7 @@ __all__ = [
     "evaluation_set",
     "evaluation_splits",
     "matched_counts",
+    "metrics_by_split",
     "predict_split",
     "segment",
 ]
@@ -164,3 +167,18 @@ def matched_counts(
         )
     summed_over_ranks(problems).refuse(f"the predictions in {folder} cannot be counted")
     return summed_over_ranks(found)
+
+
+def metrics_by_split(
+    counts: dict[str, Counts], metrics: Callable[[Counts], dict[str, float]]
+) -> Results:
+    """Metrics in percent (None where undefined) by split, validation as 'val'.
+
+    Args:
+        counts: of true ids, by split.
+        metrics: see :func:`luss.evaluation.named_metrics`.
+    """
+    return {
+        {"validation": "val"}.get(split, split): to_percent(metrics(of_split))
+        for split, of_split in counts.items()
+    }
