@@ -124,6 +124,8 @@ class PassSegmentor(EncoderDecoder):
         """
         return step_by_size(super().test_step, data)
 
+    val_step = test_step
+
     def predict(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
     ) -> list[SegDataSample]:
