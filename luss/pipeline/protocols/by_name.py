@@ -3,9 +3,9 @@
 from mmengine import Config
 from mmengine.registry import init_default_scope
 
+from luss.build_errors import clear_build_errors, require_known
 from luss.errors import LussError
 from luss.evaluation.results import Results
-from luss.pipeline.components import clear_build_errors, require_known
 from luss.pipeline.context import Context
 from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
 from luss.pipeline.protocols.fully_unsupervised import EvaluateStage

@@ -93,8 +93,8 @@ MUTATIONS = [
         "The truth's boundary stands for the prediction's.",
     ),
     counting(
-        "return spread(mixed, boundary_width(*key.shape), border=3)",
-        "return spread(mixed, boundary_width(*key.shape), border=0)",
+        "return dilate(mixed, boundary_width(*key.shape), border=3)",
+        "return dilate(mixed, boundary_width(*key.shape), border=0)",
         "The image's border is no boundary.",
     ),
     counting(
