@@ -2,8 +2,8 @@
 
 They are children of MMEngine's root registries, so that a config names a component of ``luss``
 plainly (``type='P2P'``) and one of another library with its scope (``type='mmseg.ResNet'``).
-``COUNT_METRICS``, ``MATCHERS``, ``STAGES`` and those of the parts of label generation have no
-counterpart in MMEngine.
+``COUNT_METRICS``, ``MATCHERS``, ``REPORT_SECTIONS``, ``STAGES`` and those of the parts of label
+generation have no counterpart in MMEngine.
 """
 
 from mmengine.registry import Registry, root
@@ -28,6 +28,7 @@ __all__ = [
     "OPTIM_WRAPPERS",
     "OPTIM_WRAPPER_CONSTRUCTORS",
     "PARAM_SCHEDULERS",
+    "REPORT_SECTIONS",
     "RUNNERS",
     "STAGES",
     "THRESHOLD_RULES",
@@ -48,10 +49,11 @@ HOOKS = _child(root.HOOKS, "luss.engine.hooks")
 DATASETS = _child(root.DATASETS, "luss.datasets")
 DATA_SAMPLERS = _child(root.DATA_SAMPLERS, "luss.datasets")
 TRANSFORMS = _child(root.TRANSFORMS, "luss.datasets.transforms")
-MODELS = _child(root.MODELS, "luss.models")
+MODELS = _child(root.MODELS, "luss.models", "luss.evaluation")
 OPTIMIZERS = _child(root.OPTIMIZERS, "luss.engine.optimizers")
 OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, "luss.engine.optimizers")
 METRICS = _child(root.METRICS, "luss.evaluation")
+FUNCTIONS = _child(root.FUNCTIONS, "luss.engine.workers")
 
 # Nothing of ours yet; without a child MMEngine warns each time it looks here.
 MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS)
@@ -61,7 +63,6 @@ WEIGHT_INITIALIZERS = _child(root.WEIGHT_INITIALIZERS)
 VISUALIZERS = _child(root.VISUALIZERS)
 VISBACKENDS = _child(root.VISBACKENDS)
 LOG_PROCESSORS = _child(root.LOG_PROCESSORS)
-FUNCTIONS = _child(root.FUNCTIONS)
 
 _LABELS = ["luss.label_generation"]
 EMBEDDERS = Registry("embedder", scope="luss", locations=_LABELS)
@@ -70,6 +71,8 @@ FOREGROUND_SOURCES = Registry("foreground source", scope="luss", locations=_LABE
 THRESHOLD_RULES = Registry("threshold rule", scope="luss", locations=_LABELS)
 LABEL_WRITERS = Registry("label writer", scope="luss", locations=_LABELS)
 MATCHERS = Registry("matcher", scope="luss", locations=["luss.evaluation"])
-COUNT_METRICS = Registry("metric of counts", scope="luss", locations=["luss.evaluation"])
+COUNT_METRICS = Registry("metric", scope="luss", locations=["luss.evaluation"])
 """Functions of counts, see :func:`luss.evaluation.named_metrics`."""
+REPORT_SECTIONS = Registry("report section", scope="luss", locations=["luss.visualization"])
+"""Functions of :class:`luss.visualization.RunFiles`, see ``luss/visualization/sections.py``."""
 STAGES = Registry("stage", scope="luss", locations=["luss.pipeline"])

@@ -9,8 +9,8 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from luss.engine.checkpoint import load, load_weights
+from luss.engine.progress import Progress
 from luss.engine.workers import iterate, start_worker
-from luss.pipeline.progress import Progress
 from luss.ranks import own_share, summed_over_ranks
 from luss.registry import MODELS
 

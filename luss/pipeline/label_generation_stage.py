@@ -4,23 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmengine import Config
-from mmengine.logging import MMLogger
-
+from luss.config_checks import require_count, require_keys
 from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
 from luss.label_generation import GivenThreshold
 from luss.pipeline.context import Context
-from luss.pipeline.settings import require_count, require_keys
+from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.sound_masks import require_sound_masks
-from luss.pipeline.stage import Stage
 from luss.registry import (
     EMBEDDERS,
     FOREGROUND_SOURCES,
     LABEL_GENERATORS,
     LABEL_WRITERS,
     MODELS,
-    RUNNERS,
     STAGES,
     THRESHOLD_RULES,
 )
@@ -45,7 +41,7 @@ _OUTPUTS = (
 
 
 @STAGES.register_module()
-class LabelGenerationStage(Stage):
+class LabelGenerationStage(RunnerStage):
     """Discovers categories among image embeddings and labels every pixel with one, or 'other'.
 
     A runner's test with :class:`luss.engine.loops.LabelGenerationLoop`.
@@ -173,12 +169,7 @@ class LabelGenerationStage(Stage):
         # Built as the stage that trained it had it.
         model = context.config["stages"][self.model_from]["model"]
         return {
-            "default_scope": "luss",
-            "work_dir": str(folder),
-            "experiment_name": str(folder.resolve()),
-            "launcher": context.launcher,
-            "randomness": {"seed": context.seed},
-            "default_hooks": context.config.get("default_hooks"),
+            **context.runner_defaults(self.name),
             "model": {**model, "data_preprocessor": dict(self.preprocessor)},
             "load_from": str(required_checkpoint(context.work_dir.stage(self.model_from))),
             "test_dataloader": self._loaders(context),
@@ -193,9 +184,7 @@ class LabelGenerationStage(Stage):
 
     def run(self, context: Context) -> dict:
         """Run the steps that are not whole yet."""
-        config = Config(self.runner_config(context)).to_dict()
-        runner = RUNNERS.get("Runner")(**config, logger=MMLogger.get_current_instance())
-        return runner.test()
+        return self.build_runner(context).test()
 
 
 def _split(settings: dict, kind: str, own: tuple[str, ...] = ()) -> tuple[dict, dict]:
@@ -210,9 +199,6 @@ def _split(settings: dict, kind: str, own: tuple[str, ...] = ()) -> tuple[dict, 
 def _loader(
     context: Context, dataset: dict[str, Any], batch_size: int = 1, most: int | None = None
 ) -> dict:
-    config = {"seed": context.seed, **context.data, **dataset}
-    if config["type"] == "PhotoFolder":
-        config.pop("split", None)
     sampler = {"type": "ShareSampler"}
     return {
         "batch_size": batch_size,
@@ -220,5 +206,5 @@ def _loader(
         "sampler": sampler if most is None else {**sampler, "most": most},
         "collate_fn": {"type": "pseudo_collate"},
         "worker_init_fn": {"type": "luss.start_worker"},
-        "dataset": config,
+        "dataset": context.dataset_config(dataset),
     }

@@ -1,5 +1,6 @@
 from luss.engine.loops.epoch_train_loop import EpochTrainLoop
 from luss.engine.loops.label_generation_loop import LabelGenerationLoop
+from luss.engine.loops.splits_test_loop import SplitsTestLoop
 from luss.engine.loops.streaming_loop import StreamingLoop
 
-__all__ = ["EpochTrainLoop", "LabelGenerationLoop", "StreamingLoop"]
+__all__ = ["EpochTrainLoop", "LabelGenerationLoop", "SplitsTestLoop", "StreamingLoop"]
