@@ -35,7 +35,7 @@ class Threshold:
         return "otsu" in self.method.lower()
 
     def __str__(self) -> str:
-        return "one for each image" if self.value is None else f"{self.value:.2f}"
+        return "of each image's own" if self.value is None else f"{self.value:g}"
 
 
 def write_threshold(path: Path, threshold: Threshold) -> None:

@@ -1,6 +1,7 @@
 """Steps 2.2 to 2.4: image embeddings, categories, threshold, pseudo labels (PASS, section 4.3)."""
 
 import hashlib
+import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -91,6 +92,8 @@ class LabelGenerationLoop(StreamingLoop):
         self.embedder = EMBEDDERS.build(embedder)
         self.generator = LABEL_GENERATORS.build(generator)
         self.foreground = FOREGROUND_SOURCES.build(foreground)
+        settings = json.dumps(foreground, sort_keys=True, default=str).encode()
+        self._source_digest = {"source's settings": hashlib.sha256(settings).hexdigest()}
         self.rule = THRESHOLD_RULES.build(threshold)
         self.writer = LABEL_WRITERS.build(writer)
         if self.rule.reads is not None and _LOADER_OF[self.rule.reads] not in dataloader:
@@ -121,7 +124,9 @@ class LabelGenerationLoop(StreamingLoop):
         with np.load(self.folder / "centroids.npz") as arrays:
             self.centroids = torch.from_numpy(arrays["centroids"])
         self.found["categories"] = len(self.centroids)
-        maps = {} if self.foreground.is_free else self._make_maps(trained | photos)
+        maps = {}
+        if not self.foreground.is_free:
+            maps = self._make_maps(trained | photos | self._source_digest)
         chosen = ensure("threshold.json", trained | centroids | maps, self._find_threshold)
         threshold = read_threshold(self.folder / "threshold.json")
         if threshold.value is not None:
@@ -203,8 +208,9 @@ class LabelGenerationLoop(StreamingLoop):
         print_log(f"clusters against class folders: {said}", "current")
 
     def _make_maps(self, sources: dict[str, str]) -> dict[str, str]:
-        names = ["pixels", *({"report", _LOADER_OF.get(self.rule.reads)} & self.configs.keys())]
-        return self.maps.make(sources, sorted(dict.fromkeys(names)))
+        wanted = ("pixels", _LOADER_OF.get(self.rule.reads), "report")
+        names = [name for name in dict.fromkeys(wanted) if name in self.configs]
+        return self.maps.make(sources, names)
 
     def _evidence(
         self, name: str, what: str, indices: list[int] | None = None
@@ -234,7 +240,8 @@ class LabelGenerationLoop(StreamingLoop):
         threshold = self.rule.choose(counter)
         if is_main_process():
             write_threshold(self.folder / "threshold.json", threshold)
-        print_log(f"threshold {threshold} ({threshold.method})", "current")
+        shown = threshold if threshold.value is None else f"{threshold.value:.2f}"
+        print_log(f"threshold {shown} ({threshold.method})", "current")
 
     def _new_counter(self, name: str):
         steps = range(round(100 * self.foreground.largest_threshold) + 1)
