@@ -255,13 +255,13 @@ MUTATIONS = [
         "Epochs after a resumed one are cut short.",
     ),
     reproducible(
-        "with seeded(self.seed, epoch, index):",
-        "with seeded(self.seed, index):",
+        "seeded(self.seed, epoch, index)",
+        "seeded(self.seed, index)",
         "Augmentation repeats in each epoch.",
     ),
     reproducible(
-        "with seeded(self.seed, epoch, index):",
-        "with seeded(epoch, index):",
+        "seeded(self.seed, epoch, index)",
+        "seeded(epoch, index)",
         "The seed of the data set changes nothing.",
     ),
     reproducible(
