@@ -6,7 +6,7 @@ from typing import Literal
 
 from luss.datasets.image_io import IMAGE_SUFFIXES
 from luss.datasets.mask_codec import IGNORE_ID
-from luss.datasets.photo_listing import Tally, is_work_dir, shown, walk_photos
+from luss.datasets.photo_listing import Tally, is_work_dir, photo_outside, shown, walk_photos
 from luss.errors import LussError
 from luss.files import is_system_name
 
@@ -114,19 +114,8 @@ def why_no_split_root(root: Path) -> str | None:
             nested = next((name for name in folders if _any_photo(train / name)), None)
             if nested:
                 return f"{train / nested} holds photos in folders below it alone"
-    with os.scandir(root) as entries:
-        others = sorted(
-            entry.name
-            for entry in entries
-            if not is_system_name(entry.name) and entry.name not in _OF_A_SPLIT_ROOT
-        )
-    for name in others:
-        path = root / name
-        if path.is_file() and Tally().takes(name, True):
-            return f"{path} is a photo outside of the splits"
-        if path.is_dir() and not is_work_dir(path) and (photo := _any_photo(path)):
-            return f"{path / photo} is a photo outside of the splits"
-    return None
+    stray = photo_outside(root, _OF_A_SPLIT_ROOT)
+    return None if stray is None else f"{stray} is a photo outside of the splits"
 
 
 def _any_photo(folder: Path) -> str | None:
