@@ -1,11 +1,14 @@
 """The smallest training there is: one linear layer on numbers."""
 
+import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import Dataset
 
 from luss.datasets.samplers import EpochSampler
+from luss.engine.checkpoint import latest_checkpoint, load
 from luss.engine.hooks import CheckpointHook, GracefulStopHook, LossGuardHook
 from luss.engine.loops import EpochTrainLoop
 from luss.engine.runner import Runner
@@ -42,11 +45,17 @@ class Line(BaseModel):
         return {"loss_line": self.factor * (self.layer(scaled) - scaled).square().mean()}
 
 
-def toy_runner(work_dir, hooks=(), count=10, batch_size=3, epochs=2, workers=0, **checkpoint):
-    """A runner of ``count // batch_size`` iterations an epoch."""
+def toy_runner(
+    work_dir, hooks=(), count=10, batch_size=3, epochs=2, workers=0, runner=(), **checkpoint
+):
+    """A runner of ``count // batch_size`` iterations an epoch.
+
+    ``runner`` holds settings of the runner that replace others; what is left over goes to
+    ``CheckpointHook``.
+    """
     torch.manual_seed(0)
     newest = checkpoint.pop("load_from", None)
-    return Runner(
+    settings = dict(
         model=Line(),
         work_dir=str(work_dir),
         train_dataloader={
@@ -72,3 +81,49 @@ def toy_runner(work_dir, hooks=(), count=10, batch_size=3, epochs=2, workers=0, 
         resume=newest is not None,
         cfg={},
     )
+    return Runner(**{**settings, **dict(runner)})
+
+
+def train_until(runner, iteration):
+    """Train, and be killed in an iteration, from 1; what it did is lost where nothing saved it."""
+    runner.register_hook(Stop(iteration - 1))
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+
+
+class Stop(Hook):
+    """Raises after an iteration, before it is saved."""
+
+    priority = "LOW"
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == self.iteration:
+            raise KeyboardInterrupt
+
+
+def state_of(work_dir):
+    """What the newest checkpoint of a folder holds, by name, to be compared bit for bit."""
+    checkpoint = load(latest_checkpoint(work_dir))
+    checkpoint["message_hub"]["runtime_info"].pop("best_ckpt", None)
+    return dict(flatten(checkpoint))
+
+
+def flatten(value, name=""):
+    if isinstance(value, list | tuple):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from flatten(entry, f"{name}.{key}")
+    else:
+        yield name, value
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        other = second[name]
+        same = torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
+        assert same, name

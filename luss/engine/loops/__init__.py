@@ -1,3 +1,5 @@
 from luss.engine.loops.epoch_train_loop import EpochTrainLoop
+from luss.engine.loops.iter_train_loop import IterTrainLoop
+from luss.engine.loops.val_loop import ValLoop
 
-__all__ = ["EpochTrainLoop"]
+__all__ = ["EpochTrainLoop", "IterTrainLoop", "ValLoop"]
