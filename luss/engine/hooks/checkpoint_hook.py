@@ -1,5 +1,6 @@
 """Checkpoints written whole before older ones go, holding data alone."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import mmengine
@@ -233,7 +234,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         runner.call_hook("before_save_checkpoint", checkpoint=checkpoint)
         for key in without:
             checkpoint.pop(key)
-        checkpoint = _to_cpu(checkpoint)
+        checkpoint = _plain(checkpoint)
         _refuse_not_finite(checkpoint["state_dict"], iteration)
         # Of averaged weights: those that are trained.
         _refuse_not_finite(checkpoint.get("ema_state_dict", {}), iteration)
@@ -323,11 +324,22 @@ def _refuse_not_finite(state: dict[str, Tensor], iteration: int) -> None:
         )
 
 
-def _to_cpu(value):
+def _plain(value, place: str = "checkpoint"):
+    """Tensors on the CPU and plain values, in dicts and lists as they are.
+
+    Raises:
+        LussError: naming the place of anything else, which could not be loaded again.
+    """
     if isinstance(value, Tensor):
         return value.cpu()
-    if isinstance(value, dict):
-        return {key: _to_cpu(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_to_cpu(entry) for entry in value)
+    if isinstance(value, Mapping):
+        return {key: _plain(entry, f"{place}.{key}") for key, entry in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(entry, f"{place}.{i}") for i, entry in enumerate(value))
+    if type(value) not in _PLAIN:
+        raise LussError(
+            f"{place} is a {type(value).__name__}, but checkpoints hold tensors and plain values "
+            "alone, so that loading one executes no code; the hook, optimizer or scheduler that "
+            "it belongs to cannot be resumed"
+        )
     return value
