@@ -97,9 +97,7 @@ def test_several_metrics_and_rules(tmp_path):
 
 
 def test_auto_is_the_first_metric(tmp_path):
-    toy_runner(
-        tmp_path, runner=validated(Score(SCORES)), save_best="auto", rule="greater"
-    ).train()
+    toy_runner(tmp_path, runner=validated(Score(SCORES)), save_best="auto", rule="greater").train()
     assert best(tmp_path) == ["best_size_iter_3.pth"]
 
 
