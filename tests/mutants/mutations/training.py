@@ -128,14 +128,24 @@ MUTATIONS = [
         "Prototypes are frozen for epochs, not iterations.",
     ),
     checkpoint_hook(
-        "(runner.iter + 1) % self.interval == 0",
-        "runner.iter % self.interval == 0",
+        "self.every_n_train_iters(runner, self.interval, self.save_begin)",
+        "self.every_n_train_iters(runner, self.interval, self.save_begin + 1)",
         "Checkpoints come an iteration late.",
     ),
     checkpoint_hook(
-        "if epoch == runner.max_epochs or (self.by_epoch",
-        "if (self.by_epoch",
-        "The end of training may not be saved.",
+        "if self.is_last_train_epoch(runner):",
+        "if due and self.is_last_train_epoch(runner):",
+        "The end of training may not be saved before validation.",
+    ),
+    checkpoint_hook(
+        "self._waits = gradients_wait(runner.optim_wrapper)",
+        "self._waits = False",
+        "Checkpoints are written between updates, without the gradients summed so far.",
+    ),
+    checkpoint_hook(
+        "if former not in (None, str(path)) and is_main_process():",
+        "if former is not None and is_main_process():",
+        "A best checkpoint that is written again is removed.",
     ),
     checkpoint_hook(
         "self._save(runner, runner.epoch, runner.iter + 1)",
