@@ -33,7 +33,7 @@ class ViewGeometry:
 
     @classmethod
     def unpack(cls, packed: Tensor) -> "ViewGeometry":
-        """Read rows of left, top, width, height, flip, photo width and height, as crops record them.
+        """Read rows of left, top, width, height, flip, and width and height of the photo.
 
         Args:
             packed: (N, 7) float, or (N, 5) where the photos' sizes are not known.
