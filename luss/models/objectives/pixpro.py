@@ -1,4 +1,4 @@
-"""PixPro, pixel-to-propagation consistency (Xie et al., 2021, "Propagate Yourself"): L_e of PASS_p."""
+"""PixPro, the L_e of PASS_p: pixel-to-propagation consistency (Xie et al., 2021, section 3.2)."""
 
 import torch
 import torch.nn.functional as F
