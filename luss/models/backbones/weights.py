@@ -1,12 +1,17 @@
-"""Weights of other programs, by the names that a backbone has here."""
+"""The one way from a file of tensors into a module: pick, rename, compare, resize, fill.
+
+``weights=`` and ``init_cfg=dict(type='Pretrained')`` of any config go through it.
+"""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor, nn
 
+from luss.configuration import nearest
 from luss.errors import LussError
 
 __all__ = [
@@ -14,6 +19,7 @@ __all__ = [
     "Layout",
     "WeightsEntry",
     "fill",
+    "fill_from",
     "parts_beside_the_backbone",
     "pick",
     "weights_entry",
@@ -123,11 +129,12 @@ class WeightsEntry:
     """Where weights are, and how they are named.
 
     Attributes:
-        file: of tensors.
+        file: of tensors, on this machine.
         layout: one of ``LAYOUTS``; None for names as they are here, with further layers that are
             passed over.
         key: of the file's dict that holds the tensors; by default the layout's.
-        prefix: what the backbone's names begin with; by default the layout's.
+        prefix: what the module's names begin with, with or without the dot at its end; by default
+            that of the layout's below which most of the module's tensors are.
         rename: more renaming after the layout's, (regular expression, replacement) pairs.
     """
 
@@ -151,10 +158,18 @@ class WeightsEntry:
         settings = dict(value) if isinstance(value, Mapping) else {"file": value}
         known = list(cls.__dataclass_fields__)
         if unknown := [key for key in settings if key not in known]:
-            raise LussError(f"{where}.{unknown[0]} is no setting; known are: {', '.join(known)}")
+            raise LussError(
+                f"{where}.{unknown[0]} is no setting{nearest(unknown[0], known)} Known are: "
+                f"{', '.join(known)}"
+            )
         if not settings.get("file"):
             raise LussError(f"{where} names no file; give the path of a checkpoint")
         settings["file"] = str(settings["file"])
+        if "://" in settings["file"]:
+            raise LussError(
+                f"{where}: weights {settings['file']} are an address; fetch the file yourself and "
+                "give its path"
+            )
         if settings.get("layout") not in (None, *LAYOUTS):
             raise LussError(
                 f"{where}.layout is {settings['layout']!r}; known are: {', '.join(LAYOUTS)}"
@@ -174,6 +189,11 @@ class WeightsEntry:
         return cls(**settings)
 
     @property
+    def path(self) -> Path:
+        """The file, with ``~`` resolved."""
+        return Path(self.file).expanduser()
+
+    @property
     def _layout(self) -> Layout:
         return LAYOUTS[self.layout] if self.layout else _UNNAMED
 
@@ -191,56 +211,106 @@ def weights_entry(own: str | dict | None, shared: str | dict | None) -> str | di
     return own or shared
 
 
-def pick(content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A backbone's weights in a checkpoint, by the backbone's names.
+def fill_from(module: nn.Module, content: Mapping, entry: WeightsEntry) -> None:
+    """Fill a module from what a file holds, all of it or nothing.
+
+    Args:
+        module: to be filled, such as a backbone.
+        content: of the file.
+        entry: how it is named.
+
+    Raises:
+        LussError: as :func:`pick` and :func:`fill`.
+    """
+    found = pick(content, entry, module.state_dict(), type(module).__name__)
+    fill(module, found, entry.file)
+
+
+def pick(
+    content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor], what: str = "the backbone"
+) -> dict[str, Tensor]:
+    """A module's weights in a checkpoint, by the module's names.
+
+    Without a layout, layers that the module has not (a classifier on top) are passed over; those
+    inside of its modules (a deeper network of the same kind), and all below a prefix that names
+    the module, are an error.
 
     Args:
         content: of the file.
         entry: how it is named.
-        wanted: the backbone's own tensors by name.
+        wanted: the module's own tensors by name.
+        what: the module, for messages.
 
     Raises:
-        LussError: if some are missing, or the file's backbone has others.
+        LussError: if some are missing, or the file's module has others.
     """
-    layout = entry._layout
     tensors = _tensors(content, entry)
-    prefixes = layout.prefixes if entry.prefix is None else (entry.prefix,)
-    prefix = next((p for p in prefixes if any(name.startswith(p) for name in tensors)), None)
-    if prefix is None:
+    prefix, found = _below_prefix(tensors, entry, wanted)
+    # Counters and tables of places are integers, which a module computes itself.
+    missing = {name for name in wanted.keys() - found.keys() if wanted[name].is_floating_point()}
+    surplus = {name for name in found.keys() - wanted.keys() if found[name].is_floating_point()}
+    if entry.layout is None and entry.prefix is None and "backbone." not in prefix:
+        modules = {name.split(".")[0] for name in wanted}
+        surplus = {name for name in surplus if name.split(".")[0] in modules}
+    if missing or surplus:
+        raise LussError(
+            f"{entry.file} does not fit {what}: {len(missing)} of its {len(wanted)} tensors "
+            f"are missing ({_first(missing)}), {len(surplus)} belong to another one "
+            f"({_first(surplus)}); read as layout {entry.layout!r} with prefix {prefix!r}; "
+            f"{_beginnings(tensors)}; the config must describe the network that was saved, and "
+            f"weights its layout ({', '.join(LAYOUTS)}), prefix and rename"
+        )
+    return {name: found[name] for name in wanted.keys() & found.keys()}
+
+
+def _below_prefix(
+    tensors: Mapping[str, Tensor], entry: WeightsEntry, wanted: Mapping[str, Tensor]
+) -> tuple[str, dict[str, Tensor]]:
+    """The prefix below which most of the wanted tensors are, and what is there, renamed."""
+    prefixes = entry._layout.prefixes
+    if entry.prefix is not None:
+        given = entry.prefix and f"{entry.prefix.rstrip('.')}."
+        prefixes = (given, f"module.{given}")
+    present = [prefix for prefix in prefixes if any(name.startswith(prefix) for name in tensors)]
+    if not present:
         raise LussError(
             f"{entry.file} has no names that begin with {' or '.join(map(repr, prefixes))}; "
             f"{_beginnings(tensors)}; set prefix to one of these, or another layout "
             f"({', '.join(LAYOUTS)})"
         )
-    renames = [*layout.renames]
+    renames = [*entry._layout.renames]
     if any(name.endswith(_MMSEG_MARK) for name in wanted):
         renames += _MMSEG_VIT
     renames += entry.rename
+    found = {
+        prefix: _renamed(_stripped(tensors, prefix, entry._layout.dropped), renames, entry.file)
+        for prefix in present
+    }
+    # The first of those that are equally good.
+    best = max(present, key=lambda prefix: len(found[prefix].keys() & wanted.keys()))
+    return best, found[best]
+
+
+def _stripped(
+    tensors: Mapping[str, Tensor], prefix: str, dropped: tuple[str, ...]
+) -> dict[str, Tensor]:
+    below = {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+    return {name: value for name, value in below.items() if not name.startswith(dropped)}
+
+
+def _renamed(tensors: Mapping[str, Tensor], renames: Renames, path: str) -> dict[str, Tensor]:
     found = {}
     for name, value in tensors.items():
-        name = name.removeprefix(prefix) if name.startswith(prefix) else ""
-        if not name or name.startswith(layout.dropped):
-            continue
         for pattern, text in renames:
             name = re.sub(pattern, text, name)
         if name in found:
-            raise LussError(f"{entry.file}: two tensors are renamed to {name!r}; correct rename")
+            raise LussError(f"{path}: two tensors are renamed to {name!r}; correct rename")
         found[name] = value
-    # Counters and tables of places are integers, which a module computes itself.
-    missing = {name for name in wanted.keys() - found.keys() if wanted[name].is_floating_point()}
-    surplus = {name for name in found.keys() - wanted.keys() if found[name].is_floating_point()}
-    if entry.layout is None and "backbone." not in prefix and entry.prefix is None:
-        # Layers behind the backbone are not told from it by their names.
-        surplus = set()
-    if missing or surplus:
-        raise LussError(
-            f"{entry.file} does not fit the backbone: {len(missing)} of its {len(wanted)} tensors "
-            f"are missing ({_first(missing)}), {len(surplus)} belong to another one "
-            f"({_first(surplus)}); read as layout {entry.layout!r} with prefix {prefix!r}; "
-            f"{_beginnings(tensors)}; the config must describe the backbone that was saved, and "
-            f"weights its layout ({', '.join(LAYOUTS)}), prefix and rename"
-        )
-    return {name: found[name] for name in wanted.keys() & found.keys()}
+    return found
 
 
 def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
@@ -255,24 +325,24 @@ def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str
     return found
 
 
-def fill(backbone: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
-    """Fill a backbone, all or nothing; position embeddings are resized by its own rule.
+def fill(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
+    """Fill a module, all or nothing; position embeddings are resized by its own rule.
 
     Args:
-        backbone: to be filled.
+        module: to be filled.
         weights: from :func:`pick`.
         path: for messages.
 
     Raises:
         LussError: if shapes differ.
     """
-    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    before = {name: value.clone() for name, value in module.state_dict().items()}
     try:
         # Hooks of mmcls' transformers resize what lies on a grid.
-        backbone.load_state_dict(_resized(backbone, dict(weights), before), strict=False)
+        module.load_state_dict(_resized(module, dict(weights), before), strict=False)
     # Rules for resizing raise what they like, some of them that SciPy lacks a function by now.
     except Exception as error:
-        backbone.load_state_dict(before)
+        module.load_state_dict(before)
         other = [
             name
             for name, value in weights.items()
@@ -281,11 +351,13 @@ def fill(backbone: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
         if not other:
             raise
         name, reason = sorted(other)[0], str(error).strip().partition("\n")[0]
+        if reason.startswith("Error(s) in loading state_dict"):
+            reason = "it has none for this"
         raise LussError(
-            f"{name} of {path} has shape {tuple(weights[name].shape)}, the backbone expects "
-            f"{tuple(before[name].shape)}, and its own rule does not resize it ({reason}); the "
-            "config must describe the backbone that was saved, the sizes of images and windows "
-            "included"
+            f"{name} of {path} has shape {tuple(weights[name].shape)}, "
+            f"{type(module).__name__} expects {tuple(before[name].shape)}, and its own rule does "
+            f"not resize it ({reason}); the config must describe the network that was saved, the "
+            "sizes of images and windows included"
         ) from error
 
 

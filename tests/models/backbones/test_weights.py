@@ -11,9 +11,8 @@ from luss.models.backbones import maps_of
 from luss.models.backbones.weights import (
     LAYOUTS,
     WeightsEntry,
-    fill,
+    fill_from,
     parts_beside_the_backbone,
-    pick,
     weights_entry,
 )
 from luss.registry import MODELS
@@ -142,7 +141,7 @@ def build(config, seed):
 
 def read(backbone, content, **entry):
     entry = WeightsEntry.parse({"file": "weights.pth", **entry}, "weights")
-    fill(backbone, pick(content, entry, backbone.state_dict()), entry.file)
+    fill_from(backbone, content, entry)
 
 
 def test_each_layout_is_tested():
@@ -208,6 +207,28 @@ def test_own_key_prefix_and_renaming():
     assert torch.equal(backbone.layer1[0].conv1.weight, saved.layer1[0].conv1.weight)
 
 
+def test_a_prefix_may_lack_its_dot_and_that_of_wrapped_models():
+    saved, backbone = build(RESNET, 1), build(RESNET, 2)
+    content = {"state_dict": renamed(saved.state_dict(), [], "module.net.")}
+    read(backbone, content, prefix="net")
+    assert torch.equal(backbone.layer1[0].conv1.weight, saved.layer1[0].conv1.weight)
+
+
+def test_the_prefix_below_which_most_of_a_module_is_found_counts():
+    """A whole model's names begin with that of its backbone, too."""
+    saved, model = (torch.nn.ModuleDict({"backbone": build(RESNET, seed)}) for seed in (1, 2))
+    state = saved.state_dict()
+    fill_from(model, {"state_dict": state}, WeightsEntry("f"))
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_a_deeper_network_is_told_by_what_is_inside_of_the_own_modules():
+    backbone = build(RESNET, 1)
+    deeper = {**backbone.state_dict(), "layer4.2.conv1.weight": torch.zeros(1)}
+    with pytest.raises(LussError, match=r"1 belong to another one \(layer4\.2\.conv1\.weight\)"):
+        read(backbone, deeper)
+
+
 def test_parts_beside_the_backbone():
     state = build(RESNET, 1).state_dict()
     found = parts_beside_the_backbone(of_pass(state), WeightsEntry("f", layout="pass"))
@@ -239,7 +260,8 @@ def test_what_does_not_fit_shows_the_names_in_the_file():
 def test_entries_that_make_no_sense():
     for entry, message in [
         ({"layout": "moco"}, "names no file"),
-        ({"file": "f", "layot": "moco"}, "weights.layot is no setting.*layout"),
+        ({"file": "f", "layot": "moco"}, "weights.layot is no setting; did you mean 'layout'"),
+        ("https://a/b.pth", "weights https://a/b.pth are an address; fetch"),
         ({"file": "f", "layout": "caffe"}, "'caffe'.*openmmlab"),
         ({"file": "f", "rename": {"(": "x"}}, "rename has"),
         ({"file": "f", "rename": ["x"]}, "rename has 'x'"),
