@@ -10,7 +10,7 @@ from tiny_run import REPOSITORY, TINY, read_tiny
 
 from luss.configuration import read_config
 from luss.errors import LussError
-from luss.models.backbones.weights import LAYOUTS
+from luss.models.backbones.layouts import LAYOUTS
 from luss.pipeline import Pipeline
 from luss.registry import MODELS
 

@@ -5,7 +5,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,114 +13,19 @@ from torch import Tensor, nn
 
 from luss.configuration import nearest
 from luss.errors import LussError
+from luss.models.backbones.layouts import LAYOUTS, MMSEG_VIT, UNNAMED, Layout, Renames
 
 __all__ = [
-    "LAYOUTS",
-    "Layout",
     "WeightsEntry",
     "fill",
     "fill_from",
     "parts_beside_the_backbone",
     "pick",
+    "tensors_of",
     "weights_entry",
 ]
 
-Renames = Sequence[tuple[str, str]]
-"""Regular expressions and what takes their place, one after the other."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a program saves its networks.
-
-    Attributes:
-        keys: where the tensors may be; the file itself where there is none of them.
-        prefixes: what the backbone's names may begin with; the first that is found counts.
-        renames: from the file's names to those here, without the prefix.
-        dropped: what names of parts begin with that a backbone has not, such as classifiers.
-        parts: beginnings of names beside the backbone -> modules of a pretrainer.
-    """
-
-    keys: tuple[str, ...] = ("state_dict", "model", "teacher")
-    prefixes: tuple[str, ...] = ("module.", "")
-    renames: Renames = ()
-    dropped: tuple[str, ...] = ()
-    parts: tuple[tuple[str, str], ...] = ()
-
-
-_TIMM_VIT: Renames = (
-    (r"^patch_embed\.proj\.", "patch_embed.projection."),
-    # Training code for many GPUs nests blocks in chunks.
-    (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),
-    (r"^blocks\.", "layers."),
-    (r"^(layers\.\d+)\.norm([12])\.", r"\1.ln\2."),
-    (r"^(layers\.\d+)\.mlp\.fc1\.", r"\1.ffn.layers.0.0."),
-    (r"^(layers\.\d+)\.mlp\.fc2\.", r"\1.ffn.layers.1."),
-    # As LayerScaleVisionTransformer has them.
-    (r"^(layers\.\d+)\.ls1\.gamma$", r"\1.attn.gamma1.weight"),
-    (r"^(layers\.\d+)\.ls2\.gamma$", r"\1.ffn.layers.3.weight"),
-    (r"^norm\.", "ln1."),
-)
-_TORCHVISION_VIT: Renames = (
-    (r"^class_token$", "cls_token"),
-    (r"^conv_proj\.", "patch_embed.projection."),
-    (r"^encoder\.pos_embedding$", "pos_embed"),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.ln_", r"layers.\1.ln"),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.self_attention\.in_proj_", r"layers.\1.attn.qkv."),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.self_attention\.out_proj", r"layers.\1.attn.proj"),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.mlp\.(linear_1|0)\.", r"layers.\1.ffn.layers.0.0."),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.mlp\.(linear_2|3)\.", r"layers.\1.ffn.layers.1."),
-    (r"^encoder\.ln\.", "ln1."),
-)
-_MMSEG_VIT: Renames = (
-    (r"\.attn\.qkv\.weight$", ".attn.attn.in_proj_weight"),
-    (r"\.attn\.qkv\.bias$", ".attn.attn.in_proj_bias"),
-    (r"\.attn\.proj\.", ".attn.attn.out_proj."),
-)
-"""From mmcls' names to those of mmseg's vision transformer."""
 _MMSEG_MARK = ".attn.attn.in_proj_weight"
-
-LAYOUTS: dict[str, Layout] = {
-    # Of luss, too.
-    "openmmlab": Layout(
-        prefixes=("module.backbone.", "backbone.", "module.", ""),
-        parts=(("module.objectives.", "objectives."), ("objectives.", "objectives.")),
-    ),
-    "torchvision": Layout(renames=_TORCHVISION_VIT, dropped=("fc.", "heads.")),
-    "timm_vit": Layout(
-        renames=_TIMM_VIT, dropped=("head.", "head_dist.", "fc_norm.", "pre_logits.")
-    ),
-    "dino": Layout(
-        keys=("teacher", "state_dict", "model"),
-        prefixes=("module.backbone.", "backbone.", "module.", ""),
-        renames=_TIMM_VIT,
-        dropped=("head.", "fc."),
-    ),
-    "dinov2": Layout(
-        keys=("teacher", "model", "state_dict"),
-        prefixes=("module.backbone.", "backbone.", "module.", ""),
-        renames=_TIMM_VIT,
-        # A token for masked training.
-        dropped=("mask_token", "head."),
-    ),
-    "moco": Layout(
-        prefixes=("module.encoder_q.", "encoder_q.", "module.base_encoder."),
-        renames=_TIMM_VIT,
-        dropped=("fc.", "head."),
-    ),
-    "pass": Layout(
-        dropped=("projection_head", "prototypes.", "predictor_head", "fc."),
-        parts=(
-            ("projection_head.", "objectives.clustering.projector."),
-            ("prototypes.", "objectives.clustering.prototypes."),
-            ("projection_head_pixel.", "objectives.p2p.projector."),
-            ("predictor_head_pixel.", "objectives.p2p.predictor."),
-        ),
-    ),
-}
-"""Known layouts by name."""
-
-_UNNAMED = Layout(prefixes=("module.backbone.", "backbone.", "module.", ""))
 _SHOWN = 3
 
 
@@ -195,7 +100,7 @@ class WeightsEntry:
 
     @property
     def _layout(self) -> Layout:
-        return LAYOUTS[self.layout] if self.layout else _UNNAMED
+        return LAYOUTS[self.layout] if self.layout else UNNAMED
 
 
 def weights_entry(own: str | dict | None, shared: str | dict | None) -> str | dict | None:
@@ -244,7 +149,7 @@ def pick(
     Raises:
         LussError: if some are missing, or the file's module has others.
     """
-    tensors = _tensors(content, entry)
+    tensors = tensors_of(content, entry)
     prefix, found = _below_prefix(tensors, entry, wanted)
     # Counters and tables of places are integers, which a module computes itself.
     missing = {name for name in wanted.keys() - found.keys() if wanted[name].is_floating_point()}
@@ -280,7 +185,7 @@ def _below_prefix(
         )
     renames = [*entry._layout.renames]
     if any(name.endswith(_MMSEG_MARK) for name in wanted):
-        renames += _MMSEG_VIT
+        renames += MMSEG_VIT
     renames += entry.rename
     found = {
         prefix: _renamed(_stripped(tensors, prefix, entry._layout.dropped), renames, entry.file)
@@ -317,7 +222,7 @@ def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str
     """Tensors of a pretrainer's other modules that the layout knows, by their names here."""
     layout = entry._layout if entry.layout else LAYOUTS["openmmlab"]
     found = {}
-    for name, value in _tensors(content, entry).items():
+    for name, value in tensors_of(content, entry).items():
         bare = name.removeprefix("module.")
         for beginning, ours in layout.parts:
             if bare.startswith(beginning):
@@ -380,7 +285,16 @@ def _resized(
     return weights
 
 
-def _tensors(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
+def tensors_of(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
+    """The tensors of a file by the names that they have there.
+
+    Args:
+        content: of the file.
+        entry: which of its keys holds them.
+
+    Raises:
+        LussError: if there are none.
+    """
     if entry.key is not None:
         if entry.key not in content:
             raise LussError(

@@ -8,8 +8,8 @@ import torch
 
 from luss.errors import LussError
 from luss.models.backbones import maps_of
+from luss.models.backbones.layouts import LAYOUTS
 from luss.models.backbones.weights import (
-    LAYOUTS,
     WeightsEntry,
     fill_from,
     parts_beside_the_backbone,
