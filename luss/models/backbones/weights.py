@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from luss.compat import scipy_with_interp2d
 from luss.configuration import nearest
 from luss.errors import LussError
 from luss.models.backbones.layouts import LAYOUTS, MMSEG_VIT, UNNAMED, Layout, Renames
@@ -244,8 +245,9 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
     before = {name: value.clone() for name, value in module.state_dict().items()}
     try:
         # Hooks of mmcls' transformers resize what lies on a grid.
-        module.load_state_dict(_resized(module, dict(weights), before), strict=False)
-    # Rules for resizing raise what they like, some of them that SciPy lacks a function by now.
+        with scipy_with_interp2d():
+            module.load_state_dict(_resized(module, dict(weights), before), strict=False)
+    # Rules for resizing raise what they like.
     except Exception as error:
         module.load_state_dict(before)
         other = [

@@ -184,20 +184,23 @@ def test_position_embeddings_are_resized_by_the_modules_rule(config):
     torch.testing.assert_close(backbone.pos_embed[:, 1:], small.flatten(2).transpose(1, 2))
 
 
-def test_position_biases_of_another_window_are_resized_or_refused_with_the_reason():
-    """SciPy has no longer what mmcls' rule calls."""
+def test_position_biases_of_another_window_are_resized_by_the_modules_rule():
+    """Biases that grow from left to right still do, and are zero in the middle."""
     arch = {"embed_dims": 8, "depths": [1] * 4, "num_heads": [1] * 4}
     config = {"type": "mmcls.SwinTransformer", "arch": arch, "pad_small_map": True}
     saved, backbone = build({**config, "window_size": 4}, 1), build(config, 2)
-    before = copy.deepcopy(backbone.state_dict())
-    try:
-        read(backbone, {"state_dict": saved.state_dict()})
-    except LussError as error:
-        assert "interp2d" in str(error)
-        assert all(torch.equal(value, before[n]) for n, value in backbone.state_dict().items())
-    else:
-        name = "stages.0.blocks.0.norm1.weight"
-        assert torch.equal(backbone.state_dict()[name], saved.state_dict()[name])
+    state = saved.state_dict()
+    table = "stages.0.blocks.0.attn.w_msa.relative_position_bias_table"
+    state[table] = torch.arange(-3.0, 4).repeat(7, 1).reshape(49, 1)
+    read(backbone, {"state_dict": state})
+    name = "stages.0.blocks.0.norm1.weight"
+    assert torch.equal(backbone.state_dict()[name], state[name])
+    resized = backbone.state_dict()[table].reshape(13, 13)
+    torch.testing.assert_close(resized, resized[:1].expand(13, 13))
+    # Nothing is extrapolated.
+    assert resized[0, [0, -1]].tolist() == pytest.approx([-3, 3])
+    assert (resized[0].diff()[1:-1] > 0).all()
+    assert resized[0, 6] == pytest.approx(0, abs=1e-5)
 
 
 def test_own_key_prefix_and_renaming():
