@@ -42,6 +42,9 @@ runner = of(
     "tests/engine/test_other_processes.py",
     "tests/pipeline/test_hand_over.py",
 )
+pretrained = of("luss/engine/pretrained.py", "tests/engine/test_pretrained.py")
+converter = of("luss/engine/convert_checkpoint.py", "tests/engine/test_convert_checkpoint.py")
+weights = of("luss/models/backbones/weights.py", "tests/models/backbones/test_weights.py")
 
 MUTATIONS = [
     lars(
@@ -239,5 +242,30 @@ MUTATIONS = [
         "if None not in then and then != now:",
         "if None not in then and then[0] != now[0]:",
         "A run of two processes goes on in one.",
+    ),
+    pretrained(
+        "for part in reversed(list(model.modules())):",
+        "for part in model.modules():",
+        "The file of an inner part takes the place of the whole model's.",
+    ),
+    pretrained(
+        "others = [one for one in overrides if not _is_pretrained(one)]",
+        "others = []",
+        "An override that starts a part anew is passed over.",
+    ),
+    converter(
+        "if block == 0 and (stage > 1 or convolutions == 3):",
+        "if block == 0 and stage > 1:",
+        "The first stage of ResNet-50 is expected without its shortcut.",
+    ),
+    converter(
+        "kept[_QUEUE] = torch.zeros(2, queue_length, prototypes.shape[1])",
+        "kept[_QUEUE] = torch.ones(2, queue_length, prototypes.shape[1])",
+        "The queue of converted pixel attention is taken for a full one.",
+    ),
+    weights(
+        "best = max(present, key=lambda prefix: len(found[prefix].keys() & wanted.keys()))",
+        "best = present[0]",
+        "Names of a whole model are read as those of its backbone.",
     ),
 ]
