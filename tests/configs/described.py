@@ -118,7 +118,12 @@ _TOLD_HOOKS = ("ClusteringHook", "CollapseHook", "CheckpointHook")
 
 def _hook(hook):
     # What the hook that only warns has for settings is nobody's but its own.
-    return "CollapseHook" if type(hook).__name__ == "CollapseHook" else plain(hook)
+    if type(hook).__name__ == "CollapseHook":
+        return "CollapseHook"
+    name, settings = plain(hook)
+    if name == "CheckpointHook":
+        settings = {key: settings[key] for key in ("interval", "by_epoch", "max_keep_ckpts")}
+    return name, settings
 
 
 def _transforms(dataset, context) -> list:
