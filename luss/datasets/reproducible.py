@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
 
@@ -120,6 +120,7 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         data_root: folder of the data.
         pipeline: transforms, or their configs.
         indices: keep this many first items, or the items of these indices.
+        without: ``image_id`` of items to leave out.
         test_mode: as MMEngine's; without effect here.
         serialize_data: keep the list of items as bytes that workers share.
         lazy_init: put off listing the files until they are asked for.
@@ -134,11 +135,13 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         pipeline: Sequence[dict | Callable] = (),
         metainfo: Mapping[str, Any] | None = None,
         indices: int | Sequence[int] | None = None,
+        without: Collection[str] = (),
         test_mode: bool = False,
         serialize_data: bool = True,
         lazy_init: bool = False,
     ):
         self._begin(seed, on_unreadable)
+        self.without = frozenset(without)
         super().__init__(
             data_root=str(data_root),
             data_prefix={},
@@ -149,6 +152,19 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
             serialize_data=serialize_data,
             lazy_init=lazy_init,
         )
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """The items but those to leave out.
+
+        Raises:
+            LussError: if none is left.
+        """
+        if not self.without:
+            return self.data_list
+        kept = [item for item in self.data_list if item.get("image_id") not in self.without]
+        if not kept:
+            raise LussError(f"all {len(self.data_list)} images of {self.data_root} are left out")
+        return kept
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """What is known of an item before the pipeline, for a draw or an index."""

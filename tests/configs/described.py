@@ -101,7 +101,10 @@ def _training(stage: TrainStage, context) -> dict:
         "epochs": runner.train_loop.max_epochs,
         "mixed precision": stage.runner["optim_wrapper"]["type"] == "AmpOptimWrapper",
         "synchronised BN": runner.cfg.get("sync_bn"),
-        "starts from": {path.parent.name: tuple(parts) for path, parts in runner.init_from},
+        "starts from": {
+            Path(start["checkpoint"]).parent.name: tuple(start["parts"])
+            for start in runner.cfg.init_from
+        },
         "hooks": [_hook(hook) for hook in runner.hooks if type(hook).__name__ in _TOLD_HOOKS],
         **_optimizer(runner),
         **_preprocessor(model.data_preprocessor),

@@ -193,8 +193,8 @@ MUTATIONS = [
         "Weights of a larger model are accepted.",
     ),
     runner(
-        "init_weights_from(self._bare_model, path, list(parts))",
-        "init_weights_from(self._bare_model, path, list(parts)[:1])",
+        'start["checkpoint"], list(start["parts"]))',
+        'start["checkpoint"], list(start["parts"])[:1])',
         "Only the first part of the stage before arrives.",
     ),
     runner(
