@@ -48,16 +48,7 @@ def evaluation_splits(context: Context) -> list[str]:
     The masks of ImageNet-S's test split are not public; its predictions can be submitted. Empty
     if no split has masks.
     """
-    with_masks = context.splits_with_masks
-    if not with_masks:
-        return []
-    root = Path(context.data["data_root"])
-    without = [
-        split
-        for split in ("validation", "test")
-        if split not in with_masks and (root / split).is_dir()
-    ]
-    return with_masks + without
+    return list(context.description.evaluated)
 
 
 def evaluation_set(context: Context, split: str, pipeline: list[dict]) -> Dataset:
@@ -66,12 +57,9 @@ def evaluation_set(context: Context, split: str, pipeline: list[dict]) -> Datase
     Raises:
         LussError: if images are missing, or masks of a split that has some.
     """
-    strict = {
-        "require_masks": split in context.splits_with_masks,
-        "on_unreadable": "skip" if split == "train" else "fail",
-    }
-    if not context.has_splits:
-        strict.pop("require_masks")
+    strict: dict = {"on_unreadable": "skip" if split == "train" else "fail"}
+    if split in context.splits_with_masks:
+        strict["require_masks"] = True
     return context.dataset({"split": split, "pipeline": pipeline, **strict})
 
 
@@ -159,6 +147,7 @@ def matched_counts(
     pair = FolderPair({}, {})
     for index in own_share(len(dataset)):
         info = dataset.get_data_info(index)
+        pair.true_encoding = info.get("mask_encoding", "rgb")
         pair.predicted[info["image_id"]] = folder / f"{info['image_id']}.png"
         pair.true[info["image_id"]] = Path(info["seg_map_path"])
     with fail_together():
