@@ -46,12 +46,12 @@ DATA_SAMPLERS = _child(root.DATA_SAMPLERS, "luss.datasets")
 TRANSFORMS = _child(root.TRANSFORMS, "luss.datasets.transforms")
 MODELS = _child(root.MODELS, "luss.models")
 OPTIMIZERS = _child(root.OPTIMIZERS, "luss.engine.optimizers")
+OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS, "luss.engine.optimizers")
 OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, "luss.engine.optimizers")
 METRICS = _child(root.METRICS, "luss.evaluation")
 
 # Nothing of ours yet; without a child MMEngine warns each time it looks here.
 MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS)
-OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS)
 PARAM_SCHEDULERS = _child(root.PARAM_SCHEDULERS)
 WEIGHT_INITIALIZERS = _child(root.WEIGHT_INITIALIZERS)
 VISUALIZERS = _child(root.VISUALIZERS)

@@ -45,8 +45,7 @@ def train(work_dir, max_iters=8, sampler=None, workers=0, loop="IterTrainLoop", 
         **settings.pop("runner", {}),
     }
     checkpoint = {"interval": 1, "by_epoch": False, "max_keep_ckpts": -1, **settings}
-    built = toy_runner(work_dir, workers=workers, runner=runner, **checkpoint)
-    return built
+    return toy_runner(work_dir, workers=workers, runner=runner, **checkpoint)
 
 
 def endless(runner):

@@ -93,10 +93,10 @@ def toy_runner(
     """
     torch.manual_seed(0)
     newest = checkpoint.pop("load_from", None)
-    settings = dict(
-        model=Line(),
-        work_dir=str(work_dir),
-        train_dataloader={
+    settings = {
+        "model": Line(),
+        "work_dir": str(work_dir),
+        "train_dataloader": {
             "dataset": Numbers(count),
             "batch_size": batch_size,
             "drop_last": True,
@@ -106,19 +106,19 @@ def toy_runner(
             "sampler": {"type": EpochSampler, "shuffle": True},
             "collate_fn": {"type": "default_collate"},
         },
-        train_cfg={"type": EpochTrainLoop, "max_epochs": epochs},
-        optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9}},
-        param_scheduler=[{"type": "CosineAnnealingLR", "T_max": epochs * 3, "by_epoch": False}],
-        default_hooks={"checkpoint": CheckpointHook(**checkpoint)},
-        custom_hooks=[LossGuardHook(), GracefulStopHook(), *hooks],
-        visualizer=None,
-        default_scope="luss",
-        randomness={"seed": 1},
-        experiment_name=f"{work_dir}{len(list(work_dir.glob('*')))}",
-        load_from=newest,
-        resume=newest is not None,
-        cfg={},
-    )
+        "train_cfg": {"type": EpochTrainLoop, "max_epochs": epochs},
+        "optim_wrapper": {"optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9}},
+        "param_scheduler": [{"type": "CosineAnnealingLR", "T_max": epochs * 3, "by_epoch": False}],
+        "default_hooks": {"checkpoint": CheckpointHook(**checkpoint)},
+        "custom_hooks": [LossGuardHook(), GracefulStopHook(), *hooks],
+        "visualizer": None,
+        "default_scope": "luss",
+        "randomness": {"seed": 1},
+        "experiment_name": f"{work_dir}{len(list(work_dir.glob('*')))}",
+        "load_from": newest,
+        "resume": newest is not None,
+        "cfg": {},
+    }
     built = Runner(**{**settings, **dict(runner)})
     for metric in dict(runner).get("val_evaluator", ()):
         metric.runner = built
