@@ -1,13 +1,13 @@
-from luss.pipeline.find_mask import FindMask
+from luss.datasets.transforms.find_mask import FindMask
 from luss.pipeline.finetune_stage import FinetuneStage
 from luss.pipeline.label_generation_stage import LabelGenerationStage
 from luss.pipeline.pipeline import Pipeline
+from luss.pipeline.pretrain_stage import PretrainStage
 from luss.pipeline.protocols import (
     PROTOCOLS,
     DistanceMatchingStage,
     EvaluateStage,
     FinetuneSemiStage,
-    PretrainStage,
     SemiSupervisedStage,
     evaluate,
 )

@@ -3,9 +3,7 @@
 from luss.pipeline.protocols.by_name import PROTOCOLS, evaluate, protocol_stage
 from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
 from luss.pipeline.protocols.fully_unsupervised import EvaluateStage
-from luss.pipeline.protocols.pretrain import PretrainStage
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.protocols.results import metric_table
 from luss.pipeline.protocols.semi_supervised import FinetuneSemiStage, SemiSupervisedStage
 
 __all__ = [
@@ -13,10 +11,8 @@ __all__ = [
     "DistanceMatchingStage",
     "EvaluateStage",
     "FinetuneSemiStage",
-    "PretrainStage",
     "ProtocolStage",
     "SemiSupervisedStage",
     "evaluate",
-    "metric_table",
     "protocol_stage",
 ]

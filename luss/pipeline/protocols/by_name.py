@@ -3,13 +3,13 @@
 from mmengine import Config
 from mmengine.registry import init_default_scope
 
+from luss.build_errors import clear_build_errors, require_known
 from luss.errors import LussError
-from luss.pipeline.components import clear_build_errors, require_known
+from luss.evaluation.results import Results
 from luss.pipeline.context import Context
 from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
 from luss.pipeline.protocols.fully_unsupervised import EvaluateStage
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.protocols.results import Results
 from luss.pipeline.protocols.semi_supervised import SemiSupervisedStage
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import STAGES

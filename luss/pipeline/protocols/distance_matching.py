@@ -15,18 +15,19 @@ from torch import Tensor, nn
 from luss.engine.foreign_weights import build_backbone, fill_backbone
 from luss.errors import LussError
 from luss.evaluation.distance_bank import DistanceBank, class_vectors, nearest_class_map
+from luss.evaluation.results import Results
 from luss.models.backbones import FeatureMap, probe
 from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids
 from luss.pipeline.context import Context
 from luss.pipeline.inference import own_share, stream
-from luss.pipeline.protocols.predictions import evaluation_splits, of_one_size, predict_split
+from luss.pipeline.protocols.predictions import evaluation_splits, metrics_by_split, predict_split
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
 from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.work_dir import main_process_decides
 from luss.ranks import fail_together
 from luss.registry import MODELS, STAGES
+from luss.structures.batches import of_one_size
 
 __all__ = ["DistanceMatchingStage"]
 
@@ -176,7 +177,7 @@ class DistanceMatchingStage(ProtocolStage):
             "k": self.k,
             "temperature": self.temperature,
         }
-        write_results(context, {self.protocol: results}, facts, self.report_name)
+        self.write(context, {self.protocol: results}, facts)
         return results
 
     def _backbone_config(self, context: Context) -> dict:

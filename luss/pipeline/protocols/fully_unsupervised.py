@@ -10,16 +10,17 @@ from mmengine.logging import print_log
 from luss.errors import LussError
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import read_match, write_match
+from luss.evaluation.results import Results
 from luss.pipeline.context import Context
 from luss.pipeline.inference import load_model
 from luss.pipeline.protocols.predictions import (
     evaluation_splits,
     matched_counts,
+    metrics_by_split,
     predict_split,
     segment,
 )
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
 from luss.pipeline.work_dir import WorkDir, main_process_decides
 from luss.ranks import fail_together
 from luss.registry import MATCHERS, MODELS, STAGES
@@ -121,7 +122,7 @@ class EvaluateStage(ProtocolStage):
             name = type(self.second_matcher).__name__
             variant = f"{self.protocol}_{_NAMES.get(name, name)}"
             tables[variant] = self._metrics(context, counts, second)
-        write_results(context, tables, facts, self.report_name)
+        self.write(context, tables, facts)
         return tables[self.protocol]
 
     def run_without_masks(self, context: Context) -> None:

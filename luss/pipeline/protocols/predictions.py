@@ -1,7 +1,7 @@
 """Predictions of whole splits: written as masks and, where there is a truth, counted."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, groupby
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,19 @@ from luss.datasets.mask_codec import write_mask
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.folders import FolderPair, count_masks
+from luss.evaluation.metrics import to_percent
+from luss.evaluation.results import Results
 from luss.pipeline.context import Context
 from luss.pipeline.inference import own_share, stream, summed_over_ranks
 from luss.ranks import fail_together
+from luss.structures.batches import of_one_size
 
 __all__ = [
     "WHOLE_IMAGE",
     "evaluation_set",
     "evaluation_splits",
     "matched_counts",
-    "of_one_size",
+    "metrics_by_split",
     "predict_split",
     "segment",
 ]
@@ -70,16 +73,6 @@ def evaluation_set(context: Context, split: str, pipeline: list[dict]) -> Datase
     if not context.has_splits:
         strict.pop("require_masks")
     return context.dataset({"split": split, "pipeline": pipeline, **strict})
-
-
-def of_one_size(items: Sequence[dict]) -> Iterator[list[dict]]:
-    """Group packed items whose inputs have one shape, as a batch needs it."""
-
-    def shape(item: dict) -> tuple[int, ...]:
-        return tuple(item["inputs"].shape)
-
-    for _, group in groupby(sorted(items, key=shape), key=shape):
-        yield list(group)
 
 
 def predict_split(
@@ -174,3 +167,18 @@ def matched_counts(
         )
     summed_over_ranks(problems).refuse(f"the predictions in {folder} cannot be counted")
     return summed_over_ranks(found)
+
+
+def metrics_by_split(
+    counts: dict[str, Counts], metrics: Callable[[Counts], dict[str, float]]
+) -> Results:
+    """Metrics in percent (None where undefined) by split, validation as 'val'.
+
+    Args:
+        counts: of true ids, by split.
+        metrics: see :func:`luss.evaluation.named_metrics`.
+    """
+    return {
+        {"validation": "val"}.get(split, split): to_percent(metrics(of_split))
+        for split, of_split in counts.items()
+    }

@@ -11,10 +11,10 @@ from mmengine.logging import print_log
 from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
 from luss.errors import LussError
 from luss.evaluation.metrics import IMAGENET_S, named_metrics
+from luss.evaluation.results import Results, write_results
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.protocols.predictions import WHOLE_IMAGE, evaluation_set, evaluation_splits
-from luss.pipeline.protocols.results import Results
 from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir
@@ -118,6 +118,13 @@ class ProtocolStage(Stage):
             evaluation_set(context, split, self.pipeline)
         for split in context.splits_with_masks:
             require_sound_masks(context, split)
+
+    def write(self, context: Context, tables: dict[str, Results], facts: dict) -> None:
+        """Add tables to the file of results, see :func:`luss.evaluation.results.write_results`."""
+        path = context.work_dir.root / f"{self.report_name}.json"
+        facts = {"data_root": context.data["data_root"], **facts}
+        run = {"seed": context.seed, "config_hash": context.config_hash}
+        write_results(path, tables, facts, run)
 
     def folder(self, context: Context, split: str) -> Path:
         """Where the predictions of a split are."""

@@ -2,12 +2,17 @@
 
 from typing import ClassVar
 
+from luss.evaluation.results import Results
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.inference import load_model
-from luss.pipeline.protocols.predictions import evaluation_splits, predict_split, segment
+from luss.pipeline.protocols.predictions import (
+    evaluation_splits,
+    metrics_by_split,
+    predict_split,
+    segment,
+)
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.protocols.results import Results, metrics_by_split, write_results
 from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.train_stage import TrainStage
 from luss.registry import MODELS, STAGES
@@ -80,5 +85,5 @@ class SemiSupervisedStage(ProtocolStage):
         counted = {split: found for split, found in counts.items() if found is not None}
         results = metrics_by_split(counted, self.metrics)
         facts = {"checkpoint": f"{checkpoint.parent.name}/{checkpoint.name}"}
-        write_results(context, {self.protocol: results}, facts, self.report_name)
+        self.write(context, {self.protocol: results}, facts)
         return results

@@ -19,7 +19,7 @@ train = of("luss/pipeline/train_stage.py", *_RUNS, f"{_PROTOCOLS}/test_semi_supe
 labels = of("luss/pipeline/label_generation_stage.py", *_RUNS)
 finetune = of("luss/pipeline/finetune_stage.py", *_RUNS)
 inference = of("luss/pipeline/inference.py", f"{_PIPELINE}/test_shares.py", *_RUNS, _PROTOCOLS)
-find_mask = of("luss/pipeline/find_mask.py", *_RUNS)
+find_mask = of("luss/datasets/transforms/find_mask.py", *_RUNS)
 predictions = of("luss/pipeline/protocols/predictions.py", _PROTOCOLS)
 unsupervised = of("luss/pipeline/protocols/fully_unsupervised.py", _PROTOCOLS)
 semi_supervised = of("luss/pipeline/protocols/semi_supervised.py", _PROTOCOLS)
@@ -58,8 +58,8 @@ MUTATIONS = [
         "A stage's seed does not reach its data set.",
     ),
     train(
-        'randomness={"seed": context.seed if self.seed is None else self.seed},',
-        'randomness={"seed": context.seed},',
+        '"seed": context.seed if self.seed is None else self.seed,',
+        '"seed": context.seed,',
         "A stage's seed does not reach its runner.",
     ),
     train(
@@ -68,18 +68,18 @@ MUTATIONS = [
         "The rate does not reach its end.",
     ),
     train(
-        "for stage, parts in self.parts_to_load(context).items()\n            if parts",
-        "for stage, parts in ()\n            if parts",
+        '"init_from": StartingParts(self.init_from, context).checkpoints(),',
+        '"init_from": [],',
         "A stage starts from random weights.",
     ),
     train(
-        '_OWN_HOOKS), *settings.get("custom_hooks", [])],',
-        "_OWN_HOOKS)],",
+        '*given.get("custom_hooks", ()),',
+        "",
         "The clustering objective is told no epoch, and the hooks of configs do nothing.",
     ),
     train(
-        "resume=resume_from is not None,",
-        "resume=False,",
+        '"resume": True, **start}',
+        '"resume": False, **start}',
         "A resumed stage starts its schedule anew.",
     ),
     labels(
