@@ -96,7 +96,7 @@ def test_a_signal_waits_for_the_update(tmp_path, came, ended):
 
 def test_a_checkpoint_between_updates_cannot_be_gone_on_from(tmp_path):
     train(tmp_path, counts=1).train()
-    with pytest.raises(LussError, match="5 iterations are no multiple of .*accumulative_counts=2"):
+    with pytest.raises(LussError, match=r"5 iterations are no multiple of .*accumulative_counts=2"):
         train(tmp_path, load_from=str(tmp_path / "iter_5.pth")).train()
 
 
