@@ -266,7 +266,7 @@ def test_mistakes_in_later_stages_are_found_first(work_dir, option, value, messa
         (
             "stages__pretrain__model__objectives__p2p__chanels",
             3,
-            "objectives.p2p: P2P.*'chanels'.*mean 'in_channels'",
+            "P2P.*'chanels'.*mean 'in_channels'",
         ),
         ("stages__pretrain__optim_wrapper__optimizer__type", "LARC", "'LARC'.*LARS"),
         ("stages__pretrain__optim_wrapper__type", "Wrapper", "'Wrapper'.*OptimWrapper"),
