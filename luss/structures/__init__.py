@@ -1,4 +1,14 @@
-from luss.structures.geometry import OUTSIDE, ViewGeometry, overlap_grids
+from luss.structures.batches import of_one_size, step_by_size
+from luss.structures.geometry import OUTSIDE, ViewGeometry, near_pixels, overlap_grids
 from luss.structures.view_features import Assignment, ViewFeatures
 
-__all__ = ["OUTSIDE", "Assignment", "ViewFeatures", "ViewGeometry", "overlap_grids"]
+__all__ = [
+    "OUTSIDE",
+    "Assignment",
+    "ViewFeatures",
+    "ViewGeometry",
+    "near_pixels",
+    "of_one_size",
+    "overlap_grids",
+    "step_by_size",
+]

@@ -15,9 +15,11 @@ __all__ = ["PackInputs"]
 _META_KEYS = (
     "image_id",
     "img_path",
+    "seg_map_path",
     "ori_shape",
     "img_shape",
     "category",
+    "mask_encoding",
     "sample_idx",
     "flip",
     "flip_direction",

@@ -59,7 +59,8 @@ class ObjectivesMixin:
             inputs: V tensors (N, 3, H, W) float.
             data_samples: as the algorithm expects them.
             mode: as the algorithm has it; ``loss`` for training.
-            geometry: (N, V, 5) float, left, top, width, height, flip of each view.
+            geometry: (N, V, 7) float, a row for each view as
+                :meth:`luss.structures.ViewGeometry.unpack` reads it.
 
         Raises:
             LussError: if an objective needs the geometry and there is none, two losses have one
@@ -121,7 +122,8 @@ class ObjectivesMixin:
             for _, group in groupby(needed, key=lambda view: inputs[view].shape[-2:])
         ]
         packed = [] if geometry is None else geometry.unbind(dim=1)
-        return ViewFeatures(groups, len(inputs[0]), [ViewGeometry.unpack(view) for view in packed])
+        geometry = [ViewGeometry.unpack(view) for view in packed]
+        return ViewFeatures(groups, len(inputs[0]), geometry, images=inputs)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Add the weighted objectives to the algorithm's own total.
@@ -157,7 +159,7 @@ class ObjectivesMixin:
         self.objectives = ModuleDict()
         if objectives:
             self.tap = FeatureTap(self.backbone)
-            self.objectives = build_objectives(objectives, self._probe())
+            self.objectives = build_objectives(objectives, self._probe(), self.backbone)
         for name in loss_weights:
             if objective_of(name, self.objectives) is None:
                 raise LussError(

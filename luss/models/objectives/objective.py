@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from mmengine.model import BaseModule, ModuleDict
-from torch import Tensor
+from torch import Tensor, nn
 
 from luss.errors import LussError
 from luss.models.backbones.probing import StageInfo, describe_stages
@@ -41,13 +41,22 @@ class Objective(BaseModule):
         """
         return {}
 
+    def set_backbone(self, backbone: nn.Module) -> None:
+        """Called once, with the backbone that computes the features, when all is built.
 
-def build_objectives(configs: Mapping[str, dict], stages: Mapping[int, StageInfo]) -> ModuleDict:
+        Those that have a copy of it make it here; by default it is not looked at.
+        """
+
+
+def build_objectives(
+    configs: Mapping[str, dict], stages: Mapping[int, StageInfo], backbone: nn.Module
+) -> ModuleDict:
     """Build objectives, in order.
 
     Args:
         configs: name -> config; widths are filled in, or compared.
         stages: of the backbone.
+        backbone: that computes the features.
 
     Raises:
         LussError: if one is no :class:`Objective`, has an unknown setting, reads other stages or
@@ -81,6 +90,7 @@ def build_objectives(configs: Mapping[str, dict], stages: Mapping[int, StageInfo
                     f"objectives.{name} expects {expected} channels of stage {stage}, the "
                     f"backbone gives stages {describe_stages(stages)}; correct its settings"
                 )
+        objective.set_backbone(backbone)
     return objectives
 
 
