@@ -2,8 +2,10 @@
 
 import argparse
 import difflib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 from mmengine import Config, DictAction
@@ -15,9 +17,10 @@ from luss.config_files import (
     make_importable,
 )
 from luss.errors import LussError
+from luss.files import atomic_write
 from luss.registry import STAGES
 
-__all__ = ["SETTINGS", "ConfigOptions", "nearest", "read_config"]
+__all__ = ["SETTINGS", "ConfigOptions", "nearest", "read_config", "write_config"]
 
 SETTINGS = (
     "custom_imports",
@@ -115,6 +118,17 @@ def read_config(path: str, options: dict | None = None) -> Config:
             )
     config._cfg_dict["stages"] = _in_order(config.stages, path)
     return config
+
+
+def write_config(path: str | os.PathLike, config: Config | dict) -> None:
+    """Write a config file of plain values, whole or not at all.
+
+    MMEngine's own formatting takes a second for a long one.
+    """
+    settings = (config if isinstance(config, Config) else Config(config)).to_dict()
+    lines = [f"{key} = {pformat(settings[key], width=100)}\n" for key in sorted(settings)]
+    with atomic_write(path) as file:
+        file.write("".join(lines).encode())
 
 
 def _in_order(stages: dict, path: str) -> dict:

@@ -2,12 +2,13 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
-from mmengine.dist import all_gather_object, get_world_size
+from mmengine.dist import all_gather_object, broadcast_object_list, get_world_size
 
 from luss.errors import LussError
 
-__all__ = ["fail_together"]
+__all__ = ["fail_together", "main_process_decides"]
 
 
 @contextlib.contextmanager
@@ -37,6 +38,13 @@ def fail_together() -> Iterator[None]:
     if all(for_people for for_people, _ in failures):
         raise LussError(messages) from own
     raise RuntimeError(f"another process failed: {messages}") from own
+
+
+def main_process_decides(value: Any) -> Any:
+    """Give every process the value that the main process has."""
+    values = [value]
+    broadcast_object_list(values)
+    return values[0]
 
 
 def _told(error: Exception | None) -> tuple[bool, str] | None:

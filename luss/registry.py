@@ -2,8 +2,8 @@
 
 They are children of MMEngine's root registries, so that a config names a component of ``luss``
 plainly (``type='P2P'``) and one of another library with its scope (``type='mmseg.ResNet'``).
-``COUNT_METRICS``, ``LABEL_GENERATORS``, ``MATCHERS`` and ``STAGES`` have no counterpart in
-MMEngine.
+``COUNT_METRICS``, ``LABEL_GENERATORS``, ``MATCHERS``, ``REPORT_SECTIONS`` and ``STAGES`` have no
+counterpart in MMEngine.
 """
 
 from mmengine.registry import Registry, root
@@ -25,6 +25,7 @@ __all__ = [
     "OPTIM_WRAPPERS",
     "OPTIM_WRAPPER_CONSTRUCTORS",
     "PARAM_SCHEDULERS",
+    "REPORT_SECTIONS",
     "RUNNERS",
     "STAGES",
     "TRANSFORMS",
@@ -44,10 +45,11 @@ HOOKS = _child(root.HOOKS, "luss.engine.hooks")
 DATASETS = _child(root.DATASETS, "luss.datasets")
 DATA_SAMPLERS = _child(root.DATA_SAMPLERS, "luss.datasets")
 TRANSFORMS = _child(root.TRANSFORMS, "luss.datasets.transforms")
-MODELS = _child(root.MODELS, "luss.models")
+MODELS = _child(root.MODELS, "luss.models", "luss.evaluation")
 OPTIMIZERS = _child(root.OPTIMIZERS, "luss.engine.optimizers")
 OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, "luss.engine.optimizers")
 METRICS = _child(root.METRICS, "luss.evaluation")
+FUNCTIONS = _child(root.FUNCTIONS, "luss.engine.workers")
 
 # Nothing of ours yet; without a child MMEngine warns each time it looks here.
 MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS)
@@ -57,10 +59,11 @@ WEIGHT_INITIALIZERS = _child(root.WEIGHT_INITIALIZERS)
 VISUALIZERS = _child(root.VISUALIZERS)
 VISBACKENDS = _child(root.VISBACKENDS)
 LOG_PROCESSORS = _child(root.LOG_PROCESSORS)
-FUNCTIONS = _child(root.FUNCTIONS)
 
 LABEL_GENERATORS = Registry("label generator", scope="luss", locations=["luss.label_generation"])
 MATCHERS = Registry("matcher", scope="luss", locations=["luss.evaluation"])
-COUNT_METRICS = Registry("metric of counts", scope="luss", locations=["luss.evaluation"])
+COUNT_METRICS = Registry("metric", scope="luss", locations=["luss.evaluation"])
 """Functions of counts, see :func:`luss.evaluation.named_metrics`."""
+REPORT_SECTIONS = Registry("report section", scope="luss", locations=["luss.visualization"])
+"""Functions of :class:`luss.visualization.RunFiles`, see ``luss/visualization/sections.py``."""
 STAGES = Registry("stage", scope="luss", locations=["luss.pipeline"])

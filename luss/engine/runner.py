@@ -1,23 +1,27 @@
 """MMEngine's runner, able to start a stage from parts of another's checkpoint, and on CPUs."""
 
 import os
-from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.runner import BaseLoop
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
+from luss.engine.accumulation import wrappers_of
 from luss.engine.checkpoint import (
     init_weights_from,
     load,
     load_weights,
     newest_whole_checkpoint,
 )
+from luss.engine.foreign_weights import fill_backbone
 from luss.engine.pretrained import fill, take_pretrained
+from luss.engine.run_log import open_run_log
 from luss.errors import LussError
 from luss.registry import RUNNERS
 
@@ -65,28 +69,43 @@ def init_processes(launcher: str) -> None:
 class Runner(MMEngineRunner):
     """As MMEngine's, but strict and safe with checkpoints.
 
+    Three more keys of its configuration are read. ``init_from`` is a list of dicts of
+    ``checkpoint`` and ``parts``, names of modules that are copied from it after the model's own
+    initialisation. ``weights`` fills the model's ``backbone`` from a file of others, see
+    :class:`luss.models.backbones.weights.WeightsEntry`. ``run_log`` is the file to log to, instead
+    of a new one in the work dir.
+
     Args:
-        init_from: (checkpoint, parts) pairs; each part, a module name, is copied after the
-            model's own initialisation and before resuming.
-        logger: to write to; by default a new one, with a file in the work dir.
-        **kwargs: see :class:`mmengine.runner.Runner`.
+        *args: see :class:`mmengine.runner.Runner`.
+        **kwargs: likewise.
     """
 
-    def __init__(
-        self,
-        *args,
-        init_from: Sequence[tuple[str, Sequence[str]]] = (),
-        logger: MMLogger | None = None,
-        **kwargs,
-    ) -> None:
-        self.init_from = list(init_from)
-        self.shared_logger = logger
+    def __init__(self, *args, **kwargs) -> None:
         init_processes(kwargs.get("launcher", "none"))
         super().__init__(*args, **kwargs)
+        # Runners of one name share it; what an earlier one has left would be saved as this one's.
+        self.message_hub.runtime_info.clear()
+        self.message_hub.log_scalars.clear()
 
-    def build_logger(self, *args, **kwargs) -> MMLogger:
-        """The logger that was given, or one of this runner's own."""
-        return self.shared_logger or super().build_logger(*args, **kwargs)
+    def build_logger(self, log_level: str = "INFO", **kwargs) -> MMLogger:
+        """The log of the run that this runner is a stage of, or one of its own."""
+        path = self.cfg.get("run_log")
+        if path is None:
+            return super().build_logger(log_level=log_level, **kwargs)
+        return open_run_log(Path(path), log_level)
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """As MMEngine; ``by_epoch`` stands for loops that can be resumed exactly."""
+        if isinstance(loop, dict) and "type" not in loop and "by_epoch" in loop:
+            kind = "EpochTrainLoop" if loop["by_epoch"] else "IterTrainLoop"
+            loop = {"type": kind, **{k: v for k, v in loop.items() if k != "by_epoch"}}
+        return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """As MMEngine, with a :class:`luss.engine.loops.ValLoop` where no type is named."""
+        if isinstance(loop, dict):
+            loop = {"type": "ValLoop", **loop}
+        return super().build_val_loop(loop)
 
     def _log_env(self, env_cfg: dict) -> None:
         """Log nothing: the pipeline tells about the machine; asking takes seconds each time."""
@@ -112,10 +131,15 @@ class Runner(MMEngineRunner):
     def _init_model_weights(self) -> None:
         pretrained = take_pretrained(self._bare_model)
         super()._init_model_weights()
+        if self._resume and self._load_from:
+            # All of it comes from the checkpoint.
+            return
         fill(pretrained)
-        for path, parts in self.init_from:
-            init_weights_from(self._bare_model, path, list(parts))
-            self.logger.info(f"{', '.join(parts)} start from {path}")
+        for start in self.cfg.get("init_from") or ():
+            init_weights_from(self._bare_model, start["checkpoint"], list(start["parts"]))
+            self.logger.info(f"{', '.join(start['parts'])} start from {start['checkpoint']}")
+        if self.cfg.get("weights"):
+            fill_backbone(self._bare_model.backbone, self.cfg["weights"])
 
     @property
     def _bare_model(self) -> nn.Module:
@@ -171,6 +195,13 @@ class Runner(MMEngineRunner):
             if is_main_process():
                 path.replace(f"{path}.damaged")
         super().resume(str(whole), *args, **kwargs)
+        for wrapper in wrappers_of(self.optim_wrapper):
+            if self.iter % wrapper._accumulative_counts and self.iter != self.max_iters:
+                raise LussError(
+                    f"{whole} lies between two updates: {self.iter} iterations are no multiple of "
+                    f"optim_wrapper.accumulative_counts={wrapper._accumulative_counts}; go on with "
+                    "the settings that it was made with, or choose another --work-dir"
+                )
 
     _resuming = False
 
@@ -180,6 +211,11 @@ class Runner(MMEngineRunner):
             raise LussError(
                 f"{filename} holds weights, but not the state of training; training cannot go on "
                 "from it. Remove it to train from the checkpoint before, or from the start"
+            )
+        if meta.get("seed") not in (None, self.seed):
+            raise LussError(
+                f"{filename} was made with seed {meta['seed']}, now the seed is {self.seed}; go on "
+                "with that one, or choose another --work-dir"
             )
         then = meta.get("iterations_per_epoch"), meta.get("processes")
         now = len(self.train_dataloader), get_world_size()

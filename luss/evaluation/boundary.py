@@ -11,7 +11,7 @@ import numpy as np
 
 from luss.errors import LussError
 
-__all__ = ["boundary_ids", "boundary_mask", "boundary_width", "spread"]
+__all__ = ["boundary_ids", "boundary_mask", "boundary_width", "dilate"]
 
 
 def boundary_width(height: int, width: int, fraction: float = 0.03) -> int:
@@ -46,7 +46,7 @@ def boundary_mask(ids: np.ndarray, width: int | None = None) -> np.ndarray:
         width = boundary_width(*ids.shape)
     corner = ids[:-1, :-1]
     mixed = (corner != ids[:-1, 1:]) | (corner != ids[1:, :-1]) | (corner != ids[1:, 1:])
-    return spread(mixed.view(np.uint8), width, border=1).view(bool)
+    return dilate(mixed.view(np.uint8), width, border=1).view(bool)
 
 
 def boundary_ids(ids: np.ndarray, width: int | None = None) -> np.ndarray:
@@ -54,7 +54,7 @@ def boundary_ids(ids: np.ndarray, width: int | None = None) -> np.ndarray:
     return np.where(boundary_mask(ids, width), ids.astype(np.int32) + 1, np.int32(0))
 
 
-def spread(mixed: np.ndarray, width: int, border: int) -> np.ndarray:
+def dilate(mixed: np.ndarray, width: int, border: int) -> np.ndarray:
     """Join each pixel's bits over all 2x2 blocks within the window of (2d+1) x (2d+1) pixels.
 
     A window of at least 3x3 pixels holds one id exactly if all 2x2 blocks in it do. Working on

@@ -9,7 +9,7 @@ import numpy as np
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
-from luss.evaluation.boundary import boundary_width, spread
+from luss.evaluation.boundary import boundary_width, dilate
 from luss.evaluation.counts import F_BETA_UNIT, SIZE_GROUPS, ImageCounts
 
 __all__ = ["count_image"]
@@ -117,7 +117,7 @@ def _boundary_bits(key: np.ndarray) -> np.ndarray:
     change |= corner ^ key[1:, 1:]
     mixed = (change >= 1 << _PREDICTED_SHIFT).view(np.uint8) << 1
     mixed |= ((change & _TRUE_BITS) != 0).view(np.uint8)
-    return spread(mixed, boundary_width(*key.shape), border=3)
+    return dilate(mixed, boundary_width(*key.shape), border=3)
 
 
 def _tally(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,11 @@
 """The metrics of ImageNet-S from sums of counts (paper, section 3.3; the released evaluator)."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
+from luss.build_errors import named_functions
 from luss.errors import LussError
 from luss.evaluation.counts import F_BETA_UNIT, SIZE_GROUPS, Counts, check_evaluated
 from luss.registry import COUNT_METRICS
@@ -135,9 +134,7 @@ def named_metrics(
         LussError: if a metric is unknown or does not take an argument; when called, if two metrics
             have one name.
     """
-    if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not metrics:
-        raise LussError(f"{where} is {metrics!r}, expected a list of names such as {IMAGENET_S[0]}")
-    functions = [_named_metric(metric, where) for metric in metrics]
+    functions = named_functions(metrics, COUNT_METRICS, where)
 
     def compute(counts: Counts) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -150,21 +147,6 @@ def named_metrics(
         return found
 
     return compute
-
-
-def _named_metric(metric: str | dict, where: str) -> tuple[str, Callable]:
-    arguments = {"type": metric} if isinstance(metric, str) else dict(metric)
-    name = arguments.pop("type", None)
-    function = COUNT_METRICS.get(name) if isinstance(name, str) else None
-    if function is None:
-        COUNT_METRICS.import_from_location()
-        known = ", ".join(sorted(COUNT_METRICS.module_dict))
-        raise LussError(f"{where}: there is no metric {name!r}; known are: {known}")
-    try:
-        inspect.signature(function).bind(None, **arguments)
-    except TypeError as error:
-        raise LussError(f"{where}: the metric {name!r} has other arguments: {error}") from error
-    return name, partial(function, **arguments)
 
 
 def per_class_table(counts: Counts, names: Sequence[str] | None = None) -> str:

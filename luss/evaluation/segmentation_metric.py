@@ -2,33 +2,29 @@
 
 import os
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import (
-    all_gather_object,
-    all_reduce,
-    get_rank,
-    get_world_size,
-    is_main_process,
-)
+from mmengine.dist import all_gather_object, all_reduce, get_world_size, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts, ImageCounts, check_numbers
-from luss.evaluation.folders import Problems
-from luss.evaluation.matching import apply_match, read_match, write_match
-from luss.evaluation.metrics import compute_metrics, per_class_table
+from luss.evaluation.dump_masks import ids_of
+from luss.evaluation.folders import FolderPair, Problems, count_masks
+from luss.evaluation.match_source import MatchSource
+from luss.evaluation.matching import apply_match
+from luss.evaluation.metrics import IMAGENET_S, compute_metrics, named_metrics, per_class_table
+from luss.evaluation.seen_images import SeenImages
 from luss.ranks import fail_together
-from luss.registry import MATCHERS, METRICS
+from luss.registry import METRICS
 
 __all__ = ["SegmentationMetric"]
-
-_IDENTITIES = ("sample_idx", "image_id", "img_path")
 
 
 @METRICS.register_module()
@@ -45,16 +41,26 @@ class SegmentationMetric(BaseMetric):
         match: true id of each generated id, as (G+1,) array or an official ``match.json`` that
             is read when the first image arrives; by default predictions hold true ids.
         matcher: instead of ``match``, find it on these images; config of one of ``MATCHERS``.
-        num_generated: G, only with ``matcher``; by default C.
+        num_generated: G, only with a match or a matcher; by default C with a matcher.
         match_file: with ``matcher``, where to write the match that was found.
+        variants: further matches of the same predictions, name -> ``match``, or ``matcher`` and
+            perhaps ``match_file``; their metrics are called ``<name>/<metric>``.
+        predictions: folder where ``DumpMasks`` writes the predictions. They are read once more
+            for a match that joins generated ids, as when there are more of them than true classes
+            (table 6); the true masks are those that samples name by ``seg_map_path``.
+        metrics: names of ``COUNT_METRICS``, see :func:`luss.evaluation.named_metrics`.
         boundary: whether to count boundaries (b-mIoU, BS, BMS, BML, BL).
-        without_other: add every metric without class 0, under '<name> without other'.
+        without_other: add every metric of ImageNet-S without class 0, under '<name> without
+            other'.
         per_class: log the table of IoU by class.
         **kwargs: of ``mmengine.evaluator.BaseMetric``, such as ``prefix``.
 
     Raises:
         LussError: if options exclude each other; later, if masks, ids or images do not fit.
     """
+
+    # Without one, MMEngine warns.
+    default_prefix = ""
 
     def __init__(
         self,
@@ -64,23 +70,32 @@ class SegmentationMetric(BaseMetric):
         matcher: Mapping[str, Any] | None = None,
         num_generated: int | None = None,
         match_file: str | os.PathLike | None = None,
+        variants: Mapping[str, Mapping[str, Any]] | None = None,
+        predictions: str | os.PathLike | None = None,
+        metrics: Sequence[str | dict] = IMAGENET_S,
         boundary: bool = True,
         without_other: bool = False,
         per_class: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        if match is not None and matcher is not None:
-            raise LussError("SegmentationMetric takes a match or a matcher, not both")
-        if matcher is None and (num_generated is not None or match_file is not None):
-            raise LussError("num_generated and match_file need a matcher in SegmentationMetric")
+        self.source: MatchSource | None = None
+        if match is not None or matcher is not None:
+            self.source = MatchSource(match, matcher, match_file)
+        elif num_generated is not None or match_file is not None or variants:
+            raise LussError(
+                "num_generated, match_file and variants need a matcher or a match in "
+                "SegmentationMetric"
+            )
         if num_classes is not None:
             check_numbers(num_classes, num_generated)
+        self.variants = {name: MatchSource(**of) for name, of in (variants or {}).items()}
         self.num_classes = num_classes
-        self.match = match
-        self.matcher = None if matcher is None else MATCHERS.build(dict(matcher))
         self.num_generated = num_generated
-        self.match_file = match_file
+        # Of generated ids, to which a match is applied afterwards; else each prediction is matched.
+        self.counts_generated = matcher is not None or num_generated is not None or bool(variants)
+        self.predictions = None if predictions is None else Path(predictions)
+        self.functions = named_metrics(metrics, "SegmentationMetric.metrics")
         self.boundary = boundary
         self.without_other = without_other
         self.per_class = per_class
@@ -96,18 +111,15 @@ class SegmentationMetric(BaseMetric):
                 several ranks, an identity (``sample_idx``, ``image_id`` or ``img_path``).
         """
         for sample in data_samples:
-            # Joined data sets may share indices, but then differ in paths.
-            identity = tuple(sample[key] for key in _IDENTITIES if key in sample)
-            if identity in self._seen:
+            # What a second pass needs of an image: its id, and the path of its true mask.
+            files = (sample.get("image_id"), sample.get("seg_map_path"))
+            if not self._seen.is_new(sample, files if self.predictions else None):
                 continue
-            if identity:
-                self._seen[identity] = None
-            else:
-                self._anonymous += 1
             try:
-                image = self._count(_ids(sample, "pred_sem_seg"), _ids(sample, "gt_sem_seg"))
+                image = self._count(ids_of(sample, "pred_sem_seg"), ids_of(sample, "gt_sem_seg"))
             except LussError as error:
-                message = f"image {sample.get('img_path', identity)}: {error}"
+                name = sample.get("img_path", sample.get("image_id", "without a name"))
+                message = f"image {name}: {error}"
                 if get_world_size() == 1:
                     raise LussError(message) from error
                 self._problems.add("images cannot be counted", message)
@@ -121,6 +133,9 @@ class SegmentationMetric(BaseMetric):
 
         Args:
             size: number of images of the data set.
+
+        Returns:
+            In percent, NaN where a metric is not defined.
 
         Raises:
             LussError: on all ranks, if images of any of them do not fit, another number of images
@@ -140,14 +155,22 @@ class SegmentationMetric(BaseMetric):
             results: the sum, as the one element.
         """
         (counts,) = results
-        if self.matcher is not None:
-            counts = counts.matched(self._find_match(counts))
-        metrics = _in_percent(compute_metrics(counts))
+        if not self.counts_generated:
+            return self._metrics_of(counts, self.per_class)
+        metrics = self._metrics_of(self._matched(counts, self.source), self.per_class)
+        for variant, source in self.variants.items():
+            found = self._metrics_of(self._matched(counts, source))
+            metrics |= {f"{variant}/{name}": value for name, value in found.items()}
+        return metrics
+
+    def _metrics_of(self, counts: Counts, per_class: bool = False) -> dict[str, float]:
+        """Metrics of counts over true ids."""
+        metrics = _in_percent(self.functions(counts))
         if self.without_other:
             without = _in_percent(compute_metrics(counts, without_other=True))
             metrics |= {f"{name} without other": value for name, value in without.items()}
         with fail_together():
-            if self.per_class and is_main_process():
+            if per_class and is_main_process():
                 names = (self.dataset_meta or {}).get("classes")
                 print_log(per_class_table(counts, names), logger="current")
         return metrics
@@ -156,21 +179,19 @@ class SegmentationMetric(BaseMetric):
         with fail_together():
             if self._counts is None:
                 self._begin()
-        ranks = all_gather_object((list(self._seen), self._anonymous, self._problems))
-        sum((found for _, _, found in ranks), Problems()).refuse("nothing was evaluated")
-        _check_all_seen([(seen, anonymous) for seen, anonymous, _ in ranks], size)
-        counts = self._counts
-        if self._last is not None and not _last_is_repeated([r[0] for r in ranks], get_rank()):
-            counts.add(self._last)
-        return _sum_over_ranks(counts)
+        sum(all_gather_object(self._problems), Problems()).refuse("nothing was evaluated")
+        if self._seen.last_is_repeated(size):
+            del self._seen.facts[next(reversed(self._seen.facts))]
+        elif self._last is not None:
+            self._counts.add(self._last)
+        return _sum_over_ranks(self._counts)
 
     def _forget(self) -> None:
         self._counts: Counts | None = None
         self._true_of: np.ndarray | None = None
         # The sampler repeats at most one image a rank, its last, which hence waits for the end.
         self._last: ImageCounts | None = None
-        self._seen: dict[Hashable, None] = {}
-        self._anonymous = 0
+        self._seen = SeenImages()
         self._problems = Problems()
 
     def _begin(self) -> None:
@@ -179,10 +200,10 @@ class SegmentationMetric(BaseMetric):
             if not (self.dataset_meta or {}).get("classes"):
                 raise LussError("SegmentationMetric needs num_classes: the data set names none")
             classes = len(self.dataset_meta["classes"]) - 1
-        if isinstance(self.match, str | os.PathLike):
-            self._true_of = read_match(self.match, classes)
-        elif self.match is not None:
-            self._true_of = np.asarray(self.match, np.int64)
+        sources = [self.source, *self.variants.values()] if self.source else []
+        given = [source.given(classes) for source in sources]
+        if given and not self.counts_generated:
+            self._true_of = given[0]
         self._counts = Counts.zeros(classes, self.num_generated, self.boundary)
 
     def _count(self, prediction: np.ndarray, truth: np.ndarray) -> ImageCounts:
@@ -195,62 +216,38 @@ class SegmentationMetric(BaseMetric):
             prediction, truth, counts.num_classes, counts.num_generated, self.boundary
         )
 
-    def _find_match(self, counts: Counts) -> np.ndarray:
-        match = self.matcher(counts)
-        with fail_together():
-            if self.match_file is not None and is_main_process():
-                write_match(self.match_file, match)
-        if not counts.can_match(match):
+    def _matched(self, counts: Counts, source: MatchSource) -> Counts:
+        """Counts over true ids: by arithmetic, or by reading the predictions again."""
+        match = source.of(counts)
+        if counts.can_match(match):
+            return counts.matched(match)
+        if self.predictions is None:
             raise LussError(
                 f"the model generated more categories than the {counts.num_classes} true ones, "
-                "and what is left over joins other categories, which takes a second pass: "
+                "and what is left over joins other categories, which takes a second pass: give "
+                "the folder of DumpMasks as predictions"
                 + (
-                    f"evaluate again with match={str(self.match_file)!r}"
-                    if self.match_file is not None
-                    else "give match_file, then evaluate again with match=that file"
+                    f", or evaluate again with match={str(source.match_file)!r}"
+                    if source.match_file is not None
+                    else ", or match_file, then evaluate again with match=that file"
                 )
             )
-        return match
-
-
-def _ids(sample: dict, key: str) -> np.ndarray:
-    if key not in sample:
-        raise LussError(f"it has no {key}; is a mask missing, or a step such as LoadMask?")
-    data = sample[key]["data"] if isinstance(sample[key], dict) else sample[key].data
-    if isinstance(data, torch.Tensor):
-        data = data.to(torch.int32).cpu().numpy()
-    return data[0] if data.ndim == 3 and len(data) == 1 else data
-
-
-def _check_all_seen(ranks: list[tuple[list, int]], size: int) -> None:
-    anonymous = sum(unnamed for _, unnamed in ranks)
-    if anonymous and len(ranks) > 1:
-        raise LussError(
-            f"{anonymous} images came without {' or '.join(_IDENTITIES)}, so that images which "
-            "the sampler repeats cannot be told: add one to the meta_keys of the pipeline"
-        )
-    counted = len({identity for seen, _ in ranks for identity in seen}) + anonymous
-    if counted != size:
-        raise LussError(f"{counted} images were evaluated, but the data set has {size}")
-    repeated = sum(len(seen) for seen, _ in ranks) + anonymous - counted
-    droppable = sum(_last_is_repeated([s for s, _ in ranks], rank) for rank in range(len(ranks)))
-    if repeated > droppable:
-        raise LussError(
-            f"{repeated} images were evaluated by several ranks, expected the last of a rank at "
-            "most; use MMEngine's DefaultSampler with shuffle=False"
-        )
-
-
-def _last_is_repeated(seen: list[list], rank: int) -> bool:
-    """Whether the last image of a rank is counted by another one."""
-    if not seen[rank]:
-        return False
-    last = seen[rank][-1]
-    return any(
-        last in (others if other < rank else others[:-1])
-        for other, others in enumerate(seen)
-        if other != rank
-    )
+        pair = FolderPair({}, {})
+        with fail_together():
+            for name, mask in self._seen.facts.values():
+                if name is None or mask is None:
+                    raise LussError(
+                        "images came without image_id or seg_map_path, by which the predictions "
+                        "are read once more; add them to the meta_keys of the pipeline"
+                    )
+                pair.predicted[name] = self.predictions / f"{name}.png"
+                pair.true[name] = Path(mask)
+            found, problems = count_masks(
+                pair, counts.num_classes, match=match, boundary=self.boundary
+            )
+        problems = sum(all_gather_object(problems), Problems())
+        problems.refuse(f"the predictions in {self.predictions} cannot be counted")
+        return _sum_over_ranks(found)
 
 
 def _sum_over_ranks(counts: Counts) -> Counts:

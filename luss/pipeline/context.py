@@ -25,6 +25,16 @@ from luss.registry import DATASETS
 
 __all__ = ["Context"]
 
+_SHARED = (
+    "custom_imports",
+    "default_hooks",
+    "env_cfg",
+    "log_level",
+    "log_processor",
+    "visualizer",
+)
+"""Top-level settings that a runner takes as they are."""
+
 
 @dataclass
 class Context:
@@ -110,14 +120,35 @@ class Context:
         """Whether the data has splits and may have masks; a plain photo folder does not."""
         return self.data["type"] != "PhotoFolder"
 
+    def runner_defaults(self, stage: str) -> dict:
+        """What the runners of all stages have in common, by the name of a stage."""
+        shared = {key: copy.deepcopy(self.config[key]) for key in _SHARED if key in self.config}
+        folder = self.work_dir.stage(stage)
+        return {
+            **shared,
+            "runner_type": "luss.Runner",
+            "default_scope": "luss",
+            "work_dir": str(folder),
+            # Two runners of one name in a process would share pictures and scalars.
+            "experiment_name": str(folder.resolve()),
+            "run_log": str(self.work_dir.root / "run.log"),
+            "launcher": self.launcher,
+            "randomness": {"seed": self.seed},
+        }
+
+    def dataset_config(self, config: dict) -> dict:
+        """The whole configuration of a data set; what is left open comes from :attr:`data`."""
+        config = {"seed": self.seed, **self.data, **config}
+        if config["type"] == "PhotoFolder":
+            config.pop("split", None)
+        return config
+
     def dataset(self, config: dict):
         """Build a data set; what ``config`` leaves open comes from :attr:`data`.
 
         Stages look at the same images through many pipelines: the files are listed once.
         """
-        config = {"seed": self.seed, **self.data, **config}
-        if config["type"] == "PhotoFolder":
-            config.pop("split", None)
+        config = self.dataset_config(config)
         pipeline = config.pop("pipeline", [])
         key = json.dumps(config, sort_keys=True, default=str)
         if key not in self._listed:
@@ -127,6 +158,11 @@ class Context:
         dataset = copy.copy(self._listed[key])
         dataset.pipeline = Compose(pipeline)
         return dataset
+
+    def note_photos(self, config: dict) -> None:
+        """Have the record of the stage that runs say which photos a data set lists."""
+        if self._inputs is not None:
+            self.dataset(config)
 
     @contextlib.contextmanager
     def noting_inputs(self, stage: str, requires: tuple[str, ...], goes_on: bool) -> Iterator[None]:

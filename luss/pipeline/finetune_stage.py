@@ -1,11 +1,7 @@
 """Step 3: a segmentor learns the pseudo labels (section 4.4)."""
 
-from pathlib import Path
 from typing import ClassVar
 
-from mmengine.dataset import BaseDataset
-
-from luss.errors import LussError
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.train_stage import TrainStage
@@ -42,29 +38,13 @@ class FinetuneStage(TrainStage):
         root = context.work_dir.stage(self.labels_from) / "pseudo_labels"
         find = {"type": "FindMask", "root": str(root), "num_classes": context.num_categories}
         config["pipeline"] = [find, *config["pipeline"]]
-        unlabelled = set(context.work_dir.facts(self.labels_from).get("unlabelled", ()))
-        if unlabelled:
-            config["indices"] = self._labelled(context, config, unlabelled)
+        # Images that could not be read have no label.
+        if without := context.work_dir.facts(self.labels_from).get("unlabelled"):
+            config["without"] = without
         return config
 
-    def training_set(self, context: Context, with_labels: bool = True) -> BaseDataset:
-        """The images that have generated masks, or all where these are yet to be made."""
-        if with_labels:
-            return context.dataset(self.dataset_config(context))
+    def unlabelled_dataset_config(self, context: Context) -> dict:
+        """All images, without loading generated masks."""
         config = super().dataset_config(context)
         steps = [step for step in config["pipeline"] if step.get("type") != "LoadMask"]
-        return context.dataset({**config, "pipeline": steps})
-
-    def _labelled(self, context: Context, config: dict, unlabelled: set[str]) -> list[int]:
-        """Indices of the images that could be read, and hence labelled."""
-        everything = context.dataset({**config, "pipeline": []})
-        indices = [
-            index
-            for index in range(len(everything))
-            if everything.get_data_info(index)["image_id"] not in unlabelled
-        ]
-        if not indices:
-            raise LussError(
-                f"no image has a pseudo label in {Path(context.work_dir.stage(self.labels_from))}"
-            )
-        return indices
+        return {**config, "pipeline": steps}

@@ -11,8 +11,8 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from luss.engine.checkpoint import load, load_weights
+from luss.engine.progress import Progress
 from luss.engine.workers import iterate, start_worker
-from luss.pipeline.progress import Progress
 from luss.registry import MODELS
 
 __all__ = ["load_model", "own_share", "stream", "summed_over_ranks"]

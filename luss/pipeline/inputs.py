@@ -4,8 +4,6 @@ Kept as ``inputs.json`` in the stage's folder from its beginning, so that photos
 change their names, and stages that were made again, are noticed.
 """
 
-import gzip
-import hashlib
 import json
 import secrets
 from collections.abc import Collection
@@ -14,11 +12,12 @@ from pathlib import Path
 
 from mmengine.dataset import BaseDataset
 
+from luss.datasets.photo_lists import list_photos, write_photo_list
 from luss.errors import LussError
-from luss.files import atomic_write, read_json, write_json
+from luss.files import read_json, write_json
 from luss.pipeline.work_dir import WorkDir
 
-__all__ = ["StageInputs", "describe_difference", "list_photos"]
+__all__ = ["StageInputs"]
 
 _NO_MATTER = frozenset(
     {
@@ -33,8 +32,6 @@ _NO_MATTER = frozenset(
     }
 )
 """Settings of a data set that do not change which photos it lists."""
-
-_SHOWN = 3
 
 
 @dataclass
@@ -112,13 +109,7 @@ class StageInputs:
         key = _key(config)
         if key in self.photos or (photos := list_photos(dataset)) is None:
             return
-        text = "\n".join(photos).encode()
-        digest = hashlib.sha256(text).hexdigest()
-        path = _list_path(self.work_dir, digest)
-        if not path.exists():
-            with atomic_write(path) as file:
-                file.write(gzip.compress(text, compresslevel=6, mtime=0))
-        self.photos[key] = digest
+        self.photos[key] = write_photo_list(self.work_dir.photos, photos)
         self.write()
 
     @staticmethod
@@ -126,52 +117,6 @@ class StageInputs:
         return work_dir.stage(stage) / "inputs.json"
 
 
-def list_photos(dataset: BaseDataset) -> list[str] | None:
-    """The ids (or paths) of a data set's photos in order; None if it has neither."""
-    photos = []
-    for index in range(len(dataset)):
-        info = dataset.get_data_info(index)
-        photo = info.get("image_id", info.get("img_path"))
-        if photo is None:
-            return None
-        photos.append(str(photo))
-    return photos
-
-
-def describe_difference(work_dir: WorkDir, digest: str, photos: list[str]) -> str | None:
-    """What has become of the photos since a stage listed them.
-
-    Args:
-        work_dir: with the list of then.
-        digest: of the ids of then.
-        photos: the ids of now.
-
-    Returns:
-        A phrase with counts and examples; None if nothing changed.
-    """
-    if hashlib.sha256("\n".join(photos).encode()).hexdigest() == digest:
-        return None
-    try:
-        before = gzip.decompress(_list_path(work_dir, digest).read_bytes()).decode().split("\n")
-    except (OSError, EOFError, ValueError):
-        return f"their list differs, there are {len(photos)} now"
-    gone, new = sorted(set(before) - set(photos)), sorted(set(photos) - set(before))
-    if not gone and not new:
-        return f"there are the same {len(before)}, in another order"
-    return f"of {len(before)} then, {_counted(gone, 'gone now')}, and {_counted(new, 'new')}"
-
-
-def _counted(names: list[str], what: str) -> str:
-    if not names:
-        return f"none are {what}"
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    return f"{len(names)} {'is' if len(names) == 1 else 'are'} {what} ({shown})"
-
-
 def _key(config: dict) -> str:
     listed = {key: value for key, value in config.items() if key not in _NO_MATTER}
     return json.dumps(listed, sort_keys=True, default=str)
-
-
-def _list_path(work_dir: WorkDir, digest: str) -> Path:
-    return work_dir.root / "photos" / f"{digest[:16]}.txt.gz"

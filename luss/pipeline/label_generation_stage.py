@@ -12,6 +12,7 @@ import torch
 from mmengine.dist import all_gather_object, barrier, get_world_size, is_main_process
 from mmengine.logging import print_log
 
+from luss.config_checks import require_count, require_keys
 from luss.engine.checkpoint import checkpoint_digest, required_checkpoint
 from luss.errors import LussError
 from luss.evaluation.otsu import AttentionHistogram, between_class_variance, otsu_threshold
@@ -30,14 +31,13 @@ from luss.label_generation import (
 from luss.pipeline.context import Context
 from luss.pipeline.embedding_file import write_embeddings
 from luss.pipeline.inference import load_model, own_share, stream, summed_over_ranks
-from luss.pipeline.protocols.predictions import of_one_size
-from luss.pipeline.settings import require_count, require_keys
 from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.stage import Stage
 from luss.pipeline.step_record import StepRecord
 from luss.pipeline.work_dir import main_process_decides
 from luss.ranks import fail_together
 from luss.registry import LABEL_GENERATORS, MODELS, STAGES
+from luss.structures.batches import of_one_size
 from luss.visualization.sources import read_threshold
 
 __all__ = ["LabelGenerationStage"]

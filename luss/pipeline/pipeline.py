@@ -9,16 +9,17 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
+from luss.build_errors import clear_build_errors, require_known
+from luss.config_checks import check_settings
+from luss.datasets.photo_lists import describe_difference, list_photos
 from luss.engine.run_log import open_run_log
 from luss.engine.runner import init_processes
 from luss.errors import LussError
-from luss.pipeline.components import clear_build_errors, require_known
+from luss.evaluation.provenance import describe_machine
+from luss.evaluation.results import Results
 from luss.pipeline.context import Context
-from luss.pipeline.inputs import StageInputs, describe_difference, list_photos
+from luss.pipeline.inputs import StageInputs
 from luss.pipeline.protocols import evaluate
-from luss.pipeline.protocols.results import Results
-from luss.pipeline.provenance import describe_machine
-from luss.pipeline.settings import check_settings
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
 from luss.ranks import fail_together
@@ -93,7 +94,7 @@ class Pipeline:
         """Evaluate a run once more, or another checkpoint; see :func:`protocols.evaluate`.
 
         Args:
-            protocol: one of ``PROTOCOLS``.
+            protocol: its name, see :func:`luss.pipeline.known_protocols`.
             checkpoint: instead of the run's own model.
 
         Returns:
@@ -261,7 +262,7 @@ class Pipeline:
         for key, digest in (inputs.photos if inputs else {}).items():
             settings = json.loads(key)
             photos = list_photos(context.dataset({**settings, "pipeline": []}))
-            difference = describe_difference(self.work_dir, digest, photos or [])
+            difference = describe_difference(self.work_dir.photos, digest, photos or [])
             if difference:
                 split = f" of {settings['split']!r}" if "split" in settings else ""
                 raise LussError(

@@ -1,13 +1,15 @@
 """The last stage: pictures of what was learnt."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from mmengine.dist import is_main_process
 
+from luss.build_errors import named_functions
 from luss.pipeline.context import Context
 from luss.pipeline.stage import Stage
-from luss.registry import STAGES
-from luss.visualization import build_report
+from luss.registry import REPORT_SECTIONS, STAGES
+from luss.visualization import DEFAULT_SECTIONS, build_report
 
 __all__ = ["ReportStage"]
 
@@ -19,6 +21,8 @@ class ReportStage(Stage):
     Args:
         name: see :class:`Stage`.
         title: of the page.
+        sections: what it shows, in order: names of ``REPORT_SECTIONS``, or dicts of ``type`` and
+            arguments such as ``dict(type='gallery', max_photos=20)``.
         requires: the stages it shows.
     """
 
@@ -29,10 +33,13 @@ class ReportStage(Stage):
         self,
         name: str,
         title: str = "PASS",
+        sections: Sequence[str | dict] = DEFAULT_SECTIONS,
         requires: tuple[str, ...] = ("label_generation", "evaluate"),
     ) -> None:
         super().__init__(name, requires=tuple(requires))
         self.title = title
+        self.sections = sections
+        named_functions(sections, REPORT_SECTIONS, f"stages.{name}.sections")
 
     def run(self, context: Context) -> dict:
         """Build the page on the main process."""
@@ -45,5 +52,6 @@ class ReportStage(Stage):
             gallery_dataset=context.dataset({"split": split, "pipeline": []}),
             gallery_split=split,
             title=self.title,
+            sections=self.sections,
         )
         return {"page": str(page.relative_to(context.work_dir.root))}

@@ -3,9 +3,9 @@
 from mmengine.dist import is_main_process
 
 from luss.datasets.mask_check import check_masks
+from luss.engine.progress import Progress
 from luss.errors import LussError
 from luss.pipeline.context import Context
-from luss.pipeline.progress import Progress
 from luss.pipeline.work_dir import main_process_decides
 
 __all__ = ["require_sound_masks"]

@@ -1,8 +1,11 @@
 """A stage: what one step of a method does, from folders before it to a folder of its own."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
+
+from torch import Tensor
 
 from luss.pipeline.context import Context
 
@@ -46,6 +49,14 @@ class Stage(ABC):
 
     def has_partial_output(self, folder: Path) -> bool:
         """Whether a killed run has left something that ``--resume`` would go on from."""
+        return False
+
+    def output_state(self, context: Context) -> Mapping[str, Tensor]:
+        """Tensors of the names and shapes that the stage's checkpoint will have, if it has one."""
+        return {}
+
+    def takes_weights(self, context: Context) -> bool:
+        """Whether the checkpoint holds what a file of others has, and is not trained."""
         return False
 
     def check(self, context: Context) -> None:  # noqa: B027 -- most have nothing to look for

@@ -8,27 +8,21 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from pprint import pformat
 from typing import Any
 
 from mmengine import Config
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
+from luss.configuration import write_config
 from luss.errors import LussError
-from luss.files import atomic_write, read_json, remove_unfinished, write_json
+from luss.files import read_json, remove_unfinished, write_json
+from luss.ranks import main_process_decides
 
 __all__ = ["WorkDir", "config_hash", "main_process_decides"]
 
 _RECORD = "pipeline.json"
 _WARNING = 30
-
-
-def main_process_decides(value: Any) -> Any:
-    """Give every process the value that the main process has."""
-    values = [value]
-    broadcast_object_list(values)
-    return values[0]
 
 
 def config_hash(identities: dict[str, dict]) -> str:
@@ -38,12 +32,6 @@ def config_hash(identities: dict[str, dict]) -> str:
         identities: stage -> the settings that its output depends on.
     """
     return hashlib.sha256(json.dumps(identities, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _as_text(config: Config) -> str:
-    """A config file of the same settings; MMEngine's own formatting takes a second."""
-    settings = config.to_dict()
-    return "".join(f"{key} = {pformat(settings[key], width=100)}\n" for key in sorted(settings))
 
 
 class WorkDir:
@@ -59,6 +47,11 @@ class WorkDir:
     def stage(self, name: str) -> Path:
         """Folder of a stage."""
         return self.root / name
+
+    @property
+    def photos(self) -> Path:
+        """Folder of the lists of photos that stages saw."""
+        return self.root / "photos"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -154,8 +147,7 @@ class WorkDir:
         with contextlib.suppress(LussError):
             if path.exists() and read_json(path) == content:
                 return
-        with atomic_write(self.root / "config.py") as file:
-            file.write(_as_text(config).encode())
+        write_config(self.root / "config.py", config)
         write_json(path, content)
 
     def is_done(self, stage: str) -> bool:

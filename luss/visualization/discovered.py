@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from luss.errors import LussError
 from luss.visualization.colours import Legend
-from luss.visualization.gallery import chip, spread
+from luss.visualization.gallery import chip, evenly_spaced
 from luss.visualization.markup import Markup, element, joined, note, notice
 from luss.visualization.overlay import outline, resize_ids
 from luss.visualization.pictures import PictureFolder, read_fitting_mask, read_thumbnail
@@ -65,8 +65,8 @@ def discovered_section(
         f"{len(categories)} categories hold {len(clustering.assignments)} training images; at "
         f"most {examples} of each are shown, spread over the data set, with their pseudo labels "
         "outlined. The whole lies in ", element("code", "label_generation/centroids.npz"), " and ",
-        element("code", "label_generation/pseudo_labels"), "; for more pictures call ",
-        element("code", "build_report"), " with larger ",
+        element("code", "label_generation/pseudo_labels"), "; for more pictures give the section ",
+        element("code", "discovered"), " of the stage ", element("code", "report"), " larger ",
         element("code", "examples_per_category"), " and ", element("code", "max_examples"), ".",
     )  # fmt: skip
     if len(shown) < len(categories):
@@ -114,7 +114,7 @@ def _card(
         _thumbnail(
             dataset.get_data_info(int(category.members[place])), pseudo_labels, legend, pictures
         )
-        for place in spread(count, examples)
+        for place in evenly_spaced(count, examples)
     ]
     return element("article", head, element("div", *thumbnails, class_="strip"), class_="card")
 

@@ -17,7 +17,7 @@ from luss.visualization.markup import Markup, element, joined, note, notice
 from luss.visualization.overlay import attention_picture, overlay, resize_ids
 from luss.visualization.pictures import PictureFolder, read_fitting_mask, read_thumbnail
 
-__all__ = ["GallerySources", "gallery_section", "spread"]
+__all__ = ["GallerySources", "evenly_spaced", "gallery_section"]
 
 _LONGEST_SIDE = 320
 _CHIPS = 4
@@ -44,7 +44,7 @@ class GallerySources:
     threshold: float | None
 
 
-def spread(count: int, most: int) -> NDArray[np.int64]:
+def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
     """At most ``most`` of the indices 0..count-1, spread evenly from the first to the last."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
@@ -100,7 +100,9 @@ def _choose(
             "There are no attention maps: ", element("code", f"label_generation/attention/{split}"),
             " is missing or empty.",
         )  # fmt: skip
-        return spread(len(dataset), max_photos), said + _capped(len(dataset), sources, max_photos)
+        return evenly_spaced(len(dataset), max_photos), said + _capped(
+            len(dataset), sources, max_photos
+        )
     indices = []
     for index in range(len(dataset)):
         if dataset.get_data_info(index)["image_id"] in wanted:
@@ -112,7 +114,7 @@ def _choose(
         said += notice(
             f"Attention maps without a photo in the data set: {len(wanted) - len(indices)}."
         )
-    chosen = np.asarray(indices, np.int64)[spread(len(indices), max_photos)]
+    chosen = np.asarray(indices, np.int64)[evenly_spaced(len(indices), max_photos)]
     return chosen, said + _capped(len(indices), sources, max_photos)
 
 
@@ -120,8 +122,9 @@ def _capped(count: int, sources: GallerySources, most: int) -> Markup:
     if count <= most:
         return Markup()
     said = note(
-        f"{most} of {count} photos are shown, spread evenly over the data set. For more, call ",
-        element("code", "build_report"), " with a larger ", element("code", "max_photos"), ".",
+        f"{most} of {count} photos are shown, spread evenly over the data set. For more, give the "
+        "section ", element("code", "gallery"), " of the stage ", element("code", "report"),
+        " a larger ", element("code", "max_photos"), ".",
     )  # fmt: skip
     if sources.predictions.is_dir():
         folder = element("code", f"evaluate/predictions/{sources.predictions.name}")

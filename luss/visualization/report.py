@@ -3,21 +3,17 @@
 import contextlib
 import shutil
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmengine.dataset import BaseDataset
 
+from luss.build_errors import named_functions
 from luss.errors import LussError
-from luss.evaluation.matching import read_match
-from luss.visualization.colours import generated_legend, true_legend
-from luss.visualization.curves import scalars_section, threshold_section
-from luss.visualization.discovered import discovered_section
-from luss.visualization.gallery import GallerySources, gallery_section
-from luss.visualization.markup import Markup, element, joined
-from luss.visualization.metrics_table import metrics_section, provenance_section
-from luss.visualization.pictures import PictureFolder
-from luss.visualization.sources import read_clustering, read_object, read_threshold
+from luss.registry import REPORT_SECTIONS
+from luss.visualization.markup import element, joined
+from luss.visualization.run_files import RunFiles
+from luss.visualization.sections import DEFAULT_SECTIONS, Section
 
 __all__ = ["build_report"]
 
@@ -30,10 +26,7 @@ def build_report(
     gallery_dataset: BaseDataset,
     gallery_split: str,
     title: str,
-    examples_per_category: int = 8,
-    *,
-    max_photos: int = 60,
-    max_examples: int = 4000,
+    sections: Sequence[str | dict] = DEFAULT_SECTIONS,
 ) -> Path:
     """Write ``work_dir/report/index.html`` and its pictures, whole or not at all.
 
@@ -42,103 +35,57 @@ def build_report(
 
     Args:
         work_dir: of the run; see ARCHITECTURE.md for what it holds.
-        train_dataset: the images that were clustered, in the same order.
-        gallery_dataset: photos to show, with true masks (``seg_map_path``) or without.
-        gallery_split: name of their folder in ``evaluate/predictions`` and
-            ``label_generation/attention``.
+        train_dataset: see :class:`luss.visualization.RunFiles`, as the next two.
+        gallery_dataset: photos to show.
+        gallery_split: their split.
         title: of the page.
-        examples_per_category: training photos of each discovered category.
-        max_photos: most photos in the gallery.
-        max_examples: most training photos of all categories together.
+        sections: names of ``REPORT_SECTIONS``, or dicts of ``type`` and arguments, in order.
 
     Returns:
         The path of the page, which opens without a server.
 
     Raises:
-        LussError: if there is no work dir, a number is below 1, a file of the work dir is damaged,
-            or the clustering belongs to another data set.
+        LussError: if there is no work dir, a section or an argument of it is unknown, a number is
+            below 1, a file of the work dir is damaged, or the clustering belongs to another data
+            set.
     """
     work_dir = Path(work_dir)
     if not work_dir.is_dir():
         raise LussError(f"there is no work dir {work_dir} to report on")
-    limits = {
-        "examples_per_category": examples_per_category,
-        "max_photos": max_photos,
-        "max_examples": max_examples,
-    }
-    for name, value in limits.items():
-        if value < 1:
-            raise LussError(f"{name} is {value}, expected 1 or more")
-    labels, evaluated = work_dir / "label_generation", work_dir / "evaluate"
-    results = read_object(work_dir / "results.json")
-    threshold = read_threshold(labels / "threshold.json")
-    clustering = read_clustering(labels / "centroids.npz", len(train_dataset))
-    match_path = evaluated / "match.json"
-    match = read_match(match_path) if match_path.exists() else None
-
-    true = true_legend(gallery_dataset.metainfo)
-    num_generated = max(
-        0 if clustering is None else clustering.num_categories,
-        0 if match is None else len(match) - 1,
-    )
-    generated = generated_legend(num_generated, match, true)
+    functions = named_functions(sections, REPORT_SECTIONS, "sections")
     with _whole_folder(work_dir / "report") as folder:
-        gallery = gallery_section(
-            gallery_dataset,
-            GallerySources(
-                predictions=evaluated / "predictions" / gallery_split,
-                attention=labels / "attention" / gallery_split,
-                generated=generated,
-                true=true,
-                matched=match is not None,
-                threshold=None if threshold is None else threshold.value,
-            ),
-            PictureFolder(folder, "gallery"),
-            max_photos,
-        )
-        discovered = discovered_section(
-            train_dataset,
-            clustering,
-            labels / "pseudo_labels",
-            generated,
-            PictureFolder(folder, "discovered"),
-            examples_per_category,
-            max_examples,
-        )
-        sections = {
-            "Metrics": metrics_section(results, threshold, match is not None),
-            f"Photos of {gallery_split}": gallery,
-            "Discovered categories": discovered,
-            "Threshold": threshold_section(threshold),
-            "Training": scalars_section(work_dir),
-            "Provenance": provenance_section(results),
-        }
-        facts = [f"{len(gallery_dataset)} photos in {gallery_split}"]
-        if threshold is not None:
-            facts.insert(0, f"threshold {threshold.value:g}")
-        if clustering is not None:
-            facts.insert(
-                0,
-                f"{clustering.num_categories} categories discovered in "
-                f"{len(clustering.assignments)} training images",
-            )
-        page = _page(title, " · ".join(facts), sections)
+        run = RunFiles.read(work_dir, train_dataset, gallery_dataset, gallery_split, folder)
+        page = _page(title, _summary(run), [function(run) for _, function in functions])
         (folder / "index.html").write_text(page, encoding="utf-8")
     return work_dir / "report" / "index.html"
 
 
-def _page(title: str, lead: str, sections: dict[str, Markup]) -> str:
-    anchors = {name: name.split()[0].lower() for name in sections}
+def _summary(run: RunFiles) -> str:
+    facts = []
+    if run.clustering is not None:
+        facts.append(
+            f"{run.clustering.num_categories} categories discovered in "
+            f"{len(run.clustering.assignments)} training images"
+        )
+    if run.threshold is not None:
+        facts.append(f"threshold {run.threshold.value:g}")
+    facts.append(f"{len(run.gallery_dataset)} photos in {run.gallery_split}")
+    return " · ".join(facts)
+
+
+def _page(title: str, lead: str, sections: Sequence[Section]) -> str:
+    anchors = [section.heading.split()[0].lower() for section in sections]
+    named = list(zip(anchors, sections, strict=True))
     return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=joined(title),
         lead=joined(lead),
         navigation=joined(
-            *(element("a", name, href=f"#{anchor}") for name, anchor in anchors.items())
+            *(element("a", section.heading, href=f"#{anchor}") for anchor, section in named)
         ),
         sections=joined(
             *(
-                element("section", element("h2", name), sections[name], id=anchor)
-                for name, anchor in anchors.items()
+                element("section", element("h2", section.heading), section.content, id=anchor)
+                for anchor, section in named
             )
         ),
     )

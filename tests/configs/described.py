@@ -101,7 +101,10 @@ def _training(stage: TrainStage, context) -> dict:
         "epochs": runner.train_loop.max_epochs,
         "mixed precision": stage.runner["optim_wrapper"]["type"] == "AmpOptimWrapper",
         "synchronised BN": runner.cfg.get("sync_bn"),
-        "starts from": {path.parent.name: tuple(parts) for path, parts in runner.init_from},
+        "starts from": {
+            Path(start["checkpoint"]).parent.name: tuple(start["parts"])
+            for start in runner.cfg.init_from
+        },
         "hooks": [_hook(hook) for hook in runner.hooks if type(hook).__name__ in _TOLD_HOOKS],
         **_optimizer(runner),
         **_preprocessor(model.data_preprocessor),
@@ -115,7 +118,12 @@ _TOLD_HOOKS = ("ClusteringHook", "CollapseHook", "CheckpointHook")
 
 def _hook(hook):
     # What the hook that only warns has for settings is nobody's but its own.
-    return "CollapseHook" if type(hook).__name__ == "CollapseHook" else plain(hook)
+    if type(hook).__name__ == "CollapseHook":
+        return "CollapseHook"
+    name, settings = plain(hook)
+    if name == "CheckpointHook":
+        settings = {key: settings[key] for key in ("interval", "by_epoch", "max_keep_ckpts")}
+    return name, settings
 
 
 def _transforms(dataset, context) -> list:

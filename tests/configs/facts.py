@@ -666,4 +666,8 @@ UNPUBLISHED = {
 }
 
 # Other networks with recipes of their own; they are run in tests/pipeline.
-OTHER_BACKBONES = ("pass/pass_s_swin_photos.py", "pass/dinov2_photos.py")
+OTHER_BACKBONES = (
+    "pass/pass_s_swin_photos.py",
+    "pass/densecl_swin_photos.py",
+    "pass/dinov2_photos.py",
+)

@@ -1,6 +1,7 @@
 """The metric in MMEngine's loops: equal to the functions, alone and on two ranks."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement, PixelData
 
+from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
@@ -113,6 +115,88 @@ def test_left_over_categories_take_a_second_pass(tmp_path):
         run(metric, samples(items), 5)
     found = run(SegmentationMetric(CLASSES, match=path), samples(items), 5)
     assert found == pytest.approx(expected(items, read_match(path)), nan_ok=True)
+
+
+def written(items, folder):
+    """Samples whose predictions and true masks lie in a folder, too."""
+    data_samples = samples(items)
+    for n, (sample, (prediction, truth)) in enumerate(zip(data_samples, items, strict=True)):
+        write_mask(folder / "true" / f"{n}.png", truth)
+        write_mask(folder / "predicted" / f"{n}.png", prediction)
+        mask = str(folder / "true" / f"{n}.png")
+        sample.set_metainfo({"image_id": str(n), "seg_map_path": mask})
+    return data_samples
+
+
+def test_predictions_are_read_again_where_the_match_joins_categories(tmp_path):
+    path, items = tmp_path / "match.json", images(num_generated=5)
+    metric = SegmentationMetric(
+        CLASSES,
+        matcher={"type": "ImageLevelMatcher"},
+        num_generated=5,
+        match_file=path,
+        predictions=tmp_path / "predicted",
+    )
+    data_samples = written(items, tmp_path)
+    found = run(metric, data_samples, 5)
+    np.testing.assert_equal(found, expected(items, read_match(path)))
+    write_mask(tmp_path / "predicted" / "3.png", np.zeros((2, 2), int))
+    with pytest.raises(LussError, match=r"(?s)predictions in .* cannot be counted.*3\.png: 2x2"):
+        run(metric, data_samples, 5)
+    data_samples[1] = samples(items)[1]
+    with pytest.raises(LussError, match="without image_id or seg_map_path"):
+        run(metric, data_samples, 5)
+
+
+@pytest.mark.parametrize("generated", [CLASSES, 5])
+def test_several_matches_of_one_counting(tmp_path, generated):
+    """Found on these images, or given, also where they leave generated ids out."""
+    items = images(num_generated=generated)
+    data_samples = written(items, tmp_path)
+    files = [tmp_path / "image.json", tmp_path / "pixel.json"]
+    shared = {"num_generated": generated, "predictions": tmp_path / "predicted"}
+    matchers = [{"type": "ImageLevelMatcher"}, {"type": "PixelOverlapMatcher", "unmatched": "best"}]
+    finding = SegmentationMetric(
+        CLASSES,
+        matcher=matchers[0],
+        match_file=files[0],
+        variants={"pixel": {"matcher": matchers[1], "match_file": files[1]}},
+        **shared,
+    )
+    found = run(finding, data_samples, 5)
+    short = [0, 2]
+    given = SegmentationMetric(
+        CLASSES, match=files[0], variants={"pixel": {"match": short}}, **shared
+    )
+    again = run(given, data_samples, 5)
+    padded = np.pad(short, (0, generated - 1))
+    for metrics, pixel_match in ((found, read_match(files[1])), (again, padded)):
+        first, second = expected(items, read_match(files[0])), expected(items, pixel_match)
+        second = {f"pixel/{name}": value for name, value in second.items()}
+        np.testing.assert_equal(metrics, first | second)
+
+
+def test_a_given_match_of_more_categories_than_the_model_has():
+    metric = SegmentationMetric(CLASSES, match=[0, 1, 2, 3, 0], num_generated=3)
+    with pytest.raises(LussError, match="names 4 generated categories, but the model has 3"):
+        run(metric, samples(images()), 5)
+
+
+def test_metrics_by_name():
+    metric = SegmentationMetric(CLASSES, metrics=[{"type": "imagenet_s", "without_other": True}])
+    found = run(metric, samples(images()), 5)
+    whole = expected(images(), without_other=True)
+    np.testing.assert_equal(found, whole)
+    with pytest.raises(LussError, match="there is no metric 'mine'"):
+        SegmentationMetric(CLASSES, metrics=["mine"])
+
+
+def test_what_is_not_defined_is_told_from_nothing_right():
+    nothing = np.ones((4, 4), int), np.where(np.eye(4), 2, 0)
+    found = run(SegmentationMetric(CLASSES), samples([nothing]), 1)
+    # The one class covers a quarter of the image, and none is large.
+    assert (found["Img-Acc"], found["MS"]) == (0, 0)
+    assert math.isnan(found["L"])
 
 
 def test_bad_input():

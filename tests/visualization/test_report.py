@@ -12,7 +12,8 @@ from luss.datasets.imagenet_s import ImageNetS
 from luss.datasets.mask_codec import write_mask
 from luss.datasets.photo_folder import PhotoFolder
 from luss.errors import LussError
-from luss.visualization import build_report
+from luss.registry import REPORT_SECTIONS
+from luss.visualization import DEFAULT_SECTIONS, Section, build_report, element
 
 VOID = {"meta", "img", "br"}
 
@@ -56,10 +57,15 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def report(run):
-    def build(**options) -> Page:
-        title = options.pop("title", "A run")
-        gallery = options.pop("gallery", run.validation)
-        return Page(build_report(run.work_dir, run.train, gallery, "validation", title, **options))
+    def build(title="A run", more=(), **sections) -> Page:
+        """The page, with arguments of sections by their names."""
+        chosen = [{"type": name, **sections.pop(name, {})} for name in DEFAULT_SECTIONS]
+        assert not sections
+        return Page(
+            build_report(
+                run.work_dir, run.train, run.validation, "validation", title, [*chosen, *more]
+            )
+        )
 
     return build
 
@@ -141,7 +147,9 @@ def test_the_gallery_is_what_has_an_attention_map(report, run):
 
 
 def test_what_was_capped_is_said(report):
-    page = report(max_photos=2, examples_per_category=3, max_examples=6)
+    page = report(
+        gallery={"max_photos": 2}, discovered={"examples_per_category": 3, "max_examples": 6}
+    )
     assert "2 of 6 photos are shown" in page.text
     assert len(page.images("gallery/")) == 8
     assert "at most 2 of each are shown" in page.text
@@ -149,7 +157,7 @@ def test_what_was_capped_is_said(report):
 
 
 def test_discovered_categories_have_names_sizes_and_spread_examples(report):
-    page = report(examples_per_category=3)
+    page = report(discovered={"examples_per_category": 3})
     assert re.findall(r"category (\d): ([^ ]+)", page.text) == [
         ("1", "dog5"),
         ("2", "cat5"),
@@ -294,10 +302,39 @@ def test_building_again_replaces_the_whole_folder(report, run):
     assert not list(run.work_dir.glob(".report*"))
 
 
-@pytest.mark.parametrize("option", ["max_photos", "max_examples", "examples_per_category"])
-def test_limits_below_one_are_refused(report, option):
+@pytest.mark.parametrize(
+    ("section", "option"),
+    [
+        ("gallery", "max_photos"),
+        ("discovered", "max_examples"),
+        ("discovered", "examples_per_category"),
+    ],
+)
+def test_limits_below_one_are_refused(report, section, option):
     with pytest.raises(LussError, match=f"{option} is 0"):
-        report(**{option: 0})
+        report(**{section: {option: 0}})
+
+
+@REPORT_SECTIONS.register_module()
+def rarest(run, most=1):
+    """A section that is registered here, and nowhere in luss."""
+    sizes = np.bincount(run.clustering.assignments, minlength=run.clustering.num_categories)
+    names = [run.generated.name(index + 1) for index in np.argsort(sizes, kind="stable")[:most]]
+    return Section("Rarest & co", element("p", ", ".join(names)))
+
+
+def test_a_section_of_ones_own_takes_its_place(report):
+    page = report(more=[{"type": "rarest", "most": 2}])
+    assert ("section", {"id": "rarest"}) in page.elements
+    assert "Rarest & co" in page.text
+    assert "#rarest" in [values.get("href") for _, values in page.elements]
+
+
+def test_an_unknown_section_is_refused_with_those_there_are(report):
+    with pytest.raises(LussError, match=r"no report section 'galery'; known are: .*gallery"):
+        report(more=["galery"])
+    with pytest.raises(LussError, match=r"'gallery' has other arguments: .*photos"):
+        report(more=[{"type": "gallery", "photos": 3}])
 
 
 def test_a_missing_work_dir_is_refused(run, tmp_path):

@@ -1,6 +1,7 @@
 """Transforms of the data pipelines; ``CenterCrop`` and others of MMCV are known as well."""
 
 from luss.datasets.transforms.crop_rectangle import draw_crop_rectangle
+from luss.datasets.transforms.find_mask import FindMask
 from luss.datasets.transforms.flipping import RandomFlipWithMask
 from luss.datasets.transforms.loading import LoadMask, LoadRGBImage
 from luss.datasets.transforms.multi_crop import MultiCrop, PackViews
@@ -8,6 +9,7 @@ from luss.datasets.transforms.packing import PackInputs
 from luss.datasets.transforms.resizing import RandomResizedCropWithMask, ResizeShortSide
 
 __all__ = [
+    "FindMask",
     "LoadMask",
     "LoadRGBImage",
     "MultiCrop",

@@ -15,6 +15,7 @@ __all__ = ["PackInputs"]
 _META_KEYS = (
     "image_id",
     "img_path",
+    "seg_map_path",
     "ori_shape",
     "img_shape",
     "category",

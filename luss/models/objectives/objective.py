@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from luss.errors import LussError
 from luss.models.backbones.probing import StageInfo, describe_stages
 from luss.models.backbones.widths import fill_widths
+from luss.models.unknown_arguments import clear_argument_errors
 from luss.registry import MODELS
 from luss.structures import ViewFeatures
 
@@ -58,8 +59,8 @@ def build_objectives(
         backbone: that computes the features.
 
     Raises:
-        LussError: if one is no :class:`Objective`, reads other stages or widths than the backbone
-            gives, or needs codes that none before it gives.
+        LussError: if one is no :class:`Objective`, has an unknown setting, reads other stages or
+            widths than the backbone gives, or needs codes that none before it gives.
     """
     have_codes = False
     for name, config in configs.items():
@@ -78,12 +79,10 @@ def build_objectives(
                 "before it gives any; list a Clustering objective before it"
             )
         have_codes |= kind.gives_codes
-    objectives = ModuleDict(
-        {
-            name: MODELS.build(fill_widths(config, stages, f"objectives.{name}"))
-            for name, config in configs.items()
-        }
-    )
+    objectives = ModuleDict()
+    for name, config in configs.items():
+        with clear_argument_errors(config, f"objectives.{name}"):
+            objectives[name] = MODELS.build(fill_widths(config, stages, f"objectives.{name}"))
     for name, objective in objectives.items():
         for stage, expected in objective.channels(max(stages)).items():
             if stage not in stages or stages[stage].channels != expected:

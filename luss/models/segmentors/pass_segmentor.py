@@ -12,6 +12,7 @@ from luss.models.backbones import maps_of, probe
 from luss.models.segmentors.heads import clear_index_errors, fill_head
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
 from luss.registry import MODELS
+from luss.structures.batches import step_by_size
 
 __all__ = ["PassSegmentor", "predict_ids"]
 
@@ -111,6 +112,19 @@ class PassSegmentor(EncoderDecoder):
             Losses by name, such as ``decode.loss_ce``.
         """
         return super().loss(inputs, [self._thinned(sample) for sample in data_samples])
+
+    def test_step(self, data: dict) -> list[SegDataSample]:
+        """As mmseg's; images of a batch may differ in size, those of one size go together.
+
+        Args:
+            data: a collated batch, ``inputs`` a list of images (3, h, w).
+
+        Returns:
+            The samples in the batch's order, see :meth:`predict`.
+        """
+        return step_by_size(super().test_step, data)
+
+    val_step = test_step
 
     def predict(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None

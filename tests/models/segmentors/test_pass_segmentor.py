@@ -141,6 +141,25 @@ def test_a_step_of_testing_predicts_at_the_original_size(scope, original):
     assert torch.equal(found, expected)
 
 
+def test_images_of_a_batch_may_differ_in_size(scope):
+    """Each is predicted as if it came alone, and the samples keep their order."""
+    torch.manual_seed(0)
+    model = MODELS.build(config()).eval()
+    sizes = [(64, 75), (40, 40), (64, 75), (75, 64)]
+    images = [torch.randint(0, 256, (3, *size), dtype=torch.uint8) for size in sizes]
+
+    def batch(rows):
+        samples = [sample(ori_shape=(50 + row, 60), sample_idx=row) for row in rows]
+        return {"inputs": [images[row] for row in rows], "data_samples": samples}
+
+    with torch.no_grad():
+        together = model.test_step(batch(range(4)))
+        alone = [model.test_step(batch([row]))[0] for row in range(4)]
+    assert [result.sample_idx for result in together] == [0, 1, 2, 3]
+    for found, expected in zip(together, alone, strict=True):
+        assert torch.equal(found.pred_sem_seg.data, expected.pred_sem_seg.data)
+
+
 def test_without_samples_the_input_size_is_predicted(scope):
     model = MODELS.build(config()).eval()
     with torch.no_grad():

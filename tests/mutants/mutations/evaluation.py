@@ -15,9 +15,15 @@ matching = of(
     f"{_EVALUATION}/test_metrics.py",
     "tests/parity/test_matching.py",
 )
+dump_masks = of(
+    "luss/evaluation/dump_masks.py",
+    f"{_EVALUATION}/test_segmentation_metric.py",
+    f"{_EVALUATION}/test_dump_masks.py",
+)
 segmentation_metric = of(
     "luss/evaluation/segmentation_metric.py", f"{_EVALUATION}/test_segmentation_metric.py"
 )
+seen_images = of("luss/evaluation/seen_images.py", f"{_EVALUATION}/test_segmentation_metric.py")
 threshold = of(
     "luss/evaluation/threshold_search.py",
     f"{_EVALUATION}/test_threshold_search.py",
@@ -87,8 +93,8 @@ MUTATIONS = [
         "The truth's boundary stands for the prediction's.",
     ),
     counting(
-        "return spread(mixed, boundary_width(*key.shape), border=3)",
-        "return spread(mixed, boundary_width(*key.shape), border=0)",
+        "return dilate(mixed, boundary_width(*key.shape), border=3)",
+        "return dilate(mixed, boundary_width(*key.shape), border=0)",
         "The image's border is no boundary.",
     ),
     counting(
@@ -166,14 +172,14 @@ MUTATIONS = [
         "match_ids(counts.top[1:, 1:]",
         "Image-level matching looks at the largest class alone.",
     ),
-    segmentation_metric(
+    dump_masks(
         "data = data.to(torch.int32).cpu().numpy()",
         "data = data.to(torch.uint8).cpu().numpy()",
         "Ids from 256 on wrap around.",
     ),
-    segmentation_metric(
-        "if identity in self._seen:",
-        "if False:",
+    seen_images(
+        "elif identity in self.facts:",
+        "elif False:",
         "An image that the sampler repeats is counted twice.",
     ),
     threshold(

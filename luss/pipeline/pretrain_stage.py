@@ -41,35 +41,36 @@ class PretrainStage(TrainStage):
         Raises:
             LussError: saying which.
         """
-        if self.foreign_weights(context) is None:
-            super().check(context)
-        else:
+        if self.takes_weights(context):
             self.output_state(context)
+        else:
+            super().check(context)
 
     def run(self, context: Context) -> dict:
         """Train to the last epoch, or take the weights."""
-        weights = self.foreign_weights(context)
-        if weights is None:
+        if not self.takes_weights(context):
             return super().run(context)
         if is_main_process():
             path = context.work_dir.stage(self.name) / "iter_0.pth"
             save(path, {"state_dict": self.output_state(context), "meta": {}})
         barrier()
-        file = WeightsEntry.parse(weights, f"stages.{self.name}.weights").file
+        file = WeightsEntry.parse(self._entry(context), f"stages.{self.name}.weights").file
         print_log(f"stage {self.name}: not trained, the backbone is that of {file}", "current")
         return {"checkpoint": "iter_0.pth", "weights": file}
 
-    def foreign_weights(self, context: Context) -> str | dict | None:
-        """The stage's weights, or those of the whole config."""
+    def takes_weights(self, context: Context) -> bool:
+        """Whether the stage or the whole config names weights."""
+        return self._entry(context) is not None
+
+    def _entry(self, context: Context) -> str | dict | None:
         return weights_entry(self.weights, context.config.get("weights"))
 
     def output_state(self, context: Context) -> dict[str, Tensor]:
         """As :meth:`TrainStage.output_state`; what the file has where nothing is trained."""
-        weights = self.foreign_weights(context)
-        if weights is None:
+        if not self.takes_weights(context):
             return super().output_state(context)
         config, where = self.model_config(context), f"stages.{self.name}.weights"
         if "backbone" not in config:
             raise LussError(f"stages.{self.name}.model has no 'backbone' to take weights for")
-        backbone = self.filled_backbone(config, weights, context)
-        return backbone | read_parts(weights, where)
+        weights = self._entry(context)
+        return self.filled_backbone(config, weights, context) | read_parts(weights, where)

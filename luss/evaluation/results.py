@@ -1,21 +1,22 @@
 """``results.json``: the metrics of each protocol, and what they came from."""
 
-from collections.abc import Callable
+import math
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.logging import print_log
 
 from luss.errors import LussError
-from luss.evaluation.counts import Counts
-from luss.evaluation.metrics import to_percent
+from luss.evaluation.provenance import versions
 from luss.files import read_json, write_json
-from luss.pipeline.context import Context
-from luss.pipeline.provenance import versions
 
-__all__ = ["metric_table", "metrics_by_split", "write_results"]
+__all__ = ["Results", "metric_table", "tables_of_variants", "write_results"]
 
 Results = dict[str, dict[str, float | None]]
+"""Split -> metric -> percent, None where it is not defined."""
 
 _MAIN = "fully_unsupervised"
 """Its facts are those of the run; the facts of the other protocols stand below their names."""
@@ -23,42 +24,51 @@ _MAIN = "fully_unsupervised"
 _SHORT = {"validation": "val"}
 
 
-def metrics_by_split(
-    counts: dict[str, Counts], metrics: Callable[[Counts], dict[str, float]]
-) -> Results:
-    """Metrics in percent (None where undefined) by split, validation as 'val'.
+def tables_of_variants(
+    metrics: Mapping[str, Mapping[str, float]], protocol: str
+) -> dict[str, Results]:
+    """Sort what a test returned into tables.
 
     Args:
-        counts: of true ids, by split.
-        metrics: see :func:`luss.evaluation.named_metrics`.
+        metrics: split -> metric -> percent, NaN where it is not defined; a metric called
+            ``<variant>/<metric>`` belongs to a variant of the protocol. Splits without metrics are
+            left out.
+        protocol: name of the first table; those of variants are called ``<protocol>_<variant>``.
+
+    Returns:
+        Name of the table -> split (validation as 'val') -> metric -> percent. The protocol's own
+        table is there, though it may be empty.
     """
-    return {
-        _SHORT.get(split, split): to_percent(metrics(of_split))
-        for split, of_split in counts.items()
-    }
+    tables: dict[str, Results] = {protocol: {}}
+    for split, of_split in metrics.items():
+        for name, value in of_split.items():
+            variant, _, metric = name.rpartition("/")
+            table = tables.setdefault(f"{protocol}_{variant}" if variant else protocol, {})
+            shown = table.setdefault(_SHORT.get(split, split), {})
+            shown[metric] = None if math.isnan(value) else float(value)
+    return tables
 
 
 def write_results(
-    context: Context, tables: dict[str, Results], facts: dict, report_name: str = "results"
-) -> Path:
+    path: str | os.PathLike,
+    tables: Mapping[str, Results],
+    facts: Mapping[str, Any],
+    run: Mapping[str, Any],
+) -> None:
     """Add protocols to the file of results, beside those that are there, and log their tables.
 
     Args:
-        context: of the run.
+        path: of the file.
         tables: results by name of the protocol; the first is the protocol proper, others are
             variants of it.
-        facts: what the numbers came from, such as the checkpoint.
-        report_name: stem of the file in the work dir.
-
-    Returns:
-        The file.
+        facts: what the numbers came from, such as the data root and the checkpoint.
+        run: what all protocols of the run share: its seed and the hash of its config.
     """
-    path = context.work_dir.root / f"{report_name}.json"
+    path = Path(path)
     if is_main_process():
         content = _read_or_set_aside(path)
         provenance = content.pop("provenance", {})
-        run = {"seed": context.seed, "config_hash": context.config_hash}
-        own = run | {"data_root": context.data["data_root"]} | facts
+        own = {**run, **facts}
         protocol = next(iter(tables))
         if protocol == _MAIN:
             provenance |= own
@@ -70,7 +80,6 @@ def write_results(
     for name, results in tables.items():
         print_log(f"{name}\n{metric_table(results)}", "current")
     print_log(f"written to {path}", "current")
-    return path
 
 
 def _read_or_set_aside(path: Path) -> dict:
@@ -100,10 +109,10 @@ def metric_table(results: Results) -> str:
         results: split -> metric -> percent, None where it is not defined.
     """
     splits = list(results)
-    names = list(results[splits[0]])
+    names = list(dict.fromkeys(name for split in splits for name in results[split]))
     lines = [f"{'%':12}" + "".join(f"{split:>10}" for split in splits)]
     for name in names:
-        values = (results[split][name] for split in splits)
+        values = (results[split].get(name) for split in splits)
         lines.append(
             f"{name:12}" + "".join("         -" if v is None else f"{v:10.2f}" for v in values)
         )

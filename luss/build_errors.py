@@ -2,10 +2,12 @@
 
 import contextlib
 import difflib
+import inspect
 import logging
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from mmengine.logging import print_log
 from mmengine.registry import Registry
@@ -13,7 +15,7 @@ from mmengine.registry import Registry
 import luss.registry
 from luss.errors import LussError
 
-__all__ = ["clear_build_errors", "require_known"]
+__all__ = ["clear_build_errors", "named_functions", "require_known"]
 
 _UNKNOWN = re.compile(r"(\S+) is not in the (\S+)::(.+?) registry")
 
@@ -60,6 +62,45 @@ def require_known(config: dict, registry: Registry, where: str) -> None:
         raise LussError(f"{where} has no 'type'; set it to one of: {_listing(registry)}")
     if isinstance(kind, str) and registry.get(kind) is None:
         raise LussError(_unknown(kind, registry, registry.name, where))
+
+
+def named_functions(
+    entries: Sequence[str | dict], registry: Registry, where: str
+) -> list[tuple[str, Callable]]:
+    """Functions of a registry, with the arguments that a config gives them.
+
+    Args:
+        entries: names, or ``dict(type=NAME, ...)`` with arguments beside the first one.
+        registry: of functions whose first argument is what they work on.
+        where: the setting's place, for messages.
+
+    Returns:
+        Names and functions of one argument, in order.
+
+    Raises:
+        LussError: if the list is none or empty, a name unknown, or an argument not taken.
+    """
+    if isinstance(entries, str) or not isinstance(entries, Sequence) or not entries:
+        example = _names(registry)[0]
+        raise LussError(f"{where} is {entries!r}, expected a list of names such as {example}")
+    return [_named_function(entry, registry, where) for entry in entries]
+
+
+def _named_function(entry: str | dict, registry: Registry, where: str) -> tuple[str, Callable]:
+    arguments = {"type": entry} if isinstance(entry, str) else dict(entry)
+    name = arguments.pop("type", None)
+    function = registry.get(name) if isinstance(name, str) else None
+    if function is None:
+        raise LussError(
+            f"{where}: there is no {registry.name} {name!r}; known are: {_listing(registry)}"
+        )
+    try:
+        inspect.signature(function).bind(None, **arguments)
+    except TypeError as error:
+        raise LussError(
+            f"{where}: the {registry.name} {name!r} has other arguments: {error}"
+        ) from error
+    return name, partial(function, **arguments)
 
 
 def _unknown(name: str, registry: Registry | None, kind: str, where: str) -> str:

@@ -1,0 +1,74 @@
+"""Lists of a data set's photos, kept to tell later what came, went or changed its name."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+from mmengine.dataset import BaseDataset
+
+from luss.files import atomic_write
+
+__all__ = ["describe_difference", "list_photos", "write_photo_list"]
+
+_SHOWN = 3
+
+
+def list_photos(dataset: BaseDataset) -> list[str] | None:
+    """The ids (or paths) of a data set's photos in order; None if it has neither."""
+    photos = []
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        photo = info.get("image_id", info.get("img_path"))
+        if photo is None:
+            return None
+        photos.append(str(photo))
+    return photos
+
+
+def write_photo_list(folder: Path, photos: list[str]) -> str:
+    """Write ``<folder>/<digest>.txt.gz``, unless it is there.
+
+    Returns:
+        The SHA-256 of the list as hexadecimal digits.
+    """
+    text = "\n".join(photos).encode()
+    digest = hashlib.sha256(text).hexdigest()
+    path = _path(folder, digest)
+    if not path.exists():
+        with atomic_write(path) as file:
+            file.write(gzip.compress(text, compresslevel=6, mtime=0))
+    return digest
+
+
+def describe_difference(folder: Path, digest: str, photos: list[str]) -> str | None:
+    """What has become of photos since they were listed.
+
+    Args:
+        folder: with the list of then.
+        digest: of the ids of then.
+        photos: the ids of now.
+
+    Returns:
+        A phrase with counts and examples; None if nothing changed.
+    """
+    if hashlib.sha256("\n".join(photos).encode()).hexdigest() == digest:
+        return None
+    try:
+        before = gzip.decompress(_path(folder, digest).read_bytes()).decode().split("\n")
+    except (OSError, EOFError, ValueError):
+        return f"their list differs, there are {len(photos)} now"
+    gone, new = sorted(set(before) - set(photos)), sorted(set(photos) - set(before))
+    if not gone and not new:
+        return f"there are the same {len(before)}, in another order"
+    return f"of {len(before)} then, {_counted(gone, 'gone now')}, and {_counted(new, 'new')}"
+
+
+def _counted(names: list[str], what: str) -> str:
+    if not names:
+        return f"none are {what}"
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return f"{len(names)} {'is' if len(names) == 1 else 'are'} {what} ({shown})"
+
+
+def _path(folder: Path, digest: str) -> Path:
+    return folder / f"{digest[:16]}.txt.gz"

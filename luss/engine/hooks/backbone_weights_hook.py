@@ -1,0 +1,40 @@
+"""Weights of a backbone that is only tested."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from luss.engine.foreign_weights import build_backbone
+from luss.registry import HOOKS
+
+__all__ = ["BackboneWeightsHook"]
+
+
+@HOOKS.register_module()
+class BackboneWeightsHook(Hook):
+    """Fills the backbone of a model that is only tested, all of it or nothing.
+
+    Args:
+        weights: a path, or a dict as :class:`luss.models.backbones.weights.WeightsEntry`; None for
+            random weights, which is said loudly.
+        seed: of random weights.
+    """
+
+    # Before hooks that use the backbone.
+    priority = "ABOVE_NORMAL"
+
+    def __init__(self, weights: str | Mapping[str, Any] | None = None, seed: int = 0) -> None:
+        self.weights = weights
+        self.seed = seed
+
+    def before_test(self, runner) -> None:
+        """Fill the backbone.
+
+        Raises:
+            LussError: if the file is missing, holds code, or does not fit in name or shape.
+        """
+        filled = build_backbone(runner.cfg["model"]["backbone"], self.weights, self.seed)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model.backbone.load_state_dict(filled.state_dict())

@@ -1,0 +1,117 @@
+"""A model that segments by the nearest labelled vectors (paper, sections 3.2.1 and 5.1)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from luss.errors import LussError
+from luss.evaluation.distance_bank import DistanceBank, nearest_class_map
+from luss.models.backbones import FeatureMap
+from luss.models.segmentors.upsampled_argmax import nearest_resize_ids
+from luss.registry import MODELS
+from luss.structures.batches import step_by_size
+
+__all__ = ["DistanceMatcher"]
+
+
+@MODELS.register_module()
+class DistanceMatcher(BaseModel):
+    """Labels each pixel by the labelled vectors nearest to its feature; nothing is trained.
+
+    ``DistanceBankHook`` fills the bank of vectors before the model is tested.
+
+    Args:
+        backbone: config of any backbone that gives feature maps.
+        num_classes: C + 1, 'other' included.
+        layer: name of the backbone's module whose output is used; by default its last output.
+        k: neighbours that vote.
+        temperature: votes weigh exp(cosine / temperature).
+        data_preprocessor: by default ImageNet's mean and deviation.
+
+    Raises:
+        LussError: if the backbone has no such layer.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        num_classes: int,
+        layer: str | None = None,
+        k: int = 10,
+        temperature: float = 0.07,
+        data_preprocessor: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(MODELS.build(dict(data_preprocessor or {"type": "ViewPreprocessor"})))
+        self.backbone = MODELS.build(dict(backbone))
+        self.num_classes = num_classes
+        self.layer = layer
+        self.k = k
+        self.temperature = temperature
+        self._feature_map = FeatureMap(self.backbone, layer)
+        self._bank: tuple[Tensor, Tensor] | None = None
+
+    def fill(self, bank: DistanceBank) -> None:
+        """Take the vectors that pixels are compared with."""
+        self._bank = bank.on(next(self.backbone.parameters()).device)
+
+    @torch.no_grad()
+    def features_of(self, images: Sequence[Tensor]) -> list[Tensor]:
+        """Feature maps (L, h, w) float32 of uint8 images (3, H, W), which may differ in size."""
+        return step_by_size(lambda batch: self(self._prepared(batch)), {"inputs": images})
+
+    def test_step(self, data: dict) -> list:
+        """Predict a batch, whose images may differ in size; those of one size go together.
+
+        Args:
+            data: a collated batch, ``inputs`` a list of uint8 images (3, H, W), ``data_samples``
+                with ``ori_shape``.
+
+        Returns:
+            The samples in the batch's order, with ``pred_sem_seg`` (1, H, W) int64 in 0..C at
+            their original sizes.
+        """
+        return step_by_size(
+            lambda batch: self(self._prepared(batch), batch["data_samples"], mode="predict"), data
+        )
+
+    val_step = test_step
+
+    @torch.no_grad()
+    def forward(
+        self, inputs: Tensor, data_samples: Sequence | None = None, mode: str = "tensor"
+    ) -> Tensor | list:
+        """Feature maps of images, or their classes.
+
+        Args:
+            inputs: images (N, 3, H, W), normalised.
+            data_samples: N samples with ``ori_shape``, to predict.
+            mode: 'tensor' for feature maps (N, L, h, w), 'predict' for samples as
+                :meth:`test_step` gives them.
+
+        Raises:
+            LussError: if the bank is empty, or a loss is asked for.
+        """
+        if mode == "loss":
+            raise LussError("a DistanceMatcher has nothing to train; use it with Runner.test()")
+        features = self._feature_map(inputs)
+        if mode == "tensor":
+            return features
+        if self._bank is None:
+            raise LussError(
+                "the bank of labelled vectors is empty; add DistanceBankHook to custom_hooks"
+            )
+        maps = nearest_class_map(
+            features, *self._bank, self.num_classes, k=self.k, temperature=self.temperature
+        )
+        for sample, ids in zip(data_samples, maps, strict=True):
+            size = tuple(sample.metainfo["ori_shape"][:2])
+            sample.pred_sem_seg = PixelData(data=nearest_resize_ids(ids[None], size))
+        return list(data_samples)
+
+    def _prepared(self, batch: dict) -> Tensor:
+        images = self.data_preprocessor({"inputs": list(batch["inputs"])}, False)["inputs"]
+        return images if isinstance(images, Tensor) else torch.stack(list(images))

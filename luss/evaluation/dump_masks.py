@@ -1,0 +1,81 @@
+"""Predictions as masks on disk, written while MMEngine's loops test a model."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+
+from luss.datasets.mask_codec import write_mask
+from luss.errors import LussError
+from luss.registry import METRICS
+
+__all__ = ["DumpMasks", "ids_of"]
+
+
+@METRICS.register_module()
+class DumpMasks(BaseMetric):
+    """Writes ``<folder>/<image_id>.png`` for every image in the official encoding; no metrics.
+
+    Of several ranks, all may write the same image: each file is written whole.
+
+    Args:
+        folder: of the masks.
+        **kwargs: of ``mmengine.evaluator.BaseMetric``.
+    """
+
+    # Without one, MMEngine warns.
+    default_prefix = ""
+
+    def __init__(self, folder: str | os.PathLike, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.folder = Path(folder)
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Write the masks of a batch.
+
+        Args:
+            data_batch: not looked at.
+            data_samples: each with ``image_id`` and ``pred_sem_seg``, whose ``data`` is (1, H, W)
+                or (H, W) integer ids at the image's original size.
+
+        Raises:
+            LussError: if one of the two is missing.
+            OSError: if the disk fails.
+        """
+        for sample in data_samples:
+            if "image_id" not in sample:
+                raise LussError(
+                    f"image {sample.get('img_path')} has no image_id to name its mask by; add "
+                    "'image_id' to the items of the data set and to the meta_keys of its pipeline"
+                )
+            write_mask(self.folder / f"{sample['image_id']}.png", ids_of(sample, "pred_sem_seg"))
+
+    def compute_metrics(self, results: list) -> dict:
+        """There are none."""
+        return {}
+
+    def evaluate(self, size: int) -> dict:
+        """There are no metrics; MMEngine's own would warn of that."""
+        return {}
+
+
+def ids_of(sample: dict, key: str) -> np.ndarray:
+    """The ids (H, W) of one image, integers.
+
+    Args:
+        sample: as MMEngine's evaluator hands it on.
+        key: ``pred_sem_seg`` or ``gt_sem_seg``.
+
+    Raises:
+        LussError: if the sample has none.
+    """
+    if key not in sample:
+        raise LussError(f"it has no {key}; is a mask missing, or a step such as LoadMask?")
+    data = sample[key]["data"] if isinstance(sample[key], dict) else sample[key].data
+    if isinstance(data, torch.Tensor):
+        data = data.to(torch.int32).cpu().numpy()
+    return data[0] if data.ndim == 3 and len(data) == 1 else data

@@ -1,0 +1,62 @@
+"""A stage that is one runner of MMEngine."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine import Config
+from mmengine.dist import barrier, is_main_process
+from mmengine.runner import Runner
+
+from luss.configuration import write_config
+from luss.pipeline.context import Context
+from luss.pipeline.stage import Stage
+from luss.registry import DATASETS, RUNNERS
+
+__all__ = ["RunnerStage", "data_sets_in"]
+
+
+class RunnerStage(Stage):
+    """A stage that is resolved once, and then is an ordinary runner.
+
+    Its whole configuration stands in ``WORK_DIR/<stage>/config.py``, which runs as it is:
+    ``RUNNERS.build(Config.fromfile(path))``.
+    """
+
+    @abstractmethod
+    def runner_config(self, context: Context) -> dict:
+        """The runner's whole configuration, of plain values.
+
+        What the stage leaves open comes from the top level of the config and from facts about the
+        data and earlier stages; the runner's components ask for nothing more.
+        """
+
+    def build_runner(self, context: Context, **start: Any) -> Runner:
+        """Write the configuration down and build its runner.
+
+        Args:
+            context: of the run.
+            **start: where this process starts, such as ``resume``, which is not written.
+        """
+        config = self.runner_config(context)
+        for dataset in data_sets_in(config):
+            context.note_photos(dataset)
+        if is_main_process():
+            write_config(context.work_dir.stage(self.name) / "config.py", config)
+        barrier()
+        return RUNNERS.build(Config({**config, **start}))
+
+
+def data_sets_in(config: Any) -> Iterator[dict]:
+    """The configurations of the data sets in that of a runner, as they are nested."""
+    if isinstance(config, list | tuple):
+        for entry in config:
+            yield from data_sets_in(entry)
+    if not isinstance(config, dict):
+        return
+    for key, value in config.items():
+        kind = value.get("type") if key == "dataset" and isinstance(value, dict) else None
+        if isinstance(kind, str) and DATASETS.get(kind) is not None:
+            yield value
+        else:
+            yield from data_sets_in(value)

@@ -1,0 +1,47 @@
+"""Batches of whole images, which differ in size."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["of_one_size", "step_by_size"]
+
+
+def of_one_size(items: Sequence[dict]) -> Iterator[list[dict]]:
+    """Group packed items whose inputs have one shape, as a batch needs it.
+
+    Args:
+        items: each with ``inputs``, a tensor.
+    """
+
+    def shape(item: dict) -> tuple[int, ...]:
+        return tuple(item["inputs"].shape)
+
+    for _, group in groupby(sorted(items, key=shape), key=shape):
+        yield list(group)
+
+
+def step_by_size(step: Callable[[dict], Sequence], batch: dict[str, Any]) -> list:
+    """Run a model's test step on those images of a batch together that have one size.
+
+    Args:
+        step: from a batch to an output for each of its images, such as ``BaseModel.test_step``.
+        batch: lists of one length; ``inputs`` are images (3, H, W), which may differ in size.
+
+    Returns:
+        The outputs in the batch's order.
+    """
+    images = batch["inputs"]
+    if isinstance(images, Tensor):
+        return list(step(batch))
+    rows_of: dict[tuple[int, ...], list[int]] = {}
+    for row, image in enumerate(images):
+        rows_of.setdefault(tuple(image.shape), []).append(row)
+    outputs: list = [None] * len(images)
+    for rows in rows_of.values():
+        part = {key: [values[row] for row in rows] for key, values in batch.items()}
+        for row, output in zip(rows, step(part), strict=True):
+            outputs[row] = output
+    return outputs

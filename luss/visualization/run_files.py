@@ -1,0 +1,94 @@
+"""What a report is made of: the files of a run, read once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from numpy.typing import NDArray
+
+from luss.evaluation.matching import read_match
+from luss.visualization.colours import Legend, generated_legend, true_legend
+from luss.visualization.pictures import PictureFolder
+from luss.visualization.sources import (
+    Clustering,
+    Threshold,
+    read_clustering,
+    read_object,
+    read_threshold,
+)
+
+__all__ = ["RunFiles"]
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What sections of a report may show. What a run has not made is None.
+
+    Attributes:
+        work_dir: of the run; see ARCHITECTURE.md for what it holds.
+        train_dataset: the images that were clustered, in the same order.
+        gallery_dataset: photos to show, with true masks (``seg_map_path``) or without.
+        gallery_split: name of their folder in ``evaluate/predictions``.
+        folder: of the page that is being made.
+        results: content of ``results.json``.
+        threshold: how foreground was told from 'other'.
+        clustering: the discovered categories of the training images.
+        match: (G + 1,) true id of each generated id.
+        true: colours and names of the true classes.
+        generated: those of the generated categories.
+    """
+
+    work_dir: Path
+    train_dataset: BaseDataset
+    gallery_dataset: BaseDataset
+    gallery_split: str
+    folder: Path
+    results: dict[str, Any] | None
+    threshold: Threshold | None
+    clustering: Clustering | None
+    match: NDArray[np.int64] | None
+    true: Legend
+    generated: Legend
+
+    @classmethod
+    def read(
+        cls,
+        work_dir: Path,
+        train_dataset: BaseDataset,
+        gallery_dataset: BaseDataset,
+        gallery_split: str,
+        folder: Path,
+    ) -> "RunFiles":
+        """Read the files of a run.
+
+        Raises:
+            LussError: if one is damaged, or the clustering belongs to another data set.
+        """
+        labels = work_dir / "label_generation"
+        clustering = read_clustering(labels / "centroids.npz", len(train_dataset))
+        match_path = work_dir / "evaluate" / "match.json"
+        match = read_match(match_path) if match_path.exists() else None
+        true = true_legend(gallery_dataset.metainfo)
+        num_generated = max(
+            0 if clustering is None else clustering.num_categories,
+            0 if match is None else len(match) - 1,
+        )
+        return cls(
+            work_dir,
+            train_dataset,
+            gallery_dataset,
+            gallery_split,
+            folder,
+            results=read_object(work_dir / "results.json"),
+            threshold=read_threshold(labels / "threshold.json"),
+            clustering=clustering,
+            match=match,
+            true=true,
+            generated=generated_legend(num_generated, match, true),
+        )
+
+    def pictures(self, name: str) -> PictureFolder:
+        """A folder of a section's own pictures, beside the page."""
+        return PictureFolder(self.folder, name)

@@ -1,0 +1,87 @@
+"""The sections of a report by name: functions from a run's files to a heading and its content."""
+
+from typing import NamedTuple
+
+from luss.errors import LussError
+from luss.registry import REPORT_SECTIONS
+from luss.visualization.curves import scalars_section, threshold_section
+from luss.visualization.discovered import discovered_section
+from luss.visualization.gallery import GallerySources, gallery_section
+from luss.visualization.markup import Markup
+from luss.visualization.metrics_table import metrics_section, provenance_section
+from luss.visualization.run_files import RunFiles
+
+__all__ = ["DEFAULT_SECTIONS", "Section"]
+
+DEFAULT_SECTIONS = ("metrics", "gallery", "discovered", "threshold", "training", "provenance")
+
+
+class Section(NamedTuple):
+    """A part of the page.
+
+    Attributes:
+        heading: of the part, and its first word in small letters the anchor.
+        content: below the heading.
+    """
+
+    heading: str
+    content: Markup
+
+
+@REPORT_SECTIONS.register_module(name="metrics")
+def _metrics(run: RunFiles) -> Section:
+    table = metrics_section(run.results, run.threshold, run.match is not None)
+    return Section("Metrics", table)
+
+
+@REPORT_SECTIONS.register_module(name="gallery")
+def _gallery(run: RunFiles, max_photos: int = 60) -> Section:
+    """Photos with true masks, predictions and attention, at most ``max_photos``."""
+    _require_positive(max_photos=max_photos)
+    sources = GallerySources(
+        predictions=run.work_dir / "evaluate" / "predictions" / run.gallery_split,
+        attention=run.work_dir / "label_generation" / "attention" / run.gallery_split,
+        generated=run.generated,
+        true=run.true,
+        matched=run.match is not None,
+        threshold=None if run.threshold is None else run.threshold.value,
+    )
+    photos = gallery_section(run.gallery_dataset, sources, run.pictures("gallery"), max_photos)
+    return Section(f"Photos of {run.gallery_split}", photos)
+
+
+@REPORT_SECTIONS.register_module(name="discovered")
+def _discovered(run: RunFiles, examples_per_category: int = 8, max_examples: int = 4000) -> Section:
+    """Training photos of each category, at most ``max_examples`` of all together."""
+    _require_positive(examples_per_category=examples_per_category, max_examples=max_examples)
+    examples = discovered_section(
+        run.train_dataset,
+        run.clustering,
+        run.work_dir / "label_generation" / "pseudo_labels",
+        run.generated,
+        run.pictures("discovered"),
+        examples_per_category,
+        max_examples,
+    )
+    return Section("Discovered categories", examples)
+
+
+@REPORT_SECTIONS.register_module(name="threshold")
+def _threshold(run: RunFiles) -> Section:
+    return Section("Threshold", threshold_section(run.threshold))
+
+
+@REPORT_SECTIONS.register_module(name="training")
+def _training(run: RunFiles) -> Section:
+    return Section("Training", scalars_section(run.work_dir))
+
+
+@REPORT_SECTIONS.register_module(name="provenance")
+def _provenance(run: RunFiles) -> Section:
+    return Section("Provenance", provenance_section(run.results))
+
+
+def _require_positive(**limits: int) -> None:
+    for name, value in limits.items():
+        if value < 1:
+            raise LussError(f"{name} is {value}, expected 1 or more")
