@@ -126,14 +126,14 @@ class DistanceMatchingStage(ProtocolStage):
         if self.layer is None:
             probe(backbone)
         MODELS.build(dict(self.preprocessor))
-        if context.splits_with_masks and _is_labelled(context):
+        if context.splits_with_masks and "train-semi" in context.description.masked:
             context.dataset(self._labelled(context)["dataset"])
             require_sound_masks(context, "train-semi")
             super().check(context)
 
     def run(self, context: Context) -> dict:
         """Evaluate where there are labelled images; a pipeline goes on without them."""
-        if not context.has_splits or _is_labelled(context):
+        if not context.splits_with_masks or "train-semi" in context.description.masked:
             return super().run(context)
         print_log(f"{self.protocol}: train-semi has no masks, so there is no bank", "current")
         return {"splits": []}
@@ -183,7 +183,3 @@ class DistanceMatchingStage(ProtocolStage):
         if self.model_from is not None:
             return self.checkpoint
         return weights_entry(self.weights, self.checkpoint or context.config.get("weights"))
-
-
-def _is_labelled(context: Context) -> bool:
-    return Path(context.data["data_root"], "train-semi-segmentation").is_dir()

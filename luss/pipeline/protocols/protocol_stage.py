@@ -32,8 +32,8 @@ WHOLE_IMAGE: list[dict] = [
 def evaluation_set_config(context: Context, split: str, pipeline: list[dict]) -> dict:
     """The data set of a split; where anything is measured, no image or mask may be missing."""
     strict: dict[str, Any] = {"on_unreadable": "skip" if split == "train" else "fail"}
-    if context.has_splits:
-        strict["require_masks"] = split in context.splits_with_masks
+    if split in context.splits_with_masks:
+        strict["require_masks"] = True
     return context.dataset_config({"split": split, "pipeline": pipeline, **strict})
 
 
@@ -152,17 +152,10 @@ class ProtocolStage(RunnerStage):
         }
 
     def splits(self, context: Context) -> list[str]:
-        """Splits to predict: those with masks, validation first, then those without.
-
-        The masks of ImageNet-S's test split are not public; its predictions can be submitted.
-        Empty if no split has masks.
-        """
-        with_masks = context.splits_with_masks
-        if not with_masks or self.test_evaluator is not None:
-            return with_masks
-        root = Path(context.data["data_root"])
-        others = (split for split in ("validation", "test") if split not in with_masks)
-        return [*with_masks, *(split for split in others if (root / split).is_dir())]
+        """Splits to predict, those with masks first; these alone for metrics of one's own."""
+        if self.test_evaluator is not None:
+            return context.splits_with_masks
+        return list(context.description.evaluated)
 
     def dataloader(self, context: Context, split: str) -> dict:
         """The configuration of a split's data loader."""
