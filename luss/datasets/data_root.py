@@ -1,24 +1,24 @@
-"""What a folder of data is: an ImageNet-S split root, or photos without classes."""
+"""What a folder of data is: each class of data sets looks at it and says."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
-from luss.datasets.imagenet_s import SPLITS, class_folders, holds_photo
-from luss.datasets.photo_listing import Tally, is_work_dir, walk_photos
+from luss.datasets.description import Recognition
 from luss.errors import LussError
-from luss.files import is_system_name
+from luss.registry import DATASETS
 
 __all__ = ["kind_of_data"]
 
-_OF_A_SPLIT_ROOT = frozenset([*SPLITS, *(f"{split}-segmentation" for split in SPLITS)])
+_ANY_PHOTOS = "PhotoFolder"
+"""Takes whatever photos there are, so that it is what a folder is that no class recognises."""
 
 
-def kind_of_data(root: str | os.PathLike) -> Literal["ImageNetS", "PhotoFolder"]:
+def kind_of_data(root: str | os.PathLike) -> str:
     """Tell by its folders what a data root is.
 
-    It is a split root if it has ``train`` or a folder of masks, ``train`` holds photos in class
-    folders alone, and no other folder of the root holds photos. Without both it is a photo folder.
+    Every registered class with a method ``recognises`` is asked, those of others too. A folder
+    that none recognises is a photo folder.
 
     Args:
         root: the folder.
@@ -27,48 +27,31 @@ def kind_of_data(root: str | os.PathLike) -> Literal["ImageNetS", "PhotoFolder"]
         The name of the data set.
 
     Raises:
-        LussError: if it could be either.
+        LussError: if it could be either of several.
     """
     root = Path(root)
-    train = root / "train"
-    masked = [split for split in SPLITS if (root / f"{split}-segmentation").is_dir()]
-    if not train.is_dir() and not masked:
-        return "PhotoFolder"
-    reason = _why_no_split_root(root, train)
-    if reason is None:
-        return "ImageNetS"
-    found = "train" if train.is_dir() else f"{masked[0]}-segmentation"
+    found = dict(_recognitions(root))
+    if not found:
+        return _ANY_PHOTOS
+    kinds = ", or ".join(f"data.type={kind} to use {each.use}" for kind, each in found.items())
+    signs = " and ".join(each.sign for each in found.values())
+    if len(found) > 1:
+        raise LussError(
+            f"{root} has {signs}, so that it may be any of {', '.join(found)}. Say what it is: "
+            f"add --cfg-options {kinds}"
+        )
+    [(kind, recognition)] = found.items()
+    if recognition.doubt is None:
+        return kind
     raise LussError(
-        f"{root} has a folder {found!r} as ImageNet-S split roots have, but {reason}. Say what it "
-        "is: add --cfg-options data.type=PhotoFolder to use all photos in it without classes, or "
-        "data.type=ImageNetS to use the class folders of its splits alone"
+        f"{root} has {signs}, but {recognition.doubt}. Say what it is: add --cfg-options "
+        f"data.type={_ANY_PHOTOS} to use all photos in it without classes, or {kinds}"
     )
 
 
-def _why_no_split_root(root: Path, train: Path) -> str | None:
-    if train.is_dir():
-        if holds_photo(train):
-            return f"{train} holds photos that are in no class folder"
-        folders = class_folders(train)
-        if not any(holds_photo(train / name) for name in folders):
-            # A split root of empty class folders has a message of its own.
-            nested = next((name for name in folders if _any_photo(train / name)), None)
-            if nested:
-                return f"{train / nested} holds photos in folders below it alone"
-    with os.scandir(root) as entries:
-        others = sorted(
-            entry.name
-            for entry in entries
-            if not is_system_name(entry.name) and entry.name not in _OF_A_SPLIT_ROOT
-        )
-    for name in others:
-        path = root / name
-        if path.is_file() and Tally().takes(name, True):
-            return f"{path} is a photo outside of the splits"
-        if path.is_dir() and not is_work_dir(path) and (photo := _any_photo(path)):
-            return f"{path / photo} is a photo outside of the splits"
-    return None
-
-
-def _any_photo(folder: Path) -> str | None:
-    return next(walk_photos(folder, Tally()), None)
+def _recognitions(root: Path) -> Iterator[tuple[str, Recognition]]:
+    DATASETS.import_from_location()
+    for name, kind in sorted(DATASETS.module_dict.items()):
+        recognises = getattr(kind, "recognises", None)
+        if recognises is not None and (recognition := recognises(root)) is not None:
+            yield name, recognition

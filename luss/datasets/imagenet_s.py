@@ -3,93 +3,31 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from luss.datasets.image_io import IMAGE_SUFFIXES, split_suffix
-from luss.datasets.mask_codec import IGNORE_ID
+from luss.datasets.description import ROLES, DataDescription, Recognition
+from luss.datasets.image_io import split_suffix
 from luss.datasets.palette import make_palette
-from luss.datasets.photo_listing import Tally, is_work_dir, refuse_unusable_names, shown
+from luss.datasets.photo_listing import Tally, refuse_unusable_names
 from luss.datasets.reproducible import ReproducibleDataset
+from luss.datasets.split_root import (
+    SPLITS,
+    Split,
+    class_folders,
+    find_categories,
+    folder_content,
+    holds_photo,
+    may_be_file,
+    names_in,
+    no_images,
+    why_no_split_root,
+)
 from luss.errors import LussError
-from luss.files import is_system_name
 from luss.registry import DATASETS
 
 __all__ = ["SPLITS", "ImageNetS", "class_folders", "find_categories", "holds_photo"]
 
-Split = Literal["train", "train-full", "train-semi", "validation", "test"]
-
-SPLITS: tuple[str, ...] = ("train", "train-full", "train-semi", "validation", "test")
-
 _SHOWN = 10
-
-
-def find_categories(data_root: str | os.PathLike) -> list[str]:
-    """Names of the classes 1..C of a split root: the sorted class folders of ``train``.
-
-    Without ``train``, those of all other splits but ``train-full`` together. Hidden folders, those
-    that systems add, and folders of runs are no class folders. One without a photo is refused: as
-    a class it would shift the ids of those after it.
-
-    Args:
-        data_root: the split root.
-
-    Returns:
-        The C names.
-
-    Raises:
-        LussError: if there is no split in ``data_root``, no class folder, an empty one, or too
-            many of them.
-    """
-    root = Path(data_root)
-    if not root.is_dir():
-        raise LussError(f"there is no folder {root}; data_root must be an ImageNet-S split root")
-    splits = ["train"] if (root / "train").is_dir() else ["train-semi", "validation", "test"]
-    present = [split for split in splits if (root / split).is_dir()]
-    if not present:
-        raise LussError(
-            f"{root} is no ImageNet-S split root: none of {', '.join(['train', *splits])} is in "
-            f"it, it holds {_content(root)}"
-        )
-    names = sorted({name for split in present for name in class_folders(root / split)})
-    if not names:
-        raise LussError(
-            f"there are no class folders in {' or '.join(str(root / split) for split in present)}; "
-            "images must lie in one folder a class (for photos without classes use PhotoFolder)"
-        )
-    if len(names) >= IGNORE_ID:
-        raise LussError(
-            f"{root} has {len(names)} classes, but ids from {IGNORE_ID} on cannot be told from "
-            f"'ignore' (= {IGNORE_ID}) in masks; at most {IGNORE_ID - 1} are possible"
-        )
-    empty = [
-        name for name in names if not any(holds_photo(root / split / name) for split in present)
-    ]
-    if len(empty) == len(names):
-        raise _no_images(root / present[0])
-    if empty:
-        raise LussError(
-            f"{len(empty)} of the {len(names)} class folders of {root / present[0]} hold no "
-            f"photo: {shown(empty)}; as classes they would shift the ids of the others: remove "
-            "these folders, or put the photos of these classes into them"
-        )
-    return names
-
-
-def class_folders(folder: Path) -> list[str]:
-    """Names of the class folders of a split, sorted."""
-    with os.scandir(folder) as entries:
-        names = [
-            entry.name for entry in entries if entry.is_dir() and not is_system_name(entry.name)
-        ]
-    return sorted(name for name in names if not is_work_dir(folder / name))
-
-
-def holds_photo(folder: Path) -> bool:
-    """Whether there is a photo in a folder itself, which may be missing."""
-    if not folder.is_dir():
-        return False
-    with os.scandir(folder) as entries:
-        return any(Tally().takes(entry.name, _may_be_file(entry)) for entry in entries)
 
 
 @DATASETS.register_module()
@@ -139,6 +77,31 @@ class ImageNetS(ReproducibleDataset):
         }
         super().__init__(data_root=data_root, metainfo={**described, **(metainfo or {})}, **kwargs)
 
+    @classmethod
+    def describe(cls, data_root: str, **settings: Any) -> DataDescription:
+        """Its splits are the folders that are there; masks of one lie in a folder beside it."""
+        root = Path(data_root)
+        splits = tuple(split for split in ROLES if (root / split).is_dir())
+        return DataDescription(
+            splits=splits,
+            masked=tuple(split for split in splits if (root / f"{split}-segmentation").is_dir()),
+            classes=tuple(find_categories(root)),
+            has_categories=True,
+        )
+
+    @classmethod
+    def recognises(cls, root: Path) -> Recognition | None:
+        """A split root has ``train`` or a folder of masks."""
+        masks = [f"{split}-segmentation" for split in SPLITS]
+        found = next((name for name in ("train", *masks) if (root / name).is_dir()), None)
+        if found is None:
+            return None
+        return Recognition(
+            sign=f"a folder {found!r} as ImageNet-S split roots have",
+            doubt=why_no_split_root(root),
+            use="the class folders of its splits alone",
+        )
+
     @property
     def num_classes(self) -> int:
         """C, the number of classes without 'other'."""
@@ -148,13 +111,17 @@ class ImageNetS(ReproducibleDataset):
         """What is known of an item before the pipeline, for a draw or an index."""
         return {**super().get_data_info(idx), "num_mask_classes": self.num_mask_classes}
 
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """The category of a draw or an index, for MMEngine's ``ClassBalancedDataset``."""
+        return [self.get_data_info(idx)["category"]]
+
     def load_data_list(self) -> list[dict[str, Any]]:
         """List the photos in the order of class folders, then of file names."""
         folder = Path(self.data_root, self.split)
         if not folder.is_dir():
             raise LussError(
                 f"there is no folder '{self.split}' in {self.data_root}; it holds "
-                f"{_content(Path(self.data_root))}"
+                f"{folder_content(Path(self.data_root))}"
             )
         masks = Path(self.mask_root or f"{folder}-segmentation")
         if self.mask_root is not None and not masks.is_dir():
@@ -177,7 +144,7 @@ class ImageNetS(ReproducibleDataset):
         )
         tally.say(folder)
         if not items:
-            raise _no_images(folder)
+            raise no_images(folder)
         if self.require_masks:
             self._refuse_missing_masks(items, masks)
         return items
@@ -187,7 +154,7 @@ class ImageNetS(ReproducibleDataset):
         if not masks.is_dir():
             raise LussError(
                 f"masks are required, but there is no folder {masks}; "
-                f"{self.data_root} holds {_content(Path(self.data_root))}"
+                f"{self.data_root} holds {folder_content(Path(self.data_root))}"
             )
         if bare:
             listed = "".join(f"\n  {masks / image}.png" for image in bare[:_SHOWN])
@@ -199,13 +166,13 @@ class ImageNetS(ReproducibleDataset):
 
 def _list_category(folder: Path, masks: Path, category: int, tally: Tally) -> list[dict[str, Any]]:
     """List a class folder; links are not followed, since there may be a million."""
-    with_mask = set(_names(masks)) if masks.is_dir() else set()
+    with_mask = names_in(masks) if masks.is_dir() else set()
     with os.scandir(folder) as entries:
         names = sorted(
             entry.name
             for entry in entries
             if not entry.is_dir(follow_symlinks=False)
-            and tally.takes(entry.name, _may_be_file(entry))
+            and tally.takes(entry.name, may_be_file(entry))
         )
     items: dict[str, dict[str, Any]] = {}
     for name in names:
@@ -226,29 +193,8 @@ def _list_category(folder: Path, masks: Path, category: int, tally: Tally) -> li
     return list(items.values())
 
 
-def _may_be_file(entry: os.DirEntry) -> bool:
-    """Whether an entry is a regular file or a link, without looking where that leads."""
-    return entry.is_file(follow_symlinks=False) or entry.is_symlink()
-
-
 def _photos_in(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         return sorted(
-            entry.name for entry in entries if Tally().takes(entry.name, _may_be_file(entry))
+            entry.name for entry in entries if Tally().takes(entry.name, may_be_file(entry))
         )
-
-
-def _names(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries]
-
-
-def _content(folder: Path) -> str:
-    return shown(sorted(_names(folder))) or "nothing"
-
-
-def _no_images(folder: Path) -> LussError:
-    return LussError(
-        f"there are no images in the class folders of {folder}; "
-        f"looked for {', '.join(sorted(IMAGE_SUFFIXES))} in any case"
-    )

@@ -10,12 +10,16 @@ from mmengine.dataset import BaseDataset
 from numpy.typing import NDArray
 
 from luss.datasets.image_io import image_size
-from luss.datasets.mask_codec import IGNORE_ID, read_mask
+from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding, read_item_mask
 from luss.errors import LussError
 
 __all__ = ["check_mask", "check_masks"]
 
 _SHOWN = 10
+_EXPECTED = {
+    "rgb": f"{IGNORE_ID} (id = R + 256 G)",
+    "index": "255 (indices of a palette, or one channel of ids); data.classes=[...] names others",
+}
 
 
 def check_mask(
@@ -23,6 +27,7 @@ def check_mask(
     image_shape: tuple[int, int],
     num_classes: int,
     path: str | os.PathLike,
+    encoding: MaskEncoding = "rgb",
 ) -> None:
     """Refuse a mask of another size than its image, or with ids that no class has.
 
@@ -31,6 +36,7 @@ def check_mask(
         image_shape: (height, width) of the image.
         num_classes: C; 0..C and 1000 are the ids allowed.
         path: of the mask, for the message.
+        encoding: of its file, for the message.
 
     Raises:
         LussError: if the mask does not fit.
@@ -47,8 +53,8 @@ def check_mask(
     if wrong.size:
         shown = ", ".join(map(str, wrong[:_SHOWN])) + (", ..." if wrong.size > _SHOWN else "")
         raise LussError(
-            f"the mask {path} holds the ids {shown}; expected 0 to {num_classes} and {IGNORE_ID} "
-            "(id = R + 256 G); does it belong to a data set of other classes?"
+            f"the mask {path} holds the ids {shown}; expected 0 to {num_classes} and "
+            f"{_EXPECTED[encoding]}; does it belong to a data set of other classes?"
         )
 
 
@@ -56,7 +62,7 @@ def check_masks(dataset: BaseDataset, advance: Callable[[int], None] | None = No
     """Check every mask of a data set: encoding, size of its image, ids, and that any is measured.
 
     Args:
-        dataset: an ``ImageNetS``; items without a mask are passed over.
+        dataset: with masks; items without one are passed over.
         advance: called with 1 for each item that is done.
 
     Raises:
@@ -97,8 +103,9 @@ def _check_item(item: dict) -> bool | str | None:
         return None
     path = item["seg_map_path"]
     try:
-        mask = read_mask(path)
-        check_mask(mask, image_size(item["img_path"]), item["num_mask_classes"], path)
+        mask = read_item_mask(item)
+        size, encoding = image_size(item["img_path"]), item.get("mask_encoding", "rgb")
+        check_mask(mask, size, item["num_mask_classes"], path, encoding)
     except LussError as error:
         return str(error)
     return bool((mask != IGNORE_ID).any())

@@ -1,20 +1,24 @@
 """The mask encoding of ImageNet-S: an RGB PNG whose class id is R + 256 G.
 
-0 is 'other', 1..C are the classes, 1000 is ignored in evaluation.
+0 is 'other', 1..C are the classes, 1000 is ignored in evaluation. Masks of other data sets may be
+pictures with a palette, or of one channel, in which 255 is ignored: they are read, never written.
 """
 
 import contextlib
+import io
 import math
 import os
 import stat
 import struct
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Literal, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from luss.errors import LussError
 from luss.files import atomic_write
@@ -23,12 +27,14 @@ __all__ = [
     "IGNORE_ID",
     "LARGEST_MASK",
     "PNG_HEAD",
+    "MaskEncoding",
     "check_png",
     "check_size",
     "decode_mask",
     "encode_mask",
     "open_mask",
     "parse_mask",
+    "read_item_mask",
     "read_mask",
     "write_mask",
 ]
@@ -41,11 +47,18 @@ LARGEST_MASK = 178_956_970
 PNG_HEAD = 26
 """Bytes of a PNG that tell its size and kind of pixels."""
 
+MaskEncoding = Literal["rgb", "index"]
+"""``rgb``: colours as R + 256 G, or one channel of ids; 1000 is ignored. ``index``: a palette's
+indices, or one channel of ids, of which 255 is ignored; colours are taken as with ``rgb``."""
+
+_IGNORED_INDEX = 255
 _LARGEST_ID = 0xFFFF
 _SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 _SIZE_AT = 16
 _ALLOWANCE = 1 << 24
 _BIT_DEPTH_AT, _COLOUR_TYPE_AT = 24, 25
+_GREY = 0
+_PALETTE = 3
 _GREY_WITH_ALPHA = 4
 
 
@@ -142,7 +155,18 @@ def open_mask(path: str | os.PathLike) -> Iterator[BinaryIO]:
         raise LussError(f"cannot read the mask {path}: {error.strerror or error}") from error
 
 
-def read_mask(path: str | os.PathLike) -> NDArray[np.int32]:
+def read_item_mask(item: Mapping[str, Any]) -> NDArray[np.int32]:
+    """Read ``seg_map_path`` of a data set's item, encoded as its ``mask_encoding`` says.
+
+    Without one it is ``rgb``.
+
+    Raises:
+        LussError: as :func:`read_mask`.
+    """
+    return read_mask(item["seg_map_path"], item.get("mask_encoding", "rgb"))
+
+
+def read_mask(path: str | os.PathLike, encoding: MaskEncoding = "rgb") -> NDArray[np.int32]:
     """Read a mask PNG; see `parse_mask`.
 
     Raises:
@@ -153,34 +177,65 @@ def read_mask(path: str | os.PathLike) -> NDArray[np.int32]:
         # Asked for a number of bytes, read() would take memory for all of them first.
         size = min(os.fstat(file.fileno()).st_size, check_png(head, path) + 1)
         content = head + file.read(size)
-    return parse_mask(content, path)
+    return parse_mask(content, path, encoding)
 
 
-def parse_mask(content: bytes, name: str | os.PathLike) -> NDArray[np.int32]:
+def parse_mask(
+    content: bytes, name: str | os.PathLike, encoding: MaskEncoding = "rgb"
+) -> NDArray[np.int32]:
     """Decode a mask PNG: colours as R + 256 G, a single channel (1 to 16 bit) as plain ids.
 
     Args:
         content: of the file.
         name: of the mask, for messages.
+        encoding: ``index`` also takes palettes, and 255 for 'ignore'.
 
     Returns:
-        (H, W) int32 ids.
+        (H, W) int32 ids, `IGNORE_ID` where ignored.
 
     Raises:
         LussError: if it is damaged, no PNG, too large, or coloured otherwise (blue not 0, 16 bit
             a colour).
     """
+    if encoding not in get_args(MaskEncoding):
+        raise LussError(f"masks are encoded as 'rgb' or 'index', got mask_encoding={encoding!r}")
     if len(content) > check_png(content, name):
         raise LussError(f"the mask {name} has more bytes than its pixels can take")
+    if encoding == "rgb":
+        return _parse_ids(content, name)
+    kind = content[_COLOUR_TYPE_AT]
+    ids = _palette_indices(content, name) if kind == _PALETTE else _parse_ids(content, name)
+    if kind in (_GREY, _PALETTE, _GREY_WITH_ALPHA):
+        ids[ids == _IGNORED_INDEX] = IGNORE_ID
+    return ids
+
+
+def _palette_indices(content: bytes, name: str | os.PathLike) -> NDArray[np.int32]:
+    """Indices of a picture with a palette; OpenCV would give colours."""
+    try:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as image:
+            # There is an own limit of pixels.
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            return np.array(image, np.int32)
+    # Damaged files raise OSError, SyntaxError, ValueError, struct.error ...
+    except Exception as error:
+        raise _damaged(name) from error
+
+
+def _damaged(name: str | os.PathLike) -> LussError:
+    return LussError(
+        f"the mask {name} is damaged or cut short and cannot be decoded; fetch or make it again"
+    )
+
+
+def _parse_ids(content: bytes, name: str | os.PathLike) -> NDArray[np.int32]:
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         # OpenCV has limits of its own on width and height.
         pixels = None
     if pixels is None:
-        raise LussError(
-            f"the mask {name} is damaged or cut short and cannot be decoded; fetch or make it again"
-        )
+        raise _damaged(name)
     depth = content[_BIT_DEPTH_AT]
     if pixels.ndim == 2:
         # OpenCV stretches 1, 2 and 4 bit to the full range of 8 bit.

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from luss.datasets.description import DataDescription
 from luss.datasets.image_io import (
     IMAGE_SUFFIXES,
     TooLargeImageError,
@@ -102,6 +103,21 @@ class PhotoFolder(ReproducibleDataset):
 
     def __init__(self, data_root: str, **kwargs):
         super().__init__(data_root=data_root, **kwargs)
+
+    @classmethod
+    def describe(cls, **settings: Any) -> DataDescription:
+        """Photos to train on, and nothing else."""
+        return DataDescription()
+
+    @classmethod
+    def for_split(cls, settings: dict[str, Any], split: str) -> dict[str, Any]:
+        """The same photos; there is but ``train``."""
+        if split != "train":
+            raise LussError(
+                f"a plain photo folder has no split {split!r}; expected folders of splits, or "
+                "photos and masks, see docs/data_sets.md"
+            )
+        return dict(settings)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """List the photos, sorted by their path."""

@@ -8,7 +8,7 @@ import functools
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,15 @@ from luss.datasets.image_io import IMAGE_SUFFIXES, MAX_PIXELS, split_suffix
 from luss.errors import LussError
 from luss.files import is_system_name, read_json
 
-__all__ = ["Tally", "is_work_dir", "refuse_unusable_names", "shown", "walk_photos"]
+__all__ = [
+    "Tally",
+    "is_work_dir",
+    "photo_outside",
+    "refuse_unusable_names",
+    "say_once",
+    "shown",
+    "walk_photos",
+]
 
 _SHOWN = 10
 _LONGEST_NAME = 255
@@ -85,8 +93,7 @@ class Tally:
             found += f"; {_counted(self.others, 'other file')} passed over"
         if self.work_dirs:
             found += f"; folders of runs passed over: {shown(self.work_dirs)}"
-        log = MMLogger.get_current_instance().instance_name
-        _say(found, logging.INFO, log)
+        say_once(found)
         left_out = []
         if self.unread:
             left_out.append(
@@ -109,7 +116,7 @@ class Tally:
                 f"{shown(self.stray)}"
             )
         if left_out:
-            _say(f"{where}: left out are {'; '.join(left_out)}", logging.WARNING, log)
+            say_once(f"{where}: left out are {'; '.join(left_out)}", logging.WARNING)
 
 
 def walk_photos(root: Path, tally: Tally) -> Iterator[str]:
@@ -149,6 +156,25 @@ def walk_photos(root: Path, tally: Tally) -> Iterator[str]:
         for name in sorted(names):
             if tally.takes(prefix + name, Path(parent, name).is_file()):
                 yield prefix + name
+
+
+def photo_outside(root: Path, folders: Collection[str]) -> str | None:
+    """The path of a photo below ``root``, but neither in ``folders`` nor in a run; None if none."""
+    with os.scandir(root) as entries:
+        others = sorted(
+            entry.name
+            for entry in entries
+            if not is_system_name(entry.name) and entry.name not in folders
+        )
+    for name in others:
+        path = root / name
+        if path.is_file() and Tally().takes(name, True):
+            return str(path)
+        if path.is_dir() and not is_work_dir(path):
+            photo = next(walk_photos(path, Tally()), None)
+            if photo is not None:
+                return str(path / photo)
+    return None
 
 
 def is_work_dir(folder: str | os.PathLike) -> bool:
@@ -212,7 +238,11 @@ def _counted(kinds: Counter[str], what: str) -> str:
     return f"{total:,} {what}{'' if total == 1 else 's'}" + (f" ({listed}{more})" if kinds else "")
 
 
+def say_once(message: str, level: int = logging.INFO) -> None:
+    """Log a message once in each log, since a run lists the same photos several times."""
+    _say(message, level, MMLogger.get_current_instance().instance_name)
+
+
 @functools.lru_cache(maxsize=1024)
 def _say(message: str, level: int, log: str) -> None:
-    """Log a message once in each log, since a run lists the same photos several times."""
     print_log(message, "current", level)

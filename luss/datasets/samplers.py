@@ -36,6 +36,8 @@ class EpochSampler(Sampler):
         LussError: if the data set is empty.
     """
 
+    yields_draws = True
+
     def __init__(
         self,
         dataset: Sized,

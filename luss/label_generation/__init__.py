@@ -7,6 +7,7 @@ from luss.label_generation.clustering_quality import (
 )
 from luss.label_generation.embedders import ImageEmbeddings
 from luss.label_generation.faiss_kmeans import FaissKMeans
+from luss.label_generation.given_centroids import GivenCentroids, read_centroids
 from luss.label_generation.kmeans import KMeans, KMeansResult, assign
 from luss.label_generation.label_writers import PixelLabels
 from luss.label_generation.pseudo_labels import (
@@ -28,6 +29,7 @@ from luss.label_generation.torch_kmeans import TorchKMeans
 
 __all__ = [
     "FaissKMeans",
+    "GivenCentroids",
     "GivenThreshold",
     "ImageEmbeddings",
     "KMeans",
@@ -47,5 +49,6 @@ __all__ = [
     "normalised_mutual_information",
     "pixel_evidence",
     "pixel_labels",
+    "read_centroids",
     "write_pseudo_label",
 ]

@@ -12,6 +12,7 @@ from luss.datasets.mask_codec import (
     IGNORE_ID,
     decode_mask,
     encode_mask,
+    read_item_mask,
     read_mask,
     write_mask,
 )
@@ -114,3 +115,33 @@ def test_a_pipe_is_no_mask(tmp_path):
     os.mkfifo(tmp_path / "mask.png")
     with pytest.raises(LussError, match="no regular file"):
         read_mask(tmp_path / "mask.png")
+
+
+@pytest.mark.parametrize("count", [2, 4, 16, 256])
+def test_indices_of_a_palette(tmp_path, count):
+    """1, 2, 4 and 8 bits a pixel."""
+    ids = np.random.default_rng(count).integers(0, count, (9, 13), dtype=np.uint8)
+    image = Image.fromarray(ids, "P")
+    image.putpalette(np.random.default_rng(1).integers(0, 256, 3 * count, np.uint8).tobytes())
+    image.save(tmp_path / "mask.png", bits=int(count).bit_length() - 1)
+    expected = np.where(ids == 255, IGNORE_ID, ids)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", "index"), expected)
+    content = (tmp_path / "mask.png").read_bytes()
+    (tmp_path / "mask.png").write_bytes(content[:-30])
+    with pytest.raises(LussError, match="damaged or cut short"):
+        read_mask(tmp_path / "mask.png", "index")
+
+
+def test_channels_and_colours_as_indices(tmp_path):
+    ids = np.array([[0, 3], [255, 254]])
+    Image.fromarray(ids.astype(np.uint8)).save(tmp_path / "grey.png")
+    expected = [[0, 3], [IGNORE_ID, 254]]
+    np.testing.assert_array_equal(read_mask(tmp_path / "grey.png", "index"), expected)
+    write_mask(tmp_path / "colours.png", np.array([[0, 3], [255, 1000]]))
+    as_colours = read_mask(tmp_path / "colours.png", "index")
+    np.testing.assert_array_equal(as_colours, [[0, 3], [255, IGNORE_ID]])
+    item = {"seg_map_path": tmp_path / "grey.png"}
+    np.testing.assert_array_equal(read_item_mask(item), ids)
+    np.testing.assert_array_equal(read_item_mask({**item, "mask_encoding": "index"}), expected)
+    with pytest.raises(LussError, match="'rgb' or 'index', got mask_encoding='voc'"):
+        read_item_mask({**item, "mask_encoding": "voc"})

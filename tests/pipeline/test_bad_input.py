@@ -244,7 +244,7 @@ def test_batch_larger_than_the_data(work_dir):
         ("stages__label_generation__embedding__batch_size", "4", "embedding.batch_size is '4'"),
         ("stages__label_generation__generator__restart", 3, "label_generation.*'restart'"),
         ("stages__evaluate__matcher__unmached", "best", "evaluate.*'unmached'"),
-        ("stages__finetune__train_dataloader__sampler__type", "DefaultSampler", "use EpochSampler"),
+        ("stages__finetune__train_dataloader__sampler__type", "InfiniteSampler", "never ends"),
         ("default_hooks__checkpoint__intervall", 3, "'intervall'"),
     ],
 )
@@ -263,7 +263,11 @@ def test_mistakes_in_later_stages_are_found_first(work_dir, option, value, messa
         ("stages__pretrain__model__objectives__p2p__type", "P2PP", "P2PP.*mean 'P2P'.*Clustering"),
         ("stages__pretrain__model__backbone__type", "ResNet", "no model 'ResNet'.*mmseg.FCNHead"),
         ("stages__pretrain__model__backbone__type", "mmselfsup.ResNt", "mmselfsup.ResNt"),
-        ("stages__pretrain__model__objectives__p2p__chanels", 3, "P2P.*'chanels'.*correct"),
+        (
+            "stages__pretrain__model__objectives__p2p__chanels",
+            3,
+            "P2P.*'chanels'.*mean 'in_channels'",
+        ),
         ("stages__pretrain__optim_wrapper__optimizer__type", "LARC", "'LARC'.*LARS"),
         ("stages__pretrain__optim_wrapper__type", "Wrapper", "'Wrapper'.*OptimWrapper"),
         ("stages__pretrain__train_cfg__type", "Loop", "'Loop'.*EpochTrainLoop"),

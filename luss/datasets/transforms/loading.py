@@ -6,7 +6,7 @@ from mmcv.transforms import BaseTransform
 
 from luss.datasets.image_io import read_image
 from luss.datasets.mask_check import check_mask
-from luss.datasets.mask_codec import read_mask
+from luss.datasets.mask_codec import read_item_mask
 from luss.errors import LussError
 from luss.registry import TRANSFORMS
 
@@ -33,14 +33,15 @@ class LoadRGBImage(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadMask(BaseTransform):
-    """Load ``seg_map_path`` as ``gt_seg_map``, (H, W) int32 class ids.
+    """Load ``seg_map_path`` as ``gt_seg_map``, (H, W) int32 class ids, 1000 where ignored.
 
-    mmseg's ``LoadAnnotations`` casts ids to uint8. This one comes right after ``LoadRGBImage``,
-    whose ``ori_shape`` the mask must have.
+    It is decoded as the data set says by ``mask_encoding``. mmseg's ``LoadAnnotations`` casts ids
+    to uint8. This one comes right after ``LoadRGBImage``, whose ``ori_shape`` the mask must have.
 
     Args:
         num_classes: largest id but 1000 that is allowed; by default the data set's.
-        optional: let items without a mask pass.
+        optional: let items without a mask pass, and those whose data set says nothing of the
+            classes in its masks, as those of other libraries.
 
     Raises:
         LussError: if the mask is missing, unreadable, of another size or has other ids.
@@ -60,9 +61,17 @@ class LoadMask(BaseTransform):
                 f"there is no mask for the image {results['img_path']}; give the data set "
                 "require_masks=True to find all that are missing"
             )
-        mask = read_mask(path)
-        num_classes = self.num_classes or results["num_mask_classes"]
-        check_mask(mask, results["ori_shape"], num_classes, path)
+        num_classes = self.num_classes or results.get("num_mask_classes")
+        if num_classes is None:
+            if self.optional:
+                return results
+            raise LussError(
+                f"nothing says which classes the mask {path} has; give LoadMask num_classes, or "
+                "use a data set that describes its masks, such as VOCFolder"
+            )
+        mask = read_item_mask(results)
+        encoding = results.get("mask_encoding", "rgb")
+        check_mask(mask, results["ori_shape"], num_classes, path, encoding)
         results["gt_seg_map"] = mask
         # Where transforms of mmseg look for what goes along with the image.
         results.setdefault("seg_fields", []).append("gt_seg_map")

@@ -53,6 +53,24 @@ def test_an_objective_of_ones_own_gets_the_views_that_it_asks_for():
     assert Shallow.sizes == [{3: 4, 4: 4}]
 
 
+@pytest.mark.parametrize("name", ["SimSiam", "MoCo v3"])
+def test_pixpro_copies_the_backbone_as_it_is_watched(name):
+    """Its keys are of the deepest map, also where the algorithm sees one output of several."""
+    model = build(name, ("clustering", "d2s", "pixpro"))
+    pixpro = model.objectives["pixpro"]
+    maps = []
+    pixpro.momentum_encoder.module.projector.register_forward_pre_hook(
+        lambda _, inputs: maps.append(inputs[0])
+    )
+    data = batch(small=1)
+    losses = model(**data, mode="loss")
+    model.parse_losses(losses)[0].backward()
+    assert losses["loss_pixpro"].isfinite()
+    assert pixpro.projector[0].weight.grad.norm() > 0
+    expected = model.tap.maps(torch.cat(data["inputs"][:2]))[-1]
+    torch.testing.assert_close(maps[0], expected)
+
+
 def test_small_crops_can_be_for_the_objectives_alone():
     data = batch(small=2)
     model = build("SimCLR", ("clustering",), num_views=2)
@@ -248,6 +266,41 @@ def test_settings_in_the_wrong_place():
             "p2p": {"type": torch.nn.Conv2d, "in_channels": 1, "out_channels": 1, "kernel_size": 1}
         },
     )
+
+
+def test_misspelt_settings():
+    for name, settings, message in [
+        ("", {"objectivs": {}}, r"AlgorithmWithObjectives has no setting 'objectivs'; did you mean "
+         r"'objectives'\? Known are: algorithm, backbone, objectives.*into 'algorithm'"),
+        ("algorithm", {"queue_length": 12}, r"algorithm: DenseCL has no setting 'queue_length'; "
+         r"did you mean 'queue_len'\? Known are: backbone, neck, .*loss_lambda"),
+        ("neck", {"hidden_channels": 2}, r"algorithm\.neck: DenseCLNeck has no setting "
+         r"'hidden_channels'; did you mean 'hid_channels'"),
+        ("loss", {"weight": 2}, r"algorithm\.head\.loss: CrossEntropyLoss has no setting 'weight'"),
+        ("p2p", {"gridsize": 2}, r"objectives\.p2p: P2P has no setting 'gridsize'; did you mean "
+         "'grid_size'"),
+        ("backbone", {"detph": 18}, r"backbone: ResNet has no setting 'detph'; did you "
+         "mean 'depth'"),
+    ]:  # fmt: skip
+        config = copy.deepcopy(model_config("DenseCL", ("p2p",)))
+        algorithm = config["algorithm"]
+        places = {
+            "": config,
+            "algorithm": algorithm,
+            "neck": algorithm["neck"],
+            "loss": algorithm["head"]["loss"],
+            "p2p": config["objectives"]["p2p"],
+            "backbone": config["backbone"],
+        }
+        places[name].update(settings)
+        with pytest.raises(LussError, match=message):
+            MODELS.build(config)
+
+
+def test_a_neck_without_widths_has_those_of_the_backbone():
+    config = copy.deepcopy(model_config("DenseCL", ("p2p",)))
+    config["algorithm"]["neck"].pop("in_channels")
+    assert MODELS.build(config).neck.mlp[0].in_features == 64
 
 
 def test_two_losses_of_one_name():

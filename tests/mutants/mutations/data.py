@@ -47,6 +47,13 @@ masks = of(
     f"{_DATASETS}/test_mask_codec.py",
     f"{_DATASETS}/test_ignore_id.py",
 )
+description = of("luss/datasets/description.py", f"{_DATASETS}/test_description.py")
+voc_folder = of("luss/datasets/voc_folder.py", f"{_DATASETS}/test_voc_folder.py")
+image_mask_folder = of(
+    "luss/datasets/image_mask_folder.py", f"{_DATASETS}/test_image_mask_folder.py"
+)
+sampler_wrapper = of("luss/datasets/sampler_wrapper.py", f"{_DATASETS}/test_sampler_wrapper.py")
+dataset_wrapper = of("luss/datasets/dataset_wrapper.py", f"{_DATASETS}/test_dataset_wrapper.py")
 imagenet_s = of("luss/datasets/imagenet_s.py", f"{_DATASETS}/test_imagenet_s.py")
 
 MUTATIONS = [
@@ -169,8 +176,8 @@ MUTATIONS = [
         "Views are turned upside down.",
     ),
     multi_crop(
-        "geometry.append((left, top, w, h, flipped))",
-        "geometry.append((left, top, h, w, flipped))",
+        "geometry.append((left, top, w, h, flipped, width, height))",
+        "geometry.append((left, top, h, w, flipped, width, height))",
         "Width and height of the rectangle change places.",
     ),
     multi_crop(
@@ -225,7 +232,7 @@ MUTATIONS = [
         "Fine-tuning turns photos upside down.",
     ),
     loading(
-        'num_classes = self.num_classes or results["num_mask_classes"]',
+        'num_classes = self.num_classes or results.get("num_mask_classes")',
         "num_classes = self.num_classes or 65535",
         "Ids that no class has are trained on.",
     ),
@@ -255,13 +262,13 @@ MUTATIONS = [
         "Epochs after a resumed one are cut short.",
     ),
     reproducible(
-        "with seeded(self.seed, epoch, index):",
-        "with seeded(self.seed, index):",
+        "seeded(self.seed, epoch, index)",
+        "seeded(self.seed, index)",
         "Augmentation repeats in each epoch.",
     ),
     reproducible(
-        "with seeded(self.seed, epoch, index):",
-        "with seeded(epoch, index):",
+        "seeded(self.seed, epoch, index)",
+        "seeded(epoch, index)",
         "The seed of the data set changes nothing.",
     ),
     reproducible(
@@ -273,6 +280,11 @@ MUTATIONS = [
         "return _join(pixels[..., 2], pixels[..., 1])",
         "return _join(pixels[..., 1], pixels[..., 2])",
         "Red and green of a mask change places.",
+    ),
+    masks(
+        "ids[ids == _IGNORED_INDEX] = IGNORE_ID",
+        "pass",
+        "255 is a class in masks with a palette.",
     ),
     masks("IGNORE_ID = 1000", "IGNORE_ID = 255", "Class 255 is ignored, and 1000 is a class."),
     masks(
@@ -289,5 +301,40 @@ MUTATIONS = [
         'masks = Path(self.mask_root or f"{folder}-segmentation")',
         'masks = Path(f"{folder}-segmentation")',
         "Pseudo labels are passed over for true masks.",
+    ),
+    sampler_wrapper(
+        "yield (again * _REPEAT + epoch) * count + index",
+        "yield epoch * count + index",
+        "An image drawn twice in an epoch is augmented alike.",
+    ),
+    sampler_wrapper(
+        "set_states(states)",
+        "pass",
+        "Samplers that draw as they go repeat their first block.",
+    ),
+    dataset_wrapper(
+        "leaf.seeds_itself = False",
+        "pass",
+        "Data sets within a wrapper give the same crops in each epoch.",
+    ),
+    dataset_wrapper(
+        'item["category"] = int(label) + 1',
+        'item["category"] = int(label)',
+        "The first class of other libraries is 'other'.",
+    ),
+    voc_folder(
+        'has_mask = self.split != "train" and',
+        "has_mask = True and",
+        "True masks are read in training without labels.",
+    ),
+    image_mask_folder(
+        'if self.split == "train":',
+        "if True:",
+        "Photos without a mask are measured.",
+    ),
+    description(
+        'for split in ("validation", "test") if split in self.masked',
+        'for split in ("test", "validation") if split in self.masked',
+        "Test comes before validation.",
     ),
 ]
