@@ -68,8 +68,8 @@ MUTATIONS = [
         "The background becomes the foreground.",
     ),
     feature_cut(
-        "rows, columns = divmod(place, factor)",
-        "columns, rows = divmod(place, factor)",
+        "finer[:, :, rows::factor, columns::factor] = extract(shifted)",
+        "finer[:, :, columns::factor, rows::factor] = extract(shifted)",
         "Shifted features are put together in the wrong order.",
     ),
     normalising(
