@@ -33,7 +33,7 @@ def evaluation_set_config(context: Context, split: str, pipeline: list[dict]) ->
     """The data set of a split; where anything is measured, no image or mask may be missing."""
     strict: dict[str, Any] = {"on_unreadable": "skip" if split == "train" else "fail"}
     if context.has_splits:
-        strict["require_masks"] = split in context.splits_with_masks
+        strict["require_masks"] = split in (*context.splits_with_masks, "train-semi")
     return context.dataset_config({"split": split, "pipeline": pipeline, **strict})
 
 
@@ -236,13 +236,21 @@ class ProtocolStage(RunnerStage):
         Raises:
             LussError: if something is unknown, images or masks are missing, or masks do not fit.
         """
-        MODELS.build(self.model_config(context))
+        self.check_model(context)
         for split in self.splits(context):
             context.dataset(self.dataloader(context, split)["dataset"])
             for metric in self.evaluator(context, split):
                 METRICS.build(dict(metric))
         for split in context.splits_with_masks:
             require_sound_masks(context, split)
+
+    def check_model(self, context: Context) -> None:
+        """Build the model.
+
+        Raises:
+            LussError: if it does not fit.
+        """
+        MODELS.build(self.model_config(context))
 
     def run(self, context: Context) -> dict:
         """Evaluate where there are masks; say so where there are none."""
