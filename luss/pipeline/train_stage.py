@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from luss.build_errors import require_known
 from luss.config_checks import require_count, require_keys
-from luss.datasets import EpochSampler
+from luss.datasets import reproducible_sampler
 from luss.engine.checkpoint import is_below, latest_checkpoint
 from luss.engine.foreign_weights import build_backbone
 from luss.engine.pretrained import check_pretrained
@@ -125,6 +125,8 @@ class TrainStage(RunnerStage):
             "worker_init_fn": {"type": "luss.start_worker"},
             **copy.deepcopy(self.train_dataloader),
         }
+        if "sampler" in loader:
+            loader["sampler"] = reproducible_sampler(loader["sampler"])
         return {
             **context.runner_defaults(self.name),
             **given,
@@ -253,11 +255,16 @@ class TrainStage(RunnerStage):
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         if runner.param_schedulers is not None:
             runner.build_param_scheduler(runner.param_schedulers)
-        if not isinstance(loader.sampler, EpochSampler):
+        if not getattr(loader.sampler, "yields_draws", False):
             raise LussError(
-                f"{where}.train_dataloader.sampler is {type(loader.sampler).__name__}, which gives "
-                "the same views in every epoch and cannot go on in the middle of one; use "
-                "EpochSampler"
+                f"{where}.train_dataloader takes its order from {type(loader.sampler).__name__}, "
+                "which cannot be entered in the middle of an epoch; give a sampler, and no "
+                "batch_sampler"
+            )
+        if getattr(loader.sampler, "endless", False) and "max_epochs" in self.runner["train_cfg"]:
+            raise LussError(
+                f"{where}.train_dataloader.sampler never ends, so that no epoch would; train for a "
+                "number of iterations, or use DefaultSampler"
             )
 
     # Training

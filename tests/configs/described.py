@@ -426,7 +426,7 @@ def _evaluate(stage, context) -> dict:
     return {
         **_protocol(stage, context),
         "labels from": stage.labels_from,
-        "matchers": [type(matcher).__name__ for matcher in matchers],
+        "matchers": [matcher["type"] for matcher in matchers],
         "given match": stage.match,
     }
 

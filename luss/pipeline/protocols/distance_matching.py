@@ -117,7 +117,7 @@ class DistanceMatchingStage(ProtocolStage):
 
     def check(self, context: Context) -> None:
         """As of all protocols, where there are labelled images."""
-        if not (context.splits_with_masks and _is_labelled(context)):
+        if not (context.splits_with_masks and "train-semi" in context.description.masked):
             self.check_model(context)
             return
         context.dataset(self.dataloader(context, "train-semi")["dataset"])
@@ -126,7 +126,7 @@ class DistanceMatchingStage(ProtocolStage):
 
     def run(self, context: Context) -> dict:
         """Evaluate where there are labelled images; a pipeline goes on without them."""
-        if not context.has_splits or _is_labelled(context):
+        if not context.splits_with_masks or "train-semi" in context.description.masked:
             return super().run(context)
         print_log(f"{self.protocol}: train-semi has no masks, so there is no bank", "current")
         return {"splits": []}
@@ -158,7 +158,7 @@ class DistanceMatchingStage(ProtocolStage):
     def _backbone_config(self, context: Context) -> dict:
         if self.backbone is not None:
             return dict(self.backbone)
-        model = super().model_config(context)
+        model = self.stated_model(context)
         if "backbone" not in model:
             raise LussError(
                 f"the model of stage {self.model_from!r} has no 'backbone'; give stages."
@@ -170,7 +170,3 @@ class DistanceMatchingStage(ProtocolStage):
         if self.model_from is not None:
             return self.checkpoint
         return weights_entry(self.weights, self.checkpoint or context.config.get("weights"))
-
-
-def _is_labelled(context: Context) -> bool:
-    return Path(context.data["data_root"], "train-semi-segmentation").is_dir()

@@ -32,8 +32,8 @@ WHOLE_IMAGE: list[dict] = [
 def evaluation_set_config(context: Context, split: str, pipeline: list[dict]) -> dict:
     """The data set of a split; where anything is measured, no image or mask may be missing."""
     strict: dict[str, Any] = {"on_unreadable": "skip" if split == "train" else "fail"}
-    if context.has_splits:
-        strict["require_masks"] = split in (*context.splits_with_masks, "train-semi")
+    if split in (*context.splits_with_masks, "train-semi"):
+        strict["require_masks"] = True
     return context.dataset_config({"split": split, "pipeline": pipeline, **strict})
 
 
@@ -152,17 +152,10 @@ class ProtocolStage(RunnerStage):
         }
 
     def splits(self, context: Context) -> list[str]:
-        """Splits to predict: those with masks, validation first, then those without.
-
-        The masks of ImageNet-S's test split are not public; its predictions can be submitted.
-        Empty if no split has masks.
-        """
-        with_masks = context.splits_with_masks
-        if not with_masks or self.test_evaluator is not None:
-            return with_masks
-        root = Path(context.data["data_root"])
-        others = (split for split in ("validation", "test") if split not in with_masks)
-        return [*with_masks, *(split for split in others if (root / split).is_dir())]
+        """Splits to predict, those with masks first; these alone for metrics of one's own."""
+        if self.test_evaluator is not None:
+            return context.splits_with_masks
+        return list(context.description.evaluated)
 
     def dataloader(self, context: Context, split: str) -> dict:
         """The configuration of a split's data loader."""
@@ -197,24 +190,28 @@ class ProtocolStage(RunnerStage):
         return context.num_true_classes + 1
 
     def model_config(self, context: Context) -> dict:
-        """The configuration of the model, whose heads have as many classes as are told apart.
+        """The configuration of the model, whose heads have as many classes as are told apart."""
+        model = self.stated_model(context)
+        if "decode_head" not in model:
+            return model
+        where = f"stages.{self.name if self.model else self.model_from}.model"
+        return fill_num_classes(model, self.num_outputs(context), where)
+
+    def stated_model(self, context: Context) -> dict:
+        """The configuration of the model as the config states it.
 
         Raises:
             LussError: if there is neither a model nor a stage that has one.
         """
-        model, where = self.model, f"stages.{self.name}.model"
-        if model is None:
-            stages, where = context.config["stages"], f"stages.{self.model_from}.model"
-            if self.model_from not in stages:
-                raise LussError(
-                    f"stages.{self.name} evaluates what stage {self.model_from!r} trained, but "
-                    f"the config's stages are {', '.join(stages)}; set model_from to one of these"
-                )
-            model = stages[self.model_from].get("model", {})
-        model = copy.deepcopy(dict(model))
-        if "decode_head" not in model:
-            return model
-        return fill_num_classes(model, self.num_outputs(context), where)
+        if self.model is not None:
+            return copy.deepcopy(dict(self.model))
+        stages = context.config["stages"]
+        if self.model_from not in stages:
+            raise LussError(
+                f"stages.{self.name} evaluates what stage {self.model_from!r} trained, but the "
+                f"config's stages are {', '.join(stages)}; set model_from to one of these"
+            )
+        return copy.deepcopy(dict(stages[self.model_from].get("model", {})))
 
     def checkpoint_path(self, context: Context) -> Path | None:
         """The weights to evaluate; None if none are given and no stage trained any."""

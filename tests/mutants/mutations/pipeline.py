@@ -51,11 +51,6 @@ MUTATIONS = [
         "{**self.data, **config}",
         "The run's seed does not reach the data sets.",
     ),
-    context(
-        'for split in ("validation", "test")\n            if (root / split).is_dir() and',
-        'for split in ("test", "validation")\n            if (root / split).is_dir() and',
-        "Test comes before validation.",
-    ),
     train(
         'return config if self.seed is None else {"seed": self.seed, **config}',
         "return config",
