@@ -5,12 +5,18 @@
 placeholder stands in while ``mmseg`` is imported. With the full mmcv nothing is replaced.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
-__all__ = ["import_mmseg"]
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import interpolate
+
+__all__ = ["import_mmseg", "scipy_with_interp2d"]
 
 _EXTENSION = "mmcv._ext"
 
@@ -50,3 +56,30 @@ def import_mmseg() -> None:
         importlib.import_module("mmseg.models")
     finally:
         del sys.modules[_EXTENSION]
+
+
+@contextlib.contextmanager
+def scipy_with_interp2d() -> Iterator[None]:
+    """Stand in for ``scipy.interpolate.interp2d``, which SciPy 1.14 took out, for a while.
+
+    The rules of mmcls and mmseg for resizing relative position biases call it. SciPy names
+    ``RectBivariateSpline`` as what takes its place on regular grids. Nothing is replaced where
+    SciPy still has it.
+    """
+    before = interpolate.interp2d
+    try:
+        before([0, 1], [0, 1], [[0, 0], [0, 0]])
+    except NotImplementedError:
+        interpolate.interp2d = _interp2d
+    try:
+        yield
+    finally:
+        interpolate.interp2d = before
+
+
+def _interp2d(x: ArrayLike, y: ArrayLike, z: ArrayLike, kind: str = "linear") -> Callable:
+    degree = {"linear": 1, "cubic": 3, "quintic": 5}[kind]
+    spline = interpolate.RectBivariateSpline(
+        np.asarray(x, float), np.asarray(y, float), np.asarray(z, float).T, kx=degree, ky=degree
+    )
+    return lambda new_x, new_y: spline(new_x, new_y).T

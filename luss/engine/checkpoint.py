@@ -27,6 +27,7 @@ __all__ = [
     "load",
     "load_weights",
     "newest_whole_checkpoint",
+    "publish",
     "required_checkpoint",
     "save",
 ]
@@ -122,6 +123,29 @@ def save(path: str | os.PathLike, checkpoint: dict) -> None:
     Raises:
         OSError: if the disk fails; what stood at ``path`` stays.
     """
+    content, comment = _encode(checkpoint)
+    with content.getbuffer() as buffer, atomic_write(path) as file:
+        file.write(buffer)
+        file.write(comment)
+
+
+def publish(path: str | os.PathLike, checkpoint: dict) -> Path:
+    """As :func:`save`, to ``<stem of path>-<8 digits of the digest>.pth``, as MMEngine names it.
+
+    Returns:
+        The path that was written.
+    """
+    content, comment = _encode(checkpoint)
+    digest = comment.removeprefix(_COMMENT).decode()
+    named = Path(path).with_name(f"{Path(path).stem}-{digest[:8]}.pth")
+    with content.getbuffer() as buffer, atomic_write(named) as file:
+        file.write(buffer)
+        file.write(comment)
+    return named
+
+
+def _encode(checkpoint: dict) -> tuple[io.BytesIO, bytes]:
+    """A checkpoint's bytes, and the comment with their digest that is to follow them."""
     # In memory first: PyTorch's own writer turns a full disk into an error without a cause.
     content = io.BytesIO()
     torch.save(checkpoint, content)
@@ -131,9 +155,7 @@ def save(path: str | os.PathLike, checkpoint: dict) -> None:
             raise RuntimeError("torch.save has written something else than a plain zip file")
         buffer[-_END_OF_ZIP.size :] = _END_OF_ZIP.pack(signature, fields, _COMMENT_LENGTH)
         comment = _COMMENT + hashlib.sha256(buffer).hexdigest().encode()
-        with atomic_write(path) as file:
-            file.write(buffer)
-            file.write(comment)
+    return content, comment
 
 
 def load(path: str | os.PathLike) -> dict:

@@ -1,7 +1,6 @@
 """Reading weights of other programs from files, and filling backbones with them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
@@ -11,7 +10,7 @@ from luss.datasets.reproducible import seeded
 from luss.engine.checkpoint import load
 from luss.engine.pretrained import fill as fill_pretrained
 from luss.engine.pretrained import take_pretrained
-from luss.models.backbones.weights import WeightsEntry, fill, parts_beside_the_backbone, pick
+from luss.models.backbones.weights import WeightsEntry, fill_from, parts_beside_the_backbone
 from luss.registry import MODELS
 
 __all__ = ["build_backbone", "fill_backbone", "read_parts"]
@@ -29,14 +28,13 @@ def fill_backbone(backbone: nn.Module, weights: object, where: str = "weights") 
         LussError: if the file is missing, holds code, or does not fit in name or shape.
     """
     entry = WeightsEntry.parse(weights, where)
-    found = pick(load(Path(entry.file).expanduser()), entry, backbone.state_dict())
-    fill(backbone, found, entry.file)
+    fill_from(backbone, load(entry.path), entry)
 
 
 def read_parts(weights: object, where: str = "weights") -> dict[str, Tensor]:
     """What a file holds of a pretrainer beside its backbone, by the names of modules here."""
     entry = WeightsEntry.parse(weights, where)
-    return parts_beside_the_backbone(load(Path(entry.file).expanduser()), entry)
+    return parts_beside_the_backbone(load(entry.path), entry)
 
 
 def build_backbone(

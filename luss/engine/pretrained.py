@@ -1,30 +1,28 @@
 """``init_cfg=dict(type='Pretrained')``: all of a part from a local file of tensors, or nothing.
 
 MMEngine would fetch the file from an address, skip what does not fit, and go on with random weights
-and a warning.
+and a warning. Here these files are read as those of ``weights=`` are.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from mmengine.model import PretrainedInit
-from torch import Tensor, nn
+from torch import nn
 
 from luss.engine.checkpoint import load
 from luss.errors import LussError
+from luss.models.backbones.weights import WeightsEntry, fill_from
 
 __all__ = ["check_pretrained", "fill", "take_pretrained"]
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class _Pretrained:
-    """A part of a model, the file of its weights, and what their names begin with there."""
+    """A part of a model, and the file of its weights."""
 
     part: nn.Module
-    path: str
-    prefix: str
+    weights: WeightsEntry
 
 
 def check_pretrained(model: nn.Module) -> None:
@@ -37,60 +35,81 @@ def check_pretrained(model: nn.Module) -> None:
 
 
 def take_pretrained(model: nn.Module) -> list[_Pretrained]:
-    """Take what is to be filled from files out of a model's ``init_cfg``, inner parts first."""
+    """Take what is to be filled from files out of a model's ``init_cfg``, inner parts first.
+
+    Beside MMEngine's ``checkpoint`` and ``prefix``, ``layout``, ``key`` and ``rename`` may be
+    given, see :class:`luss.models.backbones.weights.WeightsEntry`. ``Pretrained`` in the
+    ``override`` of another initialisation fills the part that it names.
+
+    Raises:
+        LussError: if an entry makes no sense.
+    """
     found = []
-    for part in model.modules():
+    for part in reversed(list(model.modules())):
         config = getattr(part, "init_cfg", None)
         if not config:
             continue
         configs = [config] if isinstance(config, dict) else list(config)
-        kept = [one for one in configs if not _is_pretrained(one)]
-        found += [
-            _Pretrained(part, str(one.get("checkpoint")), one.get("prefix") or "")
-            for one in configs
-            if _is_pretrained(one)
-        ]
-        if len(kept) < len(configs):
-            part.init_cfg = kept or None
-    return found[::-1]
+        kept = []
+        for one in configs:
+            pretrained, other = _split(part, one)
+            found += pretrained
+            kept += other
+        part.init_cfg = kept or None
+    return found
 
 
 def fill(pretrained: list[_Pretrained]) -> None:
     """Fill parts of a model from files.
 
-    Every tensor of a part must be there in its shape. Surplus tensors are an error below a prefix
-    or below a module that the part has (a deeper network of the same kind); others, such as a
-    classifier on top, are passed over.
-
     Raises:
-        LussError: if a file is missing, no local one, holds more than data, or does not fit.
+        LussError: if a file is missing, holds more than data, or does not fit its part, see
+            :func:`luss.models.backbones.weights.pick`.
     """
     for one in pretrained:
-        if "://" in one.path:
+        fill_from(one.part, load(one.weights.path), one.weights)
+
+
+def _split(part: nn.Module, config: dict) -> tuple[list[_Pretrained], list[dict]]:
+    """What one initialisation takes from files, and what is left of it for MMEngine."""
+    overrides = config.get("override") or []
+    overrides = [overrides] if isinstance(overrides, dict) else list(overrides)
+    others = [one for one in overrides if not _is_pretrained(one)]
+    found = [
+        _Pretrained(named, _entry(one, f"override of the init_cfg of {type(part).__name__}"))
+        for one, named in _overridden(part, overrides)
+    ]
+    rest = {key: value for key, value in config.items() if key != "override"}
+    if not _is_pretrained(config):
+        return found, [{**rest, "override": others} if others else rest]
+    if others:
+        raise LussError(
+            f"the init_cfg of {type(part).__name__} fills all of it from a file, and its "
+            "'override' would start a part of it anew; give that part an init_cfg of its own, "
+            "and 'prefix' or 'rename' for what is in the file"
+        )
+    return [_Pretrained(part, _entry(rest, f"the init_cfg of {type(part).__name__}")), *found], []
+
+
+def _overridden(part: nn.Module, overrides: list[dict]) -> Iterator[tuple[dict, nn.Module]]:
+    """Overrides that take weights from a file, and the module that each names."""
+    for one in filter(_is_pretrained, overrides):
+        named = getattr(part, str(one.get("name")), None)
+        if not isinstance(named, nn.Module):
             raise LussError(
-                f"Pretrained weights {one.path} are an address; fetch the file yourself and give "
-                "its path"
+                f"the override of an init_cfg names part {one.get('name')!r} of "
+                f"{type(part).__name__}, whose parts are "
+                f"{', '.join(name for name, _ in part.named_children())}"
             )
-        weights = _below(_tensors(one.path), one.prefix)
-        own = one.part.state_dict().keys()
-        try:
-            missing, surplus = one.part.load_state_dict(weights, strict=False)
-        except RuntimeError as error:
-            shapes = [line.strip() for line in str(error).splitlines() if "size mismatch" in line]
-            raise LussError(
-                f"{one.path} does not fit {type(one.part).__name__}: {'; '.join(shapes[:_SHOWN])}"
-            ) from error
-        # Checkpoints older than this counter of batch norm lack it; nothing here reads it.
-        missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-        modules = {key.split(".")[0] for key in own}
-        surplus = [key for key in surplus if one.prefix or key.split(".")[0] in modules]
-        if missing or surplus:
-            raise LussError(
-                f"{one.path} does not fit {type(one.part).__name__}: {len(missing)} of its "
-                f"{len(own)} tensors are missing ({_first(missing)}), {len(surplus)} belong to "
-                f"another one ({_first(surplus)}); give the file of this network, and in 'prefix' "
-                "what its names begin with there, such as 'backbone.'"
-            )
+        yield one, named
+
+
+def _entry(config: dict, where: str) -> WeightsEntry:
+    # Weights are always read to the CPU.
+    ours = ("type", "name", "map_location", "checkpoint")
+    settings = {key: value for key, value in config.items() if key not in ours}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    return WeightsEntry.parse({"file": config.get("checkpoint"), **settings}, where)
 
 
 def _is_pretrained(config: dict) -> bool:
@@ -98,26 +117,3 @@ def _is_pretrained(config: dict) -> bool:
     if isinstance(kind, str):
         return kind.rpartition(".")[2] in ("Pretrained", "PretrainedInit")
     return isinstance(kind, type) and issubclass(kind, PretrainedInit)
-
-
-def _tensors(path: str) -> dict[str, Tensor]:
-    content = load(Path(path).expanduser())
-    tensors = content.get("state_dict", content.get("model", content))
-    if not isinstance(tensors, dict):
-        raise LussError(f"{path} has no weights by name; expected a dict, or one 'state_dict'")
-    return {
-        key.removeprefix("module."): value
-        for key, value in tensors.items()
-        if isinstance(key, str) and isinstance(value, Tensor)
-    }
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    if not prefix:
-        return tensors
-    start = f"{prefix.rstrip('.')}."
-    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(sorted(names)[:_SHOWN]) or "none"

@@ -8,9 +8,11 @@ import torch
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.runner import BaseLoop
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
+from luss.engine.accumulation import wrappers_of
 from luss.engine.checkpoint import (
     init_weights_from,
     load,
@@ -81,6 +83,9 @@ class Runner(MMEngineRunner):
     def __init__(self, *args, **kwargs) -> None:
         init_processes(kwargs.get("launcher", "none"))
         super().__init__(*args, **kwargs)
+        # Runners of one name share it; what an earlier one has left would be saved as this one's.
+        self.message_hub.runtime_info.clear()
+        self.message_hub.log_scalars.clear()
 
     def build_logger(self, log_level: str = "INFO", **kwargs) -> MMLogger:
         """The log of the run that this runner is a stage of, or one of its own."""
@@ -88,6 +93,19 @@ class Runner(MMEngineRunner):
         if path is None:
             return super().build_logger(log_level=log_level, **kwargs)
         return open_run_log(Path(path), log_level)
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """As MMEngine; ``by_epoch`` stands for loops that can be resumed exactly."""
+        if isinstance(loop, dict) and "type" not in loop and "by_epoch" in loop:
+            kind = "EpochTrainLoop" if loop["by_epoch"] else "IterTrainLoop"
+            loop = {"type": kind, **{k: v for k, v in loop.items() if k != "by_epoch"}}
+        return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """As MMEngine, with a :class:`luss.engine.loops.ValLoop` where no type is named."""
+        if isinstance(loop, dict):
+            loop = {"type": "ValLoop", **loop}
+        return super().build_val_loop(loop)
 
     def _log_env(self, env_cfg: dict) -> None:
         """Log nothing: the pipeline tells about the machine; asking takes seconds each time."""
@@ -177,6 +195,13 @@ class Runner(MMEngineRunner):
             if is_main_process():
                 path.replace(f"{path}.damaged")
         super().resume(str(whole), *args, **kwargs)
+        for wrapper in wrappers_of(self.optim_wrapper):
+            if self.iter % wrapper._accumulative_counts and self.iter != self.max_iters:
+                raise LussError(
+                    f"{whole} lies between two updates: {self.iter} iterations are no multiple of "
+                    f"optim_wrapper.accumulative_counts={wrapper._accumulative_counts}; go on with "
+                    "the settings that it was made with, or choose another --work-dir"
+                )
 
     _resuming = False
 
@@ -186,6 +211,11 @@ class Runner(MMEngineRunner):
             raise LussError(
                 f"{filename} holds weights, but not the state of training; training cannot go on "
                 "from it. Remove it to train from the checkpoint before, or from the start"
+            )
+        if meta.get("seed") not in (None, self.seed):
+            raise LussError(
+                f"{filename} was made with seed {meta['seed']}, now the seed is {self.seed}; go on "
+                "with that one, or choose another --work-dir"
             )
         then = meta.get("iterations_per_epoch"), meta.get("processes")
         now = len(self.train_dataloader), get_world_size()

@@ -3,6 +3,7 @@ from luss.label_generation.clustering_quality import (
     normalised_mutual_information,
 )
 from luss.label_generation.faiss_kmeans import FaissKMeans
+from luss.label_generation.given_centroids import GivenCentroids, read_centroids
 from luss.label_generation.kmeans import KMeans, KMeansResult, assign
 from luss.label_generation.pseudo_labels import (
     apply_threshold,
@@ -16,6 +17,7 @@ from luss.label_generation.torch_kmeans import TorchKMeans
 
 __all__ = [
     "FaissKMeans",
+    "GivenCentroids",
     "KMeans",
     "KMeansResult",
     "TorchKMeans",
@@ -27,5 +29,6 @@ __all__ = [
     "normalised_mutual_information",
     "pixel_evidence",
     "pixel_labels",
+    "read_centroids",
     "write_pseudo_label",
 ]

@@ -1,5 +1,5 @@
 from luss.structures.batches import of_one_size, step_by_size
-from luss.structures.geometry import OUTSIDE, ViewGeometry, overlap_grids
+from luss.structures.geometry import OUTSIDE, ViewGeometry, near_pixels, overlap_grids
 from luss.structures.view_features import Assignment, ViewFeatures
 
 __all__ = [
@@ -7,6 +7,7 @@ __all__ = [
     "Assignment",
     "ViewFeatures",
     "ViewGeometry",
+    "near_pixels",
     "of_one_size",
     "overlap_grids",
     "step_by_size",

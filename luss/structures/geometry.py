@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["OUTSIDE", "ViewGeometry", "overlap_grids"]
+from luss.errors import LussError
+
+__all__ = ["OUTSIDE", "ViewGeometry", "near_pixels", "overlap_grids"]
 
 OUTSIDE = -2.0
 """Grid coordinate of a point that lies in neither view; it is sampled as zero."""
@@ -22,17 +24,85 @@ class ViewGeometry:
     Attributes:
         rectangles: (N, 4) float, left, top, width and height in pixels of the source.
         flipped: (N,) bool, whether the view was mirrored horizontally after cropping.
+        photo_sizes: (N, 2) float, width and height of the source in pixels; None if unknown.
     """
 
     rectangles: Tensor
     flipped: Tensor
+    photo_sizes: Tensor | None = None
 
     @classmethod
     def unpack(cls, packed: Tensor) -> "ViewGeometry":
-        """Read (N, 5) float rows of left, top, width, height, flip, as crops record them."""
-        if packed.ndim != 2 or packed.shape[1] != 5:
-            raise ValueError(f"expected geometry of shape (N, 5), found {tuple(packed.shape)}")
-        return cls(rectangles=packed[:, :4], flipped=packed[:, 4] != 0)
+        """Read rows of left, top, width, height, flip, and width and height of the photo.
+
+        Args:
+            packed: (N, 7) float, or (N, 5) where the photos' sizes are not known.
+        """
+        if packed.ndim != 2 or packed.shape[1] not in (5, 7):
+            raise ValueError(
+                f"expected geometry of shape (N, 7) or (N, 5), found {tuple(packed.shape)}"
+            )
+        sizes = packed[:, 5:] if packed.shape[1] == 7 else None
+        return cls(rectangles=packed[:, :4], flipped=packed[:, 4] != 0, photo_sizes=sizes)
+
+    def corners(self) -> Tensor:
+        """Where the photo's point lies that each view shows at its borders.
+
+        Returns:
+            (N, 4) float: x at the left border, y at the top, x at the right, y at the bottom, where
+            0 is the photo's first pixel and 1 its last. Left and right are swapped in a view that
+            was mirrored.
+
+        Raises:
+            LussError: if the photos' sizes are not known.
+        """
+        if self.photo_sizes is None:
+            raise LussError(
+                "the views come without the width and height of their photos; end the data set's "
+                "pipeline with MultiCrop and PackViews, whose geometry has 7 numbers a view"
+            )
+        last = (self.photo_sizes - 1).clamp(min=1)
+        start = self.rectangles[:, :2] / last
+        end = (self.rectangles[:, :2] + self.rectangles[:, 2:] - 1) / last
+        corners = torch.cat([start, end], dim=1)
+        return torch.where(self.flipped[:, None], corners[:, [2, 1, 0, 3]], corners)
+
+
+def near_pixels(first: Tensor, second: Tensor, size: tuple[int, int], limit: float) -> Tensor:
+    """Which pixels of two views' feature maps show nearly the same place (PixPro, section 3.1).
+
+    The distance of two pixels' centres in the photo is divided by the diagonal of a pixel, the
+    larger one of the two views'.
+
+    Args:
+        first: (N, 4) float, corners of N views, see :meth:`ViewGeometry.corners`.
+        second: (N, 4) float, of other views of the same photos.
+        size: height and width of both feature maps.
+        limit: of the distance, in diagonals; closer pixels are near.
+
+    Returns:
+        (N, h * w, h * w) bool, pixels of the first view by pixels of the second, in reading order.
+    """
+    height, width = size
+    across = (torch.arange(width, device=first.device, dtype=first.dtype) + 0.5) / width
+    down = (torch.arange(height, device=first.device, dtype=first.dtype) + 0.5) / height
+
+    def centres_and_diagonal(corners: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        left, top, right, bottom = corners[:, :, None].unbind(dim=1)
+        x = left + across * (right - left)  # (N, w)
+        y = top + down * (bottom - top)  # (N, h)
+        diagonal = torch.hypot((right - left) / width, (bottom - top) / height)
+        return (
+            x[:, None, :].expand(-1, height, -1).flatten(1),
+            y[:, :, None].expand(-1, -1, width).flatten(1),
+            diagonal[:, :, None],
+        )
+
+    x1, y1, diagonal1 = centres_and_diagonal(first)
+    x2, y2, diagonal2 = centres_and_diagonal(second)
+    distance = torch.hypot(x1[:, :, None] - x2[:, None, :], y1[:, :, None] - y2[:, None, :])
+    # Multiplied, as a crop of a single pixel has no diagonal to divide by.
+    return distance < limit * torch.maximum(diagonal1, diagonal2)
 
 
 def overlap_grids(first: ViewGeometry, second: ViewGeometry, size: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """What objectives see of a batch: stage features of all its views, computed once."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -38,12 +39,15 @@ class ViewFeatures:
         batch_size: N.
         geometry: of each large crop, in order.
         assignment: set by the clustering objective, read by those that come after it.
+        images: the views themselves, V tensors (N, 3, height, width), the large crops first; for
+            objectives that run a backbone of their own.
     """
 
     groups: list[dict[int, Tensor]]
     batch_size: int
     geometry: list[ViewGeometry]
     assignment: Assignment | None = None
+    images: Sequence[Tensor] = field(default_factory=tuple)
 
     @property
     def deepest(self) -> int:

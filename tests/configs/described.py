@@ -118,7 +118,12 @@ _TOLD_HOOKS = ("ClusteringHook", "CollapseHook", "CheckpointHook")
 
 def _hook(hook):
     # What the hook that only warns has for settings is nobody's but its own.
-    return "CollapseHook" if type(hook).__name__ == "CollapseHook" else plain(hook)
+    if type(hook).__name__ == "CollapseHook":
+        return "CollapseHook"
+    name, settings = plain(hook)
+    if name == "CheckpointHook":
+        settings = {key: settings[key] for key in ("interval", "by_epoch", "max_keep_ckpts")}
+    return name, settings
 
 
 def _transforms(dataset, context) -> list:
@@ -142,11 +147,7 @@ def _optimizer(runner) -> dict:
     told = {
         "optimizer": (
             type(optimizer).__name__,
-            {
-                key: value
-                for key, value in optimizer.defaults.items()
-                if key in ("momentum", "trust_coefficient", "eps", "clip", "betas", "amsgrad")
-            },
+            {key: value for key, value in optimizer.defaults.items() if key in _TOLD_OF_OPTIMIZERS},
         ),
         # Of the last layer, at all iterations of two an epoch.
         "rates": rates[:, -1].tolist(),
@@ -157,7 +158,13 @@ def _optimizer(runner) -> dict:
         for parameter in group["params"]
     }
     told["weight decay by dimensions"] = decays
-    if len(groups) > 1:
+    if type(optimizer).__name__ == "LARS":
+        told["adapted by dimensions"] = {
+            (min(parameter.ndim, 2), not group["lars_exclude"])
+            for group in groups
+            for parameter in group["params"]
+        }
+    if (rates != rates[:, -1:]).any():
         ratios = rates / rates[:, -1:]
         assert np.allclose(ratios, ratios[:1], rtol=1e-6), "the groups' rates keep their ratios"
         told["rate of layers"] = {
@@ -169,6 +176,17 @@ def _optimizer(runner) -> dict:
     assert trained == optimised
     told["trained parts"] = {_part(name) for name in trained}
     return told
+
+
+_TOLD_OF_OPTIMIZERS = (
+    "momentum",
+    "trust_coefficient",
+    "eps",
+    "clip",
+    "decay_first",
+    "betas",
+    "amsgrad",
+)
 
 
 def all_rates(runner) -> np.ndarray:
@@ -252,8 +270,12 @@ def convolutions(network: nn.Module) -> dict[str, tuple]:
 
 def _pretrainer(model) -> dict:
     clustering, d2s, p2p = (model.objectives[name] for name in ("clustering", "d2s", "p2p"))
-    assert list(model.objectives) == ["clustering", "d2s", "p2p"]
+    told = {}
+    if "pixpro" in model.objectives:
+        told = _pixpro(model.objectives["pixpro"], model.backbone)
+    assert list(model.objectives) == ["clustering", "d2s", "p2p", *(["pixpro"] if told else [])]
     return {
+        **told,
         "stages of the feature maps": model.stages,
         "weights of losses": model.loss_weights,
         "clustering": _clustering(clustering),
@@ -265,6 +287,19 @@ def _pretrainer(model) -> dict:
         "P2P samples": "before M_p" if p2p.sample_first else "after M_p",
         "P2P M_p": layers(p2p.projector),
         "P2P predictor": layers(p2p.predictor),
+    }
+
+
+def _pixpro(pixpro, backbone: nn.Module) -> dict:
+    copy_ = pixpro.momentum_encoder
+    assert convolutions(copy_.module.backbone) == convolutions(backbone)
+    assert layers(copy_.module.projector) == layers(pixpro.projector)
+    return {
+        "PixPro projector": layers(pixpro.projector),
+        "PixPro values": layers(nn.Sequential(pixpro.propagation.value)),
+        "PixPro sharpness": pixpro.propagation.sharpness,
+        "PixPro distance": pixpro.max_distance,
+        "PixPro momentum": (copy_.momentum, copy_.end_momentum),
     }
 
 

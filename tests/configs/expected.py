@@ -13,10 +13,10 @@ def cosine(base: float, end: float, epochs: int):
     return pytest.approx(_cosine(base, end, 2 * epochs), rel=1e-6)
 
 
-def warm_cosine(base: float, end: float, warm: int, epochs: int):
-    """Straight up to ``base`` in ``warm`` epochs, then as :func:`cosine`."""
+def warm_cosine(base: float, end: float, warm: int, epochs: int, start: float = 1e-6):
+    """Straight from ``start * base`` to ``base`` in ``warm`` epochs, then as :func:`cosine`."""
     steps = 2 * warm
-    up = [base * max(step / (steps - 1), 1e-6) for step in range(steps)]
+    up = [base * (start + (1 - start) * step / (steps - 1)) for step in range(steps)]
     return pytest.approx([*up, *_cosine(base, end, 2 * epochs - steps)], rel=1e-5)
 
 
@@ -136,4 +136,19 @@ SWAV_COLOURS = [
     ("ColorJitter", {"strengths": [0.8, 0.8, 0.8], "hue": 0.2, "probability": 0.8}),
     ("RandomGrayscale", {"probability": 0.2}),
     ("GaussianBlur", {"radius": [0.1, 2.0], "reach": 6, "probability": 0.5}),
+]
+BYOL_COLOURS = [
+    ("ColorJitter", {"strengths": [0.4, 0.4, 0.4], "hue": 0.1, "probability": 0.8}),
+    ("RandomGrayscale", {"probability": 0.2}),
+]
+BYOL_VIEWS = [
+    [
+        *BYOL_COLOURS,
+        ("GaussianBlur", {"radius": [0.1, 2.0], "reach": 6, "probability": 1.0}),
+    ],
+    [
+        *BYOL_COLOURS,
+        ("GaussianBlur", {"radius": [0.1, 2.0], "reach": 6, "probability": 0.1}),
+        ("Solarize", {"threshold": 0.5, "probability": 0.2}),
+    ],
 ]

@@ -7,6 +7,7 @@ from split to split.
 
 from described import CLASSES
 from expected import (
+    BYOL_VIEWS,
     CENTER_CROP,
     LOAD,
     PACK,
@@ -38,6 +39,13 @@ def table(rows, split: int) -> dict:
     return settings
 
 
+def changed(rows, *others) -> list:
+    """Rows with others in the place of those of the same setting, or at the end."""
+    named = {name: (source, name, value) for source, name, value in rows}
+    named.update({name: (source, name, value) for source, name, value in others})
+    return list(named.values())
+
+
 # Stages
 
 MEAN = [0.485, 0.456, 0.406]
@@ -47,7 +55,16 @@ HOOKS = [
     ("CheckpointHook", {"interval": 1, "by_epoch": True, "max_keep_ckpts": 2}),
 ]
 CLUSTERING_HOOKS = [("ClusteringHook", {}), "CollapseHook", *HOOKS]
-LARC = ("LARS", {"momentum": 0.9, "trust_coefficient": 0.001, "eps": 1e-8, "clip": False})
+LARC = (
+    "LARS",
+    {
+        "momentum": 0.9,
+        "trust_coefficient": 0.001,
+        "eps": 1e-8,
+        "clip": False,
+        "decay_first": False,
+    },
+)
 
 
 def clustering(width, hidden, prototypes, queue, start, frozen) -> dict:
@@ -84,6 +101,7 @@ TRAINING = [
 BY_LARC = [
     ("step 1, under the table; LARC, exactly", "optimizer", LARC),
     ("step 1; LARC: all tensors", "weight decay by dimensions", {(1, 1e-6), (2, 1e-6)}),
+    ("LARC: all tensors", "adapted by dimensions", {(1, True), (2, True)}),
     ("step 1: incomplete batches dropped", "incomplete batches are dropped", True),
     ("ours: the next readable image", "unreadable images", "skip"),
 ]
@@ -225,6 +243,108 @@ PRETRAIN = [
         ["Conv1x1 128->128", "BN 128 affine", "ReLU", "Conv1x1 128->128 bias"],
     ),
 ]
+
+# Step 1 of PASS_p. Where the source is PixPro it is said in its paragraph.
+PIXPRO_LARS = ("LARS", {**LARC[1], "decay_first": True})
+PRETRAIN_P = changed(
+    PRETRAIN,
+    ("PixPro", "std", IMAGENET),
+    ("PixPro: BYOL augmentations for the two views", "augmentation", BYOL_VIEWS),
+    ("PixPro: crops of 224 from scale 0.08; clustering on the same two", "pipeline", TWO_CROPS),
+    (
+        "PixPro: 1.0 per 256 images, 5 epochs of warm-up from lr / 100, cosine to 1e-6",
+        "rates",
+        Of(
+            {
+                50: warm_cosine(1.0, 1e-6, 5, 200, start=0.01),
+                300: warm_cosine(1.0, 1e-6, 5, 100, start=0.01),
+                919: warm_cosine(1.0, 1e-6, 5, 100, start=0.01),
+            }
+        ),
+    ),
+    ("PixPro: weight decay added before the norms", "optimizer", PIXPRO_LARS),
+    ("PixPro: 1e-5, none on biases and BN", "weight decay by dimensions", {(1, 0.0), (2, 1e-5)}),
+    ("PixPro: biases and BN excluded", "adapted by dimensions", {(1, False), (2, True)}),
+    (
+        "PixPro: the momentum encoder is not trained",
+        "trained parts",
+        {
+            "backbone",
+            "objectives.clustering.projector",
+            "objectives.clustering.prototypes",
+            "objectives.d2s.embeddings",
+            "objectives.p2p.projector",
+            "objectives.p2p.predictor",
+            "objectives.pixpro.projector",
+            "objectives.pixpro.propagation",
+        },
+    ),
+    ("PixPro: D2S uses stages {3, 2}", "stages of the feature maps", (2, 3, 4)),
+    (
+        "the stages 2 to 4, strides 8 to 32",
+        "feature maps of 64 px",
+        Of(
+            {
+                50: [(128, 8, 8), (256, 4, 4), (512, 2, 2)],
+                300: [(512, 8, 8), (1024, 4, 4), (2048, 2, 2)],
+                919: [(512, 8, 8), (1024, 4, 4), (2048, 2, 2)],
+            }
+        ),
+    ),
+    (
+        "PixPro: weight 1 each is an assumption",
+        "weights of losses",
+        {
+            "loss_clustering": 1.0,
+            "loss_d2s_stage3": 1.0,
+            "loss_d2s_stage2": 1.0,
+            "loss_p2p": 1.0,
+            "loss_pixpro": 1.0,
+        },
+    ),
+    ("PixPro: D2S uses stages {3, 2}", "D2S stages", (3, 2)),
+    (
+        "D2S: three convolutions c_s, hidden, hidden, c_s",
+        "D2S M_K",
+        Of(
+            {
+                50: [pixel_projector(c, 512, 512, c) for c in (256, 128)],
+                300: [pixel_projector(c, 2048, 2048, c) for c in (1024, 512)],
+                919: [pixel_projector(c, 2048, 2048, c) for c in (1024, 512)],
+            }
+        ),
+    ),
+    (
+        "D2S: M_I of its own",
+        "D2S M_I",
+        Of(
+            {
+                50: [linear_projector(c, 512) for c in (256, 128)],
+                300: [linear_projector(c, 2048) for c in (1024, 512)],
+                919: [linear_projector(c, 2048) for c in (1024, 512)],
+            }
+        ),
+    ),
+    (
+        "PixPro: projector, with biases",
+        "PixPro projector",
+        Of(
+            {
+                split: [
+                    f"Conv1x1 {width}->4096 bias",
+                    "BN 4096 affine",
+                    "ReLU",
+                    "Conv1x1 4096->256 bias",
+                ]
+                for split, width in WIDTH.items()
+            }
+        ),
+    ),
+    ("PixPro: PPM", "PixPro values", ["Conv1x1 256->256 bias"]),
+    ("PixPro: to the power 2", "PixPro sharpness", 2.0),
+    ("PixPro: below 0.7", "PixPro distance", 0.7),
+    ("PixPro: momentum 0.99 rising to 1", "PixPro momentum", (0.99, 1.0)),
+)
 
 PIXEL_ATTENTION = [
     *TRAINING,
@@ -475,6 +595,13 @@ PASS_S = {
     "report": REPORT,
 }
 
+PASS_P = {
+    **PASS_S,
+    "pretrain": PRETRAIN_P,
+    "pixel_attention": changed(PIXEL_ATTENTION, ("PixPro; ours for this step", "std", IMAGENET)),
+    "report": changed(REPORT, ("ours", "title", "PASS_p")),
+}
+
 
 def semi_supervised(recipe: list) -> dict:
     return {"pretrain": PRETRAIN, "finetune_semi": recipe, "semi_supervised": SEMI_SUPERVISED}
@@ -482,6 +609,7 @@ def semi_supervised(recipe: list) -> dict:
 
 PUBLISHED = {
     **{f"pass/pass_s_in{split}.py": (split, PASS_S) for split in (50, 300, 919)},
+    **{f"pass/pass_p_in{split}.py": (split, PASS_P) for split in (50, 300, 919)},
     **{
         f"semi_supervised/pass_s_in{split}_{name}.py": (split, semi_supervised(recipe))
         for split in (50, 300, 919)
@@ -509,12 +637,16 @@ PUBLISHED = {
 """Config -> (classes of its split, tables of its stages in order)."""
 
 # Small networks on small photos: no published figure, and only these settings in common.
-_LARS = ("mean", "optimizer", "weight decay by dimensions", "incomplete batches are dropped", "BN")
+_LARS = (
+    "mean", "optimizer", "weight decay by dimensions", "adapted by dimensions",
+    "incomplete batches are dropped", "BN",
+)  # fmt: skip
 _ENDS = ("starts from", "trained parts", "true masks", "sampler")
 SHARED = {
     "pretrain": (
         *_LARS, *_ENDS, "std", "stages of the feature maps", "weights of losses", "D2S stages",
         "D2S temperature", "P2P grid", "P2P samples", "P2P predictor", "hooks", "images",
+        "PixPro sharpness", "PixPro distance", "PixPro momentum",
     ),
     "pixel_attention": (*_LARS, *_ENDS, "std", "hooks", "images"),
     "label_generation": ("model from", "threshold", "mean", "std", "augmentation"),
@@ -527,9 +659,15 @@ SHARED = {
 UNPUBLISHED = {
     "pass/pass_s_photos.py": PASS_S,
     "pass/pass_s_demo.py": PASS_S,
+    "pass/pass_p_photos.py": PASS_P,
+    "pass/pass_p_demo.py": PASS_P,
     "semi_supervised/pass_s_photos_lars.py": semi_supervised(LARS_SEMI),
     "semi_supervised/pass_s_photos_adamw.py": semi_supervised(ADAMW_32),
 }
 
 # Other networks with recipes of their own; they are run in tests/pipeline.
-OTHER_BACKBONES = ("pass/pass_s_swin_photos.py", "pass/dinov2_photos.py")
+OTHER_BACKBONES = (
+    "pass/pass_s_swin_photos.py",
+    "pass/densecl_swin_photos.py",
+    "pass/dinov2_photos.py",
+)

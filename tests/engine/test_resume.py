@@ -2,24 +2,10 @@
 
 import pytest
 import torch
-from mmengine.hooks import Hook
-from toy_training import toy_runner
+from toy_training import Stop, toy_runner
 
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.errors import LussError
-
-
-class Stop(Hook):
-    """Raises after an iteration, before it is saved."""
-
-    priority = "LOW"
-
-    def __init__(self, iteration):
-        self.iteration = iteration
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if runner.iter == self.iteration:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(("iteration", "workers"), [(1, 0), (2, 0), (3, 0), (5, 0), (7, 0), (5, 1)])

@@ -1,11 +1,15 @@
 """The smallest training there is: one linear layer on numbers."""
 
+import pytest
 import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import nn
 from torch.utils.data import Dataset
 
 from luss.datasets.samplers import EpochSampler
+from luss.engine.checkpoint import latest_checkpoint, load
 from luss.engine.hooks import CheckpointHook, GracefulStopHook, LossGuardHook
 from luss.engine.loops import EpochTrainLoop
 from luss.engine.runner import Runner
@@ -37,19 +41,62 @@ class Line(BaseModel):
         self.factor = 1.0
 
     def forward(self, inputs, mode="loss"):
+        if mode == "predict":
+            return [{"value": value} for value in self.layer(inputs / 100)]
         self.seen.append(inputs.flatten().int().tolist())
         scaled = inputs / 100
         return {"loss_line": self.factor * (self.layer(scaled) - scaled).square().mean()}
 
 
-def toy_runner(work_dir, hooks=(), count=10, batch_size=3, epochs=2, workers=0, **checkpoint):
-    """A runner of ``count // batch_size`` iterations an epoch."""
+class Score(BaseMetric):
+    """A metric by the number of iterations; raises where that has none."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.scores = scores
+        self.runner = None
+        self.asked = []
+
+    def process(self, data_batch, data_samples):
+        self.results += data_samples
+
+    def compute_metrics(self, results):
+        self.asked.append(self.runner.iter)
+        if self.runner.iter not in self.scores:
+            raise KeyboardInterrupt
+        weights = self.runner.model.layer.weight
+        assert results[0]["value"] == weights.item() * 0 + self.runner.model.layer.bias.item()
+        return {"size": len(results), "mIoU": self.scores[self.runner.iter]}
+
+
+def validated(score):
+    """Settings of a runner that validates on four numbers."""
+    return {
+        "val_dataloader": {
+            "dataset": Numbers(4),
+            "batch_size": 2,
+            "sampler": {"type": "DefaultSampler", "shuffle": False},
+            "collate_fn": {"type": "default_collate"},
+        },
+        "val_cfg": {},
+        "val_evaluator": [score],
+    }
+
+
+def toy_runner(
+    work_dir, hooks=(), count=10, batch_size=3, epochs=2, workers=0, runner=(), **checkpoint
+):
+    """A runner of ``count // batch_size`` iterations an epoch.
+
+    ``runner`` holds settings of the runner that replace others; what is left over goes to
+    ``CheckpointHook``.
+    """
     torch.manual_seed(0)
     newest = checkpoint.pop("load_from", None)
-    return Runner(
-        model=Line(),
-        work_dir=str(work_dir),
-        train_dataloader={
+    settings = {
+        "model": Line(),
+        "work_dir": str(work_dir),
+        "train_dataloader": {
             "dataset": Numbers(count),
             "batch_size": batch_size,
             "drop_last": True,
@@ -59,16 +106,66 @@ def toy_runner(work_dir, hooks=(), count=10, batch_size=3, epochs=2, workers=0, 
             "sampler": {"type": EpochSampler, "shuffle": True},
             "collate_fn": {"type": "default_collate"},
         },
-        train_cfg={"type": EpochTrainLoop, "max_epochs": epochs},
-        optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9}},
-        param_scheduler=[{"type": "CosineAnnealingLR", "T_max": epochs * 3, "by_epoch": False}],
-        default_hooks={"checkpoint": CheckpointHook(**checkpoint)},
-        custom_hooks=[LossGuardHook(), GracefulStopHook(), *hooks],
-        visualizer=None,
-        default_scope="luss",
-        randomness={"seed": 1},
-        experiment_name=f"{work_dir}{len(list(work_dir.glob('*')))}",
-        load_from=newest,
-        resume=newest is not None,
-        cfg={},
-    )
+        "train_cfg": {"type": EpochTrainLoop, "max_epochs": epochs},
+        "optim_wrapper": {"optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9}},
+        "param_scheduler": [{"type": "CosineAnnealingLR", "T_max": epochs * 3, "by_epoch": False}],
+        "default_hooks": {"checkpoint": CheckpointHook(**checkpoint)},
+        "custom_hooks": [LossGuardHook(), GracefulStopHook(), *hooks],
+        "visualizer": None,
+        "default_scope": "luss",
+        "randomness": {"seed": 1},
+        "experiment_name": f"{work_dir}{len(list(work_dir.glob('*')))}",
+        "load_from": newest,
+        "resume": newest is not None,
+        "cfg": {},
+    }
+    built = Runner(**{**settings, **dict(runner)})
+    for metric in dict(runner).get("val_evaluator", ()):
+        metric.runner = built
+    return built
+
+
+def train_until(runner, iteration):
+    """Train, and be killed in an iteration, from 1; what it did is lost where nothing saved it."""
+    runner.register_hook(Stop(iteration - 1))
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+
+
+class Stop(Hook):
+    """Raises after an iteration, before it is saved."""
+
+    priority = "LOW"
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == self.iteration:
+            raise KeyboardInterrupt
+
+
+def state_of(work_dir):
+    """What the newest checkpoint of a folder holds, by name, to be compared bit for bit."""
+    checkpoint = load(latest_checkpoint(work_dir))
+    for key in ("best_ckpt", "experiment_name"):
+        checkpoint["message_hub"]["runtime_info"].pop(key, None)
+    return dict(flatten(checkpoint))
+
+
+def flatten(value, name=""):
+    if isinstance(value, list | tuple):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from flatten(entry, f"{name}.{key}")
+    else:
+        yield name, value
+
+
+def assert_same(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        other = second[name]
+        same = torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
+        assert same, name

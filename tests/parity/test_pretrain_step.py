@@ -5,24 +5,17 @@ import torch
 from mmengine.registry import DefaultScope
 from tolerance import assert_close
 
+from luss.engine.checkpoint import load
+from luss.engine.convert_checkpoint import convert_checkpoint
 from luss.engine.optimizers import LARS
 from luss.models import PASSPretrainer
+from luss.models.backbones.layouts import PASS_PARTS
 from luss.models.objectives.p2p import p2p_loss
-
-PREFIXES = {
-    "projection_head_shallow.projection_head_shallow3.": "objectives.d2s.embeddings.3.projector.",
-    "projection_head_pixel_shallow.projection_head_pixel3.": (
-        "objectives.d2s.embeddings.3.pixel_projector."
-    ),
-    "projection_head_pixel.": "objectives.p2p.projector.",
-    "predictor_head_pixel.": "objectives.p2p.predictor.",
-    "projection_head.": "objectives.clustering.projector.",
-    "prototypes.": "objectives.clustering.prototypes.",
-}
 
 
 def our_name(name: str) -> str:
-    for theirs, ours in PREFIXES.items():
+    """Where the converter puts a tensor of the released network."""
+    for theirs, ours in PASS_PARTS:
         if name.startswith(theirs):
             return ours + name.removeprefix(theirs)
     return f"backbone.{name}"
@@ -34,11 +27,13 @@ def arrays(golden):
 
 
 @pytest.fixture(scope="module")
-def stepped(arrays, golden_path):
+def stepped(arrays, golden_path, tmp_path_factory):
     """The model after forward, backward and before the optimizer, and what it gave."""
-    weights = torch.load(golden_path("pretrain_step_weights.pt"), weights_only=True)
-    hidden = weights["projection_head.0.weight"].shape[0]
-    num_prototypes, embedding = weights["prototypes.weight"].shape
+    path = tmp_path_factory.mktemp("converted") / "pretrained.pth"
+    convert_checkpoint(golden_path("pretrain_step_weights.pt"), path, to="luss", kind="pretrained")
+    weights = load(path)["state_dict"]
+    hidden = weights["objectives.clustering.projector.0.weight"].shape[0]
+    num_prototypes, embedding = weights["objectives.clustering.prototypes.weight"].shape
     shared = {"hidden_channels": hidden, "embedding_channels": embedding}
     with DefaultScope.overwrite_default_scope("luss"):
         model = PASSPretrainer(
@@ -56,9 +51,7 @@ def stepped(arrays, golden_path):
             },
             loss_weights={"loss_clustering": 0.5, "loss_d2s_stage3": 0.5},
         )
-    result = model.load_state_dict(
-        {our_name(name): weight for name, weight in weights.items()}, strict=False
-    )
+    result = model.load_state_dict(weights, strict=False)
     assert result.missing_keys == ["objectives.clustering.queue"]
     assert not result.unexpected_keys
     model.train()
@@ -128,3 +121,15 @@ def test_lars_step(arrays, stepped):
     for key, expected in arrays.items():
         if key.startswith("after_larc_step::"):
             assert_close(params[our_name(key.removeprefix("after_larc_step::"))], expected)
+
+
+def test_the_released_weights_come_back_from_ours(golden_path, tmp_path):
+    released = torch.load(golden_path("pretrain_step_weights.pt"), weights_only=True)
+    for source, out, to in (
+        (golden_path("pretrain_step_weights.pt"), tmp_path / "ours.pth", "luss"),
+        (tmp_path / "ours.pth", tmp_path / "back.pth", "authors"),
+    ):
+        convert_checkpoint(source, out, to=to, kind="pretrained")
+    back = load(tmp_path / "back.pth")["state_dict"]
+    assert back.keys() == {f"module.{name}" for name in released}
+    assert all(torch.equal(back[f"module.{name}"], value) for name, value in released.items())

@@ -10,7 +10,7 @@ from tiny_run import REPOSITORY, TINY, read_tiny
 
 from luss.configuration import read_config
 from luss.errors import LussError
-from luss.models.backbones.weights import LAYOUTS
+from luss.models.backbones.layouts import LAYOUTS
 from luss.pipeline import Pipeline
 from luss.registry import MODELS
 
@@ -49,7 +49,9 @@ def backbones(config):
     return [stage.model.backbone for stage in config.stages.values() if "model" in stage]
 
 
-@pytest.mark.parametrize("name", ["pass_s_swin_photos.py", "dinov2_photos.py"])
+@pytest.mark.parametrize(
+    "name", ["pass_s_swin_photos.py", "densecl_swin_photos.py", "dinov2_photos.py"]
+)
 def test_configs_are_short(name):
     assert len((REPOSITORY / "configs" / "pass" / name).read_text().splitlines()) <= 20
 
@@ -60,6 +62,36 @@ def test_pass_s_on_a_swin(tmp_path):
         backbone.arch = SWIN
     config.stages.pretrain.model.objectives.clustering.num_prototypes = 10
     Pipeline(config, str(tmp_path)).run()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert 0 <= results["fully_unsupervised"]["val"]["mIoU"] <= 100
+
+
+def test_densecl_on_a_swin(tmp_path):
+    """DenseCL, its hook, P2P and D2S on one backbone; the widths of its neck are read off."""
+    config = narrowed("densecl_swin_photos.py")
+    for backbone in backbones(config):
+        backbone.arch = SWIN
+    pretrain = config.stages.pretrain
+    pretrain.model.objectives.clustering.num_prototypes = 10
+    pretrain.custom_hooks[-1].start_iters = 2
+    config.default_hooks.logger.interval = 1
+    Pipeline(config, str(tmp_path)).run()
+    (path,) = (tmp_path / "pretrain").glob("iter_*.pth")
+    state = torch.load(path, weights_only=True)["state_dict"]
+    assert state["neck.mlp.0.weight"].shape == (768, 64)
+    assert state["encoder_k.steps"] == int(path.stem.removeprefix("iter_")) > 2
+    (scalars,) = tmp_path.glob("pretrain/*/vis_data/scalars.json")
+    logged = [json.loads(line) for line in scalars.read_text().splitlines()]
+    for iteration, losses in enumerate(logged):
+        # DenseCLHook holds the dense loss back at first.
+        assert (losses["loss_dense"] > 0) == (iteration >= 2)
+        assert losses["loss"] == pytest.approx(
+            losses["loss_single"]
+            + losses["loss_dense"]
+            + 0.5 * (losses["loss_clustering"] + losses["loss_d2s_stage3"])
+            + losses["loss_p2p"],
+            rel=1e-5,
+        )
     results = json.loads((tmp_path / "results.json").read_text())
     assert 0 <= results["fully_unsupervised"]["val"]["mIoU"] <= 100
 

@@ -1,3 +1,4 @@
+import math
 import random
 
 import numpy as np
@@ -8,7 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from luss.datasets.transforms.multi_crop import MultiCrop, PackViews
-from luss.structures import OUTSIDE, ViewGeometry, overlap_grids
+from luss.errors import LussError
+from luss.structures import OUTSIDE, ViewGeometry, near_pixels, overlap_grids
 
 WIDTH, HEIGHT = 200, 150
 rectangles = st.tuples(
@@ -93,6 +95,93 @@ def test_equal_views_share_one_grid_but_for_the_flip():
     torch.testing.assert_close(first * torch.tensor([-1.0, 1.0]), second)
 
 
-def test_rows_of_another_width_are_refused():
-    with pytest.raises(ValueError, match=r"\(N, 5\)"):
-        ViewGeometry.unpack(torch.zeros(3, 4))
+@pytest.mark.parametrize("width", [4, 6])
+def test_rows_of_another_width_are_refused(width):
+    with pytest.raises(ValueError, match=r"\(N, 7\) or \(N, 5\)"):
+        ViewGeometry.unpack(torch.zeros(3, width))
+
+
+# Where views lie in their photos, and which of their pixels are near
+
+
+def plain_corners(left, top, width, height, flip, photo_width, photo_height):
+    """From the description of PixPro's coordinates: first pixel 0, last pixel 1."""
+    x = [left / max(photo_width - 1, 1), (left + width - 1) / max(photo_width - 1, 1)]
+    y = [top / max(photo_height - 1, 1), (top + height - 1) / max(photo_height - 1, 1)]
+    if flip:
+        x.reverse()
+    return [x[0], y[0], x[1], y[1]]
+
+
+def plain_distances(first, second, height, width):
+    """Pixel by pixel, for one photo; and the diagonal that they are measured by."""
+
+    def pixels(corners):
+        left, top, right, bottom = corners
+        wide, high = (right - left) / width, (bottom - top) / height
+        centres = [
+            (left + (column + 0.5) * wide, top + (row + 0.5) * high)
+            for row in range(height)
+            for column in range(width)
+        ]
+        return centres, math.hypot(wide, high)
+
+    (ours, diagonal), (theirs, other) = pixels(first), pixels(second)
+    return np.array([[math.dist(a, b) for b in theirs] for a in ours]), max(diagonal, other)
+
+
+@given(rectangles, st.integers(181, 260), st.integers(181, 260))
+def test_corners_lie_between_the_first_and_the_last_pixel(row, width, height):
+    packed = torch.tensor([[*row, width, height]], dtype=torch.float32)
+    corners = ViewGeometry.unpack(packed).corners()
+    assert corners[0].tolist() == pytest.approx(plain_corners(*row, width, height), abs=1e-6)
+
+
+def test_corners_of_the_whole_photo():
+    rows = [[0, 0, 30, 20, 0, 30, 20], [0, 0, 30, 20, 1, 30, 20], [0, 0, 1, 1, 0, 1, 1]]
+    corners = ViewGeometry.unpack(torch.tensor(rows, dtype=torch.float32)).corners()
+    assert corners.tolist() == [[0, 0, 1, 1], [1, 0, 0, 1], [0, 0, 0, 0]]
+
+
+def test_corners_without_the_sizes_of_the_photos():
+    with pytest.raises(LussError, match="width and height of their photos"):
+        view_of(3, 4, 50, 20, 0).corners()
+
+
+corner = st.tuples(*[st.floats(0, 1, width=32)] * 4)
+
+
+@given(
+    st.lists(st.tuples(corner, corner), min_size=1, max_size=3),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.sampled_from([0.5, 0.7, 3.0]),
+)
+def test_near_pixels_equal_a_plain_loop(pairs, height, width, limit):
+    first, second = (torch.tensor(rows, dtype=torch.float64) for rows in zip(*pairs, strict=True))
+    found = near_pixels(first, second, (height, width), limit)
+    assert found.shape == (len(pairs), height * width, height * width)
+    for near, (ours, theirs) in zip(found, pairs, strict=True):
+        distances, diagonal = plain_distances(ours, theirs, height, width)
+        margin = distances - limit * diagonal
+        # Rounding decides where a distance is the limit itself.
+        clear = np.abs(margin) > 1e-9
+        np.testing.assert_array_equal(near.numpy()[clear], (margin < 0)[clear])
+
+
+def test_a_pixel_is_near_itself_and_mirrored_views_are_near_in_their_mirror_image():
+    plain = torch.tensor([[0.2, 0.1, 0.8, 0.7]])
+    mirrored = plain[:, [2, 1, 0, 3]]
+    assert near_pixels(plain, plain, (3, 4), 0.3)[0].equal(torch.eye(12, dtype=torch.bool))
+    near = near_pixels(plain, mirrored, (3, 4), 0.3)[0].reshape(3, 4, 3, 4)
+    assert near.flip(3).reshape(12, 12).equal(torch.eye(12, dtype=torch.bool))
+
+
+def test_views_far_apart_have_no_near_pixels():
+    first, second = torch.tensor([[0, 0, 0.2, 0.2]]), torch.tensor([[0.9, 0.9, 1, 1]])
+    assert not near_pixels(first, second, (7, 7), 0.7).any()
+
+
+def test_a_crop_of_one_pixel_is_near_nothing():
+    point = torch.tensor([[0.5, 0.5, 0.5, 0.5]])
+    assert not near_pixels(point, point, (7, 7), 0.7).any()

@@ -107,8 +107,8 @@ class MultiCrop(BaseTransform):
 
         Returns:
             ``results`` with ``views``, a list of V arrays (S, S, 3) uint8, S that of each view,
-            and ``geometry`` (V, 5) float32: left, top, width and height of each view's rectangle
-            in pixels of ``img``, and 1 where the view is mirrored.
+            and ``geometry`` (V, 7) float32: left, top, width and height of each view's rectangle
+            in pixels of ``img``, 1 where the view is mirrored, and width and height of ``img``.
         """
         image = results["img"]
         height, width = image.shape[:2]
@@ -121,7 +121,7 @@ class MultiCrop(BaseTransform):
                 # Cut first: PIL's own `box` would let pixels outside the rectangle bleed in.
                 view = resize(image[top : top + h, left : left + w], spec.size)
                 views.append(view[:, ::-1] if flipped else view)
-                geometry.append((left, top, w, h, flipped))
+                geometry.append((left, top, w, h, flipped, width, height))
         results["views"] = views
         results["geometry"] = np.array(geometry, np.float32)
         return results
@@ -138,7 +138,7 @@ class PackViews(BaseTransform):
         """Keep the views and their geometry.
 
         Returns:
-            ``inputs``, V contiguous uint8 tensors (3, S, S), and ``geometry``, (V, 5) float32.
+            ``inputs``, V contiguous uint8 tensors (3, S, S), and ``geometry``, (V, 7) float32.
         """
         # Contiguous here: stacking permuted tensors would give batches in channels-last.
         inputs = [

@@ -6,6 +6,7 @@ import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.hooks import Hook
 
+from luss.engine.accumulation import gradients_wait
 from luss.engine.hooks.checkpoint_hook import CheckpointHook
 from luss.registry import HOOKS
 
@@ -18,8 +19,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class GracefulStopHook(Hook):
     """On SIGINT or SIGTERM finishes the iteration, saves a checkpoint and exits.
 
-    The exit code is 128 + the signal's number, as shells have it. A second signal is not waited
-    for.
+    Where gradients are summed over iterations, it goes on to the next update of the weights. A
+    validation is finished before. The exit code is 128 + the signal's number, as shells have it.
+    A second signal is not waited for.
 
     Args:
         interval: iterations between looks at the other ranks' signals; one process looks at each.
@@ -31,11 +33,12 @@ class GracefulStopHook(Hook):
     def __init__(self, interval: int = 10) -> None:
         self.interval = interval
         self.received: int | None = None
+        self.agreed = 0
         self.previous: dict = {}
 
     def before_train(self, runner) -> None:
         """Take the signals over."""
-        self.received = None
+        self.received, self.agreed = None, 0
         self.previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
 
     def _note(self, number: int, frame) -> None:
@@ -52,9 +55,10 @@ class GracefulStopHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Save and exit if a signal has come to any rank."""
-        number = self._agreed(runner.iter)
-        if not number:
+        self.agreed = self.agreed or self._agreed(runner.iter)
+        if not self.agreed or gradients_wait(runner.optim_wrapper):
             return
+        number = self.agreed
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook):
                 hook.save_now(runner)

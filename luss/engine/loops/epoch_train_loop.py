@@ -1,6 +1,7 @@
 """Epoch-based training that goes on in the middle of an epoch."""
 
 from mmengine.runner import EpochBasedTrainLoop
+from torch import nn
 
 from luss.engine.workers import iterate
 from luss.errors import LussError
@@ -9,15 +10,17 @@ from luss.registry import LOOPS
 __all__ = ["EpochTrainLoop"]
 
 
-@LOOPS.register_module()
+@LOOPS.register_module(name=["EpochTrainLoop", "EpochBasedTrainLoop"])
 class EpochTrainLoop(EpochBasedTrainLoop):
     """As MMEngine's loop; a resumed epoch passes over the samples that were already used.
 
     MMEngine would repeat them. The sampler must have ``start``, as
-    :class:`luss.datasets.EpochSampler` has it.
+    :class:`luss.datasets.EpochSampler` has it. A validation that a killed run did not come to,
+    or not to the end of, is made up for on resuming.
 
     Raises:
-        LussError: if an epoch has no iteration, as there are fewer images than a batch.
+        LussError: if an epoch has no iteration, as there are fewer images than a batch, or the
+            sampler has no ``start``.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -28,6 +31,24 @@ class EpochTrainLoop(EpochBasedTrainLoop):
                 f"{self.runner.world_size} process(es) do not fill a batch of "
                 f"{self.dataloader.batch_size}; lower train_dataloader.batch_size or add images"
             )
+        sampler = self.dataloader.sampler
+        if not hasattr(sampler, "start"):
+            raise LussError(
+                f"train_dataloader.sampler is {type(sampler).__name__}, which cannot go on in the "
+                "middle of an epoch; use EpochSampler"
+            )
+
+    def run(self) -> nn.Module:
+        """Train to the last epoch; as MMEngine, validate between epochs."""
+        self.runner.call_hook("before_train")
+        # Checkpoints are written before the validation that belongs to them.
+        if self._iter > 0 and self._iter == self._epoch * len(self.dataloader):
+            self._validate_if_due()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._validate_if_due()
+        self.runner.call_hook("after_train")
+        return self.runner.model
 
     def run_epoch(self) -> None:
         """Iterate one epoch, or what is left of it."""
@@ -43,3 +64,12 @@ class EpochTrainLoop(EpochBasedTrainLoop):
             sampler.start = 0
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
+
+    def _validate_if_due(self) -> None:
+        self._decide_current_val_interval()
+        if (
+            self.runner.val_loop is not None
+            and self._epoch >= self.val_begin
+            and (self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs)
+        ):
+            self.runner.val_loop.run()

@@ -1,4 +1,4 @@
-"""LARS as the released code has it: apex LARC without clipping over SGD with momentum."""
+"""LARS over SGD with momentum: apex LARC as PASS' released code has it, or as PixPro's has it."""
 
 from collections.abc import Callable, Iterable
 
@@ -43,6 +43,11 @@ class LARS(Optimizer):
 
     For each tensor with non-zero parameter and gradient norm the gradient becomes
     ``(g + wd * p) * trust * |p| / (|g| + wd * |p| + eps)``; any other keeps its plain gradient.
+    With ``decay_first`` the gradient is ``g' = g + wd * p`` from the start, and becomes
+    ``g' * trust * |p| / (|g'| + eps)`` (PixPro, BYOL).
+
+    A group with ``lars_exclude=True`` takes ``g + wd * p`` as it is, without a rate of its own; see
+    :class:`luss.engine.optimizers.LARSOptimWrapperConstructor`.
 
     Args:
         params: parameters or groups.
@@ -52,6 +57,8 @@ class LARS(Optimizer):
         trust_coefficient: trust.
         eps: keeps the divisor from zero.
         clip: limit the adaptive rate to the learning rate (LARC's clipping mode).
+        decay_first: let the weight decay count in the gradient's norm.
+        lars_exclude: whether groups that do not say otherwise are left out of the adaptation.
     """
 
     def __init__(
@@ -63,6 +70,8 @@ class LARS(Optimizer):
         trust_coefficient: float = 0.001,
         eps: float = 1e-8,
         clip: bool = False,
+        decay_first: bool = False,
+        lars_exclude: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -71,8 +80,17 @@ class LARS(Optimizer):
             "trust_coefficient": trust_coefficient,
             "eps": eps,
             "clip": clip,
+            "decay_first": decay_first,
+            "lars_exclude": lars_exclude,
         }
         super().__init__(params, defaults)
+
+    def __setstate__(self, state: dict) -> None:
+        """Take up a state; those saved before an argument was there have its default."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            group.setdefault("decay_first", False)
+            group.setdefault("lars_exclude", False)
 
     @torch.no_grad()
     def step(self, closure: Callable | None = None) -> Tensor | None:
@@ -90,16 +108,7 @@ class LARS(Optimizer):
         if not params:
             return
         grads = [param.grad for param in params]
-        rates, adapted = adaptive_rates(
-            params, grads, group["weight_decay"], group["trust_coefficient"], group["eps"]
-        )
-        if group["clip"]:
-            rates = (rates / group["lr"]).clamp(max=1)
-        scale = list(torch.where(adapted, rates, 1).unbind())
-        decay = list(torch.where(adapted, rates * group["weight_decay"], 0).unbind())
-        updates = torch._foreach_mul(grads, scale)
-        torch._foreach_add_(updates, torch._foreach_mul(params, decay))
-
+        updates = (_plain if group["lars_exclude"] else _adapted)(params, grads, group)
         if group["momentum"]:
             new = [param for param in params if "momentum_buffer" not in self.state[param]]
             for param in new:
@@ -109,3 +118,23 @@ class LARS(Optimizer):
             torch._foreach_add_(buffers, updates)
             updates = buffers
         torch._foreach_add_(params, updates, alpha=-group["lr"])
+
+
+def _plain(params: list[Tensor], grads: list[Tensor], group: dict) -> list[Tensor]:
+    """Gradients with weight decay, new tensors."""
+    return list(torch._foreach_add(grads, params, alpha=group["weight_decay"]))
+
+
+def _adapted(params: list[Tensor], grads: list[Tensor], group: dict) -> list[Tensor]:
+    """Gradients with weight decay and rates by layer, new tensors."""
+    decay = group["weight_decay"]
+    if group["decay_first"]:
+        grads, decay = _plain(params, grads, group), 0.0
+    rates, adapted = adaptive_rates(params, grads, decay, group["trust_coefficient"], group["eps"])
+    if group["clip"]:
+        rates = (rates / group["lr"]).clamp(max=1)
+    updates = list(torch._foreach_mul(grads, list(torch.where(adapted, rates, 1).unbind())))
+    if decay:
+        shares = list(torch.where(adapted, rates * decay, 0).unbind())
+        torch._foreach_add_(updates, torch._foreach_mul(params, shares))
+    return updates

@@ -1,6 +1,7 @@
 """Any self-supervised algorithm as L_e of equation 5, with objectives on its own features."""
 
-from functools import cache, partial
+from collections.abc import Mapping
+from functools import cache
 from itertools import groupby
 
 import torch
@@ -8,6 +9,7 @@ from mmengine.dist import get_world_size
 from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor, nn
 
+from luss.configuration import nearest
 from luss.errors import LussError
 from luss.models.algorithms.feature_tap import (
     FeatureTap,
@@ -21,6 +23,7 @@ from luss.models.objectives.objective import (
     objective_of,
 )
 from luss.models.pretrainers.pass_pretrainer import weighted_total
+from luss.models.unknown_arguments import arguments_of, class_of, clear_argument_errors
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, ViewGeometry
 
@@ -56,7 +59,8 @@ class ObjectivesMixin:
             inputs: V tensors (N, 3, H, W) float.
             data_samples: as the algorithm expects them.
             mode: as the algorithm has it; ``loss`` for training.
-            geometry: (N, V, 5) float, left, top, width, height, flip of each view.
+            geometry: (N, V, 7) float, a row for each view as
+                :meth:`luss.structures.ViewGeometry.unpack` reads it.
 
         Raises:
             LussError: if an objective needs the geometry and there is none, two losses have one
@@ -118,7 +122,8 @@ class ObjectivesMixin:
             for _, group in groupby(needed, key=lambda view: inputs[view].shape[-2:])
         ]
         packed = [] if geometry is None else geometry.unbind(dim=1)
-        return ViewFeatures(groups, len(inputs[0]), [ViewGeometry.unpack(view) for view in packed])
+        geometry = [ViewGeometry.unpack(view) for view in packed]
+        return ViewFeatures(groups, len(inputs[0]), geometry, images=inputs)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Add the weighted objectives to the algorithm's own total.
@@ -154,7 +159,7 @@ class ObjectivesMixin:
         self.objectives = ModuleDict()
         if objectives:
             self.tap = FeatureTap(self.backbone)
-            self.objectives = build_objectives(objectives, self._probe())
+            self.objectives = build_objectives(objectives, self._probe(), self.backbone)
         for name in loss_weights:
             if objective_of(name, self.objectives) is None:
                 raise LussError(
@@ -184,12 +189,27 @@ def _with_objectives(algorithm: type[BaseModel]) -> type[BaseModel]:
     return type(f"{algorithm.__name__}WithObjectives", (ObjectivesMixin, algorithm), {})
 
 
-def _build_backbone(config: dict, several: bool) -> nn.Module:
-    # The algorithm's scope is in force here; the backbone stands outside of its config.
-    backbone = MODELS.build({"_scope_": MODELS.scope, **config})
-    if several:
-        backbone.register_forward_hook(last_output_only)
-    return backbone
+def _build_backbone(config: dict) -> nn.Module:
+    with clear_argument_errors(config, "backbone"):
+        return MODELS.build({"_scope_": MODELS.scope, **config})
+
+
+def _filled_neck(config: dict, backbone: nn.Module, scope: str | None) -> dict:
+    """An algorithm's config whose neck, or first of its necks, has the backbone's channels."""
+    necks = config.get("neck")
+    neck = necks[0] if isinstance(necks, list | tuple) and necks else necks
+    if not isinstance(neck, Mapping) or "in_channels" in neck:
+        return config
+    kind = class_of(neck, scope)
+    if kind is None or "in_channels" not in arguments_of(kind):
+        return config
+    try:
+        width = probe(backbone)[-1].channels
+    except LussError:
+        # Of masked images there are no maps; the neck says what it lacks.
+        return config
+    neck = {**neck, "in_channels": width}
+    return {**config, "neck": neck if isinstance(necks, Mapping) else [neck, *necks[1:]]}
 
 
 @MODELS.register_module(name="AlgorithmWithObjectives")
@@ -201,6 +221,7 @@ def build_algorithm(
     loss_weights: dict[str, float] | None = None,
     num_views: int | None = None,
     data_preprocessor: dict | None = None,
+    **unknown: object,
 ) -> BaseModel:
     """Build an algorithm, of mmselfsup for instance, that trains with objectives on top.
 
@@ -212,6 +233,7 @@ def build_algorithm(
         algorithm: config of the algorithm without backbone and data preprocessor, such as
             ``dict(type='mmselfsup.DenseCL', neck=..., head=...)``. Types in it are looked up in
             the library that its own type names, so that such a library's configs can be copied.
+            ``in_channels`` of its neck are those of the backbone, and may be left out.
         backbone: config of a backbone. Of several outputs the algorithm, and momentum copies of
             the backbone, see the last one alone, as most necks must.
         objectives: name -> config, in order, see :class:`luss.models.Objective`; none by default.
@@ -221,12 +243,20 @@ def build_algorithm(
         num_views: how many of the first views the algorithm is given, such as 2 where small
             crops are for the objectives alone; None for all.
         data_preprocessor: by default :class:`luss.models.ViewPreprocessor`.
+        **unknown: refused.
 
     Raises:
-        LussError: if objectives do not fit the backbone, which is tried by one image: it must
-            give feature maps of whole images (not MAE's, which sees a masked image), one for
-            each stage, of the channels that the objectives expect.
+        LussError: if a setting is unknown, here or in the algorithm, or if objectives do not fit
+            the backbone, which is tried by one image: it must give feature maps of whole images
+            (not MAE's, which sees a masked image), one for each stage, of the channels that the
+            objectives expect.
     """
+    known = [name for name in arguments_of(build_algorithm) if name != "unknown"]
+    for name in unknown:
+        raise LussError(
+            f"AlgorithmWithObjectives has no setting {name!r}{nearest(name, known)} Known are: "
+            f"{', '.join(known)}; those of the algorithm itself belong into 'algorithm'"
+        )
     stages = tuple(stages)
     if not stages or list(stages) != sorted(set(stages)):
         raise LussError(f"stages is {stages}, expected stages in increasing order, such as (3, 4)")
@@ -235,22 +265,29 @@ def build_algorithm(
             raise LussError(f"move {key!r} out of 'algorithm' and beside it")
     preprocessor = MODELS.build(data_preprocessor or {"type": "ViewPreprocessor"})
     settings = dict(algorithm)
-    kind = settings.pop("type")
+    kind = settings.pop("type", None)
     found = MODELS.get(kind) if isinstance(kind, str) else kind
     if found is None:
         raise LussError(
             f"algorithm: there is no model {kind!r}; those of mmselfsup are named with their "
             "scope, such as mmselfsup.DenseCL"
         )
-    model = MODELS.build(
-        {
-            "type": _with_objectives(found),
-            "_scope_": kind.partition(".")[0] if isinstance(kind, str) and "." in kind else None,
-            # MMEngine's libraries build parts from configs alone; a type may be any function.
-            "backbone": {"type": partial(_build_backbone, backbone, len(stages) > 1)},
-            "data_preprocessor": {"type": lambda: preprocessor},
-            **settings,
-        }
-    )
+    scope = kind.partition(".")[0] if isinstance(kind, str) and "." in kind else None
+    # Built first, as algorithms do it, so that the same seed draws the same weights.
+    built = _build_backbone(backbone)
+    settings = _filled_neck(settings, built, scope)
+    if len(stages) > 1:
+        built.register_forward_hook(last_output_only)
+    with clear_argument_errors({"type": found, **settings}, "algorithm", scope):
+        model = MODELS.build(
+            {
+                "type": _with_objectives(found),
+                "_scope_": scope,
+                # MMEngine's libraries build parts from configs alone; a type may be any function.
+                "backbone": {"type": lambda: built},
+                "data_preprocessor": {"type": lambda: preprocessor},
+                **settings,
+            }
+        )
     model.add_objectives(objectives or {}, stages, dict(loss_weights or {}), num_views)
     return model

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from luss.errors import LussError
-from luss.models.backbones.feature_maps import feature_maps, patch_side
+from luss.models.backbones.feature_maps import feature_maps, patch_side, refuse_other_sizes
 
 __all__ = ["FeatureMap"]
 
@@ -42,12 +42,13 @@ class FeatureMap:
         """The feature map of images.
 
         Raises:
-            LussError: if what the backbone gives is none.
+            LussError: if the backbone does not take their size, or what it gives is no map.
         """
+        size = tuple(images.shape[-2:])
+        refuse_other_sizes(self.backbone, size)
         outputs = self.backbone(images)
         if self.layer is not None:
             outputs, self._seen = self._seen, None
-        size = tuple(images.shape[-2:])
         return feature_maps(outputs, size, patch_side(self.backbone))[-1].float()
 
     def _keep(self, module: nn.Module, inputs: Any, outputs: Any) -> None:

@@ -7,13 +7,17 @@ from torch import Tensor, nn
 
 from luss.errors import LussError
 
-__all__ = ["feature_maps", "maps_of", "patch_side"]
+__all__ = ["OtherSizeError", "feature_maps", "maps_of", "patch_side", "refuse_other_sizes"]
 
 _ADVICE = (
     "set the backbone's options so that it neither pools nor classifies (out_indices, "
     "gap_before_final_norm=False, avg_token=False, output_cls_token=False), or name the layer to "
     "take"
 )
+
+
+class OtherSizeError(LussError):
+    """A backbone does not take images of a size, and takes others."""
 
 
 def feature_maps(
@@ -43,8 +47,40 @@ def feature_maps(
 
 
 def maps_of(backbone: nn.Module, images: Tensor) -> list[Tensor]:
-    """Run a backbone on images (N, 3, H, W); see :func:`feature_maps`."""
+    """Run a backbone on images (N, 3, H, W); see :func:`feature_maps`.
+
+    Raises:
+        LussError: if it does not take their size, or gives something else than feature maps.
+    """
+    refuse_other_sizes(backbone, tuple(images.shape[-2:]))
     return feature_maps(backbone(images), tuple(images.shape[-2:]), patch_side(backbone))
+
+
+def refuse_other_sizes(backbone: nn.Module, size: tuple[int, int]) -> None:
+    """Refuse images of another size than that of the position biases of a plain BEiT.
+
+    Args:
+        backbone: any; others than mmcls' and mmseg's BEiT take what they take.
+        size: height and width of the images, in pixels.
+
+    Raises:
+        OtherSizeError: naming the backbone that takes any size.
+    """
+    names = {parent.__name__ for parent in type(backbone).__mro__}
+    if "BEiT" not in names or "AnySizeBEiT" in names:
+        return
+    own, patch = backbone.img_size, patch_side(backbone)
+    own = (own, own) if isinstance(own, int) else tuple(own)
+    grids = [
+        [-(-side // length) for side, length in zip(sides, patch, strict=True)]
+        for sides in (own, size)
+    ]
+    if grids[0] != grids[1] and any("relative_position_bias" in n for n in backbone.state_dict()):
+        raise OtherSizeError(
+            f"{type(backbone).__name__} has position biases of images of {own[0]} x {own[1]} "
+            f"pixels, and does not take those of {size[0]} x {size[1]}; use type='AnySizeBEiT', "
+            "which resizes them (its tensors are those of mmcls.BEiT), or one size for all"
+        )
 
 
 def patch_side(backbone: nn.Module) -> tuple[int, int] | None:

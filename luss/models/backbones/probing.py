@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from luss.errors import LussError
-from luss.models.backbones.feature_maps import feature_maps, maps_of
+from luss.models.backbones.feature_maps import OtherSizeError, feature_maps, maps_of
 
 __all__ = ["StageInfo", "describe_stages", "name_stages", "probe", "stage_names"]
 
@@ -62,6 +62,9 @@ def probe(
                 maps = run(image) if run else maps_of(backbone, image)
                 if neck is not None:
                     maps = feature_maps(neck(maps), (height, width))
+            except OtherSizeError as error:
+                failures.append((error, f"{height} x {width}"))
+                continue
             except LussError as error:
                 raise LussError(f"{type(backbone).__name__}: {error}") from error
             # Whatever a backbone raises that wants larger images, or more than images.

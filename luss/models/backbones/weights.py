@@ -1,120 +1,32 @@
-"""Weights of other programs, by the names that a backbone has here."""
+"""The one way from a file of tensors into a module: pick, rename, compare, resize, fill.
+
+``weights=`` and ``init_cfg=dict(type='Pretrained')`` of any config go through it.
+"""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor, nn
 
+from luss.compat import scipy_with_interp2d
+from luss.configuration import nearest
 from luss.errors import LussError
+from luss.models.backbones.layouts import LAYOUTS, MMSEG_VIT, UNNAMED, Layout, Renames
 
 __all__ = [
-    "LAYOUTS",
-    "Layout",
     "WeightsEntry",
     "fill",
+    "fill_from",
     "parts_beside_the_backbone",
     "pick",
+    "tensors_of",
     "weights_entry",
 ]
 
-Renames = Sequence[tuple[str, str]]
-"""Regular expressions and what takes their place, one after the other."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a program saves its networks.
-
-    Attributes:
-        keys: where the tensors may be; the file itself where there is none of them.
-        prefixes: what the backbone's names may begin with; the first that is found counts.
-        renames: from the file's names to those here, without the prefix.
-        dropped: what names of parts begin with that a backbone has not, such as classifiers.
-        parts: beginnings of names beside the backbone -> modules of a pretrainer.
-    """
-
-    keys: tuple[str, ...] = ("state_dict", "model", "teacher")
-    prefixes: tuple[str, ...] = ("module.", "")
-    renames: Renames = ()
-    dropped: tuple[str, ...] = ()
-    parts: tuple[tuple[str, str], ...] = ()
-
-
-_TIMM_VIT: Renames = (
-    (r"^patch_embed\.proj\.", "patch_embed.projection."),
-    # Training code for many GPUs nests blocks in chunks.
-    (r"^blocks\.\d+\.(\d+)\.", r"blocks.\1."),
-    (r"^blocks\.", "layers."),
-    (r"^(layers\.\d+)\.norm([12])\.", r"\1.ln\2."),
-    (r"^(layers\.\d+)\.mlp\.fc1\.", r"\1.ffn.layers.0.0."),
-    (r"^(layers\.\d+)\.mlp\.fc2\.", r"\1.ffn.layers.1."),
-    # As LayerScaleVisionTransformer has them.
-    (r"^(layers\.\d+)\.ls1\.gamma$", r"\1.attn.gamma1.weight"),
-    (r"^(layers\.\d+)\.ls2\.gamma$", r"\1.ffn.layers.3.weight"),
-    (r"^norm\.", "ln1."),
-)
-_TORCHVISION_VIT: Renames = (
-    (r"^class_token$", "cls_token"),
-    (r"^conv_proj\.", "patch_embed.projection."),
-    (r"^encoder\.pos_embedding$", "pos_embed"),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.ln_", r"layers.\1.ln"),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.self_attention\.in_proj_", r"layers.\1.attn.qkv."),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.self_attention\.out_proj", r"layers.\1.attn.proj"),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.mlp\.(linear_1|0)\.", r"layers.\1.ffn.layers.0.0."),
-    (r"^encoder\.layers\.encoder_layer_(\d+)\.mlp\.(linear_2|3)\.", r"layers.\1.ffn.layers.1."),
-    (r"^encoder\.ln\.", "ln1."),
-)
-_MMSEG_VIT: Renames = (
-    (r"\.attn\.qkv\.weight$", ".attn.attn.in_proj_weight"),
-    (r"\.attn\.qkv\.bias$", ".attn.attn.in_proj_bias"),
-    (r"\.attn\.proj\.", ".attn.attn.out_proj."),
-)
-"""From mmcls' names to those of mmseg's vision transformer."""
 _MMSEG_MARK = ".attn.attn.in_proj_weight"
-
-LAYOUTS: dict[str, Layout] = {
-    # Of luss, too.
-    "openmmlab": Layout(
-        prefixes=("module.backbone.", "backbone.", "module.", ""),
-        parts=(("module.objectives.", "objectives."), ("objectives.", "objectives.")),
-    ),
-    "torchvision": Layout(renames=_TORCHVISION_VIT, dropped=("fc.", "heads.")),
-    "timm_vit": Layout(
-        renames=_TIMM_VIT, dropped=("head.", "head_dist.", "fc_norm.", "pre_logits.")
-    ),
-    "dino": Layout(
-        keys=("teacher", "state_dict", "model"),
-        prefixes=("module.backbone.", "backbone.", "module.", ""),
-        renames=_TIMM_VIT,
-        dropped=("head.", "fc."),
-    ),
-    "dinov2": Layout(
-        keys=("teacher", "model", "state_dict"),
-        prefixes=("module.backbone.", "backbone.", "module.", ""),
-        renames=_TIMM_VIT,
-        # A token for masked training.
-        dropped=("mask_token", "head."),
-    ),
-    "moco": Layout(
-        prefixes=("module.encoder_q.", "encoder_q.", "module.base_encoder."),
-        renames=_TIMM_VIT,
-        dropped=("fc.", "head."),
-    ),
-    "pass": Layout(
-        dropped=("projection_head", "prototypes.", "predictor_head", "fc."),
-        parts=(
-            ("projection_head.", "objectives.clustering.projector."),
-            ("prototypes.", "objectives.clustering.prototypes."),
-            ("projection_head_pixel.", "objectives.p2p.projector."),
-            ("predictor_head_pixel.", "objectives.p2p.predictor."),
-        ),
-    ),
-}
-"""Known layouts by name."""
-
-_UNNAMED = Layout(prefixes=("module.backbone.", "backbone.", "module.", ""))
 _SHOWN = 3
 
 
@@ -123,11 +35,12 @@ class WeightsEntry:
     """Where weights are, and how they are named.
 
     Attributes:
-        file: of tensors.
+        file: of tensors, on this machine.
         layout: one of ``LAYOUTS``; None for names as they are here, with further layers that are
             passed over.
         key: of the file's dict that holds the tensors; by default the layout's.
-        prefix: what the backbone's names begin with; by default the layout's.
+        prefix: what the module's names begin with, with or without the dot at its end; by default
+            that of the layout's below which most of the module's tensors are.
         rename: more renaming after the layout's, (regular expression, replacement) pairs.
     """
 
@@ -151,10 +64,18 @@ class WeightsEntry:
         settings = dict(value) if isinstance(value, Mapping) else {"file": value}
         known = list(cls.__dataclass_fields__)
         if unknown := [key for key in settings if key not in known]:
-            raise LussError(f"{where}.{unknown[0]} is no setting; known are: {', '.join(known)}")
+            raise LussError(
+                f"{where}.{unknown[0]} is no setting{nearest(unknown[0], known)} Known are: "
+                f"{', '.join(known)}"
+            )
         if not settings.get("file"):
             raise LussError(f"{where} names no file; give the path of a checkpoint")
         settings["file"] = str(settings["file"])
+        if "://" in settings["file"]:
+            raise LussError(
+                f"{where}: weights {settings['file']} are an address; fetch the file yourself and "
+                "give its path"
+            )
         if settings.get("layout") not in (None, *LAYOUTS):
             raise LussError(
                 f"{where}.layout is {settings['layout']!r}; known are: {', '.join(LAYOUTS)}"
@@ -174,8 +95,13 @@ class WeightsEntry:
         return cls(**settings)
 
     @property
+    def path(self) -> Path:
+        """The file, with ``~`` resolved."""
+        return Path(self.file).expanduser()
+
+    @property
     def _layout(self) -> Layout:
-        return LAYOUTS[self.layout] if self.layout else _UNNAMED
+        return LAYOUTS[self.layout] if self.layout else UNNAMED
 
 
 def weights_entry(own: str | dict | None, shared: str | dict | None) -> str | dict | None:
@@ -191,63 +117,113 @@ def weights_entry(own: str | dict | None, shared: str | dict | None) -> str | di
     return own or shared
 
 
-def pick(content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A backbone's weights in a checkpoint, by the backbone's names.
+def fill_from(module: nn.Module, content: Mapping, entry: WeightsEntry) -> None:
+    """Fill a module from what a file holds, all of it or nothing.
+
+    Args:
+        module: to be filled, such as a backbone.
+        content: of the file.
+        entry: how it is named.
+
+    Raises:
+        LussError: as :func:`pick` and :func:`fill`.
+    """
+    found = pick(content, entry, module.state_dict(), type(module).__name__)
+    fill(module, found, entry.file)
+
+
+def pick(
+    content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor], what: str = "the backbone"
+) -> dict[str, Tensor]:
+    """A module's weights in a checkpoint, by the module's names.
+
+    Without a layout, layers that the module has not (a classifier on top) are passed over; those
+    inside of its modules (a deeper network of the same kind), and all below a prefix that names
+    the module, are an error.
 
     Args:
         content: of the file.
         entry: how it is named.
-        wanted: the backbone's own tensors by name.
+        wanted: the module's own tensors by name.
+        what: the module, for messages.
 
     Raises:
-        LussError: if some are missing, or the file's backbone has others.
+        LussError: if some are missing, or the file's module has others.
     """
-    layout = entry._layout
-    tensors = _tensors(content, entry)
-    prefixes = layout.prefixes if entry.prefix is None else (entry.prefix,)
-    prefix = next((p for p in prefixes if any(name.startswith(p) for name in tensors)), None)
-    if prefix is None:
+    tensors = tensors_of(content, entry)
+    prefix, found = _below_prefix(tensors, entry, wanted)
+    # Counters and tables of places are integers, which a module computes itself.
+    missing = {name for name in wanted.keys() - found.keys() if wanted[name].is_floating_point()}
+    surplus = {name for name in found.keys() - wanted.keys() if found[name].is_floating_point()}
+    if entry.layout is None and entry.prefix is None and "backbone." not in prefix:
+        modules = {name.split(".")[0] for name in wanted}
+        surplus = {name for name in surplus if name.split(".")[0] in modules}
+    if missing or surplus:
+        raise LussError(
+            f"{entry.file} does not fit {what}: {len(missing)} of its {len(wanted)} tensors "
+            f"are missing ({_first(missing)}), {len(surplus)} belong to another one "
+            f"({_first(surplus)}); read as layout {entry.layout!r} with prefix {prefix!r}; "
+            f"{_beginnings(tensors)}; the config must describe the network that was saved, and "
+            f"weights its layout ({', '.join(LAYOUTS)}), prefix and rename"
+        )
+    return {name: found[name] for name in wanted.keys() & found.keys()}
+
+
+def _below_prefix(
+    tensors: Mapping[str, Tensor], entry: WeightsEntry, wanted: Mapping[str, Tensor]
+) -> tuple[str, dict[str, Tensor]]:
+    """The prefix below which most of the wanted tensors are, and what is there, renamed."""
+    prefixes = entry._layout.prefixes
+    if entry.prefix is not None:
+        given = entry.prefix and f"{entry.prefix.rstrip('.')}."
+        prefixes = (given, f"module.{given}")
+    present = [prefix for prefix in prefixes if any(name.startswith(prefix) for name in tensors)]
+    if not present:
         raise LussError(
             f"{entry.file} has no names that begin with {' or '.join(map(repr, prefixes))}; "
             f"{_beginnings(tensors)}; set prefix to one of these, or another layout "
             f"({', '.join(LAYOUTS)})"
         )
-    renames = [*layout.renames]
+    renames = [*entry._layout.renames]
     if any(name.endswith(_MMSEG_MARK) for name in wanted):
-        renames += _MMSEG_VIT
+        renames += MMSEG_VIT
     renames += entry.rename
+    found = {
+        prefix: _renamed(_stripped(tensors, prefix, entry._layout.dropped), renames, entry.file)
+        for prefix in present
+    }
+    # The first of those that are equally good.
+    best = max(present, key=lambda prefix: len(found[prefix].keys() & wanted.keys()))
+    return best, found[best]
+
+
+def _stripped(
+    tensors: Mapping[str, Tensor], prefix: str, dropped: tuple[str, ...]
+) -> dict[str, Tensor]:
+    below = {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+    return {name: value for name, value in below.items() if not name.startswith(dropped)}
+
+
+def _renamed(tensors: Mapping[str, Tensor], renames: Renames, path: str) -> dict[str, Tensor]:
     found = {}
     for name, value in tensors.items():
-        name = name.removeprefix(prefix) if name.startswith(prefix) else ""
-        if not name or name.startswith(layout.dropped):
-            continue
         for pattern, text in renames:
             name = re.sub(pattern, text, name)
         if name in found:
-            raise LussError(f"{entry.file}: two tensors are renamed to {name!r}; correct rename")
+            raise LussError(f"{path}: two tensors are renamed to {name!r}; correct rename")
         found[name] = value
-    # Counters and tables of places are integers, which a module computes itself.
-    missing = {name for name in wanted.keys() - found.keys() if wanted[name].is_floating_point()}
-    surplus = {name for name in found.keys() - wanted.keys() if found[name].is_floating_point()}
-    if entry.layout is None and "backbone." not in prefix and entry.prefix is None:
-        # Layers behind the backbone are not told from it by their names.
-        surplus = set()
-    if missing or surplus:
-        raise LussError(
-            f"{entry.file} does not fit the backbone: {len(missing)} of its {len(wanted)} tensors "
-            f"are missing ({_first(missing)}), {len(surplus)} belong to another one "
-            f"({_first(surplus)}); read as layout {entry.layout!r} with prefix {prefix!r}; "
-            f"{_beginnings(tensors)}; the config must describe the backbone that was saved, and "
-            f"weights its layout ({', '.join(LAYOUTS)}), prefix and rename"
-        )
-    return {name: found[name] for name in wanted.keys() & found.keys()}
+    return found
 
 
 def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
     """Tensors of a pretrainer's other modules that the layout knows, by their names here."""
     layout = entry._layout if entry.layout else LAYOUTS["openmmlab"]
     found = {}
-    for name, value in _tensors(content, entry).items():
+    for name, value in tensors_of(content, entry).items():
         bare = name.removeprefix("module.")
         for beginning, ours in layout.parts:
             if bare.startswith(beginning):
@@ -255,24 +231,25 @@ def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str
     return found
 
 
-def fill(backbone: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
-    """Fill a backbone, all or nothing; position embeddings are resized by its own rule.
+def fill(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
+    """Fill a module, all or nothing; position embeddings are resized by its own rule.
 
     Args:
-        backbone: to be filled.
+        module: to be filled.
         weights: from :func:`pick`.
         path: for messages.
 
     Raises:
         LussError: if shapes differ.
     """
-    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    before = {name: value.clone() for name, value in module.state_dict().items()}
     try:
         # Hooks of mmcls' transformers resize what lies on a grid.
-        backbone.load_state_dict(_resized(backbone, dict(weights), before), strict=False)
-    # Rules for resizing raise what they like, some of them that SciPy lacks a function by now.
+        with scipy_with_interp2d():
+            module.load_state_dict(_resized(module, dict(weights), before), strict=False)
+    # Rules for resizing raise what they like.
     except Exception as error:
-        backbone.load_state_dict(before)
+        module.load_state_dict(before)
         other = [
             name
             for name, value in weights.items()
@@ -281,11 +258,13 @@ def fill(backbone: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
         if not other:
             raise
         name, reason = sorted(other)[0], str(error).strip().partition("\n")[0]
+        if reason.startswith("Error(s) in loading state_dict"):
+            reason = "it has none for this"
         raise LussError(
-            f"{name} of {path} has shape {tuple(weights[name].shape)}, the backbone expects "
-            f"{tuple(before[name].shape)}, and its own rule does not resize it ({reason}); the "
-            "config must describe the backbone that was saved, the sizes of images and windows "
-            "included"
+            f"{name} of {path} has shape {tuple(weights[name].shape)}, "
+            f"{type(module).__name__} expects {tuple(before[name].shape)}, and its own rule does "
+            f"not resize it ({reason}); the config must describe the network that was saved, the "
+            "sizes of images and windows included"
         ) from error
 
 
@@ -308,7 +287,16 @@ def _resized(
     return weights
 
 
-def _tensors(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
+def tensors_of(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
+    """The tensors of a file by the names that they have there.
+
+    Args:
+        content: of the file.
+        entry: which of its keys holds them.
+
+    Raises:
+        LussError: if there are none.
+    """
     if entry.key is not None:
         if entry.key not in content:
             raise LussError(

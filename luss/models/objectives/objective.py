@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from mmengine.model import BaseModule, ModuleDict
-from torch import Tensor
+from torch import Tensor, nn
 
 from luss.errors import LussError
 from luss.models.backbones.probing import StageInfo, describe_stages
 from luss.models.backbones.widths import fill_widths
+from luss.models.unknown_arguments import clear_argument_errors
 from luss.registry import MODELS
 from luss.structures import ViewFeatures
 
@@ -40,17 +41,26 @@ class Objective(BaseModule):
         """
         return {}
 
+    def set_backbone(self, backbone: nn.Module) -> None:
+        """Called once, with the backbone that computes the features, when all is built.
 
-def build_objectives(configs: Mapping[str, dict], stages: Mapping[int, StageInfo]) -> ModuleDict:
+        Those that have a copy of it make it here; by default it is not looked at.
+        """
+
+
+def build_objectives(
+    configs: Mapping[str, dict], stages: Mapping[int, StageInfo], backbone: nn.Module
+) -> ModuleDict:
     """Build objectives, in order.
 
     Args:
         configs: name -> config; widths are filled in, or compared.
         stages: of the backbone.
+        backbone: that computes the features.
 
     Raises:
-        LussError: if one is no :class:`Objective`, reads other stages or widths than the backbone
-            gives, or needs codes that none before it gives.
+        LussError: if one is no :class:`Objective`, has an unknown setting, reads other stages or
+            widths than the backbone gives, or needs codes that none before it gives.
     """
     have_codes = False
     for name, config in configs.items():
@@ -69,12 +79,10 @@ def build_objectives(configs: Mapping[str, dict], stages: Mapping[int, StageInfo
                 "before it gives any; list a Clustering objective before it"
             )
         have_codes |= kind.gives_codes
-    objectives = ModuleDict(
-        {
-            name: MODELS.build(fill_widths(config, stages, f"objectives.{name}"))
-            for name, config in configs.items()
-        }
-    )
+    objectives = ModuleDict()
+    for name, config in configs.items():
+        with clear_argument_errors(config, f"objectives.{name}"):
+            objectives[name] = MODELS.build(fill_widths(config, stages, f"objectives.{name}"))
     for name, objective in objectives.items():
         for stage, expected in objective.channels(max(stages)).items():
             if stage not in stages or stages[stage].channels != expected:
@@ -82,6 +90,7 @@ def build_objectives(configs: Mapping[str, dict], stages: Mapping[int, StageInfo
                     f"objectives.{name} expects {expected} channels of stage {stage}, the "
                     f"backbone gives stages {describe_stages(stages)}; correct its settings"
                 )
+        objective.set_backbone(backbone)
     return objectives
 
 

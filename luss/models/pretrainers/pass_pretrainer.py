@@ -75,7 +75,7 @@ class PASSPretrainer(BaseModel):
         self.backbone = MODELS.build(backbone)
         found = name_stages(stages, probe(self.backbone), self.backbone)
         self.stages = tuple(found)
-        self.objectives = build_objectives(objectives, found)
+        self.objectives = build_objectives(objectives, found, self.backbone)
         self.loss_weights = dict(loss_weights or {})
 
     def extract(self, images: Tensor) -> dict[int, Tensor]:
@@ -87,7 +87,8 @@ class PASSPretrainer(BaseModel):
 
         Args:
             inputs: V tensors (N, 3, H, W), the large crops first.
-            geometry: (N, V, 5) float, left, top, width, height, flip of each view.
+            geometry: (N, V, 7) float, a row for each view as
+                :meth:`luss.structures.ViewGeometry.unpack` reads it.
         """
         groups = [
             self.extract(torch.cat(list(views)))
@@ -97,6 +98,7 @@ class PASSPretrainer(BaseModel):
             groups=groups,
             batch_size=len(inputs[0]),
             geometry=[ViewGeometry.unpack(packed) for packed in geometry.unbind(dim=1)],
+            images=inputs,
         )
 
     def forward(
@@ -106,7 +108,7 @@ class PASSPretrainer(BaseModel):
 
         Args:
             inputs: V tensors (N, 3, H, W) for losses, one (N, 3, H, W) for features.
-            geometry: (N, V, 5), for losses.
+            geometry: (N, V, 7), for losses.
             mode: ``loss`` or ``tensor``.
         """
         if mode == "tensor":

@@ -250,6 +250,41 @@ def test_settings_in_the_wrong_place():
     )
 
 
+def test_misspelt_settings():
+    for name, settings, message in [
+        ("", {"objectivs": {}}, r"AlgorithmWithObjectives has no setting 'objectivs'; did you mean "
+         r"'objectives'\? Known are: algorithm, backbone, objectives.*into 'algorithm'"),
+        ("algorithm", {"queue_length": 12}, r"algorithm: DenseCL has no setting 'queue_length'; "
+         r"did you mean 'queue_len'\? Known are: backbone, neck, .*loss_lambda"),
+        ("neck", {"hidden_channels": 2}, r"algorithm\.neck: DenseCLNeck has no setting "
+         r"'hidden_channels'; did you mean 'hid_channels'"),
+        ("loss", {"weight": 2}, r"algorithm\.head\.loss: CrossEntropyLoss has no setting 'weight'"),
+        ("p2p", {"gridsize": 2}, r"objectives\.p2p: P2P has no setting 'gridsize'; did you mean "
+         "'grid_size'"),
+        ("backbone", {"detph": 18}, r"backbone: ResNet has no setting 'detph'; did you "
+         "mean 'depth'"),
+    ]:  # fmt: skip
+        config = copy.deepcopy(model_config("DenseCL", ("p2p",)))
+        algorithm = config["algorithm"]
+        places = {
+            "": config,
+            "algorithm": algorithm,
+            "neck": algorithm["neck"],
+            "loss": algorithm["head"]["loss"],
+            "p2p": config["objectives"]["p2p"],
+            "backbone": config["backbone"],
+        }
+        places[name].update(settings)
+        with pytest.raises(LussError, match=message):
+            MODELS.build(config)
+
+
+def test_a_neck_without_widths_has_those_of_the_backbone():
+    config = copy.deepcopy(model_config("DenseCL", ("p2p",)))
+    config["algorithm"]["neck"].pop("in_channels")
+    assert MODELS.build(config).neck.mlp[0].in_features == 64
+
+
 def test_two_losses_of_one_name():
     objectives = {"dense": objective_configs(("p2p",), WIDTHS)["p2p"]}
     model = MODELS.build({**model_config("DenseCL"), "objectives": objectives})

@@ -88,6 +88,10 @@ FAMILIES = {
         {"type": "mmcls.DistilledVisionTransformer", "arch": _VIT, "img_size": 32,
          "patch_size": 8},
     ),
+    "beit of any size": Family(
+        {"type": "AnySizeBEiT", "arch": _VIT, "img_size": 32, "patch_size": 8,
+         "out_indices": [0, 1]}
+    ),
     # Its position biases are those of one size.
     "beit": Family(
         {"type": "mmseg.BEiT", "img_size": 32, "patch_size": 8, **_PLAIN_VIT,

@@ -8,12 +8,11 @@ import torch
 
 from luss.errors import LussError
 from luss.models.backbones import maps_of
+from luss.models.backbones.layouts import LAYOUTS
 from luss.models.backbones.weights import (
-    LAYOUTS,
     WeightsEntry,
-    fill,
+    fill_from,
     parts_beside_the_backbone,
-    pick,
     weights_entry,
 )
 from luss.registry import MODELS
@@ -142,7 +141,7 @@ def build(config, seed):
 
 def read(backbone, content, **entry):
     entry = WeightsEntry.parse({"file": "weights.pth", **entry}, "weights")
-    fill(backbone, pick(content, entry, backbone.state_dict()), entry.file)
+    fill_from(backbone, content, entry)
 
 
 def test_each_layout_is_tested():
@@ -185,20 +184,23 @@ def test_position_embeddings_are_resized_by_the_modules_rule(config):
     torch.testing.assert_close(backbone.pos_embed[:, 1:], small.flatten(2).transpose(1, 2))
 
 
-def test_position_biases_of_another_window_are_resized_or_refused_with_the_reason():
-    """SciPy has no longer what mmcls' rule calls."""
+def test_position_biases_of_another_window_are_resized_by_the_modules_rule():
+    """Biases that grow from left to right still do, and are zero in the middle."""
     arch = {"embed_dims": 8, "depths": [1] * 4, "num_heads": [1] * 4}
     config = {"type": "mmcls.SwinTransformer", "arch": arch, "pad_small_map": True}
     saved, backbone = build({**config, "window_size": 4}, 1), build(config, 2)
-    before = copy.deepcopy(backbone.state_dict())
-    try:
-        read(backbone, {"state_dict": saved.state_dict()})
-    except LussError as error:
-        assert "interp2d" in str(error)
-        assert all(torch.equal(value, before[n]) for n, value in backbone.state_dict().items())
-    else:
-        name = "stages.0.blocks.0.norm1.weight"
-        assert torch.equal(backbone.state_dict()[name], saved.state_dict()[name])
+    state = saved.state_dict()
+    table = "stages.0.blocks.0.attn.w_msa.relative_position_bias_table"
+    state[table] = torch.arange(-3.0, 4).repeat(7, 1).reshape(49, 1)
+    read(backbone, {"state_dict": state})
+    name = "stages.0.blocks.0.norm1.weight"
+    assert torch.equal(backbone.state_dict()[name], state[name])
+    resized = backbone.state_dict()[table].reshape(13, 13)
+    torch.testing.assert_close(resized, resized[:1].expand(13, 13))
+    # Nothing is extrapolated.
+    assert resized[0, [0, -1]].tolist() == pytest.approx([-3, 3])
+    assert (resized[0].diff()[1:-1] > 0).all()
+    assert resized[0, 6] == pytest.approx(0, abs=1e-5)
 
 
 def test_own_key_prefix_and_renaming():
@@ -206,6 +208,28 @@ def test_own_key_prefix_and_renaming():
     content = {"net": renamed(saved.state_dict(), [("^layer", "block")], "trunk.")}
     read(backbone, content, key="net", prefix="trunk.", rename={"^block": "layer"})
     assert torch.equal(backbone.layer1[0].conv1.weight, saved.layer1[0].conv1.weight)
+
+
+def test_a_prefix_may_lack_its_dot_and_that_of_wrapped_models():
+    saved, backbone = build(RESNET, 1), build(RESNET, 2)
+    content = {"state_dict": renamed(saved.state_dict(), [], "module.net.")}
+    read(backbone, content, prefix="net")
+    assert torch.equal(backbone.layer1[0].conv1.weight, saved.layer1[0].conv1.weight)
+
+
+def test_the_prefix_below_which_most_of_a_module_is_found_counts():
+    """A whole model's names begin with that of its backbone, too."""
+    saved, model = (torch.nn.ModuleDict({"backbone": build(RESNET, seed)}) for seed in (1, 2))
+    state = saved.state_dict()
+    fill_from(model, {"state_dict": state}, WeightsEntry("f"))
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_a_deeper_network_is_told_by_what_is_inside_of_the_own_modules():
+    backbone = build(RESNET, 1)
+    deeper = {**backbone.state_dict(), "layer4.2.conv1.weight": torch.zeros(1)}
+    with pytest.raises(LussError, match=r"1 belong to another one \(layer4\.2\.conv1\.weight\)"):
+        read(backbone, deeper)
 
 
 def test_parts_beside_the_backbone():
@@ -239,7 +263,8 @@ def test_what_does_not_fit_shows_the_names_in_the_file():
 def test_entries_that_make_no_sense():
     for entry, message in [
         ({"layout": "moco"}, "names no file"),
-        ({"file": "f", "layot": "moco"}, "weights.layot is no setting.*layout"),
+        ({"file": "f", "layot": "moco"}, "weights.layot is no setting; did you mean 'layout'"),
+        ("https://a/b.pth", "weights https://a/b.pth are an address; fetch"),
         ({"file": "f", "layout": "caffe"}, "'caffe'.*openmmlab"),
         ({"file": "f", "rename": {"(": "x"}}, "rename has"),
         ({"file": "f", "rename": ["x"]}, "rename has 'x'"),

@@ -176,8 +176,8 @@ MUTATIONS = [
         "Views are turned upside down.",
     ),
     multi_crop(
-        "geometry.append((left, top, w, h, flipped))",
-        "geometry.append((left, top, h, w, flipped))",
+        "geometry.append((left, top, w, h, flipped, width, height))",
+        "geometry.append((left, top, h, w, flipped, width, height))",
         "Width and height of the rectangle change places.",
     ),
     multi_crop(

@@ -8,6 +8,9 @@ lars = of(
     "tests/engine/optimizers/test_lars_defaults.py",
     "tests/parity/test_lars.py",
 )
+lars_groups = of(
+    "luss/engine/optimizers/lars_groups.py", "tests/engine/optimizers/test_lars_groups.py"
+)
 layer_decay = of(
     "luss/engine/optimizers/layer_decay.py", "tests/engine/optimizers/test_layer_decay.py"
 )
@@ -39,6 +42,9 @@ runner = of(
     "tests/engine/test_other_processes.py",
     "tests/pipeline/test_hand_over.py",
 )
+pretrained = of("luss/engine/pretrained.py", "tests/engine/test_pretrained.py")
+converter = of("luss/engine/convert_checkpoint.py", "tests/engine/test_convert_checkpoint.py")
+weights = of("luss/models/backbones/weights.py", "tests/models/backbones/test_weights.py")
 
 MUTATIONS = [
     lars(
@@ -52,14 +58,39 @@ MUTATIONS = [
         "Parameters that are zero, such as new biases, never move.",
     ),
     lars(
-        'decay = list(torch.where(adapted, rates * group["weight_decay"], 0).unbind())',
-        'decay = list(torch.where(adapted, group["weight_decay"], 0.0).unbind())',
+        "shares = list(torch.where(adapted, rates * decay, 0).unbind())",
+        "shares = list(torch.where(adapted, decay, 0.0).unbind())",
         "Weight decay is not scaled by the adaptive rate.",
     ),
     lars(
-        "scale = list(torch.where(adapted, rates, 1).unbind())",
-        "scale = list(torch.where(adapted, rates, 0).unbind())",
+        "list(torch.where(adapted, rates, 1).unbind())",
+        "list(torch.where(adapted, rates, 0).unbind())",
         "A parameter that is not adapted does not move.",
+    ),
+    lars(
+        "grads, decay = _plain(params, grads, group), 0.0",
+        "grads, decay = _plain(params, grads, group), decay",
+        "The weight decay that comes first is added once more.",
+    ),
+    lars(
+        '(_plain if group["lars_exclude"] else _adapted)',
+        "_adapted",
+        "What is left out of the adaptation is adapted.",
+    ),
+    lars(
+        'group.setdefault("decay_first", False)',
+        'group.setdefault("decay_first", True)',
+        "A state saved before the argument was there goes on with the weight decay first.",
+    ),
+    lars_groups(
+        "if parameter.ndim <= 1]",
+        "if parameter.ndim < 1]",
+        "Biases and norms are adapted, those of no group are not trained.",
+    ),
+    lars_groups(
+        '"weight_decay": 0.0, "lars_exclude": True}',
+        '"lars_exclude": True}',
+        "Biases and norms decay.",
     ),
     lars(
         "trust_coefficient: float = 0.001,",
@@ -128,14 +159,24 @@ MUTATIONS = [
         "Prototypes are frozen for epochs, not iterations.",
     ),
     checkpoint_hook(
-        "(runner.iter + 1) % self.interval == 0",
-        "runner.iter % self.interval == 0",
+        "self.every_n_train_iters(runner, self.interval, self.save_begin)",
+        "self.every_n_train_iters(runner, self.interval, self.save_begin + 1)",
         "Checkpoints come an iteration late.",
     ),
     checkpoint_hook(
-        "if epoch == runner.max_epochs or (self.by_epoch",
-        "if (self.by_epoch",
-        "The end of training may not be saved.",
+        "if self.is_last_train_epoch(runner):",
+        "if due and self.is_last_train_epoch(runner):",
+        "The end of training may not be saved before validation.",
+    ),
+    checkpoint_hook(
+        "self._waits = gradients_wait(runner.optim_wrapper)",
+        "self._waits = False",
+        "Checkpoints are written between updates, without the gradients summed so far.",
+    ),
+    checkpoint_hook(
+        "if former not in (None, str(path)) and is_main_process():",
+        "if former is not None and is_main_process():",
+        "A best checkpoint that is written again is removed.",
     ),
     checkpoint_hook(
         "self._save(runner, runner.epoch, runner.iter + 1)",
@@ -201,5 +242,30 @@ MUTATIONS = [
         "if None not in then and then != now:",
         "if None not in then and then[0] != now[0]:",
         "A run of two processes goes on in one.",
+    ),
+    pretrained(
+        "for part in reversed(list(model.modules())):",
+        "for part in model.modules():",
+        "The file of an inner part takes the place of the whole model's.",
+    ),
+    pretrained(
+        "others = [one for one in overrides if not _is_pretrained(one)]",
+        "others = []",
+        "An override that starts a part anew is passed over.",
+    ),
+    converter(
+        "if block == 0 and (stage > 1 or convolutions == 3):",
+        "if block == 0 and stage > 1:",
+        "The first stage of ResNet-50 is expected without its shortcut.",
+    ),
+    converter(
+        "kept[_QUEUE] = torch.zeros(2, queue_length, prototypes.shape[1])",
+        "kept[_QUEUE] = torch.ones(2, queue_length, prototypes.shape[1])",
+        "The queue of converted pixel attention is taken for a full one.",
+    ),
+    weights(
+        "best = max(present, key=lambda prefix: len(found[prefix].keys() & wanted.keys()))",
+        "best = present[0]",
+        "Names of a whole model are read as those of its backbone.",
     ),
 ]

@@ -1,0 +1,23 @@
+# PASS_p on the built-in demo data, all steps in minutes on two cores. Nothing is downloaded.
+_base_ = ["pass_s_demo.py", "../_base_/pass/pass_p_small.py"]
+
+# As in pass_s_demo.py, views share neither colour nor brightness; they differ in their blur.
+colours = _base_.color_augmentations[:3]
+stages = dict(
+    pretrain=dict(
+        _base_.pass_p,
+        model=dict(
+            _base_.pass_p.model,
+            data_preprocessor=dict(
+                std=_base_.pass_p_std,
+                augmentations=[
+                    [*colours, dict(type="GaussianBlur", radius=(0.1, 1.0), probability=1.0)],
+                    [*colours, dict(type="GaussianBlur", radius=(0.1, 1.0), probability=0.1)],
+                ],
+            ),
+        ),
+        train_dataloader=dict(dataset=dict(pipeline=_base_.two_views)),
+    ),
+    pixel_attention=_base_.pass_p_attention,
+    report=dict(title="PASS_p on the demo data"),
+)

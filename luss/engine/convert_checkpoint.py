@@ -1,0 +1,278 @@
+"""Checkpoints of the released PASS, torchvision's and mmcls' ResNets: into ours and back.
+
+Names here are the canonical ones: a file is read to them from whatever program's names it has, and
+written from them to the target's. Values are never changed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from luss.engine.checkpoint import load, save
+from luss.errors import LussError
+from luss.files import atomic_write
+from luss.label_generation.given_centroids import read_centroids
+from luss.models.backbones.layouts import PASS_PARTS
+from luss.models.backbones.weights import WeightsEntry, tensors_of
+
+__all__ = ["KINDS", "TARGETS", "convert_checkpoint", "from_ours", "resnet_names", "to_ours"]
+
+TARGETS = ("luss", "authors", "torchvision", "mmcls")
+
+_CLUSTERING = ("objectives.clustering.projector.", "objectives.clustering.prototypes.")
+_QUEUE = "objectives.clustering.queue"
+_RELEASED_QUEUE = 3840
+"""Length of the queue of step 2.1, for every split."""
+_CLASSIFIER = "head.fc."
+"""The classifier of mmcls' ResNets; torchvision's is 'fc.'."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a checkpoint of a step has.
+
+    Attributes:
+        parts: what names beside the backbone's may begin with.
+        needed: a part that tells this kind from others.
+    """
+
+    parts: tuple[str, ...]
+    needed: str
+
+
+KINDS: dict[str, _Kind] = {
+    "pretrained": _Kind(
+        (*_CLUSTERING, _QUEUE, "objectives.d2s.", "objectives.p2p.", _CLASSIFIER), "backbone."
+    ),
+    "pixel_attention": _Kind((*_CLUSTERING, _QUEUE, "attention."), "attention."),
+    "finetuned": _Kind(("decode_head.conv_seg.",), "decode_head.conv_seg."),
+}
+"""Kinds of checkpoints; centroids are no checkpoint, but are converted, too."""
+
+_BLOCKS = {
+    18: (2, (2, 2, 2, 2)),
+    34: (2, (3, 4, 6, 3)),
+    50: (3, (3, 4, 6, 3)),
+    101: (3, (3, 4, 23, 3)),
+    152: (3, (3, 8, 36, 3)),
+}
+"""Depth of a ResNet -> convolutions of a block, blocks of each stage."""
+_NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+_COUNTER = "num_batches_tracked"
+_SHOWN = 20
+
+
+def convert_checkpoint(
+    source: str | Path, out: str | Path, *, to: str, kind: str, queue_length: int | None = None
+) -> list[str]:
+    """Convert a file of one program to that of another.
+
+    Args:
+        source: a checkpoint, or for kind ``centroids`` a ``.npy`` or ``.npz``.
+        out: the file to write.
+        to: one of ``TARGETS``.
+        kind: one of ``KINDS``, or ``centroids``.
+        queue_length: of the empty queue that our pixel attention has and the authors' file has
+            not; by default that of their step 2.1.
+
+    Returns:
+        Sentences on what was found, and what was left out or added.
+
+    Raises:
+        LussError: if the file is missing, holds more than tensors, is of another kind, has
+            unknown names, or misses some.
+    """
+    if to not in TARGETS or kind not in (*KINDS, "centroids"):
+        raise LussError(
+            f"there is no conversion of kind {kind!r} to {to!r}; kinds are "
+            f"{', '.join([*KINDS, 'centroids'])}, targets {', '.join(TARGETS)}"
+        )
+    if kind == "centroids":
+        return _convert_centroids(source, out, to)
+    if queue_length is not None and queue_length < 0:
+        raise LussError(f"the queue's length is {queue_length}, expected 0 or more")
+    length = _RELEASED_QUEUE if queue_length is None else queue_length
+    content = load(Path(source).expanduser())
+    named, depth = to_ours(tensors_of(content, WeightsEntry(str(source))), kind, str(source))
+    converted, said = from_ours(named, to, kind, length)
+    save(out, converted)
+    return [f"{source}: {kind}, ResNet-{depth}, {len(named)} tensors", *said]
+
+
+def to_ours(tensors: Mapping[str, Tensor], kind: str, path: str) -> tuple[dict[str, Tensor], int]:
+    """A checkpoint's tensors by our names.
+
+    Args:
+        tensors: by the names of any of ``TARGETS``, with or without ``module.``.
+        kind: one of ``KINDS``.
+        path: of the file, for messages.
+
+    Returns:
+        The tensors by our names, and the ResNet's depth.
+
+    Raises:
+        LussError: listing unknown names, or those that are missing.
+    """
+    bare = {name.removeprefix("module."): value for name, value in tensors.items()}
+    if len(bare) < len(tensors):
+        raise LussError(f"{path} has tensors both with and without 'module.' before their names")
+    # mmcls' names of a backbone are ours; the authors' and torchvision's have nothing before it.
+    prefixed = any(name.startswith("backbone.") for name in bare)
+    named = {name if prefixed else _our_name(name): value for name, value in bare.items()}
+    depth = _depth(named)
+    expected = {f"backbone.{name}" for name in resnet_names(depth)}
+    parts = KINDS[kind].parts
+    unknown = [
+        theirs
+        for theirs, ours in zip(bare, named, strict=True)
+        if ours not in expected and not ours.startswith(parts)
+    ]
+    if unknown:
+        raise LussError(
+            f"{path} has {len(unknown)} tensors that a ResNet-{depth} of kind {kind!r} has not: "
+            f"{_listed(unknown)}; choose another --kind{_other_kinds(unknown, prefixed)}, or read "
+            "a file of another network by weights=dict(file=..., layout=..., rename=...)"
+        )
+    # Checkpoints that are older than these counters lack them; nothing reads them.
+    counters = {name for name in expected if name.endswith(_COUNTER)}
+    missing = sorted(expected - counters - named.keys())
+    if missing:
+        raise LussError(
+            f"{path} lacks {len(missing)} tensors of a ResNet-{depth}: {_listed(missing)}; the "
+            "file is no whole ResNet of depth 18, 34, 50, 101 or 152"
+        )
+    needed = KINDS[kind].needed
+    if not any(name.startswith(needed) for name in named):
+        raise LussError(
+            f"{path} has no {needed[:-1]!r} ({_their_name(needed)[:-1]!r} in the released files), "
+            f"so that it is not of kind {kind!r}; choose another --kind ({', '.join(KINDS)})"
+        )
+    zero = torch.zeros((), dtype=torch.int64)
+    return {**{name: zero.clone() for name in counters - named.keys()}, **named}, depth
+
+
+def from_ours(
+    named: Mapping[str, Tensor], to: str, kind: str, queue_length: int = _RELEASED_QUEUE
+) -> tuple[dict, list[str]]:
+    """A checkpoint as another program saves it.
+
+    Args:
+        named: from :func:`to_ours`.
+        to: one of ``TARGETS``.
+        kind: one of ``KINDS``.
+        queue_length: see :func:`convert_checkpoint`.
+
+    Returns:
+        The checkpoint, and sentences on what was left out or added.
+    """
+    kept = {name: value for name, value in named.items() if _has_place(name, to)}
+    left_out = sorted({_part(name) for name in named.keys() - kept.keys()})
+    said = [f"left out, as {to} has no place for it: {', '.join(left_out)}"] if left_out else []
+    if to == "luss":
+        prototypes = kept.get("objectives.clustering.prototypes.weight")
+        if kind == "pixel_attention" and _QUEUE not in kept and prototypes is not None:
+            kept[_QUEUE] = torch.zeros(2, queue_length, prototypes.shape[1])
+            said.append(f"added: an empty queue of {queue_length} embeddings, for two crops")
+        return {"state_dict": kept, "meta": {}}, said
+    if to == "mmcls":
+        return {"state_dict": kept, "meta": {}}, said
+    theirs = {_their_name(name): value for name, value in kept.items()}
+    if to == "torchvision":
+        return theirs, said
+    return {"state_dict": {f"module.{name}": value for name, value in theirs.items()}}, said
+
+
+def resnet_names(depth: int) -> set[str]:
+    """Names of all tensors of a ResNet without its classifier; depth 18, 34, 50, 101 or 152."""
+    convolutions, blocks = _BLOCKS[depth]
+    names = {"conv1.weight", *(f"bn1.{name}" for name in _NORM)}
+    for stage, count in enumerate(blocks, start=1):
+        for block in range(count):
+            start = f"layer{stage}.{block}"
+            for place in range(1, convolutions + 1):
+                names.add(f"{start}.conv{place}.weight")
+                names.update(f"{start}.bn{place}.{name}" for name in _NORM)
+            # Basic blocks of the first stage keep the width of the stem.
+            if block == 0 and (stage > 1 or convolutions == 3):
+                names.add(f"{start}.downsample.0.weight")
+                names.update(f"{start}.downsample.1.{name}" for name in _NORM)
+    return names
+
+
+def _our_name(name: str) -> str:
+    for theirs, ours in (*PASS_PARTS, ("fc.", _CLASSIFIER)):
+        if name.startswith(theirs):
+            return ours + name.removeprefix(theirs)
+    return f"backbone.{name}"
+
+
+def _their_name(name: str) -> str:
+    for theirs, ours in (*PASS_PARTS, ("fc.", _CLASSIFIER)):
+        if name.startswith(ours):
+            return theirs + name.removeprefix(ours)
+    return name.removeprefix("backbone.")
+
+
+def _has_place(name: str, program: str) -> bool:
+    if name.startswith("backbone."):
+        return True
+    if program in ("torchvision", "mmcls"):
+        return name.startswith(_CLASSIFIER)
+    if program == "authors":
+        # Their queue lies in files of its own.
+        return name.startswith(tuple(ours for _, ours in PASS_PARTS))
+    return not name.startswith(_CLASSIFIER)
+
+
+def _depth(named: Mapping[str, Tensor]) -> int:
+    """The depth whose names differ least from those found."""
+    found = {
+        name.removeprefix("backbone.")
+        for name in named
+        if name.startswith("backbone.") and not name.endswith(_COUNTER)
+    }
+
+    def difference(depth: int) -> int:
+        names = {name for name in resnet_names(depth) if not name.endswith(_COUNTER)}
+        return len(names ^ found)
+
+    return min(_BLOCKS, key=difference)
+
+
+def _part(name: str) -> str:
+    """The module that a tensor belongs to, for messages."""
+    parts = name.split(".")
+    return ".".join(parts[:3] if parts[0] == "objectives" else parts[:1])
+
+
+def _other_kinds(unknown: list[str], prefixed: bool) -> str:
+    """The kinds that know all of these names, for a message."""
+    names = [name if prefixed else _our_name(name) for name in unknown]
+    fitting = [
+        kind for kind, spec in KINDS.items() if all(name.startswith(spec.parts) for name in names)
+    ]
+    return f" ({' or '.join(fitting)})" if fitting else ""
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def _convert_centroids(source: str | Path, out: str | Path, to: str) -> list[str]:
+    endings = {"luss": ".npz", "authors": ".npy"}
+    if to not in endings:
+        raise LussError(f"{to} has no centroids; convert them --to luss or --to authors")
+    if Path(out).suffix != endings[to]:
+        raise LussError(f"--out is {out}, but centroids of {to} are a file *{endings[to]}")
+    centroids = read_centroids(source)
+    with atomic_write(out) as file:
+        if to == "luss":
+            np.savez(file, centroids=centroids)
+        else:
+            np.save(file, centroids)
+    return [f"{source}: {len(centroids)} centroids of length {centroids.shape[1]}"]

@@ -1,0 +1,88 @@
+"""Errors on misspelt arguments of components, which say what was perhaps meant."""
+
+import contextlib
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from luss.configuration import nearest
+from luss.errors import LussError
+from luss.registry import MODELS
+
+__all__ = ["arguments_of", "class_of", "clear_argument_errors"]
+
+_UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
+
+
+def class_of(config: Mapping, scope: str | None = None) -> Any:
+    """The class (or function) that a config's ``type`` names; None if there is none.
+
+    Args:
+        config: of a component.
+        scope: where a name without scope is looked up, such as ``mmselfsup``.
+    """
+    kind = config.get("type")
+    if not isinstance(kind, str):
+        return kind
+    return MODELS.get(kind if scope is None or "." in kind else f"{scope}.{kind}")
+
+
+def arguments_of(kind: Any) -> list[str]:
+    """Names of the arguments of a class, those that it hands on to its parents included."""
+    inits = (
+        [vars(parent).get("__init__") for parent in inspect.getmro(kind)]
+        if (inspect.isclass(kind))
+        else [kind]
+    )
+    names = []
+    for function in filter(inspect.isfunction, inits):
+        parameters = list(inspect.signature(function).parameters.values())
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        names += [one.name for one in parameters if one.kind in named and one.name != "self"]
+        if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in parameters):
+            break
+    return list(dict.fromkeys(names))
+
+
+@contextlib.contextmanager
+def clear_argument_errors(config: Mapping, where: str, scope: str | None = None) -> Iterator[None]:
+    """Turn the error of an unknown argument, in this config or below, into a clear one.
+
+    Args:
+        config: of what is being built, with ``type``.
+        where: its place, for the message.
+        scope: where types without scope are looked up.
+
+    Raises:
+        LussError: naming the place, the class, the argument and the one that was meant.
+    """
+    try:
+        yield
+    except TypeError as error:
+        unknown = _UNEXPECTED.findall(str(error))
+        # The innermost of nested errors stands last.
+        place = _place_of(config, unknown[-1], where, scope) if unknown else None
+        if place is None:
+            raise
+        path, kind, known = place
+        raise LussError(
+            f"{path}: {kind.__name__} has no setting {unknown[-1]!r}"
+            f"{nearest(unknown[-1], known)} Known are: {', '.join(known)}"
+        ) from error
+
+
+def _place_of(
+    config: Mapping, name: str, where: str, scope: str | None
+) -> tuple[str, Any, list[str]] | None:
+    """Where a name stands in a config whose class does not know it."""
+    kind = class_of(config, scope) if "type" in config else None
+    if name in config and kind is not None and name not in (known := arguments_of(kind)):
+        return where, kind, known
+    for key, value in config.items():
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(part, Mapping) and (
+                found := _place_of(part, name, f"{where}.{key}", scope)
+            ):
+                return found
+    return None
