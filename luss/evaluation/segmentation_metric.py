@@ -232,9 +232,11 @@ class SegmentationMetric(BaseMetric):
                     else ", or match_file, then evaluate again with match=that file"
                 )
             )
-        pair = FolderPair({}, {})
+        files = self._seen.facts.values()
+        encoding = next((encoding for _, _, encoding in files if encoding), "rgb")
+        pair = FolderPair({}, {}, true_encoding=encoding)
         with fail_together():
-            for name, mask, encoding in self._seen.facts.values():
+            for name, mask, _ in files:
                 if name is None or mask is None:
                     raise LussError(
                         "images came without image_id or seg_map_path, by which the predictions "
@@ -242,7 +244,6 @@ class SegmentationMetric(BaseMetric):
                     )
                 pair.predicted[name] = self.predictions / f"{name}.png"
                 pair.true[name] = Path(mask)
-                pair.true_encoding = encoding or "rgb"
             found, problems = count_masks(
                 pair, counts.num_classes, match=match, boundary=self.boundary
             )
