@@ -31,6 +31,7 @@ from luss.registry import DATASETS
 __all__ = ["Context"]
 
 _SHARED = (
+    "auto_scale_lr",
     "custom_imports",
     "default_hooks",
     "env_cfg",

@@ -20,6 +20,7 @@ from luss.config_checks import require_count, require_keys
 from luss.datasets import reproducible_sampler
 from luss.engine.checkpoint import is_below, latest_checkpoint
 from luss.engine.foreign_weights import build_backbone
+from luss.engine.hooks import CheckpointHook
 from luss.engine.pretrained import check_pretrained
 from luss.errors import LussError
 from luss.models.backbones import probe
@@ -43,6 +44,7 @@ _IN_CONFIG = (
 )
 """What MMEngine's runner reads from its configuration beside its arguments."""
 
+_VALIDATION = ("val_cfg", "val_dataloader", "val_evaluator")
 _NEEDED = ("model", "optim_wrapper", "train_cfg")
 _OPTIONAL = (
     "auto_scale_lr",
@@ -53,10 +55,8 @@ _OPTIONAL = (
     "log_level",
     "log_processor",
     "randomness",
-    "val_cfg",
-    "val_dataloader",
-    "val_evaluator",
     "visualizer",
+    *_VALIDATION,
     *_IN_CONFIG,
 )
 
@@ -71,8 +71,7 @@ class TrainStage(RunnerStage):
         name: see :class:`Stage`.
         train_dataloader: as MMEngine's; its data set takes what it leaves open from ``data``.
         init_from: stage name -> parts (module names) that start from its checkpoint.
-        param_scheduler: as MMEngine's; schedulers by epoch end with the last epoch unless they
-            say otherwise.
+        param_scheduler: as MMEngine's; schedulers end with training unless they say otherwise.
         requires: more stages whose output is read.
         seed: instead of the run's.
         weights: from which the backbone starts, a path or a dict of file, layout, key, prefix and
@@ -81,7 +80,13 @@ class TrainStage(RunnerStage):
             from the top level of the config.
     """
 
-    settings: ClassVar[tuple[str, ...]] = ("seed", "data", "env_cfg", "default_hooks")
+    settings: ClassVar[tuple[str, ...]] = (
+        "seed",
+        "data",
+        "env_cfg",
+        "default_hooks",
+        "auto_scale_lr",
+    )
 
     def __init__(
         self,
@@ -119,21 +124,24 @@ class TrainStage(RunnerStage):
     def _resolved(self, context: Context, dataset: dict) -> dict:
         """All of the configuration but where the model starts from."""
         given = copy.deepcopy(self.runner)
-        loader = {
-            "num_workers": context.num_workers,
-            "persistent_workers": context.num_workers > 0,
-            "worker_init_fn": {"type": "luss.start_worker"},
-            **copy.deepcopy(self.train_dataloader),
+        defaults = context.runner_defaults(self.name)
+        merged = {
+            key: Config._merge_a_into_b(given.pop(key), defaults.get(key, {}))
+            for key in ("default_hooks", "auto_scale_lr")
+            if key in given
         }
+        if "val_dataloader" in given:
+            given["val_dataloader"] = _loader(given["val_dataloader"], context)
+        loader = _loader({**self.train_dataloader, "dataset": dataset}, context)
         if "sampler" in loader:
             loader["sampler"] = reproducible_sampler(loader["sampler"])
         return {
-            **context.runner_defaults(self.name),
+            **defaults,
             **given,
+            **merged,
             "model": self.model_config(context),
-            "train_dataloader": {**loader, "dataset": context.dataset_config(dataset)},
-            "optim_wrapper": _optim_wrapper(given["optim_wrapper"]),
-            "param_scheduler": self._schedulers(given["train_cfg"]["max_epochs"]),
+            "train_dataloader": loader,
+            "param_scheduler": copy.deepcopy(self.param_scheduler),
             "custom_hooks": [
                 *({"type": hook} for hook in _OWN_HOOKS),
                 *given.get("custom_hooks", ()),
@@ -166,15 +174,6 @@ class TrainStage(RunnerStage):
     def unlabelled_dataset_config(self, context: Context) -> dict:
         """The same before labels that another stage makes are there, for checks."""
         return self.dataset_config(context)
-
-    def _schedulers(self, max_epochs: int) -> list[dict] | None:
-        if self.param_scheduler is None:
-            return None
-        schedulers = copy.deepcopy(list(self.param_scheduler))
-        for scheduler in schedulers:
-            if scheduler.get("by_epoch", True):
-                scheduler.setdefault("end", max_epochs)
-        return schedulers
 
     # Where the model starts from
 
@@ -219,9 +218,21 @@ class TrainStage(RunnerStage):
 
     def _check_settings(self, where: str, context: Context) -> None:
         require_keys(self.runner, _NEEDED, where, optional=_OPTIONAL)
-        if "max_epochs" not in self.runner["train_cfg"]:
-            raise LussError(f"{where}.train_cfg has no 'max_epochs'")
-        require_count(self.runner["train_cfg"]["max_epochs"], f"{where}.train_cfg.max_epochs")
+        ends = [key for key in ("max_epochs", "max_iters") if key in self.runner["train_cfg"]]
+        if not ends:
+            raise LussError(f"{where}.train_cfg has no 'max_epochs', nor 'max_iters'")
+        for key in ends:
+            require_count(self.runner["train_cfg"][key], f"{where}.train_cfg.{key}")
+        given = [key for key in _VALIDATION if key in self.runner]
+        if given and len(given) < len(_VALIDATION):
+            raise LussError(
+                f"{where} has {', '.join(given)}, but validation takes {', '.join(_VALIDATION)}; "
+                "val_cfg may be dict()"
+            )
+        scale = {**context.config.get("auto_scale_lr", {}), **self.runner.get("auto_scale_lr", {})}
+        if scale:
+            require_keys(scale, ("base_batch_size",), f"{where}.auto_scale_lr", ("enable",))
+            require_count(scale["base_batch_size"], f"{where}.auto_scale_lr.base_batch_size")
         require_count(
             self.train_dataloader.get("batch_size", 1), f"{where}.train_dataloader.batch_size"
         )
@@ -266,13 +277,16 @@ class TrainStage(RunnerStage):
                 f"{where}.train_dataloader.sampler never ends, so that no epoch would; train for a "
                 "number of iterations, or use DefaultSampler"
             )
+        if runner.val_loop is not None:
+            _try_validation(runner, where)
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook):
+                hook.refuse_no_validation(runner)
 
     # Training
 
     def build_runner(self, context: Context, **start: Any) -> Runner:
         """Build the runner of this stage, which goes on from the newest checkpoint if it may."""
-        if _needs_gpu(self.runner["optim_wrapper"]):
-            print_log("no GPU: training in full precision instead of mixed precision", "current")
         for stage, parts in StartingParts(self.init_from, context).absent.items():
             for part in sorted(parts):
                 print_log(
@@ -305,6 +319,38 @@ class TrainStage(RunnerStage):
         return {"checkpoint": checkpoint.name, "iterations": runner.iter, "epochs": runner.epoch}
 
 
+def _loader(given: dict, context: Context) -> dict:
+    """A data loader's whole configuration, with what its data set leaves open."""
+    given = copy.deepcopy(given)
+    return {
+        "num_workers": context.num_workers,
+        "persistent_workers": given.get("num_workers", context.num_workers) > 0,
+        "worker_init_fn": {"type": "luss.start_worker"},
+        **given,
+        "dataset": context.dataset_config(given["dataset"]),
+    }
+
+
+def _try_validation(runner: Runner, where: str) -> None:
+    """Let the model predict one photo, and the metrics look at that."""
+    loop = runner.val_loop
+    batch = loop.dataloader.collate_fn([loop.dataloader.dataset[0]])
+    runner.model.eval()
+    try:
+        with torch.no_grad():
+            outputs = runner.model.val_step(batch)
+        loop.evaluator.process(data_samples=outputs, data_batch=batch)
+    except LussError:
+        raise
+    # Whatever a model or a metric of others raises, it would raise after the first epoch, too.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise LussError(
+            f"{where}.val_dataloader: a photo cannot be validated: {reason}; validation takes a "
+            "model that predicts (mode='predict') and metrics that read its predictions"
+        ) from error
+
+
 def _check_sizes(dataset, model: nn.Module) -> None:
     """Try the backbone on the sizes of the views."""
     if getattr(model, "reads_feature_maps", False):
@@ -312,16 +358,3 @@ def _check_sizes(dataset, model: nn.Module) -> None:
         views = views if isinstance(views, list | tuple) else [views]
         for size in sorted({tuple(view.shape[-2:]) for view in views}):
             probe(model.backbone, size)
-
-
-def _needs_gpu(optim_wrapper: dict) -> bool:
-    """Whether mixed precision is asked for where there is no GPU."""
-    return optim_wrapper.get("type") == "AmpOptimWrapper" and not torch.cuda.is_available()
-
-
-def _optim_wrapper(config: dict) -> dict:
-    config = copy.deepcopy(config)
-    if _needs_gpu(config):
-        config = {k: v for k, v in config.items() if k not in ("dtype", "loss_scale")}
-        config["type"] = "OptimWrapper"
-    return config

@@ -161,17 +161,21 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._waits = False
         self._saved: int | None = None
 
-    def before_train(self, runner) -> None:
-        """Find the checkpoints of a run that goes on.
+    def refuse_no_validation(self, runner) -> None:
+        """Refuse to look for the best model where nothing would tell it.
 
         Raises:
-            LussError: if there is no validation that could tell the best.
+            LussError: if there is no validation, but ``save_best``.
         """
         if self.save_best and runner.val_loop is None:
             raise LussError(
                 f"CheckpointHook: save_best is {self.save_best}, but this stage has no validation; "
                 "add val_dataloader, val_cfg and val_evaluator to it, or take save_best out"
             )
+
+    def before_train(self, runner) -> None:
+        """Find the checkpoints of a run that goes on; see :meth:`refuse_no_validation`."""
+        self.refuse_no_validation(runner)
         self.out_dir = runner.work_dir
         self._waits = False
         newest = latest_checkpoint(runner.work_dir) if runner.iter else None

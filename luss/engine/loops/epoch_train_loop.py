@@ -35,7 +35,7 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         if not hasattr(sampler, "start"):
             raise LussError(
                 f"train_dataloader.sampler is {type(sampler).__name__}, which cannot go on in the "
-                "middle of an epoch; use EpochSampler"
+                "middle of an epoch; use EpochSampler, or ReproducibleSampler around that one"
             )
 
     def run(self) -> nn.Module:

@@ -16,7 +16,28 @@ from luss.models.objectives.sinkhorn import sinkhorn
 from luss.registry import MODELS
 from luss.structures import Assignment, ViewFeatures
 
-__all__ = ["Clustering", "soft_cross_entropy", "swapped_prediction_loss"]
+__all__ = ["Clustering", "prototype_scores", "soft_cross_entropy", "swapped_prediction_loss"]
+
+
+def prototype_scores(embeddings: Tensor, prototypes: Tensor) -> Tensor:
+    """Products of unit embeddings and prototypes, in float32 under mixed precision, too.
+
+    Half precision moves exp(score / epsilon) by percents.
+
+    Args:
+        embeddings: (M, D) float.
+        prototypes: (K, D) float.
+
+    Returns:
+        (M, K) float32 (float64 stays).
+    """
+    with torch.autocast(embeddings.device.type, enabled=False):
+        return single(embeddings) @ single(prototypes).T
+
+
+def single(values: Tensor) -> Tensor:
+    """Half precision made float32; float64 stays."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def soft_cross_entropy(scores: Tensor, codes: Tensor, temperature: float) -> Tensor:
@@ -139,7 +160,7 @@ class Clustering(Objective):
 
     def embed(self, pooled: Tensor) -> Tensor:
         """Project pooled features (M, L) to unit embeddings (M, D)."""
-        return F.normalize(self.projector(pooled), dim=1)
+        return F.normalize(single(self.projector(pooled)), dim=1)
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
         """Compute the loss and leave codes and prototypes for D2S in ``views.assignment``.
@@ -187,7 +208,8 @@ class Clustering(Objective):
                 f"least {max(2, self.num_assigning_crops)}; add views to MultiCrop or lower "
                 "num_assigning_crops"
             )
-        scores = self.prototypes(embeddings).unflatten(0, (-1, views.batch_size))
+        scores = prototype_scores(embeddings, self.prototypes.weight)
+        scores = scores.unflatten(0, (-1, views.batch_size))
         codes = self.codes(embeddings.detach().unflatten(0, (-1, views.batch_size)))
         views.assignment = Assignment(codes, self.prototypes.weight.detach())
         return swapped_prediction_loss(scores, codes, self.temperature)
@@ -196,7 +218,7 @@ class Clustering(Objective):
     def codes(self, embeddings: Tensor) -> Tensor:
         """Codes of the assigning crops; pushes their embeddings into the queue.
 
-        Under mixed precision the scores are float32 here, half precision in the released code.
+        Under mixed precision scores are float32 here, half precision in the released code.
 
         Args:
             embeddings: (V, N, D) float, unit vectors of this rank's batch.
@@ -209,12 +231,10 @@ class Clustering(Objective):
         weight = self.prototypes.weight
         codes = []
         for crop in range(self.num_assigning_crops):
-            # Products in float32: half precision moves exp(score / epsilon) by percents.
-            with torch.autocast(embeddings.device.type, enabled=False):
-                rows = embeddings[crop].float()
-                if queued is not None:
-                    rows = torch.cat([queued[crop], rows])
-                scores = rows @ weight.float().T
+            rows = embeddings[crop].float()
+            if queued is not None:
+                rows = torch.cat([queued[crop], rows])
+            scores = prototype_scores(rows, weight)
             codes.append(sinkhorn(scores, self.epsilon, self.sinkhorn_iterations)[-batch_size:])
         if self.queue_active:
             self._push(embeddings[: self.num_assigning_crops].float())

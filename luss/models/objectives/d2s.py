@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from luss.errors import LussError
 from luss.models.heads.projector import LinearProjector, PixelProjector
-from luss.models.objectives.clustering import soft_cross_entropy
+from luss.models.objectives.clustering import prototype_scores, single, soft_cross_entropy
 from luss.models.objectives.objective import Objective
 from luss.registry import MODELS
 from luss.structures import ViewFeatures
@@ -46,7 +46,7 @@ class ShallowEmbedding(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(M, C, H, W) float -> unit vectors (M, D)."""
         pooled = self.pixel_projector(features).mean(dim=(2, 3))
-        return F.normalize(self.projector(pooled), dim=1)
+        return F.normalize(single(self.projector(pooled)), dim=1)
 
 
 @MODELS.register_module()
@@ -117,8 +117,7 @@ class D2S(Objective):
                     f"D2S: embeddings of stage {stage} have {embeddings.shape[1]} channels, the "
                     f"clustering objective's prototypes {width}; give both one embedding_channels"
                 )
-            scores = (embeddings @ views.assignment.prototypes.T).unflatten(
-                0, (2, views.batch_size)
-            )
+            scores = prototype_scores(embeddings, views.assignment.prototypes)
+            scores = scores.unflatten(0, (2, views.batch_size))
             losses[f"stage{stage}"] = d2s_loss(scores, views.assignment.codes, self.temperature)
         return losses

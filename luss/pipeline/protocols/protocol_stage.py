@@ -152,11 +152,7 @@ class ProtocolStage(RunnerStage):
         }
 
     def splits(self, context: Context) -> list[str]:
-        """Splits to predict: those with masks, validation first, then those without.
-
-        The masks of ImageNet-S's test split are not public; its predictions can be submitted.
-        Empty if no split has masks.
-        """
+        """Splits to predict, those with masks first; these alone for metrics of one's own."""
         if self.test_evaluator is not None:
             return context.splits_with_masks
         return list(context.description.evaluated)

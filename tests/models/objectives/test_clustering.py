@@ -233,7 +233,7 @@ def test_frozen_prototypes_neither_move_nor_remember():
 
 
 def test_half_precision_changes_no_code():
-    """Under autocast projector and scores are in half precision, the codes' scores are not."""
+    """Under autocast the projector is in half precision, the codes' scores are not."""
     clustering = build(queue_length=4)
     first, second = batches(2)
     plain = copy.deepcopy(clustering)
