@@ -10,7 +10,7 @@ from luss.datasets.mask_codec import IGNORE_ID, decode_mask, encode_mask, read_m
 from luss.datasets.photo_folder import PhotoFolder
 from luss.datasets.reproducible import ReproducibleDataset
 from luss.datasets.sampler_wrapper import ReproducibleSampler, reproducible_sampler
-from luss.datasets.samplers import EpochSampler
+from luss.datasets.samplers import EpochSampler, ShareSampler
 from luss.datasets.voc_folder import VOCFolder
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Reproducible",
     "ReproducibleDataset",
     "ReproducibleSampler",
+    "ShareSampler",
     "VOCFolder",
     "decode_mask",
     "describe",
