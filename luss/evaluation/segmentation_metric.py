@@ -111,12 +111,8 @@ class SegmentationMetric(BaseMetric):
                 several ranks, an identity (``sample_idx``, ``image_id`` or ``img_path``).
         """
         for sample in data_samples:
-            # What a second pass needs of an image: its id, and where and how its true mask lies.
-            files = (
-                sample.get("image_id"),
-                sample.get("seg_map_path"),
-                sample.get("mask_encoding", "rgb"),
-            )
+            # What a second pass needs of an image: its id, and its true mask.
+            files = tuple(map(sample.get, ("image_id", "seg_map_path", "mask_encoding")))
             if not self._seen.is_new(sample, files if self.predictions else None):
                 continue
             try:
@@ -236,7 +232,7 @@ class SegmentationMetric(BaseMetric):
                     else ", or match_file, then evaluate again with match=that file"
                 )
             )
-        predicted, true, encoding = {}, {}, "rgb"
+        predicted, true, encoding = {}, {}, None
         with fail_together():
             for name, mask, encoding in self._seen.facts.values():
                 if name is None or mask is None:
@@ -246,7 +242,7 @@ class SegmentationMetric(BaseMetric):
                     )
                 predicted[name] = self.predictions / f"{name}.png"
                 true[name] = Path(mask)
-            pair = FolderPair(predicted, true, true_encoding=encoding)
+            pair = FolderPair(predicted, true, true_encoding=encoding or "rgb")
             found, problems = count_masks(
                 pair, counts.num_classes, match=match, boundary=self.boundary
             )
