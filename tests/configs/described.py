@@ -118,7 +118,13 @@ _TOLD_HOOKS = ("ClusteringHook", "CollapseHook", "CheckpointHook")
 
 def _hook(hook):
     # What the hook that only warns has for settings is nobody's but its own.
-    return "CollapseHook" if type(hook).__name__ == "CollapseHook" else plain(hook)
+    if type(hook).__name__ == "CollapseHook":
+        return "CollapseHook"
+    name, settings = plain(hook)
+    if name == "CheckpointHook":
+        # MMEngine's other arguments are left at what they are.
+        settings = {k: settings[k] for k in ("interval", "by_epoch", "max_keep_ckpts")}
+    return name, settings
 
 
 def _transforms(dataset, context) -> list:

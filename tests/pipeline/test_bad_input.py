@@ -244,7 +244,6 @@ def test_batch_larger_than_the_data(work_dir):
         ("stages__label_generation__embedding__batch_size", "4", "embedding.batch_size is '4'"),
         ("stages__label_generation__generator__restart", 3, "label_generation.*'restart'"),
         ("stages__evaluate__matcher__unmached", "best", "evaluate.*'unmached'"),
-        ("stages__finetune__train_dataloader__sampler__type", "DefaultSampler", "use EpochSampler"),
         ("default_hooks__checkpoint__intervall", 3, "'intervall'"),
     ],
 )
