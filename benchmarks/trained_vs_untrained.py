@@ -29,7 +29,7 @@ from luss.files import write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.context import Context
 from luss.pipeline.inference import load_model, stream
-from luss.pipeline.protocols.predictions import evaluation_set
+from luss.pipeline.protocols import evaluation_set_config
 
 STAGE = "pretrain"
 
@@ -78,7 +78,8 @@ def ceiling(config: Config, context: Context) -> float:
     """Validation mIoU of the truth seen through the grid of the last features, in percent."""
     checkpoint = latest_checkpoint(context.work_dir.stage(STAGE))
     model = load_model(config.stages[STAGE].model, checkpoint, context.device)
-    dataset = evaluation_set(context, "validation", config.stages.evaluate.pipeline)
+    pipeline = config.stages.evaluate.pipeline
+    dataset = context.dataset(evaluation_set_config(context, "validation", pipeline))
     classes = context.num_true_classes
     counts = Counts.zeros(classes, boundary=False)
     for (item,) in stream(dataset, range(len(dataset)), 1, context.num_workers, "ceiling"):

@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any, Literal
 
@@ -36,9 +36,11 @@ class Reproducible(SeededByDraw):
         on_unreadable: see :class:`SeededByDraw`. Whatever fails at a photo that PIL cannot decode
             counts as unreadable.
         pipeline: transforms, or their configs, after those of the data set itself.
+        without: ``image_id`` of items to leave out.
 
     Raises:
-        LussError: if the data set has no length, or no items that are numbered.
+        LussError: if the data set has no length, or no items that are numbered, or if all of them
+            are left out.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Reproducible(SeededByDraw):
         seed: int = 0,
         on_unreadable: Literal["fail", "skip"] = "fail",
         pipeline: Sequence[dict | Callable] = (),
+        without: Collection[str] = (),
     ) -> None:
         self._begin(seed, on_unreadable)
         if isinstance(dataset, Mapping):
@@ -68,10 +71,24 @@ class Reproducible(SeededByDraw):
             elif isinstance(steps := getattr(leaf, "pipeline", None), Compose):
                 # Named before the data set's own pipeline packs the item.
                 steps.transforms.insert(0, self._named)
+        self._kept: np.ndarray | None = None
+        if without:
+            self._kept = self._indices_without(frozenset(without))
+
+    def _indices_without(self, left_out: frozenset[str]) -> np.ndarray:
+        count = len(self)
+        kept = [self.get_data_info(index)["image_id"] not in left_out for index in range(count)]
+        if not any(kept):
+            raise LussError(f"all {count} images of {self._root or 'a data set'} are left out")
+        return np.flatnonzero(kept)
+
+    def _inner(self, index: int) -> int:
+        """The data set's own index of an item."""
+        return index if self._kept is None else int(self._kept[index])
 
     def __len__(self) -> int:
         """Number of items."""
-        return len(self.dataset)
+        return len(self.dataset) if self._kept is None else len(self._kept)
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is the data set's, such as ``metainfo``."""
@@ -82,13 +99,13 @@ class Reproducible(SeededByDraw):
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """What is known of an item before any pipeline, for a draw or an index."""
-        index = idx % len(self)
+        index = self._inner(idx % len(self))
         found = getattr(self.dataset, "get_data_info", None)
         return self._named(dict(found(index)) if found else {}, index)
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Categories of an item, for samplers that ask; for a draw or an index."""
-        return self.dataset.get_cat_ids(idx % len(self))
+        return self.dataset.get_cat_ids(self._inner(idx % len(self)))
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipelines on the item of an index.
@@ -97,10 +114,9 @@ class Reproducible(SeededByDraw):
             UnreadableImageError: if it fails, and the photo cannot be decoded.
         """
         try:
-            item = self.dataset[idx]
-            if len(self.pipeline.transforms) == 0:
-                return item
-            return self.pipeline(self._named(item, idx))
+            index = self._inner(idx)
+            item = self._named(self.dataset[index], index)
+            return self.pipeline(item) if item is not None else None
         except UnreadableImageError:
             raise
         except Exception as error:
@@ -131,7 +147,7 @@ class Reproducible(SeededByDraw):
 def reproducible_dataset(config: Mapping[str, Any]) -> dict[str, Any]:
     """The config of a data set, wrapped in :class:`Reproducible` where it needs that.
 
-    ``seed`` and ``on_unreadable`` go to the wrapper, and so does ``pipeline``.
+    ``seed``, ``on_unreadable``, ``without`` and ``pipeline`` go to the wrapper.
 
     Args:
         config: of any data set.
@@ -143,7 +159,7 @@ def reproducible_dataset(config: Mapping[str, Any]) -> dict[str, Any]:
     kind = dataset_class(config["type"])
     if inspect.isclass(kind) and issubclass(kind, SeededByDraw):
         return config
-    moved = ("seed", "on_unreadable", "pipeline")
+    moved = ("seed", "on_unreadable", "pipeline", "without")
     outer = {key: config.pop(key) for key in moved if key in config}
     return {"type": "Reproducible", "dataset": config, **outer}
 

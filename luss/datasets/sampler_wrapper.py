@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 import numpy as np
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
@@ -44,6 +45,7 @@ class ReproducibleSampler(Sampler):
 
     Attributes:
         start: samples of this rank that the next iteration passes over; 0 again once it began.
+        endless: whether it never ends: it has no length, or is MMEngine's ``InfiniteSampler``.
 
     Raises:
         LussError: if the data set is empty, or there is no such sampler.
@@ -67,6 +69,7 @@ class ReproducibleSampler(Sampler):
         first = self._build()
         self._shares = hasattr(first, "rank")
         self._length = len(first) if hasattr(first, "__len__") else None
+        self.endless = self._length is None or isinstance(first, InfiniteSampler)
 
     def _build(self) -> Iterable[int]:
         takes = inspect.signature(self._kind).parameters

@@ -27,6 +27,9 @@ class DumpMasks(BaseMetric):
         **kwargs: of ``mmengine.evaluator.BaseMetric``.
     """
 
+    # Without one, MMEngine warns.
+    default_prefix = ""
+
     def __init__(self, folder: str | os.PathLike, **kwargs) -> None:
         super().__init__(**kwargs)
         self.folder = Path(folder)

@@ -15,7 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from luss.datasets.mask_codec import IGNORE_ID, check_size, open_mask, read_mask
+from luss.datasets.mask_codec import (
+    IGNORE_ID,
+    MaskEncoding,
+    check_size,
+    open_mask,
+    read_mask,
+)
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
@@ -93,11 +99,13 @@ class FolderPair:
         predicted: files of predictions by name ('<class folder>/<image>', without suffix).
         true: files of truths by the same names.
         problems: what was found wrong while pairing them.
+        true_encoding: of the files of truths; predictions are always ``rgb``.
     """
 
     predicted: dict[str, Path]
     true: dict[str, Path]
     problems: Problems = field(default_factory=Problems)
+    true_encoding: MaskEncoding = "rgb"
 
     @property
     def names(self) -> list[str]:
@@ -172,11 +180,12 @@ def class_folders(root: str | os.PathLike) -> list[str]:
         )
 
 
-def read_ids(path: str | os.PathLike) -> np.ndarray:
+def read_ids(path: str | os.PathLike, encoding: MaskEncoding = "rgb") -> np.ndarray:
     """Read a mask of ids: PNG (see `luss.datasets.mask_codec.read_mask`) or NPY.
 
     Args:
         path: the file; a NPY file holds integers of (H, W) or (1, H, W).
+        encoding: of a PNG file.
 
     Returns:
         (H, W) integers.
@@ -185,7 +194,7 @@ def read_ids(path: str | os.PathLike) -> np.ndarray:
         LussError: if it cannot be read or is no mask.
     """
     if Path(path).suffix.lower() != ".npy":
-        return read_mask(path)
+        return read_mask(path, encoding)
     with open_mask(path) as file:
         shape = _npy_shape(file.read(_NPY_HEAD), path)
         try:
@@ -281,9 +290,13 @@ def _read_pair(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Read and check one image's masks; None if there is a problem with them."""
     masks = []
-    for kind, path in (("prediction", pair.predicted[name]), ("truth", pair.true[name])):
+    files = [
+        ("prediction", pair.predicted[name], "rgb"),
+        ("truth", pair.true[name], pair.true_encoding),
+    ]
+    for kind, path, encoding in files:
         try:
-            masks.append(read_ids(path))
+            masks.append(read_ids(path, encoding))
         except LussError as error:
             problems.add(f"unreadable {kind}s", str(error))
     if len(masks) < 2:

@@ -107,6 +107,9 @@ class ImageLevelMatcher:
         unmatched: what becomes of left-over generated ids, see `match_ids`.
     """
 
+    short_name = "image_level"
+    """What results are called by it beside those of another matcher."""
+
     def __init__(self, unmatched: str = "other") -> None:
         self.unmatched = unmatched
 
@@ -122,6 +125,8 @@ class PixelOverlapMatcher:
     Args:
         unmatched: what becomes of left-over generated ids, see `match_ids`.
     """
+
+    short_name = "pixel_overlap"
 
     def __init__(self, unmatched: str = "other") -> None:
         self.unmatched = unmatched

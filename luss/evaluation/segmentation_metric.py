@@ -59,6 +59,9 @@ class SegmentationMetric(BaseMetric):
         LussError: if options exclude each other; later, if masks, ids or images do not fit.
     """
 
+    # Without one, MMEngine warns.
+    default_prefix = ""
+
     def __init__(
         self,
         num_classes: int | None = None,
@@ -108,8 +111,13 @@ class SegmentationMetric(BaseMetric):
                 several ranks, an identity (``sample_idx``, ``image_id`` or ``img_path``).
         """
         for sample in data_samples:
-            files = self._files(sample)
-            if not self._seen.is_new(sample, files):
+            # What a second pass needs of an image: its id, and where and how its true mask lies.
+            files = (
+                sample.get("image_id"),
+                sample.get("seg_map_path"),
+                sample.get("mask_encoding", "rgb"),
+            )
+            if not self._seen.is_new(sample, files if self.predictions else None):
                 continue
             try:
                 image = self._count(ids_of(sample, "pred_sem_seg"), ids_of(sample, "gt_sem_seg"))
@@ -230,7 +238,12 @@ class SegmentationMetric(BaseMetric):
             )
         pair = FolderPair({}, {})
         with fail_together():
-            for name, mask in filter(None, self._seen.facts.values()):
+            for name, mask, pair.true_encoding in self._seen.facts.values():
+                if name is None or mask is None:
+                    raise LussError(
+                        "images came without image_id or seg_map_path, by which the predictions "
+                        "are read once more; add them to the meta_keys of the pipeline"
+                    )
                 pair.predicted[name] = self.predictions / f"{name}.png"
                 pair.true[name] = Path(mask)
             found, problems = count_masks(
@@ -239,17 +252,6 @@ class SegmentationMetric(BaseMetric):
         problems = sum(all_gather_object(problems), Problems())
         problems.refuse(f"the predictions in {self.predictions} cannot be counted")
         return _sum_over_ranks(found)
-
-    def _files(self, sample: Mapping[str, Any]) -> tuple[str, str] | None:
-        """What a second pass needs of an image: its id, and the path of its true mask."""
-        if self.predictions is None or not self.counts_generated:
-            return None
-        if missing := [key for key in ("image_id", "seg_map_path") if key not in sample]:
-            raise LussError(
-                f"image {sample.get('img_path')} has no {' and no '.join(missing)}, by which the "
-                "predictions are read once more; add them to the meta_keys of the pipeline"
-            )
-        return sample["image_id"], sample["seg_map_path"]
 
 
 def _sum_over_ranks(counts: Counts) -> Counts:

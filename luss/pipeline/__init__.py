@@ -4,19 +4,19 @@ from luss.pipeline.label_generation_stage import LabelGenerationStage
 from luss.pipeline.pipeline import Pipeline
 from luss.pipeline.pretrain_stage import PretrainStage
 from luss.pipeline.protocols import (
-    PROTOCOLS,
     DistanceMatchingStage,
     EvaluateStage,
     FinetuneSemiStage,
+    ProtocolStage,
     SemiSupervisedStage,
     evaluate,
+    known_protocols,
 )
 from luss.pipeline.report_stage import ReportStage
 from luss.pipeline.stage import Stage
 from luss.pipeline.train_stage import TrainStage
 
 __all__ = [
-    "PROTOCOLS",
     "DistanceMatchingStage",
     "EvaluateStage",
     "FindMask",
@@ -25,9 +25,11 @@ __all__ = [
     "LabelGenerationStage",
     "Pipeline",
     "PretrainStage",
+    "ProtocolStage",
     "ReportStage",
     "SemiSupervisedStage",
     "Stage",
     "TrainStage",
     "evaluate",
+    "known_protocols",
 ]

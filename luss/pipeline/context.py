@@ -15,9 +15,14 @@ from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
-from luss.datasets import draw_demo_data
-from luss.datasets.data_root import kind_of_data
-from luss.datasets.imagenet_s import find_categories
+from luss.datasets import (
+    DataDescription,
+    describe,
+    draw_demo_data,
+    kind_of_data,
+    reproducible_dataset,
+    split_config,
+)
 from luss.errors import LussError
 from luss.pipeline.inputs import StageInputs
 from luss.pipeline.work_dir import WorkDir
@@ -85,7 +90,7 @@ class Context:
         on first use.
 
         Raises:
-            LussError: if there is no data root, or it may be of either kind.
+            LussError: if there is no data root, or it may be of several kinds.
         """
         if self._data is None:
             data = {"type": "auto", **self.config.get("data", {})}
@@ -116,10 +121,10 @@ class Context:
         barrier()
         return {"type": "ImageNetS", "data_root": str(root)}
 
-    @property
-    def has_splits(self) -> bool:
-        """Whether the data has splits and may have masks; a plain photo folder does not."""
-        return self.data["type"] != "PhotoFolder"
+    @cached_property
+    def description(self) -> DataDescription:
+        """What the data set says of its splits, masks and classes."""
+        return describe(self.data)
 
     def runner_defaults(self, stage: str) -> dict:
         """What the runners of all stages have in common, by the name of a stage."""
@@ -138,11 +143,17 @@ class Context:
         }
 
     def dataset_config(self, config: dict) -> dict:
-        """The whole configuration of a data set; what is left open comes from :attr:`data`."""
+        """The whole configuration of a data set; what is left open comes from :attr:`data`.
+
+        A whole one stays as it is. Data sets of other libraries are made reproducible.
+
+        Raises:
+            LussError: if the type is unknown, or it has no such split.
+        """
+        if config.get("type") == "Reproducible":
+            return dict(config)
         config = {"seed": self.seed, **self.data, **config}
-        if config["type"] == "PhotoFolder":
-            config.pop("split", None)
-        return config
+        return reproducible_dataset(split_config(config, config.get("split", "train")))
 
     def dataset(self, config: dict):
         """Build a data set; what ``config`` leaves open comes from :attr:`data`.
@@ -178,18 +189,11 @@ class Context:
     @property
     def splits_with_masks(self) -> list[str]:
         """Evaluation splits that have true masks, validation first."""
-        if not self.has_splits:
-            return []
-        root = Path(self.data["data_root"])
-        return [
-            split
-            for split in ("validation", "test")
-            if (root / split).is_dir() and (root / f"{split}-segmentation").is_dir()
-        ]
+        return list(self.description.measured)
 
     @property
     def num_categories(self) -> int:
-        """Number C of categories to discover: given, or read off the class folders.
+        """Number C of categories to discover: given, or that of the true classes.
 
         Raises:
             LussError: if it is neither given nor can be read.
@@ -197,14 +201,23 @@ class Context:
         given = self.config.get("num_categories")
         if given is not None:
             return given
-        if not self.has_splits:
+        if self.description.num_classes is None:
             raise LussError(
-                "a plain photo folder does not tell how many categories to discover; add "
-                "--cfg-options num_categories=C"
+                f"a data set of the type {self.data['type']} does not tell how many categories to "
+                "discover; add --cfg-options num_categories=C"
             )
-        return self.num_true_classes
+        return self.description.num_classes
 
-    @cached_property
+    @property
     def num_true_classes(self) -> int:
-        """Number of classes of the true masks, read off the class folders."""
-        return len(find_categories(self.data["data_root"]))
+        """Number of classes of the true masks.
+
+        Raises:
+            LussError: if there are none.
+        """
+        if self.description.num_classes is None:
+            raise LussError(
+                f"a data set of the type {self.data['type']} has no true classes to learn or to "
+                "compare with"
+            )
+        return self.description.num_classes

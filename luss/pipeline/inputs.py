@@ -118,5 +118,9 @@ class StageInputs:
 
 
 def _key(config: dict) -> str:
+    if config["type"] == "Reproducible":
+        # Settings as the config has them: where photos lie may change, within the wrapper too.
+        outer = {key: value for key, value in config.items() if key != "dataset"}
+        config = {**outer, **config["dataset"]}
     listed = {key: value for key, value in config.items() if key not in _NO_MATTER}
     return json.dumps(listed, sort_keys=True, default=str)

@@ -223,7 +223,7 @@ class LabelGenerationStage(Stage):
                 assignments=assignments,
                 objective=result.objective,
             )
-        if self.context.has_splits:
+        if self.context.description.has_categories:
             labels = [dataset.get_data_info(index)["category"] for index in range(len(dataset))]
             quality = {
                 "NMI": 100 * normalised_mutual_information(assignments, labels),

@@ -94,7 +94,7 @@ class Pipeline:
         """Evaluate a run once more, or another checkpoint; see :func:`protocols.evaluate`.
 
         Args:
-            protocol: one of ``PROTOCOLS``.
+            protocol: its name, see :func:`luss.pipeline.known_protocols`.
             checkpoint: instead of the run's own model.
 
         Returns:

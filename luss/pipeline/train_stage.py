@@ -270,10 +270,22 @@ class TrainStage(RunnerStage):
         StartingParts(self.init_from, context).refuse_other_tensors(model, where)
         if self.weights:
             self.filled_backbone(self.model_config(context), self.weights, context)
-        _check_sizes(runner.train_loop.dataloader.dataset, model)
+        loader = runner.train_loop.dataloader
+        _check_sizes(loader.dataset, model)
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         if runner.param_schedulers is not None:
             runner.build_param_scheduler(runner.param_schedulers)
+        if not getattr(loader.sampler, "yields_draws", False):
+            raise LussError(
+                f"{where}.train_dataloader takes its order from {type(loader.sampler).__name__}, "
+                "which cannot be entered in the middle of an epoch; give a sampler, and no "
+                "batch_sampler"
+            )
+        if getattr(loader.sampler, "endless", False) and "max_epochs" in self.runner["train_cfg"]:
+            raise LussError(
+                f"{where}.train_dataloader.sampler never ends, so that no epoch would; train for a "
+                "number of iterations, or use DefaultSampler"
+            )
         if runner.val_loop is not None:
             _try_validation(runner, where)
         for hook in runner.hooks:

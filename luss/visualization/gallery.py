@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset
 from numpy.typing import NDArray
 from PIL import Image
 
-from luss.datasets.mask_codec import IGNORE_ID
+from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding
 from luss.errors import LussError
 from luss.visualization.colours import Legend
 from luss.visualization.markup import Markup, element, joined, note, notice
@@ -148,7 +148,8 @@ def _row(
                 grey = _attention(sources.attention / f"{image_id}.png", photo.shape[:2])
                 picture, chips = attention_picture(grey, sources.threshold), None
             elif column == "truth":
-                picture, chips = _coloured(photo, full, item.get("seg_map_path"), sources.true)
+                path, encoding = item.get("seg_map_path"), item.get("mask_encoding", "rgb")
+                picture, chips = _coloured(photo, full, path, sources.true, encoding)
             else:
                 path = sources.predictions / f"{image_id}.png"
                 picture, chips = _coloured(photo, full, path, sources.generated)
@@ -160,12 +161,16 @@ def _row(
 
 
 def _coloured(
-    photo: NDArray[np.uint8], full: tuple[int, int], path: str | Path | None, legend: Legend
+    photo: NDArray[np.uint8],
+    full: tuple[int, int],
+    path: str | Path | None,
+    legend: Legend,
+    encoding: MaskEncoding = "rgb",
 ) -> tuple[NDArray[np.uint8], Markup]:
     """A photo under its mask, and the chips of the mask."""
     if path is None:
         raise LussError("this photo has no true mask")
-    ids = read_fitting_mask(path, full)
+    ids = read_fitting_mask(path, full, encoding)
     small = resize_ids(ids, photo.shape[:2])
     picture = overlay(photo, small, legend.colours, legend.ignore, legend.unmatched)
     return picture, _chips(ids, legend)

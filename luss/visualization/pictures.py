@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from luss.datasets.image_io import open_image
-from luss.datasets.mask_codec import read_mask
+from luss.datasets.mask_codec import MaskEncoding, read_mask
 from luss.errors import LussError
 from luss.visualization.markup import Markup, element
 
@@ -40,13 +40,15 @@ def read_thumbnail(
     return photo, (image.height, image.width)
 
 
-def read_fitting_mask(path: str | os.PathLike, size: tuple[int, int]) -> NDArray[np.int32]:
+def read_fitting_mask(
+    path: str | os.PathLike, size: tuple[int, int], encoding: MaskEncoding = "rgb"
+) -> NDArray[np.int32]:
     """Read the mask of a photo of (height, width) ``size``.
 
     Raises:
         LussError: if it cannot be read or has another size.
     """
-    ids = read_mask(path)
+    ids = read_mask(path, encoding)
     if ids.shape != size:
         raise LussError(
             f"the mask {path} is {ids.shape[0]} by {ids.shape[1]}, its photo {size[0]} by {size[1]}"

@@ -122,8 +122,7 @@ def _hook(hook):
         return "CollapseHook"
     name, settings = plain(hook)
     if name == "CheckpointHook":
-        # MMEngine's other arguments are left at what they are.
-        settings = {k: settings[k] for k in ("interval", "by_epoch", "max_keep_ckpts")}
+        settings = {key: settings[key] for key in ("interval", "by_epoch", "max_keep_ckpts")}
     return name, settings
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from luss.configuration import read_config
 from luss.models.backbones import FeatureMap
-from luss.pipeline.protocols import protocol_stage
+from luss.pipeline.protocols import build_protocol
 from luss.registry import MODELS
 
 FOLDER = Path(__file__).parents[2] / "configs" / "distance_matching"
@@ -64,7 +64,7 @@ def test_the_quoted_figure_is_that_of_table_14(stem):
 @pytest.mark.parametrize("stem", NETWORKS)
 def test_the_backbone_is_the_published_network(stem):
     network = NETWORKS[stem]
-    stage = protocol_stage(read_config(FOLDER / f"{stem}.py"), "distance_matching")
+    stage = build_protocol(read_config(FOLDER / f"{stem}.py"), "distance_matching")
     init_default_scope("luss")
     backbone = MODELS.build(dict(stage.backbone))
     # Not chained: train() of mmcls' backbones returns nothing.

@@ -164,6 +164,16 @@ def test_unreadable_images(split_root, kind, loader):
     assert len(values(skipping[1])) == len(values(skipping[2]))
 
 
+def test_items_that_are_left_out(split_root):
+    names = {"n01/n01_0.JPEG", "n03/n03_2.JPEG"}
+    dataset = build("mmcls", split_root, without=sorted(names))
+    found = [dataset.get_data_info(index)["image_id"] for index in range(7)]
+    assert len(dataset) == len(set(found) - names) == 7
+    assert dataset[7 + 3]["image_id"] == found[3]
+    with pytest.raises(LussError, match="all 9 images"):
+        build("mmcls", split_root, without=[*found, *names])
+
+
 def test_other_faults_are_not_taken_for_unreadable_images(split_root):
     def broken(item):
         raise KeyError("gt_bboxes")

@@ -61,6 +61,8 @@ def test_a_split_root_describes_its_folders(split_root, write_image):
     assert found.splits == ("train", "train-semi", "validation", "test")
     assert found.masked == ("train-semi", "validation")
     assert found.evaluated == ("validation", "test")
+    (split_root / "test-segmentation").mkdir()
+    assert describe(settings).measured == ("validation", "test")
     assert split_config(settings, "validation") == {**settings, "split": "validation"}
 
 

@@ -244,6 +244,7 @@ def test_batch_larger_than_the_data(work_dir):
         ("stages__label_generation__embedding__batch_size", "4", "embedding.batch_size is '4'"),
         ("stages__label_generation__generator__restart", 3, "label_generation.*'restart'"),
         ("stages__evaluate__matcher__unmached", "best", "evaluate.*'unmached'"),
+        ("stages__finetune__train_dataloader__sampler__type", "InfiniteSampler", "never ends"),
         ("default_hooks__checkpoint__intervall", 3, "'intervall'"),
     ],
 )

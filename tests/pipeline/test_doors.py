@@ -1,25 +1,34 @@
 """Components that are registered here, and nowhere in luss, used by the tiny pipeline."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmcv.transforms import BaseTransform
+from mmengine import Config
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from tiny_run import read_tiny, run_tiny
 
+from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
 from luss.evaluation import Counts, count_image, named_metrics
 from luss.evaluation.metrics import compute_metrics
+from luss.evaluation.results import tables_of_variants
 from luss.label_generation import KMeansResult
 from luss.models import Objective
 from luss.pipeline import EvaluateStage, Pipeline, Stage
 from luss.registry import (
     COUNT_METRICS,
+    HOOKS,
     LABEL_GENERATORS,
     MATCHERS,
+    METRICS,
     MODELS,
+    RUNNERS,
     STAGES,
     TRANSFORMS,
 )
@@ -94,6 +103,31 @@ class HalvesStage(EvaluateStage):
     protocol = "halves"
 
 
+@METRICS.register_module()
+class ShareOfOther(BaseMetric):
+    """Pixels that are predicted as 'other', in percent; of this class it is not defined."""
+
+    default_prefix = ""
+
+    def process(self, data_batch, data_samples):
+        for sample in data_samples:
+            self.results.append((sample["pred_sem_seg"]["data"] == 0).float().mean().item())
+
+    def compute_metrics(self, results):
+        share = 100 * float(np.mean(results))
+        return {"other": share, "undefined": math.nan, "doubled/other": 2 * share}
+
+
+@HOOKS.register_module()
+class CountTests(Hook):
+    """Counts the batches that were tested."""
+
+    batches = 0
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        CountTests.batches += 1
+
+
 def place(transforms):
     return [transforms[0], {"type": "BlackenCorner"}, *transforms[1:]]
 
@@ -124,6 +158,15 @@ def options():
             "type": "HalvesStage",
             "pipeline": tiny["evaluate"]["pipeline"],
             "metrics": [{"type": "part_of_other", "scale": 0.5}],
+        },
+        "stages__shares": {
+            "type": "ProtocolStage",
+            "protocol": "shares",
+            "model_from": "finetune",
+            "pipeline": tiny["evaluate"]["pipeline"],
+            "test_evaluator": [{"type": "ShareOfOther"}],
+            "custom_hooks": [{"type": "CountTests"}],
+            "batch_size": 4,
         },
     }
 
@@ -167,8 +210,27 @@ def test_a_metric_stands_in_the_results_under_its_name(run):
 def test_a_protocol_is_evaluated_by_its_name(run):
     before = read(run / "results.json")["halves"]
     assert Pipeline(read_tiny(**options()), str(run)).evaluate("halves") == before
-    with pytest.raises(LussError, match=r"'thirds'; known are: .*semi_supervised, halves$"):
+    with pytest.raises(LussError, match=r"'thirds'; known are: .*semi_supervised, halves, shares$"):
         Pipeline(read_tiny(**options()), str(run)).evaluate("thirds")
+
+
+def test_a_protocol_is_an_entry_in_the_config(run):
+    """Its model is tested on six images a split, in batches of four."""
+    results = read(run / "results.json")
+    for split, short in (("validation", "val"), ("test", "test")):
+        masks = list((run / "evaluate" / "predictions" / split).rglob("*.png"))
+        share = 100 * np.mean([(read_mask(mask) == 0).mean() for mask in masks])
+        assert results["shares"][short] == {"other": pytest.approx(share), "undefined": None}
+        assert results["shares_doubled"][short]["other"] == pytest.approx(2 * share)
+    assert CountTests.batches == 4
+    assert results["provenance"]["shares"]["checkpoint"] == "finetune/iter_12.pth"
+
+
+def test_the_configuration_of_a_protocol_runs_by_itself(run):
+    config = Config.fromfile(run / "evaluate" / "config.py")
+    found = tables_of_variants(RUNNERS.build(config).test(), "fully_unsupervised")
+    results = read(run / "results.json")
+    assert found == {name: results[name] for name in found}
 
 
 def test_a_transform_changes_the_views(run):

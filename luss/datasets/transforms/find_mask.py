@@ -24,7 +24,8 @@ class FindMask(BaseTransform):
         self.num_classes = num_classes
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Set ``seg_map_path`` and ``num_mask_classes``."""
+        """Set ``seg_map_path``, ``num_mask_classes`` and ``mask_encoding``."""
         results["seg_map_path"] = str(Path(self.root, f"{results['image_id']}.png"))
         results["num_mask_classes"] = self.num_classes
+        results["mask_encoding"] = "rgb"
         return results

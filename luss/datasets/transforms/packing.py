@@ -19,6 +19,7 @@ _META_KEYS = (
     "ori_shape",
     "img_shape",
     "category",
+    "mask_encoding",
     "sample_idx",
     "flip",
     "flip_direction",

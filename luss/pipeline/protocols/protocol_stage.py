@@ -1,33 +1,62 @@
 """What the stages of all evaluation protocols have in common."""
 
 import copy
-from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mmengine.logging import print_log
 
 from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
 from luss.errors import LussError
 from luss.evaluation.metrics import IMAGENET_S, named_metrics
-from luss.evaluation.results import Results, write_results
+from luss.evaluation.results import Results, tables_of_variants, write_results
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
-from luss.pipeline.protocols.predictions import WHOLE_IMAGE, evaluation_set, evaluation_splits
+from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.sound_masks import require_sound_masks
-from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir
+from luss.registry import METRICS, MODELS, STAGES
 
-__all__ = ["ProtocolStage"]
+__all__ = ["WHOLE_IMAGE", "ProtocolStage", "evaluation_set_config"]
+
+WHOLE_IMAGE: list[dict] = [
+    {"type": "LoadRGBImage"},
+    {"type": "LoadMask", "optional": True},
+    {"type": "ResizeShortSide", "size": 256},
+    {"type": "PackInputs"},
+]
+"""Short side 256, the whole image, the mask at its own size."""
 
 
-class ProtocolStage(Stage):
-    """Predicts validation and test, and adds its metrics to ``results.json``.
+def evaluation_set_config(context: Context, split: str, pipeline: list[dict]) -> dict:
+    """The data set of a split; where anything is measured, no image or mask may be missing."""
+    strict: dict[str, Any] = {"on_unreadable": "skip" if split == "train" else "fail"}
+    if split in context.splits_with_masks:
+        strict["require_masks"] = True
+    return context.dataset_config({"split": split, "pipeline": pipeline, **strict})
+
+
+@STAGES.register_module()
+class ProtocolStage(RunnerStage):
+    """Tests a model on validation and test, and adds its metrics to ``results.json``.
+
+    A protocol of one's own is a subclass, or an entry of the config that names it and what it
+    measures::
+
+        stages.mine = dict(type="ProtocolStage", protocol="mine", model_from="finetune",
+                           test_evaluator=[dict(type="MyMetric")])
 
     Args:
         name: see :class:`Stage`.
-        model_from: the stage whose newest checkpoint is evaluated; None if there is none.
+        model_from: the stage whose newest checkpoint is tested; None if there is none.
+        protocol: its name on the command line and in ``results.json``; by default the class's.
+        model: config of the model to test; by default that of ``model_from``.
+        test_evaluator: configs of metrics, for splits with masks alone; by default predictions
+            are written as masks, and counted. A metric called ``<variant>/<metric>`` stands in
+            ``results.json`` under ``<protocol>_<variant>``.
+        test_cfg: further settings of ``SplitsTestLoop``.
+        custom_hooks: configs of hooks.
         pipeline: of the images, with an optional ``LoadMask``; by default the whole image at
             short side 256.
         boundary: whether to count boundary metrics, too.
@@ -37,14 +66,26 @@ class ProtocolStage(Stage):
         report_name: stem of the JSON file with the results, in the work dir.
     """
 
-    protocol: ClassVar[str]
-    """Its name on the command line and in ``results.json``."""
+    settings: ClassVar[tuple[str, ...]] = ("data",)
+
+    protocol: str = ""
+
+    example_configs: ClassVar[str] = ""
+    """Where configs are that have this protocol."""
+
+    without_entry_after: ClassVar[str | None] = None
+    """Name of a stage after which the protocol needs no entry in the config."""
 
     def __init__(
         self,
         name: str,
-        model_from: str | None,
+        model_from: str | None = None,
         *,
+        protocol: str | None = None,
+        model: dict | None = None,
+        test_evaluator: list[dict] | None = None,
+        test_cfg: dict | None = None,
+        custom_hooks: Sequence[dict] = (),
         pipeline: list[dict] | None = None,
         boundary: bool = True,
         metrics: Sequence[str | dict] = IMAGENET_S,
@@ -53,27 +94,27 @@ class ProtocolStage(Stage):
         report_name: str = "results",
     ) -> None:
         super().__init__(name, requires=(model_from,) if model_from and not checkpoint else ())
+        self.protocol = protocol or self.protocol
+        if not self.protocol:
+            raise LussError(f"stages.{name} has no 'protocol'; name it, as results.json will")
+        named_metrics(metrics, f"stages.{name}.metrics")
         self.model_from = model_from
+        self.model = model
+        self.test_evaluator = test_evaluator
+        self.test_cfg = test_cfg or {}
+        self.custom_hooks = list(custom_hooks)
         self.pipeline = WHOLE_IMAGE if pipeline is None else pipeline
         self.boundary = boundary
-        self.metrics = named_metrics(metrics, f"stages.{name}.metrics")
+        self.metrics = metrics
         self.batch_size = batch_size
         self.checkpoint = checkpoint
         self.report_name = report_name
 
-    @abstractmethod
-    def evaluate(self, context: Context) -> Results:
-        """Predict, count, write results.
-
-        Returns:
-            Split -> metric -> percent.
-        """
-
-    def again(self, work_dir: WorkDir, checkpoint: str | None = None) -> "ProtocolStage":
-        """The stage that evaluates once more.
+    def for_checkpoint(self, work_dir: WorkDir, checkpoint: str | None) -> "ProtocolStage":
+        """The stage that evaluates a finished run once more, or another model.
 
         Args:
-            work_dir: of a run.
+            work_dir: of the run.
             checkpoint: of another model; its output is named after the file, beside the run's.
 
         Raises:
@@ -94,41 +135,79 @@ class ProtocolStage(Stage):
                 stage.report_name = f"{self.report_name}_{stem}"
         return stage
 
-    def run(self, context: Context) -> dict:
-        """Evaluate where there are masks; say so where there are none."""
+    # Resolving
+
+    def runner_config(self, context: Context) -> dict:
+        """The configuration of the test, when the stage before is whole."""
+        splits = self.splits(context)
         checkpoint = self.checkpoint_path(context)
-        facts = {"checkpoint": checkpoint.name if checkpoint else None, "splits": []}
-        if context.splits_with_masks:
-            self.evaluate(context)
-            return {**facts, "splits": context.splits_with_masks}
-        self.run_without_masks(context)
-        print_log(f"{self.protocol}: no split has masks, so there are no metrics", "current")
-        return facts
+        return {
+            **context.runner_defaults(self.name),
+            "model": self.model_config(context),
+            "load_from": str(checkpoint) if checkpoint else None,
+            "test_dataloader": {split: self.dataloader(context, split) for split in splits},
+            "test_evaluator": {split: self.evaluator(context, split) for split in splits},
+            "test_cfg": {"type": "SplitsTestLoop", **self.test_cfg},
+            "custom_hooks": self.custom_hooks,
+        }
 
-    def run_without_masks(self, context: Context) -> None:
-        """What is left to do for photos without any mask; nothing by default."""
+    def splits(self, context: Context) -> list[str]:
+        """Splits to predict, those with masks first; these alone for metrics of one's own."""
+        if self.test_evaluator is not None:
+            return context.splits_with_masks
+        return list(context.description.evaluated)
 
-    def check(self, context: Context) -> None:
-        """Build the evaluation sets and look through their masks.
+    def dataloader(self, context: Context, split: str) -> dict:
+        """The configuration of a split's data loader."""
+        return {
+            "batch_size": self.batch_size,
+            "num_workers": context.num_workers,
+            "worker_init_fn": {"type": "luss.start_worker"},
+            "sampler": {"type": "DefaultSampler", "shuffle": False},
+            "dataset": evaluation_set_config(context, split, self.pipeline),
+        }
+
+    def evaluator(self, context: Context, split: str) -> list[dict]:
+        """The configurations of what is done with the predictions of a split."""
+        if self.test_evaluator is not None:
+            return self.test_evaluator
+        masks = {"type": "DumpMasks", "folder": str(self.folder(context, split))}
+        if split not in context.splits_with_masks:
+            return [masks]
+        return [masks, self.segmentation_metric(context, split)]
+
+    def segmentation_metric(self, context: Context, split: str) -> dict:
+        """The configuration of the metric of a split with masks."""
+        return {
+            "type": "SegmentationMetric",
+            "num_classes": context.num_true_classes,
+            "metrics": list(self.metrics),
+            "boundary": self.boundary,
+        }
+
+    def num_outputs(self, context: Context) -> int:
+        """Classes that a segmentor tells apart, 'other' included."""
+        return context.num_true_classes + 1
+
+    def model_config(self, context: Context) -> dict:
+        """The configuration of the model, whose heads have as many classes as are told apart.
 
         Raises:
-            LussError: if images or masks are missing, or masks do not fit.
+            LussError: if there is neither a model nor a stage that has one.
         """
-        for split in evaluation_splits(context):
-            evaluation_set(context, split, self.pipeline)
-        for split in context.splits_with_masks:
-            require_sound_masks(context, split)
-
-    def write(self, context: Context, tables: dict[str, Results], facts: dict) -> None:
-        """Add tables to the file of results, see :func:`luss.evaluation.results.write_results`."""
-        path = context.work_dir.root / f"{self.report_name}.json"
-        facts = {"data_root": context.data["data_root"], **facts}
-        run = {"seed": context.seed, "config_hash": context.config_hash}
-        write_results(path, tables, facts, run)
-
-    def folder(self, context: Context, split: str) -> Path:
-        """Where the predictions of a split are."""
-        return context.work_dir.stage(self.name) / "predictions" / split
+        model, where = self.model, f"stages.{self.name}.model"
+        if model is None:
+            stages, where = context.config["stages"], f"stages.{self.model_from}.model"
+            if self.model_from not in stages:
+                raise LussError(
+                    f"stages.{self.name} evaluates what stage {self.model_from!r} trained, but "
+                    f"the config's stages are {', '.join(stages)}; set model_from to one of these"
+                )
+            model = stages[self.model_from].get("model", {})
+        model = copy.deepcopy(dict(model))
+        if "decode_head" not in model:
+            return model
+        return fill_num_classes(model, self.num_outputs(context), where)
 
     def checkpoint_path(self, context: Context) -> Path | None:
         """The weights to evaluate; None if none are given and no stage trained any."""
@@ -138,21 +217,58 @@ class ProtocolStage(Stage):
             return None
         return required_checkpoint(context.work_dir.stage(self.model_from))
 
-    def model_config(self, context: Context) -> dict:
-        """The configuration of the model that ``model_from`` trained.
+    def folder(self, context: Context, split: str) -> Path:
+        """Where the predictions of a split are."""
+        return context.work_dir.stage(self.name) / "predictions" / split
+
+    # Checks and evaluation
+
+    def check(self, context: Context) -> None:
+        """Build model, metrics and evaluation sets, and look through the masks.
 
         Raises:
-            LussError: if the config has no such stage.
+            LussError: if something is unknown, images or masks are missing, or masks do not fit.
         """
-        stages = context.config["stages"]
-        if self.model_from not in stages:
-            raise LussError(
-                f"stages.{self.name} evaluates what stage {self.model_from!r} trained, but the "
-                f"config's stages are {', '.join(stages)}; set model_from to one of these"
-            )
-        return copy.deepcopy(stages[self.model_from].get("model", {}))
+        MODELS.build(self.model_config(context))
+        for split in self.splits(context):
+            context.dataset(self.dataloader(context, split)["dataset"])
+            for metric in self.evaluator(context, split):
+                METRICS.build(dict(metric))
+        for split in context.splits_with_masks:
+            require_sound_masks(context, split)
 
-    def segmentor_config(self, context: Context, num_outputs: int) -> dict:
-        """As :meth:`model_config`, with a number of classes ('other' included)."""
-        where = f"stages.{self.model_from}.model"
-        return fill_num_classes(self.model_config(context), num_outputs, where)
+    def run(self, context: Context) -> dict:
+        """Evaluate where there are masks; say so where there are none."""
+        checkpoint, splits = self.checkpoint_path(context), context.splits_with_masks
+        if splits:
+            self.evaluate(context)
+        else:
+            if self.splits(context):
+                self.build_runner(context).test()
+            print_log(f"{self.protocol}: no split has masks, so there are no metrics", "current")
+        return {"checkpoint": checkpoint.name if checkpoint else None, "splits": splits}
+
+    def evaluate(self, context: Context) -> Results:
+        """Test, and write the results.
+
+        Returns:
+            Split -> metric -> percent.
+        """
+        # Files that may be damaged are read before the long work.
+        facts = {"data_root": context.data["data_root"], **self.facts(context)}
+        metrics = self.build_runner(context).test()
+        tables = tables_of_variants(metrics, self.protocol)
+        path = context.work_dir.root / f"{self.report_name}.json"
+        run = {"seed": context.seed, "config_hash": context.config_hash}
+        write_results(path, tables, {**facts, **self.facts_of_test(context)}, run)
+        return tables[self.protocol]
+
+    def facts(self, context: Context) -> dict:
+        """What the numbers come from, for ``results.json``."""
+        checkpoint = self.checkpoint_path(context)
+        named = f"{checkpoint.parent.name}/{checkpoint.name}" if checkpoint else None
+        return {"checkpoint": named}
+
+    def facts_of_test(self, context: Context) -> dict:
+        """What is known only after the test."""
+        return {}

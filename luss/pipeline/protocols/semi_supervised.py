@@ -1,21 +1,11 @@
 """The semi-supervised protocol: fine-tuning on the labelled one percent (section 3.2.1)."""
 
-from typing import ClassVar
-
-from luss.evaluation.results import Results
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
-from luss.pipeline.inference import load_model
-from luss.pipeline.protocols.predictions import (
-    evaluation_splits,
-    metrics_by_split,
-    predict_split,
-    segment,
-)
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
 from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.train_stage import TrainStage
-from luss.registry import MODELS, STAGES
+from luss.registry import STAGES
 
 __all__ = ["FinetuneSemiStage", "SemiSupervisedStage"]
 
@@ -53,37 +43,7 @@ class SemiSupervisedStage(ProtocolStage):
     """
 
     protocol = "semi_supervised"
-    settings: ClassVar[tuple[str, ...]] = ("data",)
+    example_configs = "configs/semi_supervised/"
 
     def __init__(self, name: str, *, model_from: str = "finetune_semi", **kwargs) -> None:
         super().__init__(name, model_from, **kwargs)
-
-    def check(self, context: Context) -> None:
-        """Build the model and the evaluation sets."""
-        MODELS.build(self.segmentor_config(context, context.num_true_classes + 1))
-        super().check(context)
-
-    def evaluate(self, context: Context) -> Results:
-        """Predict, count, write results."""
-        checkpoint = self.checkpoint_path(context)
-        classes = context.num_true_classes
-        config = self.segmentor_config(context, classes + 1)
-        model = load_model(config, checkpoint, context.device)
-        counts = {
-            split: predict_split(
-                context,
-                split,
-                segment(model),
-                self.folder(context, split),
-                pipeline=self.pipeline,
-                num_generated=classes,
-                boundary=self.boundary,
-                batch_size=self.batch_size,
-            )
-            for split in evaluation_splits(context)
-        }
-        counted = {split: found for split, found in counts.items() if found is not None}
-        results = metrics_by_split(counted, self.metrics)
-        facts = {"checkpoint": f"{checkpoint.parent.name}/{checkpoint.name}"}
-        self.write(context, {self.protocol: results}, facts)
-        return results

@@ -47,6 +47,7 @@ masks = of(
     f"{_DATASETS}/test_mask_codec.py",
     f"{_DATASETS}/test_ignore_id.py",
 )
+description = of("luss/datasets/description.py", f"{_DATASETS}/test_description.py")
 voc_folder = of("luss/datasets/voc_folder.py", f"{_DATASETS}/test_voc_folder.py")
 image_mask_folder = of(
     "luss/datasets/image_mask_folder.py", f"{_DATASETS}/test_image_mask_folder.py"
@@ -330,5 +331,10 @@ MUTATIONS = [
         'if self.split == "train":',
         "if True:",
         "Photos without a mask are measured.",
+    ),
+    description(
+        'for split in ("validation", "test") if split in self.masked',
+        'for split in ("test", "validation") if split in self.masked',
+        "Test comes before validation.",
     ),
 ]

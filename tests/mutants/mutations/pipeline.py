@@ -20,7 +20,11 @@ labels = of("luss/pipeline/label_generation_stage.py", *_RUNS)
 finetune = of("luss/pipeline/finetune_stage.py", *_RUNS)
 inference = of("luss/pipeline/inference.py", f"{_PIPELINE}/test_shares.py", *_RUNS, _PROTOCOLS)
 find_mask = of("luss/datasets/transforms/find_mask.py", *_RUNS)
-predictions = of("luss/pipeline/protocols/predictions.py", _PROTOCOLS)
+protocol_stage = of("luss/pipeline/protocols/protocol_stage.py", _PROTOCOLS)
+dump_masks = of("luss/evaluation/dump_masks.py", _PROTOCOLS)
+match_source = of("luss/evaluation/match_source.py", _PROTOCOLS)
+bank_hook = of("luss/engine/hooks/distance_bank_hook.py", _PROTOCOLS)
+matcher = of("luss/evaluation/distance_matcher.py", _PROTOCOLS)
 unsupervised = of("luss/pipeline/protocols/fully_unsupervised.py", _PROTOCOLS)
 semi_supervised = of("luss/pipeline/protocols/semi_supervised.py", _PROTOCOLS)
 matching = of("luss/pipeline/protocols/distance_matching.py", _PROTOCOLS)
@@ -46,11 +50,6 @@ MUTATIONS = [
         '{"seed": self.seed, **self.data, **config}',
         "{**self.data, **config}",
         "The run's seed does not reach the data sets.",
-    ),
-    context(
-        'for split in ("validation", "test")\n            if (root / split).is_dir() and',
-        'for split in ("test", "validation")\n            if (root / split).is_dir() and',
-        "Test comes before validation.",
     ),
     train(
         'return config if self.seed is None else {"seed": self.seed, **config}',
@@ -147,28 +146,28 @@ MUTATIONS = [
         "Path(self.root, f\"{Path(results['image_id']).name}.png\")",
         "Masks of one name in two folders are the same.",
     ),
-    predictions(
+    protocol_stage(
         '{"type": "ResizeShortSide", "size": 256},',
         '{"type": "ResizeShortSide", "size": 224},',
         "Whole images are predicted at short side 224.",
     ),
-    predictions(
-        'write_mask(folder / f"{sample.image_id}.png", ids)',
-        'write_mask(folder / f"{sample.image_id}.png", ids * 0)',
+    dump_masks(
+        'ids_of(sample, "pred_sem_seg"))',
+        'ids_of(sample, "pred_sem_seg") * 0)',
         "Predictions are written as 'other' but counted.",
     ),
     unsupervised(
-        'match = main_process_decides(self.matcher(counts["validation"]))',
-        'match = main_process_decides(self.second_matcher(counts["validation"]))',
+        "found(self.matcher, self._file(context))",
+        "found(self.second_matcher, self._file(context))",
         "The match is made by pixels, not by images.",
     ),
     unsupervised(
-        'match = main_process_decides(self.matcher(counts["validation"]))',
-        "match = main_process_decides(self.matcher(list(counts.values())[-1]))",
+        'if split == "validation":',
+        'if split == "test":',
         "The match is found on test.",
     ),
-    unsupervised(
-        "return np.pad(match, (0, categories + 1 - len(match)))",
+    match_source(
+        "return np.pad(match, (0, absent))",
         "return match",
         "A match.json that leaves ids out does not fit.",
     ),
@@ -187,14 +186,14 @@ MUTATIONS = [
         '{"split": "validation", "pipeline": self.pipeline, "require_masks": True}',
         "The bank is made of the images that are evaluated.",
     ),
-    matching(
+    bank_hook(
         "DistanceBank.read(path).source == source",
         "bool(DistanceBank.read(path).source)",
         "Another backbone's bank is used.",
     ),
-    matching(
-        "temperature=self.temperature,\n            )",
-        "temperature=0.07,\n            )",
+    matcher(
+        "k=self.k, temperature=self.temperature",
+        "k=self.k, temperature=0.07",
         "The configured temperature is not used.",
     ),
     backbone(

@@ -8,56 +8,107 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from mmengine import Config
-from mmengine.evaluator import Evaluator
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement, PixelData
+from torch import nn
 
 from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
-from luss.evaluation.counts import Counts
 from luss.evaluation.segmentation_metric import SegmentationMetric
 from luss.pipeline.context import Context
-from luss.pipeline.inference import own_share
-from luss.pipeline.protocols.predictions import (
-    WHOLE_IMAGE,
-    evaluation_set,
-    matched_counts,
-    predict_split,
-)
+from luss.pipeline.protocols.protocol_stage import WHOLE_IMAGE, evaluation_set_config
 from luss.pipeline.work_dir import WorkDir
+from luss.registry import METRICS, MODELS, RUNNERS
 
-GENERATED, CLASSES = 8, 6
-JOINING = np.array([0, 1, 2, 3, 4, 5, 6, 0, 0])
+GENERATED, CLASSES, IMAGES = 8, 6, 17
+JOINING = [0, 1, 2, 3, 4, 5, 6, 0, 0]
+ERRORS = {"for people": LussError("one image is bad"), "a fault of ours": ValueError("a bug")}
 
 
-def context_of(root, work_dir):
-    init_default_scope("luss")
+def validation_set(root, work_dir):
+    """Configuration of an odd number of images."""
     config = Config({"data_root": str(root), "num_workers": 0, "stages": {}})
-    return Context(config, WorkDir(work_dir))
+    context = Context(config, WorkDir(work_dir))
+    return {**evaluation_set_config(context, "validation", WHOLE_IMAGE), "indices": IMAGES}
 
 
-def draw_ids(item):
+def draw_ids(sample):
     """Generated ids of an image, at its original size, that depend on its name alone."""
-    sample = item["data_samples"]
     seed = sum(map(ord, sample.image_id))
     return np.random.default_rng(seed).integers(0, GENERATED + 1, sample.ori_shape[:2])
 
 
-def predict(context, folder, draw=draw_ids):
-    return predict_split(
-        context,
-        "validation",
-        lambda items: [draw(item) for item in items],
-        Path(folder),
-        pipeline=WHOLE_IMAGE,
-        num_generated=GENERATED,
-    )
+@MODELS.register_module()
+class DrawIds(BaseModel):
+    """Predicts drawn ids; its third image on the second process may be too much for it."""
+
+    def __init__(self, error=None):
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        self.error = error
+        self.count = 0
+
+    def forward(self, inputs, data_samples=None, mode="predict"):
+        for sample in data_samples:
+            self.count += 1
+            if self.error and dist.get_rank() == 1 and self.count == 3:
+                raise ERRORS[self.error]
+            ids = torch.from_numpy(draw_ids(sample))
+            sample.pred_sem_seg = PixelData(data=ids[None])
+        return data_samples
 
 
-def count_matched(context, folder):
-    zeros = Counts.zeros(CLASSES, GENERATED)
-    zeros.occurrence += 1
-    return matched_counts(context, "validation", Path(folder), zeros, JOINING)
+@METRICS.register_module()
+class Spoil(BaseMetric):
+    """Damages predictions of the second process after they were written."""
+
+    default_prefix = ""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+        self.names = []
+
+    def process(self, data_batch, data_samples):
+        self.names += [sample["image_id"] for sample in data_samples]
+
+    def compute_metrics(self, results):
+        return {}
+
+    def evaluate(self, size):
+        if dist.get_rank() == 1:
+            write_mask(f"{self.folder}/{self.names[0]}.png", np.zeros((2, 3), int))
+            Path(f"{self.folder}/{self.names[1]}.png").write_bytes(b"no PNG")
+        return {}
+
+
+def predict(dataset, folder, error=None, spoil=False):
+    """Metrics of a match that joins categories, for which predictions are read again."""
+    metrics = [
+        {"type": "DumpMasks", "folder": folder},
+        *([{"type": "Spoil", "folder": folder}] if spoil else []),
+        {
+            "type": "SegmentationMetric",
+            "num_classes": CLASSES,
+            "num_generated": GENERATED,
+            "match": JOINING,
+            "predictions": folder,
+        },
+    ]
+    loader = {"batch_size": 2, "num_workers": 0, "dataset": dataset}
+    config = {
+        "runner_type": "luss.Runner",
+        "model": {"type": "DrawIds", "error": error},
+        "work_dir": f"{folder}/runner",
+        "default_scope": "luss",
+        "test_dataloader": {"validation": loader},
+        "test_evaluator": metrics,
+        "test_cfg": {"type": "SplitsTestLoop"},
+        "experiment_name": folder,
+    }
+    return RUNNERS.build(Config(config)).test()["validation"]
 
 
 def metric_of(prediction, truth, rank, **options):
@@ -87,30 +138,15 @@ def meet(rank, root, folder):
         world_size=2,
         timeout=datetime.timedelta(seconds=60),
     )
-    context = context_of(root, f"{folder}/run")
-    dataset = evaluation_set(context, "validation", [])
-    names = [dataset.get_data_info(index)["image_id"] for index in own_share(len(dataset))]
+    init_default_scope("luss")
+    dataset = validation_set(root, f"{folder}/run")
     found = {}
-
-    def failing(error):
-        def draw(item):
-            if rank == 1 and item["data_samples"].image_id == names[2]:
-                raise error
-            return draw_ids(item)
-
-        return outcome(lambda: predict(context, f"{folder}/bad", draw))
-
-    found["predict: no number"] = failing(LussError("one image is bad"))
-    found["predict: a fault of ours"] = failing(ValueError("a bug"))
-    counts = predict(context, f"{folder}/good")
-    found["predicted"] = counts.confusion.tolist()
-    found["matched"] = count_matched(context, f"{folder}/good").confusion.tolist()
-    dist.barrier()
-    if rank == 1:
-        write_mask(f"{folder}/good/{names[0]}.png", np.zeros((2, 3), int))
-        Path(f"{folder}/good/{names[1]}.png").write_bytes(b"no PNG")
-        found["spoilt"] = names[:2]
-    found["match: bad files"] = outcome(lambda: count_matched(context, f"{folder}/good"))
+    for name in ERRORS:
+        found[f"predict: {name}"] = outcome(
+            lambda name=name: predict(dataset, f"{folder}/{name}", error=name)
+        )
+    found["matched"] = predict(dataset, f"{folder}/good")
+    found["match: bad files"] = outcome(lambda: predict(dataset, f"{folder}/bad", spoil=True))
 
     found["metric: a bad image"] = outcome(lambda: metric_of([0, 1 + 6 * rank], [0, 1], rank))
     found["metric: no truth"] = outcome(lambda: metric_of([0, 1], None if rank else [0, 1], rank))

@@ -1,5 +1,7 @@
 """Evaluate by the name of a protocol, as ``tools/test.py --protocol`` does."""
 
+from typing import Any
+
 from mmengine import Config
 from mmengine.registry import init_default_scope
 
@@ -7,25 +9,20 @@ from luss.build_errors import clear_build_errors, require_known
 from luss.errors import LussError
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
-from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
-from luss.pipeline.protocols.fully_unsupervised import EvaluateStage
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.protocols.semi_supervised import SemiSupervisedStage
-from luss.pipeline.work_dir import main_process_decides
+from luss.ranks import main_process_decides
 from luss.registry import STAGES
 
-__all__ = ["PROTOCOLS", "evaluate", "protocol_stage"]
+__all__ = ["build_protocol", "evaluate", "known_protocols"]
 
-PROTOCOLS = {
-    stage.protocol: stage for stage in (EvaluateStage, DistanceMatchingStage, SemiSupervisedStage)
-}
-"""Those that come with luss; any other is a ``ProtocolStage`` in the config's stages."""
 
-_CONFIGS = {
-    "fully_unsupervised": "configs/pass/",
-    "distance_matching": "configs/distance_matching/",
-    "semi_supervised": "configs/semi_supervised/",
-}
+def known_protocols() -> dict[str, type]:
+    """Name of each protocol that a registered stage has -> the stage's class."""
+    found: dict[str, type] = {}
+    for kind in STAGES.module_dict.values():
+        if name := getattr(kind, "protocol", None):
+            found.setdefault(name, kind)
+    return found
 
 
 def evaluate(
@@ -35,7 +32,7 @@ def evaluate(
 
     Args:
         context: of the run; the stages that trained must be whole, unless a checkpoint is given.
-        protocol: of a stage of the config, or one of ``PROTOCOLS``.
+        protocol: of a stage of the config, or one of :func:`known_protocols`.
         checkpoint: evaluate this file instead of the work dir's newest checkpoint.
 
     Returns:
@@ -46,7 +43,7 @@ def evaluate(
             something that it needs is missing.
     """
     init_default_scope("luss")
-    stage = protocol_stage(context.config, protocol).again(context.work_dir, checkpoint)
+    stage = build_protocol(context.config, protocol).for_checkpoint(context.work_dir, checkpoint)
     if not context.splits_with_masks:
         raise LussError(
             f"no split of {context.data['data_root']} has masks, so there is nothing to compare "
@@ -63,38 +60,44 @@ def evaluate(
     return stage.evaluate(context)
 
 
-def protocol_stage(config: Config, protocol: str) -> ProtocolStage:
+def build_protocol(config: Config, protocol: str) -> ProtocolStage:
     """Build the config's stage of a protocol.
-
-    Distance matching needs no entry of its own where there is a stage ``pretrain``.
 
     Args:
         config: of the run.
-        protocol: of a stage of the config, or one of ``PROTOCOLS``.
+        protocol: of a stage of the config, or one of :func:`known_protocols`; some need no entry
+            of their own (``ProtocolStage.without_entry_after``).
 
     Raises:
         LussError: if the protocol is unknown, or the config has no stage for it.
     """
-    stages = config["stages"]
-    found: dict[str | None, str] = {}
+    stages, known = config["stages"], known_protocols()
+    found: dict[str, str] = {}
     for name, settings in stages.items():
-        require_known(settings, STAGES, f"stages.{name}")
-        kind = settings["type"]
-        kind = STAGES.get(kind) if isinstance(kind, str) else kind
-        found.setdefault(getattr(kind, "protocol", None), name)
+        if named := _protocol_of(settings, f"stages.{name}"):
+            found.setdefault(named, name)
     if protocol in found:
         name = found[protocol]
         settings = stages[name]
-    elif protocol not in PROTOCOLS:
-        known = dict.fromkeys([*PROTOCOLS, *filter(None, found)])
-        raise LussError(f"unknown protocol {protocol!r}; known are: {', '.join(known)}")
+    elif protocol not in known:
+        names = dict.fromkeys([*known, *found])
+        raise LussError(f"unknown protocol {protocol!r}; known are: {', '.join(names)}")
     else:
-        if protocol != "distance_matching" or "pretrain" not in stages:
-            kind = PROTOCOLS[protocol].__name__
+        kind = known[protocol]
+        if getattr(kind, "without_entry_after", None) not in stages:
+            example = getattr(kind, "example_configs", "")
             raise LussError(
                 f"this config has no stage for the protocol {protocol!r}; add one of the type "
-                f"{kind!r}, or take a config that has it ({_CONFIGS[protocol]})"
+                f"{kind.__name__!r}"
+                + (f", or take a config that has it ({example})" if example else "")
             )
-        name, settings = protocol, {"type": "DistanceMatchingStage"}
+        name, settings = protocol, {"type": kind}
     with clear_build_errors(f"stages.{name}"):
         return STAGES.build({**settings, "name": name})
+
+
+def _protocol_of(settings: dict[str, Any], where: str) -> str | None:
+    require_known(settings, STAGES, where)
+    kind = settings["type"]
+    kind = STAGES.get(kind) if isinstance(kind, str) else kind
+    return settings.get("protocol") or getattr(kind, "protocol", None)
