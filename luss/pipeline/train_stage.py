@@ -88,6 +88,8 @@ class TrainStage(RunnerStage):
         "auto_scale_lr",
     )
 
+    goes_on_from_checkpoints: ClassVar[bool] = True
+
     def __init__(
         self,
         name: str,
