@@ -232,7 +232,7 @@ class SegmentationMetric(BaseMetric):
                     else ", or match_file, then evaluate again with match=that file"
                 )
             )
-        predicted, true, encoding = {}, {}, None
+        predicted, true, encodings = {}, {}, set()
         with fail_together():
             for name, mask, encoding in self._seen.facts.values():
                 if name is None or mask is None:
@@ -242,7 +242,9 @@ class SegmentationMetric(BaseMetric):
                     )
                 predicted[name] = self.predictions / f"{name}.png"
                 true[name] = Path(mask)
-            pair = FolderPair(predicted, true, true_encoding=encoding or "rgb")
+                encodings.add(encoding or "rgb")
+            # One data set has one encoding.
+            pair = FolderPair(predicted, true, true_encoding=max(encodings, default="rgb"))
             found, problems = count_masks(
                 pair, counts.num_classes, match=match, boundary=self.boundary
             )
