@@ -9,7 +9,7 @@ from luss.datasets.imagenet_s import ImageNetS
 from luss.datasets.mask_codec import IGNORE_ID, decode_mask, encode_mask, read_mask, write_mask
 from luss.datasets.photo_folder import PhotoFolder
 from luss.datasets.sampler_wrapper import ReproducibleSampler, reproducible_sampler
-from luss.datasets.samplers import EpochSampler
+from luss.datasets.samplers import EpochSampler, ShareSampler
 from luss.datasets.voc_folder import VOCFolder
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Recognition",
     "Reproducible",
     "ReproducibleSampler",
+    "ShareSampler",
     "VOCFolder",
     "decode_mask",
     "describe",

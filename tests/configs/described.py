@@ -15,7 +15,7 @@ from luss.datasets.mask_codec import write_mask
 from luss.engine.checkpoint import save
 from luss.models.objectives import Clustering
 from luss.pipeline import Pipeline, TrainStage
-from luss.registry import MODELS
+from luss.registry import LABEL_GENERATORS, MODELS
 
 PROCESSES = 8  # the published runs are of eight GPUs
 CLASSES = 4
@@ -385,7 +385,7 @@ def _layer_in_words(layer: nn.Module) -> str:
 
 
 def _label_generation(stage, context) -> dict:
-    generator = stage._build_generator(context)
+    generator = LABEL_GENERATORS.build(stage.parts(context)["generator"])
     normalize = _preprocessor_of(stage.preprocessor)
     embedding, pixels = (
         context.dataset({"split": "train", "pipeline": settings["pipeline"]})

@@ -152,7 +152,7 @@ def test_half_a_validation(tmp_path):
 
 
 def test_no_validation_to_tell_the_best(tmp_path):
-    with pytest.raises(LussError, match="save_best .* has no validation"):
+    with pytest.raises(LussError, match=r"save_best .* has no validation"):
         run_tiny(tmp_path, default_hooks__checkpoint__save_best="mIoU")
 
 
@@ -162,7 +162,7 @@ def test_rates_follow_the_batch_where_that_is_asked_for(tmp_path):
         pipeline = Pipeline(config, str(tmp_path / str(len(list(tmp_path.iterdir())))))
         with pipeline.opened() as context:
             runner = pipeline.stages["pretrain"].build_runner(context)
-            runner.train_loop
+            assert runner.train_loop.max_epochs
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
             runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
             return runner.optim_wrapper.get_lr()["lr"]

@@ -88,6 +88,8 @@ geometry = of(
     f"{_PARITY}/test_overlap_grids.py",
     f"{_OBJECTIVES}/test_p2p.py",
 )
+beit = of("luss/models/backbones/beit.py", "tests/models/backbones/test_beit.py")
+arguments = of("luss/models/unknown_arguments.py", "tests/models/test_unknown_arguments.py")
 
 MUTATIONS = [
     sinkhorn(
@@ -506,6 +508,21 @@ MUTATIONS = [
         "[x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)]",
         "[y[:, None, :].expand(-1, size, -1), x[:, :, None].expand(-1, -1, size)]",
         "x and y change places.",
+    ),
+    beit(
+        "if own == grid:",
+        "if sum(own) == sum(grid):",
+        "A grid of other proportions, but as many rows and columns, has the biases of the own one.",
+    ),
+    beit(
+        "places = table[:-_EXTRA].unflatten(0, (2 * own[0] - 1, 2 * own[1] - 1))",
+        "places = table[:-_EXTRA].unflatten(0, (2 * own[1] - 1, 2 * own[0] - 1))",
+        "Rows and columns of the own grid change places.",
+    ),
+    arguments(
+        "if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in parameters):",
+        "if True:",
+        "What a class hands on to its parents is no setting of its own.",
     ),
     geometry(
         "corners[:, [2, 1, 0, 3]]",
