@@ -396,7 +396,7 @@ def _label_generation(stage, context) -> dict:
         "model from": stage.model_from,
         "k-means": plain(generator, without=("device", "block_elements")),
         "embedder": stage.embedder["type"],
-        "foreground": stage.foreground["type"],
+        "foreground": dict(stage.foreground),
         "label writer": stage.writer["type"],
         "threshold": stage.threshold,
         "unreadable images": stage.on_unreadable,
@@ -429,7 +429,7 @@ def _evaluate(stage, context) -> dict:
     return {
         **_protocol(stage, context),
         "labels from": stage.labels_from,
-        "matchers": [type(matcher).__name__ for matcher in matchers],
+        "matchers": [matcher["type"] for matcher in matchers],
         "given match": stage.match,
     }
 

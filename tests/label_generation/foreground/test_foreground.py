@@ -6,6 +6,7 @@ from drawings import auc, drawing
 
 from luss.errors import LussError
 from luss.label_generation.foreground import (
+    FolderOfMaps,
     boundary_prior,
     centre_prior,
     mean_of_ranks,
@@ -120,3 +121,10 @@ def test_grabcut_without_anything_to_start_from():
 def test_other_arrays_are_refused():
     with pytest.raises(LussError, match="uint8 RGB"):
         boundary_prior(np.zeros((4, 4, 3)))
+
+
+def test_a_folder_of_maps_has_to_be_named(tmp_path):
+    with pytest.raises(LussError, match=r"foreground\.folder=DIR"):
+        FolderOfMaps(None)
+    with pytest.raises(LussError, match="there is no folder"):
+        FolderOfMaps(str(tmp_path / "nowhere"))

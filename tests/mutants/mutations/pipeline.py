@@ -192,8 +192,8 @@ MUTATIONS = [
         "The segmentor has a class that no pixel has.",
     ),
     matching(
-        '{"split": "train-semi", "pipeline": self.pipeline, "require_masks": True}',
-        '{"split": "validation", "pipeline": self.pipeline, "require_masks": True}',
+        '"dataloader": self.dataloader(context, "train-semi")',
+        '"dataloader": self.dataloader(context, "validation")',
         "The bank is made of the images that are evaluated.",
     ),
     bank_hook(
@@ -202,8 +202,8 @@ MUTATIONS = [
         "Another backbone's bank is used.",
     ),
     matcher(
-        "k=self.k, temperature=self.temperature",
-        "k=self.k, temperature=0.07",
+        "temperature=self.temperature,",
+        "temperature=0.07,",
         "The configured temperature is not used.",
     ),
     backbone(
