@@ -27,8 +27,8 @@ from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import cooccurrence, match_ids
 from luss.evaluation.metrics import compute_metrics
-from luss.evaluation.threshold_search import ThresholdSearch
 from luss.files import write_json
+from luss.label_generation.threshold_search import ThresholdSearch
 
 HEIGHT, WIDTH, CLASSES = 375, 500, 50
 PUBLISHED = {

@@ -2,13 +2,36 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
-from mmengine.dist import all_gather_object, broadcast_object_list, get_world_size
+from mmengine.dist import all_gather_object, broadcast_object_list, get_rank, get_world_size
 
 from luss.errors import LussError
 
-__all__ = ["fail_together", "main_process_decides"]
+__all__ = ["fail_together", "main_process_decides", "own_share", "summed_over_ranks"]
+
+T = TypeVar("T")
+
+
+def main_process_decides(value: Any) -> Any:
+    """Give every process the value that the main process has."""
+    values = [value]
+    broadcast_object_list(values)
+    return values[0]
+
+
+def own_share(count: int) -> range:
+    """The contiguous share of ``count`` items that this process works on."""
+    rank, world = get_rank(), get_world_size()
+    return range(rank * count // world, (rank + 1) * count // world)
+
+
+def summed_over_ranks(part: T) -> T:
+    """Sum over all ranks of what adds up with ``+=``, such as counts; None counts as nothing."""
+    total, *others = [part for part in all_gather_object(part) if part is not None]
+    for other in others:
+        total += other
+    return total
 
 
 @contextlib.contextmanager
@@ -38,13 +61,6 @@ def fail_together() -> Iterator[None]:
     if all(for_people for for_people, _ in failures):
         raise LussError(messages) from own
     raise RuntimeError(f"another process failed: {messages}") from own
-
-
-def main_process_decides(value: Any) -> Any:
-    """Give every process the value that the main process has."""
-    values = [value]
-    broadcast_object_list(values)
-    return values[0]
 
 
 def _told(error: Exception | None) -> tuple[bool, str] | None:

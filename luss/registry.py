@@ -2,8 +2,8 @@
 
 They are children of MMEngine's root registries, so that a config names a component of ``luss``
 plainly (``type='P2P'``) and one of another library with its scope (``type='mmseg.ResNet'``).
-``COUNT_METRICS``, ``LABEL_GENERATORS``, ``MATCHERS``, ``REPORT_SECTIONS`` and ``STAGES`` have no
-counterpart in MMEngine.
+``COUNT_METRICS``, ``MATCHERS``, ``REPORT_SECTIONS``, ``STAGES`` and those of the parts of label
+generation have no counterpart in MMEngine.
 """
 
 from mmengine.registry import Registry, root
@@ -12,9 +12,12 @@ __all__ = [
     "COUNT_METRICS",
     "DATASETS",
     "DATA_SAMPLERS",
+    "EMBEDDERS",
+    "FOREGROUND_SOURCES",
     "FUNCTIONS",
     "HOOKS",
     "LABEL_GENERATORS",
+    "LABEL_WRITERS",
     "LOG_PROCESSORS",
     "LOOPS",
     "MATCHERS",
@@ -28,6 +31,7 @@ __all__ = [
     "REPORT_SECTIONS",
     "RUNNERS",
     "STAGES",
+    "THRESHOLD_RULES",
     "TRANSFORMS",
     "VISBACKENDS",
     "VISUALIZERS",
@@ -60,7 +64,12 @@ VISUALIZERS = _child(root.VISUALIZERS)
 VISBACKENDS = _child(root.VISBACKENDS)
 LOG_PROCESSORS = _child(root.LOG_PROCESSORS)
 
-LABEL_GENERATORS = Registry("label generator", scope="luss", locations=["luss.label_generation"])
+_LABELS = ["luss.label_generation"]
+EMBEDDERS = Registry("embedder", scope="luss", locations=_LABELS)
+LABEL_GENERATORS = Registry("label generator", scope="luss", locations=_LABELS)
+FOREGROUND_SOURCES = Registry("foreground source", scope="luss", locations=_LABELS)
+THRESHOLD_RULES = Registry("threshold rule", scope="luss", locations=_LABELS)
+LABEL_WRITERS = Registry("label writer", scope="luss", locations=_LABELS)
 MATCHERS = Registry("matcher", scope="luss", locations=["luss.evaluation"])
 COUNT_METRICS = Registry("metric", scope="luss", locations=["luss.evaluation"])
 """Functions of counts, see :func:`luss.evaluation.named_metrics`."""

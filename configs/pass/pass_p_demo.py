@@ -17,6 +17,11 @@ stages = dict(
             ),
         ),
         train_dataloader=dict(dataset=dict(pipeline=_base_.two_views)),
+        # One epoch of warm-up, as there are 24 epochs.
+        param_scheduler=[
+            dict(_base_.pass_p.param_scheduler[0], end=1),
+            dict(_base_.pass_p.param_scheduler[1], begin=1),
+        ],
     ),
     pixel_attention=_base_.pass_p_attention,
     report=dict(title="PASS_p on the demo data"),

@@ -1,16 +1,17 @@
 """The order of an epoch's samples, which can be entered in its middle."""
 
 import math
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 
 import torch
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from luss.errors import LussError
+from luss.ranks import own_share
 from luss.registry import DATA_SAMPLERS
 
-__all__ = ["EpochSampler"]
+__all__ = ["EpochSampler", "ShareSampler"]
 
 
 @DATA_SAMPLERS.register_module()
@@ -82,3 +83,34 @@ class EpochSampler(Sampler):
     def set_epoch(self, epoch: int) -> None:
         """Choose the zero-based epoch of the next iteration."""
         self.epoch = epoch
+
+
+@DATA_SAMPLERS.register_module()
+class ShareSampler(Sampler):
+    """Every sample once, in order: each process gets a contiguous share of its own.
+
+    MMEngine's ``DefaultSampler`` gives processes every n-th sample and repeats some of them, so
+    that neither rows of a file nor sums of counts would come out right.
+
+    Args:
+        dataset: of N samples.
+        seed: without effect; MMEngine gives one to every sampler.
+        most: instead of all samples, at most this many, spread evenly from the first on.
+
+    Attributes:
+        indices: of the samples that the next iterations give, at first the whole share; may be set.
+    """
+
+    def __init__(self, dataset: Sized, seed: int | None = None, most: int | None = None) -> None:
+        self.dataset = dataset
+        total = len(dataset)
+        count = total if most is None else min(most, total)
+        self.indices: Sequence[int] = [place * total // count for place in own_share(count)]
+
+    def __iter__(self) -> Iterator[int]:
+        """Indices of this process."""
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        """Number of samples of this process."""
+        return len(self.indices)

@@ -1,6 +1,7 @@
 """One log for all stages of a run; the console gets what a person reads."""
 
 import logging
+import re
 from pathlib import Path
 
 import mmengine
@@ -9,11 +10,14 @@ from mmengine.logging import MMLogger
 __all__ = ["open_run_log"]
 
 _MMENGINE = Path(mmengine.__file__).parent
+_METRICS_OF_A_TEST = re.compile(r"\w+\(test\) .*\w/\S+: ")
 _CHATTER = ("Exp name:", "Distributed training is not used", "Load checkpoint from")
 
 
 class _WithoutDumps(logging.Filter):
     """Drops what MMEngine dumps for the record: environment, configuration, hooks, initialisation.
+
+    And the metrics of a test in one line, which are logged as a table, too.
 
     Warnings and errors always pass.
     """
@@ -26,7 +30,8 @@ class _WithoutDumps(logging.Filter):
         if Path(record.pathname).parent.name == "logging":
             return True
         message = record.getMessage()
-        return "\n" not in message and not message.startswith(_CHATTER)
+        dump = "\n" in message or _METRICS_OF_A_TEST.match(message) is not None
+        return not dump and not message.startswith(_CHATTER)
 
 
 def open_run_log(path: Path, level: str = "INFO") -> MMLogger:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from luss.errors import LussError
 from luss.evaluation.distance_bank import DistanceBank, nearest_class_map
-from luss.models.backbones import FeatureMap
+from luss.models.backbones import FeatureMap, probe
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids
 from luss.registry import MODELS
 from luss.structures.batches import step_by_size
@@ -26,20 +26,18 @@ class DistanceMatcher(BaseModel):
 
     Args:
         backbone: config of any backbone that gives feature maps.
-        num_classes: C + 1, 'other' included.
         layer: name of the backbone's module whose output is used; by default its last output.
         k: neighbours that vote.
         temperature: votes weigh exp(cosine / temperature).
         data_preprocessor: by default ImageNet's mean and deviation.
 
     Raises:
-        LussError: if the backbone has no such layer.
+        LussError: if the backbone has no such layer, or gives no feature maps.
     """
 
     def __init__(
         self,
         backbone: Mapping[str, Any],
-        num_classes: int,
         layer: str | None = None,
         k: int = 10,
         temperature: float = 0.07,
@@ -47,11 +45,13 @@ class DistanceMatcher(BaseModel):
     ) -> None:
         super().__init__(MODELS.build(dict(data_preprocessor or {"type": "ViewPreprocessor"})))
         self.backbone = MODELS.build(dict(backbone))
-        self.num_classes = num_classes
         self.layer = layer
         self.k = k
         self.temperature = temperature
+        # Backbones that pool behind the layer are no feature maps themselves.
         self._feature_map = FeatureMap(self.backbone, layer)
+        if layer is None:
+            probe(self.backbone)
         self._bank: tuple[Tensor, Tensor] | None = None
 
     def fill(self, bank: DistanceBank) -> None:
@@ -104,8 +104,15 @@ class DistanceMatcher(BaseModel):
             raise LussError(
                 "the bank of labelled vectors is empty; add DistanceBankHook to custom_hooks"
             )
+        vectors, labels = self._bank
         maps = nearest_class_map(
-            features, *self._bank, self.num_classes, k=self.k, temperature=self.temperature
+            features,
+            vectors,
+            labels,
+            # Classes above those of the bank have no votes.
+            int(labels.max()) + 1,
+            k=self.k,
+            temperature=self.temperature,
         )
         for sample, ids in zip(data_samples, maps, strict=True):
             size = tuple(sample.metainfo["ori_shape"][:2])

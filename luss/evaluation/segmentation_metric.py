@@ -111,12 +111,8 @@ class SegmentationMetric(BaseMetric):
                 several ranks, an identity (``sample_idx``, ``image_id`` or ``img_path``).
         """
         for sample in data_samples:
-            # What a second pass needs of an image: its id, and where and how its true mask lies.
-            files = (
-                sample.get("image_id"),
-                sample.get("seg_map_path"),
-                sample.get("mask_encoding", "rgb"),
-            )
+            # What a second pass needs of an image: its id, and its true mask.
+            files = tuple(map(sample.get, ("image_id", "seg_map_path", "mask_encoding")))
             if not self._seen.is_new(sample, files if self.predictions else None):
                 continue
             try:
@@ -236,16 +232,19 @@ class SegmentationMetric(BaseMetric):
                     else ", or match_file, then evaluate again with match=that file"
                 )
             )
-        pair = FolderPair({}, {})
+        predicted, true, encodings = {}, {}, set()
         with fail_together():
-            for name, mask, pair.true_encoding in self._seen.facts.values():
+            for name, mask, encoding in self._seen.facts.values():
                 if name is None or mask is None:
                     raise LussError(
                         "images came without image_id or seg_map_path, by which the predictions "
                         "are read once more; add them to the meta_keys of the pipeline"
                     )
-                pair.predicted[name] = self.predictions / f"{name}.png"
-                pair.true[name] = Path(mask)
+                predicted[name] = self.predictions / f"{name}.png"
+                true[name] = Path(mask)
+                encodings.add(encoding or "rgb")
+            # One data set has one encoding.
+            pair = FolderPair(predicted, true, true_encoding=max(encodings, default="rgb"))
             found, problems = count_masks(
                 pair, counts.num_classes, match=match, boundary=self.boundary
             )

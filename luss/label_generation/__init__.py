@@ -1,10 +1,15 @@
+"""Parts of label generation: embedders, k-means back ends, foreground, threshold, pseudo labels."""
+
+from luss.label_generation import foreground
 from luss.label_generation.clustering_quality import (
     matched_accuracy,
     normalised_mutual_information,
 )
+from luss.label_generation.embedders import ImageEmbeddings
 from luss.label_generation.faiss_kmeans import FaissKMeans
 from luss.label_generation.given_centroids import GivenCentroids, read_centroids
 from luss.label_generation.kmeans import KMeans, KMeansResult, assign
+from luss.label_generation.label_writers import PixelLabels
 from luss.label_generation.pseudo_labels import (
     apply_threshold,
     is_whole_png,
@@ -13,16 +18,31 @@ from luss.label_generation.pseudo_labels import (
     pixel_labels,
     write_pseudo_label,
 )
+from luss.label_generation.threshold_file import Threshold
+from luss.label_generation.threshold_rules import (
+    GivenThreshold,
+    OtsuThreshold,
+    ThresholdRule,
+    ValidationThreshold,
+)
 from luss.label_generation.torch_kmeans import TorchKMeans
 
 __all__ = [
     "FaissKMeans",
     "GivenCentroids",
+    "GivenThreshold",
+    "ImageEmbeddings",
     "KMeans",
     "KMeansResult",
+    "OtsuThreshold",
+    "PixelLabels",
+    "Threshold",
+    "ThresholdRule",
     "TorchKMeans",
+    "ValidationThreshold",
     "apply_threshold",
     "assign",
+    "foreground",
     "is_whole_png",
     "matched_accuracy",
     "nearest_category",

@@ -8,6 +8,7 @@ with the smallest sum of squared distances is kept.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -50,6 +51,9 @@ class KMeans(ABC):
         restarts: independent runs from different images; the best is kept.
         seed: the same seed gives the same result on the same machine.
     """
+
+    can_shard: ClassVar[bool] = False
+    """Whether several processes can cluster together, each with a share of the images."""
 
     def __init__(self, num_clusters: int, iterations: int = 20, restarts: int = 30, seed: int = 0):
         settings = {"num_clusters": num_clusters, "iterations": iterations, "restarts": restarts}

@@ -73,6 +73,8 @@ class TorchKMeans(KMeans):
         block_elements: distances held at a time, rows * restarts * C.
     """
 
+    can_shard = True
+
     def __init__(
         self,
         num_clusters: int,

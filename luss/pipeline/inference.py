@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import torch
-from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -13,11 +11,10 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from luss.engine.checkpoint import load, load_weights
 from luss.engine.progress import Progress
 from luss.engine.workers import iterate, start_worker
+from luss.ranks import own_share, summed_over_ranks
 from luss.registry import MODELS
 
 __all__ = ["load_model", "own_share", "stream", "summed_over_ranks"]
-
-T = TypeVar("T")
 
 
 def load_model(config: dict, checkpoint: Path, device: torch.device) -> BaseModel:
@@ -30,12 +27,6 @@ def load_model(config: dict, checkpoint: Path, device: torch.device) -> BaseMode
     model = MODELS.build(config)
     load_weights(model, load(checkpoint), checkpoint)
     return model.to(device).eval()
-
-
-def own_share(count: int) -> range:
-    """The contiguous share of ``count`` items that this process works on."""
-    rank, world = get_rank(), get_world_size()
-    return range(rank * count // world, (rank + 1) * count // world)
 
 
 def stream(
@@ -62,11 +53,3 @@ def stream(
     for batch in iterate(loader):
         yield batch
         progress.advance(len(batch))
-
-
-def summed_over_ranks(part: T) -> T:
-    """Sum over all ranks of what adds up with ``+=``, such as counts; None counts as nothing."""
-    total, *others = [part for part in all_gather_object(part) if part is not None]
-    for other in others:
-        total += other
-    return total

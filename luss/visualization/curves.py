@@ -67,8 +67,8 @@ def threshold_section(threshold: Threshold | None) -> Markup:
         )
     said = element(
         "p",
-        "Pixels whose mean attention is below ",
-        element("strong", f"{threshold.value:g}"),
+        "Pixels whose foreground (mean attention, unless another source is named) is below ",
+        element("strong", str(threshold)),
         f" become ‘other’. Chosen by: {threshold.method}.",
     )
     if not threshold.thresholds:
@@ -76,7 +76,7 @@ def threshold_section(threshold: Threshold | None) -> Markup:
     chart = line_chart(
         threshold.thresholds,
         threshold.scores,
-        "threshold on the mean attention",
+        "threshold on the foreground",
         threshold.score_name,
         mark=threshold.value,
         size=(7.2, 2.8),

@@ -1,4 +1,4 @@
-"""The section of photos: prediction, truth and mean attention beside each of them."""
+"""The section of photos: prediction, truth and the map of foreground beside each of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,15 +29,17 @@ class GallerySources:
 
     Attributes:
         predictions: folder of ``<image_id>.png`` masks of generated ids.
-        attention: folder of ``<image_id>.png`` 8-bit grey mean attention.
+        maps: folder ``<kind>/<split>`` of ``<image_id>.png``, 8-bit grey maps of foreground.
+        map_name: what they are, such as 'mean attention'.
         generated: legend of predictions.
         true: legend of the truth.
         matched: whether the colours of predictions are those of the truth.
-        threshold: of the mean attention, if known.
+        threshold: of the maps, if there is one for all of them.
     """
 
     predictions: Path
-    attention: Path
+    maps: Path
+    map_name: str
     generated: Legend
     true: Legend
     matched: bool
@@ -52,7 +54,7 @@ def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
 def gallery_section(
     dataset: BaseDataset, sources: GallerySources, pictures: PictureFolder, max_photos: int
 ) -> Markup:
-    """The photos that have an attention map; without any such map, photos of the whole split.
+    """The photos that have a map of foreground; without any, photos of the whole split.
 
     Args:
         dataset: of the split.
@@ -65,7 +67,7 @@ def gallery_section(
     columns = {
         "prediction": sources.predictions.is_dir(),
         "truth": any(item.get("seg_map_path") for item in items),
-        "mean attention": sources.attention.is_dir(),
+        sources.map_name: sources.maps.is_dir(),
     }
     if not columns["prediction"]:
         folder = element("code", f"evaluate/predictions/{sources.predictions.name}")
@@ -90,14 +92,14 @@ def _choose(
     dataset: BaseDataset, sources: GallerySources, max_photos: int
 ) -> tuple[NDArray[np.int64], Markup]:
     """Indices of the photos to show, and what is to be said about the choice."""
-    split = sources.attention.name
     wanted = {
-        path.relative_to(sources.attention).with_suffix("").as_posix()
-        for path in sources.attention.rglob("*.png")
+        path.relative_to(sources.maps).with_suffix("").as_posix()
+        for path in sources.maps.rglob("*.png")
     }
     if not wanted:
         said = notice(
-            "There are no attention maps: ", element("code", f"label_generation/attention/{split}"),
+            "There are no maps of foreground: ",
+            element("code", f"label_generation/{sources.maps.parent.name}/{sources.maps.name}"),
             " is missing or empty.",
         )  # fmt: skip
         return evenly_spaced(len(dataset), max_photos), said + _capped(
@@ -112,7 +114,7 @@ def _choose(
     said = Markup()
     if len(indices) < len(wanted):
         said += notice(
-            f"Attention maps without a photo in the data set: {len(wanted) - len(indices)}."
+            f"Maps of foreground without a photo in the data set: {len(wanted) - len(indices)}."
         )
     chosen = np.asarray(indices, np.int64)[evenly_spaced(len(indices), max_photos)]
     return chosen, said + _capped(len(indices), sources, max_photos)
@@ -144,8 +146,8 @@ def _row(
     panels = [_panel("photo", pictures.add(photo, f"Photo {image_id}"))]
     for column in columns:
         try:
-            if column == "mean attention":
-                grey = _attention(sources.attention / f"{image_id}.png", photo.shape[:2])
+            if column == sources.map_name:
+                grey = _attention(sources.maps / f"{image_id}.png", photo.shape[:2])
                 picture, chips = attention_picture(grey, sources.threshold), None
             elif column == "truth":
                 path, encoding = item.get("seg_map_path"), item.get("mask_encoding", "rgb")
@@ -187,7 +189,7 @@ def _attention(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
                 raise LussError(f"{path} has the mode {image.mode}, expected 8-bit grey")
             return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
     except OSError as error:
-        raise LussError(f"cannot read the attention map {path}: {error}") from error
+        raise LussError(f"cannot read the map of foreground {path}: {error}") from error
 
 
 def _chips(ids: NDArray[np.int32], legend: Legend) -> Markup:
@@ -224,8 +226,8 @@ def _key(columns: Sequence[str], sources: GallerySources) -> Markup:
     if "prediction" in columns and sources.generated.unmatched:
         unmatched = min(sources.generated.unmatched)
         entries.append(chip("unmatched category", sources.generated.swatch(unmatched)))
-    if "mean attention" in columns:
+    if sources.map_name in columns:
         line = "" if sources.threshold is None else f", white line at {sources.threshold:g}"
         ramp = element("i", class_="ramp")
-        entries.append(element("span", "0 ", ramp, f" 1 attention{line}", class_="chip"))
+        entries.append(element("span", "0 ", ramp, f" 1 {sources.map_name}{line}", class_="chip"))
     return element("p", *entries, class_="chips key")

@@ -60,13 +60,13 @@ def how_chosen(threshold: Threshold | None, matched: bool) -> str:
         return f"{said}; {match} was found on validation masks." if matched else f"{said}."
     if threshold.without_labels:
         return (
-            f"The threshold {threshold.value:g} was found without labels ({threshold.method}); "
+            f"The threshold {threshold} was found without labels ({threshold.method}); "
             f"{match}{' was chosen on validation masks' if matched else ''}. No training mask "
             "was used."
         )
     together = f"and {match} were" if matched else f"was {match}"
     return (
-        f"The threshold {threshold.value:g} ({threshold.method}) {together} chosen on validation "
+        f"The threshold {threshold} ({threshold.method}) {together} chosen on validation "
         "masks. No training mask was used."
     )
 

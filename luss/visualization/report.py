@@ -68,7 +68,7 @@ def _summary(run: RunFiles) -> str:
             f"{len(run.clustering.assignments)} training images"
         )
     if run.threshold is not None:
-        facts.append(f"threshold {run.threshold.value:g}")
+        facts.append(f"threshold {run.threshold}")
     facts.append(f"{len(run.gallery_dataset)} photos in {run.gallery_split}")
     return " · ".join(facts)
 

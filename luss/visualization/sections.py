@@ -36,11 +36,16 @@ def _metrics(run: RunFiles) -> Section:
 
 @REPORT_SECTIONS.register_module(name="gallery")
 def _gallery(run: RunFiles, max_photos: int = 60) -> Section:
-    """Photos with true masks, predictions and attention, at most ``max_photos``."""
+    """Photos with true masks, predictions and maps of foreground, at most ``max_photos``."""
     _require_positive(max_photos=max_photos)
+    maps = run.work_dir / "label_generation" / "foreground" / run.gallery_split
+    other_source = maps.is_dir()
+    if not other_source:
+        maps = run.work_dir / "label_generation" / "attention" / run.gallery_split
     sources = GallerySources(
         predictions=run.work_dir / "evaluate" / "predictions" / run.gallery_split,
-        attention=run.work_dir / "label_generation" / "attention" / run.gallery_split,
+        maps=maps,
+        map_name="foreground" if other_source else "mean attention",
         generated=run.generated,
         true=run.true,
         matched=run.match is not None,

@@ -9,34 +9,11 @@ from numpy.typing import NDArray
 
 from luss.errors import LussError
 from luss.files import read_json
+from luss.label_generation.threshold_file import Threshold, read_threshold
 
 __all__ = ["Clustering", "Threshold", "read_clustering", "read_object", "read_threshold"]
 
 _ADVICE = "remove done.json beside it and run with --resume: what is damaged is made anew"
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """How foreground is told from 'other'.
-
-    Attributes:
-        value: of the mean attention, in [0, 1].
-        method: how it was found, such as 'validation mIoU' or 'Otsu'.
-        thresholds: that were tried.
-        scores: of each of them.
-        score_name: what the scores are.
-    """
-
-    value: float
-    method: str
-    thresholds: list[float]
-    scores: list[float]
-    score_name: str
-
-    @property
-    def without_labels(self) -> bool:
-        """Whether no mask was looked at."""
-        return "otsu" in self.method.lower()
 
 
 @dataclass(frozen=True)
@@ -61,39 +38,6 @@ def read_object(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     return read_json(path)
-
-
-def read_threshold(path: Path) -> Threshold | None:
-    """Read ``threshold.json``.
-
-    Raises:
-        LussError: if a key is missing or does not fit.
-    """
-    content = read_object(path)
-    if content is None:
-        return None
-    try:
-        curve = content.get("curve") or {}
-        threshold = Threshold(
-            value=float(content["threshold"]),
-            method=str(content["method"]),
-            thresholds=[float(value) for value in curve.get("thresholds", [])],
-            scores=[float(value) for value in curve.get("values", [])],
-            score_name=str(curve.get("name", "score")),
-        )
-        if not 0 <= threshold.value <= 1:
-            raise ValueError(f"the threshold is {threshold.value}, not in 0..1")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LussError(
-            f"{path} does not hold 'threshold', 'method' and 'curve' as expected "
-            f"({type(error).__name__}: {error}); {_ADVICE}"
-        ) from error
-    if len(threshold.thresholds) != len(threshold.scores):
-        raise LussError(
-            f"the curve in {path} has {len(threshold.thresholds)} thresholds, but "
-            f"{len(threshold.scores)} values"
-        )
-    return threshold
 
 
 def read_clustering(path: Path, num_images: int) -> Clustering | None:

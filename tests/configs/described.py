@@ -15,7 +15,7 @@ from luss.datasets.mask_codec import write_mask
 from luss.engine.checkpoint import save
 from luss.models.objectives import Clustering
 from luss.pipeline import Pipeline, TrainStage
-from luss.registry import MODELS
+from luss.registry import LABEL_GENERATORS, MODELS
 
 PROCESSES = 8  # the published runs are of eight GPUs
 CLASSES = 4
@@ -385,7 +385,7 @@ def _layer_in_words(layer: nn.Module) -> str:
 
 
 def _label_generation(stage, context) -> dict:
-    generator = stage._build_generator(context)
+    generator = LABEL_GENERATORS.build(stage.parts(context)["generator"])
     normalize = _preprocessor_of(stage.preprocessor)
     embedding, pixels = (
         context.dataset({"split": "train", "pipeline": settings["pipeline"]})
@@ -395,6 +395,7 @@ def _label_generation(stage, context) -> dict:
         "kind": type(stage).__name__,
         "model from": stage.model_from,
         "k-means": plain(generator, without=("device", "block_elements")),
+        "foreground": dict(stage.foreground),
         "threshold": stage.threshold,
         "unreadable images": stage.on_unreadable,
         "attention maps for the report": stage.num_attention_maps,
@@ -426,7 +427,7 @@ def _evaluate(stage, context) -> dict:
     return {
         **_protocol(stage, context),
         "labels from": stage.labels_from,
-        "matchers": [type(matcher).__name__ for matcher in matchers],
+        "matchers": [matcher["type"] for matcher in matchers],
         "given match": stage.match,
     }
 

@@ -13,7 +13,7 @@ from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import apply_match
 from luss.evaluation.metrics import compute_metrics, per_class_iou, per_class_table, to_percent
-from luss.evaluation.threshold_search import ThresholdSearch
+from luss.label_generation.threshold_search import ThresholdSearch
 
 CLASSES = 4
 

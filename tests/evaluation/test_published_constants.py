@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from luss.evaluation.distance_bank import nearest_class_map
 from luss.evaluation.distance_matching import nearest_neighbour_labels
-from luss.evaluation.threshold_search import THRESHOLDS
+from luss.label_generation.threshold_search import THRESHOLDS
 
 
 def test_thresholds_go_from_0_to_80_percent_in_steps_of_one():

@@ -13,8 +13,8 @@ from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import ImageLevelMatcher, apply_match, match_ids
 from luss.evaluation.metrics import compute_metrics
-from luss.evaluation.otsu import AttentionHistogram, otsu_threshold
-from luss.evaluation.threshold_search import THRESHOLDS, ThresholdSearch, attention_level
+from luss.label_generation.otsu import AttentionHistogram, otsu_threshold
+from luss.label_generation.threshold_search import THRESHOLDS, ThresholdSearch, attention_level
 
 GENERATED, CLASSES = 4, 3
 

@@ -7,7 +7,7 @@ from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import apply_match, match_ids
 from luss.evaluation.metrics import compute_metrics
-from luss.evaluation.threshold_search import ThresholdSearch
+from luss.label_generation.threshold_search import ThresholdSearch
 
 SETS = ("A", "B")
 

@@ -263,7 +263,11 @@ def test_mistakes_in_later_stages_are_found_first(work_dir, option, value, messa
         ("stages__pretrain__model__objectives__p2p__type", "P2PP", "P2PP.*mean 'P2P'.*Clustering"),
         ("stages__pretrain__model__backbone__type", "ResNet", "no model 'ResNet'.*mmseg.FCNHead"),
         ("stages__pretrain__model__backbone__type", "mmselfsup.ResNt", "mmselfsup.ResNt"),
-        ("stages__pretrain__model__objectives__p2p__chanels", 3, "P2P.*'chanels'.*correct"),
+        (
+            "stages__pretrain__model__objectives__p2p__chanels",
+            3,
+            "P2P.*'chanels'.*mean 'in_channels'",
+        ),
         ("stages__pretrain__optim_wrapper__optimizer__type", "LARC", "'LARC'.*LARS"),
         ("stages__pretrain__optim_wrapper__type", "Wrapper", "'Wrapper'.*OptimWrapper"),
         ("stages__pretrain__train_cfg__type", "Loop", "'Loop'.*EpochTrainLoop"),

@@ -18,7 +18,7 @@ def test_the_seed_of_a_run(tmp_path, seed):
     assert runner.seed == seed
     assert context.dataset({"split": "train"}).seed == seed
     assert context.dataset({"split": "train", "seed": 8}).seed == 8
-    assert pipeline.stages["label_generation"]._build_generator(context).seed == seed
+    assert pipeline.stages["label_generation"].parts(context)["generator"]["seed"] == seed
 
 
 def test_the_seed_of_a_stage_is_its_runners(tmp_path):

@@ -23,6 +23,7 @@ _META_KEYS = (
     "sample_idx",
     "flip",
     "flip_direction",
+    "upright",
 )
 
 

@@ -25,7 +25,7 @@ from luss.registry import HOOKS
 
 __all__ = ["DistanceBankHook"]
 
-_VOTING = ("k", "temperature", "num_classes")
+_VOTING = ("k", "temperature")
 """Settings of the model that its bank does not depend on."""
 
 

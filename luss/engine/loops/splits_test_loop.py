@@ -13,6 +13,7 @@ from luss.engine.workers import iterate
 from luss.errors import LussError
 from luss.ranks import fail_together
 from luss.registry import LOOPS
+from luss.structures.batches import step_by_size
 
 __all__ = ["SplitsTestLoop"]
 
@@ -21,6 +22,7 @@ __all__ = ["SplitsTestLoop"]
 class SplitsTestLoop(BaseLoop):
     """As MMEngine's ``TestLoop``, for several splits, each with an evaluator of its own.
 
+    Images of a batch may differ in size; those of one size go through the model together.
     Hooks are called before and after each split's epoch; the metrics that they get are named
     ``<split>/<metric>``. ``dataloader`` and ``evaluator`` are those of the split that is tested.
 
@@ -108,7 +110,7 @@ class SplitsTestLoop(BaseLoop):
         """
         self.runner.call_hook("before_test_iter", batch_idx=idx, data_batch=data_batch)
         with autocast(**self.autocast):
-            outputs = self.runner.model.test_step(data_batch)
+            outputs = step_by_size(self.runner.model.test_step, data_batch)
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook(
             "after_test_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs

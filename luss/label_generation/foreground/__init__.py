@@ -1,21 +1,71 @@
-"""Maps of foreground that need neither labels nor training, and what sharpens them.
+"""Maps of foreground, from the trained model or from a photo alone, and what sharpens them.
 
 A map is (H, W) float32 in [0, 1], larger where an object is likelier. Pixel attention (eq. 7) is
-one such map; these are others, which a photo alone gives.
+one such map. Functions hold the maths; registered sources (``FOREGROUND_SOURCES``) make them
+available to configs.
 """
 
 from luss.label_generation.foreground.boundary_prior import boundary_prior
 from luss.label_generation.foreground.centre_prior import centre_prior
+from luss.label_generation.foreground.combinations import (
+    PAMR,
+    GrabCut,
+    MeanOfMaps,
+    MeanOfRanks,
+    Normalised,
+    ProductOfMaps,
+    ProductOfRanks,
+)
+from luss.label_generation.foreground.feature_cut import FeatureCut
 from luss.label_generation.foreground.grabcut import refine_by_grabcut
-from luss.label_generation.foreground.joining import mean_of_ranks, product_of_ranks, ranks
+from luss.label_generation.foreground.joining import (
+    mean_of_maps,
+    mean_of_ranks,
+    product_of_maps,
+    product_of_ranks,
+)
+from luss.label_generation.foreground.map_transform import MakeForegroundMap
+from luss.label_generation.foreground.normalising import range_to_one, ranks
+from luss.label_generation.foreground.pamr import refine_by_pamr
+from luss.label_generation.foreground.photo import Photo, resize_map
 from luss.label_generation.foreground.region_contrast import region_contrast
+from luss.label_generation.foreground.source import ForegroundSource, WrappingSource
+from luss.label_generation.foreground.sources import (
+    Attention,
+    BoundaryPrior,
+    CentrePrior,
+    FolderOfMaps,
+    RegionContrast,
+)
 
 __all__ = [
+    "PAMR",
+    "Attention",
+    "BoundaryPrior",
+    "CentrePrior",
+    "FeatureCut",
+    "FolderOfMaps",
+    "ForegroundSource",
+    "GrabCut",
+    "MakeForegroundMap",
+    "MeanOfMaps",
+    "MeanOfRanks",
+    "Normalised",
+    "Photo",
+    "ProductOfMaps",
+    "ProductOfRanks",
+    "RegionContrast",
+    "WrappingSource",
     "boundary_prior",
     "centre_prior",
+    "mean_of_maps",
     "mean_of_ranks",
+    "product_of_maps",
     "product_of_ranks",
+    "range_to_one",
     "ranks",
     "refine_by_grabcut",
+    "refine_by_pamr",
     "region_contrast",
+    "resize_map",
 ]

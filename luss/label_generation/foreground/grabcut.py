@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luss.errors import LussError
-from luss.label_generation.foreground.joining import ranks
+from luss.label_generation.foreground.normalising import ranks
 
 __all__ = ["refine_by_grabcut"]
 

@@ -1,26 +1,24 @@
-"""Several maps of foreground joined by their ranks, which makes scales comparable."""
+"""Several maps of foreground joined; their ranks make scales comparable."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from luss.errors import LussError
+from luss.label_generation.foreground.normalising import ranks
 
-__all__ = ["mean_of_ranks", "product_of_ranks", "ranks"]
+__all__ = ["mean_of_maps", "mean_of_ranks", "product_of_maps", "product_of_ranks"]
 
 
-def ranks(values: NDArray) -> NDArray[np.float32]:
-    """The share of pixels that a pixel's value reaches or exceeds, ties in the middle.
+def mean_of_maps(maps: Sequence[NDArray]) -> NDArray[np.float32]:
+    """The mean of maps (H, W) in [0, 1], float32."""
+    return np.mean(_of_one_size(maps), axis=0, dtype=np.float32)
 
-    Args:
-        values: (H, W) numbers without NaN.
 
-    Returns:
-        (H, W) float32 in (0, 1), of mean 1/2.
-    """
-    return ((rankdata(values).reshape(values.shape) - 0.5) / values.size).astype(np.float32)
+def product_of_maps(maps: Sequence[NDArray]) -> NDArray[np.float32]:
+    """The product of maps (H, W) in [0, 1], float32."""
+    return np.prod(_of_one_size(maps), axis=0, dtype=np.float32)
 
 
 def mean_of_ranks(maps: Sequence[NDArray]) -> NDArray[np.float32]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.segmentation import felzenszwalb
 
 from luss.label_generation.foreground.colours import scaled_to_one, to_lab
 
@@ -52,7 +51,13 @@ def region_contrast(
     Returns:
         (H, W) float32 in [0, 1], 1 at the most salient pixels; 0 everywhere in a photo of one
         colour.
+
+    Raises:
+        ImportError: if scikit-image is not installed.
     """
+    # The only part of luss that needs it.
+    from skimage.segmentation import felzenszwalb
+
     height, width = image.shape[:2]
     palette = _few_colours(image)
     smallest = max(10, height * width // _SMALLEST_PART)

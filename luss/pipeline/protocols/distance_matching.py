@@ -9,7 +9,6 @@ from mmengine.logging import print_log
 from luss.engine.foreign_weights import fill_backbone
 from luss.errors import LussError
 from luss.evaluation.distance_bank import DistanceBank
-from luss.models.backbones import FeatureMap, probe
 from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.pipeline.context import Context
 from luss.pipeline.protocols.protocol_stage import ProtocolStage
@@ -92,7 +91,7 @@ class DistanceMatchingStage(ProtocolStage):
                 },
                 {
                     "type": "DistanceBankHook",
-                    "dataloader": self._labelled(context),
+                    "dataloader": self.dataloader(context, "train-semi"),
                     "file": str(self._bank_file(context)),
                 },
                 *self.custom_hooks,
@@ -104,32 +103,26 @@ class DistanceMatchingStage(ProtocolStage):
         return {
             "type": "DistanceMatcher",
             "backbone": self._backbone_config(context),
-            "num_classes": self.num_outputs(context),
             "layer": self.layer,
             "k": self.k,
             "temperature": self.temperature,
             "data_preprocessor": dict(self.preprocessor),
         }
 
-    def check(self, context: Context) -> None:
-        """Build the backbone, the preprocessor, and the data sets; look for the weights.
+    def check_model(self, context: Context) -> None:
+        """Build the model, and fill its backbone."""
+        model = MODELS.build(self.model_config(context))
+        if (given := self._given_weights(context)) is not None:
+            fill_backbone(model.backbone, given, f"stages.{self.name}.weights")
 
-        Raises:
-            LussError: if anything of these is unknown or missing.
-        """
-        backbone = MODELS.build(self._backbone_config(context))
-        given = self._given_weights(context)
-        if given is not None:
-            fill_backbone(backbone, given, f"stages.{self.name}.weights")
-        # Looks the layer up; backbones that pool behind it are no feature maps themselves.
-        FeatureMap(backbone, self.layer)
-        if self.layer is None:
-            probe(backbone)
-        MODELS.build(dict(self.preprocessor))
-        if context.splits_with_masks and "train-semi" in context.description.masked:
-            context.dataset(self._labelled(context)["dataset"])
-            require_sound_masks(context, "train-semi")
-            super().check(context)
+    def check(self, context: Context) -> None:
+        """As of all protocols, where there are labelled images."""
+        if not (context.splits_with_masks and "train-semi" in context.description.masked):
+            self.check_model(context)
+            return
+        context.dataset(self.dataloader(context, "train-semi")["dataset"])
+        require_sound_masks(context, "train-semi")
+        super().check(context)
 
     def run(self, context: Context) -> dict:
         """Evaluate where there are labelled images; a pipeline goes on without them."""
@@ -162,16 +155,10 @@ class DistanceMatchingStage(ProtocolStage):
     def _bank_file(self, context: Context) -> Path:
         return context.work_dir.stage(self.name) / "bank.npz"
 
-    def _labelled(self, context: Context) -> dict:
-        """The configuration of the labelled images' data loader."""
-        dataset = {"split": "train-semi", "pipeline": self.pipeline, "require_masks": True}
-        loader = self.dataloader(context, "train-semi")
-        return {**loader, "dataset": context.dataset_config(dataset)}
-
     def _backbone_config(self, context: Context) -> dict:
         if self.backbone is not None:
             return dict(self.backbone)
-        model = super().model_config(context)
+        model = self.stated_model(context)
         if "backbone" not in model:
             raise LussError(
                 f"the model of stage {self.model_from!r} has no 'backbone'; give stages."

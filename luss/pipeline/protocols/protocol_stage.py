@@ -32,7 +32,7 @@ WHOLE_IMAGE: list[dict] = [
 def evaluation_set_config(context: Context, split: str, pipeline: list[dict]) -> dict:
     """The data set of a split; where anything is measured, no image or mask may be missing."""
     strict: dict[str, Any] = {"on_unreadable": "skip" if split == "train" else "fail"}
-    if split in context.splits_with_masks:
+    if split in (*context.splits_with_masks, "train-semi"):
         strict["require_masks"] = True
     return context.dataset_config({"split": split, "pipeline": pipeline, **strict})
 
@@ -190,24 +190,28 @@ class ProtocolStage(RunnerStage):
         return context.num_true_classes + 1
 
     def model_config(self, context: Context) -> dict:
-        """The configuration of the model, whose heads have as many classes as are told apart.
+        """The configuration of the model, whose heads have as many classes as are told apart."""
+        model = self.stated_model(context)
+        if "decode_head" not in model:
+            return model
+        where = f"stages.{self.name if self.model else self.model_from}.model"
+        return fill_num_classes(model, self.num_outputs(context), where)
+
+    def stated_model(self, context: Context) -> dict:
+        """The configuration of the model as the config states it.
 
         Raises:
             LussError: if there is neither a model nor a stage that has one.
         """
-        model, where = self.model, f"stages.{self.name}.model"
-        if model is None:
-            stages, where = context.config["stages"], f"stages.{self.model_from}.model"
-            if self.model_from not in stages:
-                raise LussError(
-                    f"stages.{self.name} evaluates what stage {self.model_from!r} trained, but "
-                    f"the config's stages are {', '.join(stages)}; set model_from to one of these"
-                )
-            model = stages[self.model_from].get("model", {})
-        model = copy.deepcopy(dict(model))
-        if "decode_head" not in model:
-            return model
-        return fill_num_classes(model, self.num_outputs(context), where)
+        if self.model is not None:
+            return copy.deepcopy(dict(self.model))
+        stages = context.config["stages"]
+        if self.model_from not in stages:
+            raise LussError(
+                f"stages.{self.name} evaluates what stage {self.model_from!r} trained, but the "
+                f"config's stages are {', '.join(stages)}; set model_from to one of these"
+            )
+        return copy.deepcopy(dict(stages[self.model_from].get("model", {})))
 
     def checkpoint_path(self, context: Context) -> Path | None:
         """The weights to evaluate; None if none are given and no stage trained any."""
@@ -229,13 +233,21 @@ class ProtocolStage(RunnerStage):
         Raises:
             LussError: if something is unknown, images or masks are missing, or masks do not fit.
         """
-        MODELS.build(self.model_config(context))
+        self.check_model(context)
         for split in self.splits(context):
             context.dataset(self.dataloader(context, split)["dataset"])
             for metric in self.evaluator(context, split):
                 METRICS.build(dict(metric))
         for split in context.splits_with_masks:
             require_sound_masks(context, split)
+
+    def check_model(self, context: Context) -> None:
+        """Build the model.
+
+        Raises:
+            LussError: if it does not fit.
+        """
+        MODELS.build(self.model_config(context))
 
     def run(self, context: Context) -> dict:
         """Evaluate where there are masks; say so where there are none."""

@@ -42,7 +42,7 @@ def match(root, work_dir, weights=None, size=32, **model):
     path = work_dir / "bank.npz"
     config = {
         "runner_type": "luss.Runner",
-        "model": {"type": "DistanceMatcher", "backbone": BACKBONE, "num_classes": 7, **model},
+        "model": {"type": "DistanceMatcher", "backbone": BACKBONE, **model},
         "work_dir": str(work_dir),
         "default_scope": "luss",
         "test_dataloader": {"validation": loader(root, "validation", size)},
@@ -88,7 +88,7 @@ def test_what_has_no_bank(root, tmp_path):
 
     with pytest.raises(LussError, match="is a Linear, which has no bank"):
         hook.before_test(OfAnotherModel())
-    model = MODELS.build({"type": "DistanceMatcher", "backbone": BACKBONE, "num_classes": 7})
+    model = MODELS.build({"type": "DistanceMatcher", "backbone": BACKBONE})
     images = torch.zeros(1, 3, 32, 32)
     with pytest.raises(LussError, match="is empty; add DistanceBankHook"):
         model(images, [], mode="predict")

@@ -43,12 +43,28 @@ def test_splits_in_order_each_with_its_own_evaluator(tmp_path):
     assert {"validation/sum", "test/twice/sum"} <= json.loads(log.read_text()).keys()
 
 
+def test_the_console_is_spared_lines_of_metrics(tmp_path, capsys):
+    log = tmp_path / "run.log"
+    runner_of(tmp_path, {"test": loader(0, 3)}, {"type": Sum}, run_log=str(log)).test()
+    shown = capsys.readouterr().out
+    assert "Epoch(test) [2/2]" in shown
+    assert "test/sum" not in shown
+    assert "test/sum: 3.0000" in log.read_text()
+
+
 def test_one_evaluator_for_all_starts_anew(tmp_path):
     splits = {"validation": loader(0, 3), "test": loader(10, 2)}
     assert runner_of(tmp_path, splits, {"type": Sum}).test() == {
         "validation": {"sum": 3},
         "test": {"sum": 21},
     }
+
+
+def test_items_of_a_batch_may_differ_in_size(tmp_path):
+    moments = Moments()
+    splits = {"test": loader(0, 6, same_length=2, batch_size=4)}
+    assert runner_of(tmp_path, splits, {"type": Sum}, [moments]).test() == {"test": {"sum": 15}}
+    assert [call[1] for call in moments.calls[2:4]] == [[0, 1, 2, 3], [4, 5]]
 
 
 def test_workers_start_as_those_of_training_do(tmp_path):

@@ -18,10 +18,11 @@ from luss.errors import LussError
 
 
 class Counting(Dataset):
-    """Item i is start + i; ``bad`` cannot be read."""
+    """Item i is start + i, repeated more often after ``same_length``; ``bad`` cannot be read."""
 
-    def __init__(self, start, count, bad=None):
+    def __init__(self, start, count, bad=None, same_length=100):
         self.start, self.count, self.bad = start, count, bad
+        self.same_length = same_length
         self.metainfo = {"classes": (f"from {start}",)}
 
     def __len__(self):
@@ -30,7 +31,7 @@ class Counting(Dataset):
     def __getitem__(self, index):
         if index == self.bad:
             raise LussError(f"number {index} is bad")
-        return {"inputs": torch.tensor([float(self.start + index)])}
+        return {"inputs": torch.full((1 + index // self.same_length,), float(self.start + index))}
 
 
 class Repeat(BaseModel):
@@ -42,8 +43,9 @@ class Repeat(BaseModel):
         self.dtypes = set()
 
     def forward(self, inputs, mode="tensor"):
-        self.dtypes.add(self.layer(inputs[0]).dtype)
-        return [{"number": number.item()} for number in inputs]
+        numbers = torch.stack(list(inputs))
+        self.dtypes.add(self.layer(numbers[:, :1]).dtype)
+        return [{"number": number.item()} for number in numbers[:, 0]]
 
 
 class Sum(BaseMetric):
@@ -83,11 +85,12 @@ class Moments(Hook):
         self.calls.append("after_test")
 
 
-def loader(start, count, bad=None, **settings):
-    return {"dataset": Counting(start, count, bad), "batch_size": 2, "num_workers": 0, **settings}
+def loader(start, count, bad=None, same_length=100, **settings):
+    dataset = Counting(start, count, bad, same_length)
+    return {"dataset": dataset, "batch_size": 2, "num_workers": 0, **settings}
 
 
-def runner_of(work_dir, dataloader, evaluator, hooks=(), **test_cfg):
+def runner_of(work_dir, dataloader, evaluator, hooks=(), run_log=None, **test_cfg):
     return Runner(
         model=Repeat(),
         work_dir=str(work_dir),
@@ -99,7 +102,7 @@ def runner_of(work_dir, dataloader, evaluator, hooks=(), **test_cfg):
         default_scope="luss",
         launcher="none",
         experiment_name=str(work_dir),
-        cfg={},
+        cfg={"run_log": run_log},
     )
 
 

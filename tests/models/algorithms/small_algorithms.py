@@ -222,6 +222,7 @@ def objective_configs(names, widths):
         "clustering": {"type": "Clustering", "in_channels": widths[4], "num_prototypes": 6},
         "d2s": {"type": "D2S", "in_channels": {3: widths[3]}},
         "p2p": {"type": "P2P", "in_channels": widths[4]},
+        "pixpro": {"type": "PixPro", "in_channels": widths[4], "momentum": 0.6},
     }
     return {name: {**configs[name], **small} for name in names}
 
@@ -274,4 +275,5 @@ def batch(seed=0, large=2, small=0):
     left_top = torch.randint(0, 30, (BATCH, len(sides), 2), generator=generator)
     size = torch.randint(40, 80, (BATCH, len(sides), 2), generator=generator)
     flip = torch.randint(0, 2, (BATCH, len(sides), 1), generator=generator)
-    return {"inputs": inputs, "geometry": torch.cat([left_top, size, flip], dim=2).float()}
+    photo = torch.tensor([120, 110]).expand(BATCH, len(sides), 2)
+    return {"inputs": inputs, "geometry": torch.cat([left_top, size, flip, photo], dim=2).float()}

@@ -53,6 +53,24 @@ def test_an_objective_of_ones_own_gets_the_views_that_it_asks_for():
     assert Shallow.sizes == [{3: 4, 4: 4}]
 
 
+@pytest.mark.parametrize("name", ["SimSiam", "MoCo v3"])
+def test_pixpro_copies_the_backbone_as_it_is_watched(name):
+    """Its keys are of the deepest map, also where the algorithm sees one output of several."""
+    model = build(name, ("clustering", "d2s", "pixpro"))
+    pixpro = model.objectives["pixpro"]
+    maps = []
+    pixpro.momentum_encoder.module.projector.register_forward_pre_hook(
+        lambda _, inputs: maps.append(inputs[0])
+    )
+    data = batch(small=1)
+    losses = model(**data, mode="loss")
+    model.parse_losses(losses)[0].backward()
+    assert losses["loss_pixpro"].isfinite()
+    assert pixpro.projector[0].weight.grad.norm() > 0
+    expected = model.tap.maps(torch.cat(data["inputs"][:2]))[-1]
+    torch.testing.assert_close(maps[0], expected)
+
+
 def test_small_crops_can_be_for_the_objectives_alone():
     data = batch(small=2)
     model = build("SimCLR", ("clustering",), num_views=2)

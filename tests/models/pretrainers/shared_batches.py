@@ -25,7 +25,7 @@ def clustering_codes(share):
 
 def train(share, wrap):
     """Gradients of the first step and parameters after three, batch norms in eval mode."""
-    model = build((2, 3), queue_length=2 * HALF, frozen_prototype_iters=1)
+    model = build((2, 3), pixpro=True, queue_length=2 * HALF, frozen_prototype_iters=1)
     for part in model.modules():
         if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
             part.eval()
@@ -41,7 +41,11 @@ def train(share, wrap):
         optimizer.zero_grad()
         model.parse_losses(losses)[0].backward()
         if iteration == 0:
-            gradients = {name: param.grad.clone() for name, param in model.named_parameters()}
+            gradients = {
+                name: param.grad.clone()
+                for name, param in model.named_parameters()
+                if param.requires_grad
+            }
         optimizer.step()
     return gradients, model.state_dict()
 

@@ -1,6 +1,7 @@
 """A pretrainer small enough for tests, and batches for it."""
 
 import torch
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
 from luss.models import PASSPretrainer
@@ -8,8 +9,10 @@ from luss.models import PASSPretrainer
 CHANNELS = {1: 16, 2: 32, 3: 64, 4: 128}
 
 
-def build(shallow=(3,), seed=0, **clustering):
-    """PASS_s on a narrow ResNet-18, with D2S of the given stages."""
+def build(shallow=(3,), seed=0, pixpro=False, **clustering):
+    """PASS_s on a narrow ResNet-18, with D2S of the given stages; with PixPro it is PASS_p."""
+    # The momentum copy asks here how long training is.
+    MessageHub.get_current_instance().update_info("max_iters", 10)
     torch.manual_seed(seed)
     stages = tuple(sorted({*shallow, 4}))
     widths = {"hidden_channels": 12, "embedding_channels": 8}
@@ -32,6 +35,7 @@ def build(shallow=(3,), seed=0, **clustering):
                     **widths,
                 },
                 "p2p": {"type": "P2P", "in_channels": 128, **widths},
+                **({"pixpro": {"type": "PixPro", "momentum": 0.6, **widths}} if pixpro else {}),
             },
         )
     model.objectives["clustering"].set_progress(0, 0)
@@ -46,4 +50,5 @@ def batch(count, large=2, small=2, seed=0):
     left_top = torch.randint(0, 30, (count, len(sides), 2), generator=generator)
     size = torch.randint(40, 80, (count, len(sides), 2), generator=generator)
     flip = torch.randint(0, 2, (count, len(sides), 1), generator=generator)
-    return {"inputs": inputs, "geometry": torch.cat([left_top, size, flip], dim=2).float()}
+    photo = torch.tensor([120, 110]).expand(count, len(sides), 2)
+    return {"inputs": inputs, "geometry": torch.cat([left_top, size, flip, photo], dim=2).float()}

@@ -25,12 +25,12 @@ segmentation_metric = of(
 )
 seen_images = of("luss/evaluation/seen_images.py", f"{_EVALUATION}/test_segmentation_metric.py")
 threshold = of(
-    "luss/evaluation/threshold_search.py",
+    "luss/label_generation/threshold_search.py",
     f"{_EVALUATION}/test_threshold_search.py",
     f"{_EVALUATION}/test_published_constants.py",
     "tests/parity/test_evaluation_threshold.py",
 )
-otsu = of("luss/evaluation/otsu.py", f"{_EVALUATION}/test_threshold_search.py")
+otsu = of("luss/label_generation/otsu.py", f"{_EVALUATION}/test_threshold_search.py")
 bank = of(
     "luss/evaluation/distance_bank.py",
     f"{_EVALUATION}/test_distance_bank.py",

@@ -34,6 +34,22 @@ p2p = of(
     f"{_OBJECTIVES}/test_settings_are_used.py",
     f"{_PARITY}/test_p2p.py",
 )
+pixpro = of(
+    "luss/models/objectives/pixpro.py",
+    f"{_OBJECTIVES}/test_pixpro.py",
+    f"{_PARITY}/test_pixpro.py",
+)
+momentum_encoder = of(
+    "luss/models/objectives/momentum_encoder.py",
+    f"{_OBJECTIVES}/test_momentum_encoder.py",
+    f"{_OBJECTIVES}/test_pixpro.py",
+    f"{_PARITY}/test_pixpro.py",
+)
+propagation = of(
+    "luss/models/heads/pixel_propagation.py",
+    "tests/models/heads/test_pixel_propagation.py",
+    f"{_PARITY}/test_pixpro.py",
+)
 attention = of(
     "luss/models/heads/pixel_attention.py",
     "tests/models/heads",
@@ -72,6 +88,8 @@ geometry = of(
     f"{_PARITY}/test_overlap_grids.py",
     f"{_OBJECTIVES}/test_p2p.py",
 )
+beit = of("luss/models/backbones/beit.py", "tests/models/backbones/test_beit.py")
+arguments = of("luss/models/unknown_arguments.py", "tests/models/test_unknown_arguments.py")
 
 MUTATIONS = [
     sinkhorn(
@@ -490,5 +508,94 @@ MUTATIONS = [
         "[x[:, None, :].expand(-1, size, -1), y[:, :, None].expand(-1, -1, size)]",
         "[y[:, None, :].expand(-1, size, -1), x[:, :, None].expand(-1, -1, size)]",
         "x and y change places.",
+    ),
+    beit(
+        "if own == grid:",
+        "if sum(own) == sum(grid):",
+        "A grid of other proportions, but as many rows and columns, has the biases of the own one.",
+    ),
+    beit(
+        "places = table[:-_EXTRA].unflatten(0, (2 * own[0] - 1, 2 * own[1] - 1))",
+        "places = table[:-_EXTRA].unflatten(0, (2 * own[1] - 1, 2 * own[0] - 1))",
+        "Rows and columns of the own grid change places.",
+    ),
+    arguments(
+        "if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in parameters):",
+        "if True:",
+        "What a class hands on to its parents is no setting of its own.",
+    ),
+    geometry(
+        "corners[:, [2, 1, 0, 3]]",
+        "corners[:, [0, 3, 2, 1]]",
+        "Views count as mirrored upside down.",
+    ),
+    geometry(
+        "end = (self.rectangles[:, :2] + self.rectangles[:, 2:] - 1) / last",
+        "end = (self.rectangles[:, :2] + self.rectangles[:, 2:]) / last",
+        "A view's last pixel counts as one further.",
+    ),
+    geometry(
+        "limit * torch.maximum(diagonal1, diagonal2)",
+        "limit * torch.minimum(diagonal1, diagonal2)",
+        "Distances are measured by the smaller pixel.",
+    ),
+    pixpro(
+        "(pairs + 1e-6)",
+        "pairs.clamp(min=1).sum()",
+        "All pairs of a batch count alike, not all images.",
+    ),
+    pixpro(
+        "consistency_loss(queries[0], keys[1], near)",
+        "consistency_loss(queries[0], keys[0], near)",
+        "A view predicts its own copy.",
+    ),
+    pixpro(
+        "keys[0], near.transpose(1, 2))",
+        "keys[0], near)",
+        "The second direction has the pairs of the first.",
+    ),
+    pixpro(
+        "self.momentum_encoder.update_parameters(*self._encoder)",
+        "pass",
+        "The copy never follows.",
+    ),
+    pixpro(
+        "max_distance: float = 0.7,", "max_distance: float = 1.0,", "More pixels belong together."
+    ),
+    pixpro("momentum: float = 0.99,", "momentum: float = 0.999,", "The copy follows more slowly."),
+    momentum_encoder(
+        "(math.cos(math.pi * step / total) + 1) / 2",
+        "(1 - step / total)",
+        "The momentum rises in a straight line.",
+    ),
+    momentum_encoder(
+        "if self._updates == 0:",
+        "if self.steps == 0:",
+        "Each step waits for the device.",
+    ),
+    momentum_encoder(
+        "torch._foreach_lerp_(copies, sources, 1 - momentum)",
+        "torch._foreach_lerp_(copies, sources, momentum)",
+        "The copy keeps little of what it was.",
+    ),
+    momentum_encoder(
+        "self._updates = int(self.steps)",
+        "self._updates = 0",
+        "A resumed copy begins its schedule again, and becomes the encoder.",
+    ),
+    propagation(
+        ".clamp(min=0) ** sharpness",
+        ".abs() ** sharpness",
+        "Pixels that are opposite count as alike.",
+    ),
+    propagation(
+        "F.normalize(values.float().flatten(2), dim=1)",
+        "values.float().flatten(2)",
+        "Values keep their lengths.",
+    ),
+    propagation(
+        "with torch.autocast(features.device.type, enabled=False):",
+        "with torch.autocast(features.device.type, enabled=True):",
+        "Similarities are made in half precision.",
     ),
 ]

@@ -17,7 +17,12 @@ pipeline = of("luss/pipeline/pipeline.py", *_RUNS)
 context = of("luss/pipeline/context.py", *_RUNS, _PROTOCOLS)
 train = of("luss/pipeline/train_stage.py", *_RUNS, f"{_PROTOCOLS}/test_semi_supervised.py")
 labels = of("luss/pipeline/label_generation_stage.py", *_RUNS)
+label_loop = of("luss/engine/loops/label_generation_loop.py", *_RUNS)
+embedders = of("luss/label_generation/embedders.py", *_RUNS)
+sources = of("luss/label_generation/foreground/sources.py", *_RUNS)
+rules = of("luss/label_generation/threshold_rules.py", *_RUNS)
 finetune = of("luss/pipeline/finetune_stage.py", *_RUNS)
+shares = of("luss/ranks.py", f"{_PIPELINE}/test_shares.py")
 inference = of("luss/pipeline/inference.py", f"{_PIPELINE}/test_shares.py", *_RUNS, _PROTOCOLS)
 find_mask = of("luss/datasets/transforms/find_mask.py", *_RUNS)
 protocol_stage = of("luss/pipeline/protocols/protocol_stage.py", _PROTOCOLS)
@@ -81,34 +86,34 @@ MUTATIONS = [
         '"resume": False, **start}',
         "A resumed stage starts its schedule anew.",
     ),
-    labels(
-        "attention = self.model.attention.mean_attention(features)",
-        "attention = self.model.attention.mean_attention(features) * 0 + 0.5",
-        "The attention has no part in pseudo labels.",
-    ),
-    labels(
-        "self.model.embed_images(",
-        "(lambda images: self.model.extract(images).mean(dim=(2, 3)))(",
+    embedders(
+        "return model.embed_images(images)",
+        "return model.extract(images).mean(dim=(2, 3))",
         "K-means clusters plain averages, without attention.",
     ),
-    labels(
-        "labels = apply_threshold(ids, attention, threshold)",
-        "labels = apply_threshold(ids, attention, 0.5)",
+    sources(
+        "return photo.model.attention.mean_attention(photo.features)[0, 0]",
+        "return photo.model.attention.mean_attention(photo.features)[0, 0] * 0 + 0.5",
+        "The attention has no part in pseudo labels.",
+    ),
+    rules(
+        "        return chosen.value\n\n\n@THRESHOLD_RULES.register_module()\nclass GivenThreshold",
+        "        return 0.5\n\n\n@THRESHOLD_RULES.register_module()\nclass GivenThreshold",
         "The threshold that was found is not used.",
     ),
     labels(
-        "checkpoint = required_checkpoint(",
-        "checkpoint = (lambda folder: min(folder.glob('iter_*.pth')))(",
+        "str(required_checkpoint(context.work_dir.stage(self.model_from)))",
+        "str(min(context.work_dir.stage(self.model_from).glob('iter_*.pth')))",
         "Labels are made by an earlier checkpoint.",
     ),
     labels(
-        'elif "validation" in self.context.splits_with_masks:',
-        "elif False:",
+        '"ValidationThreshold" if masks else "OtsuThreshold"',
+        '"OtsuThreshold" if masks else "OtsuThreshold"',
         "The threshold is Otsu's where there are validation masks.",
     ),
-    labels(
-        'size = item["data_samples"].ori_shape[:2]',
-        'size = item["data_samples"].img_shape[:2]',
+    label_loop(
+        "self.centroids, photo.sample.ori_shape[:2]",
+        "self.centroids, photo.sample.img_shape[:2]",
         "Pseudo labels have the size of the resized image.",
     ),
     labels(
@@ -117,9 +122,14 @@ MUTATIONS = [
         "K-means always has the same seed.",
     ),
     labels(
-        'split = "validation" if self.context.splits_with_masks else "train"',
-        'split = "train"',
+        "report = validation if context.splits_with_masks else train",
+        "report = train",
         "The report's attention maps are of other images than its predictions.",
+    ),
+    label_loop(
+        "self.runner.model.eval()",
+        "self.runner.model.train()",
+        "Labels are made with batch statistics.",
     ),
     finetune(
         "fill_num_classes(config, context.num_categories + 1, where)",
@@ -136,7 +146,7 @@ MUTATIONS = [
         "return model.to(device).train()",
         "Labels and predictions are made with batch statistics.",
     ),
-    inference(
+    shares(
         "rank * count // world, (rank + 1) * count // world)",
         "rank * (count // world), (rank + 1) * (count // world))",
         "The last images are left out where ranks do not divide them.",
@@ -182,8 +192,8 @@ MUTATIONS = [
         "The segmentor has a class that no pixel has.",
     ),
     matching(
-        '{"split": "train-semi", "pipeline": self.pipeline, "require_masks": True}',
-        '{"split": "validation", "pipeline": self.pipeline, "require_masks": True}',
+        '"dataloader": self.dataloader(context, "train-semi")',
+        '"dataloader": self.dataloader(context, "validation")',
         "The bank is made of the images that are evaluated.",
     ),
     bank_hook(
@@ -192,8 +202,8 @@ MUTATIONS = [
         "Another backbone's bank is used.",
     ),
     matcher(
-        "k=self.k, temperature=self.temperature",
-        "k=self.k, temperature=0.07",
+        "temperature=self.temperature,",
+        "temperature=0.07,",
         "The configured temperature is not used.",
     ),
     backbone(

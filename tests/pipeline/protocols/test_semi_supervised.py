@@ -179,6 +179,6 @@ def test_the_rate_of_adamw(configuration, tmp_path):
 def test_weights_that_do_not_fit(configuration, tmp_path):
     torch.save({"state_dict": {"backbone.conv1.weight": torch.zeros(1)}}, tmp_path / "bad.pth")
     config = configuration("lars", weights=str(tmp_path / "bad.pth"))
-    with pytest.raises(LussError, match="does not fit the backbone"):
+    with pytest.raises(LussError, match=r"bad\.pth does not fit ResNet"):
         Pipeline(config, str(tmp_path / "run")).run()
     assert not (tmp_path / "run" / "pretrain").exists()

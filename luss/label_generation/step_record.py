@@ -1,11 +1,17 @@
 """What the outputs of a stage's steps were made from, so that damage and other origins are told."""
 
+import hashlib
+import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
 from luss.errors import LussError
 from luss.files import file_digest, read_json, write_json
+from luss.ranks import main_process_decides
 
 __all__ = ["StepRecord"]
 
@@ -23,6 +29,33 @@ class StepRecord:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "made.json"
+
+    def ensure(
+        self, output: str, sources: dict[str, str], make: Callable[[], None]
+    ) -> dict[str, str]:
+        """Make an output, unless it is whole and made from the same. Called by all processes.
+
+        Args:
+            output: name of a file or folder.
+            sources: name -> digest of what it must be made from.
+            make: makes it; of a folder, it may be the beginning alone.
+
+        Returns:
+            The output's name -> its digest.
+        """
+        fault = self.fault(output, sources) if is_main_process() else None
+        if fault := main_process_decides(fault):
+            path = self.folder / output
+            if path.exists():
+                print_log(f"{path} {fault}: it is made anew", "current", level=logging.WARNING)
+            # Ranks must look before any of them writes.
+            barrier()
+            make()
+            barrier()
+            if is_main_process():
+                self.note(output, sources)
+        digest = self.digest(output) if is_main_process() else None
+        return {output: main_process_decides(digest)}
 
     def fault(self, output: str, sources: dict[str, str]) -> str | None:
         """What is wrong with an output: a sentence without its subject; None if it is valid.
@@ -50,8 +83,10 @@ class StepRecord:
         write_json(self.path, {**self._read(), output: {**digest, "made_from": sources}})
 
     def digest(self, output: str) -> str:
-        """The digest of an output that is valid; empty for a folder."""
-        return self._read()[output].get("sha256", "")
+        """The digest of an output that is valid; of a folder, that of what it was made from."""
+        noted = self._read()[output]
+        origin = json.dumps(noted["made_from"], sort_keys=True).encode()
+        return noted.get("sha256", hashlib.sha256(origin).hexdigest())
 
     def _read(self) -> dict:
         if not self.path.exists():
@@ -59,6 +94,6 @@ class StepRecord:
         try:
             return read_json(self.path)
         except LussError as error:
-            print_log(f"{error}; its outputs are made anew", "current", level=30)
+            print_log(f"{error}; its outputs are made anew", "current", level=logging.WARNING)
             self.path.unlink()
             return {}

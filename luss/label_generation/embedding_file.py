@@ -1,19 +1,17 @@
 """Embeddings of all images in one file, each rank its rows."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dist import barrier, is_main_process
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from luss.errors import LussError
 from luss.files import UNFINISHED
-from luss.pipeline.inference import own_share, stream
-from luss.ranks import fail_together
+from luss.ranks import fail_together, own_share
 
 __all__ = ["write_embeddings"]
 
@@ -21,19 +19,19 @@ __all__ = ["write_embeddings"]
 @torch.no_grad()
 def write_embeddings(
     path: Path,
-    embed: Callable[[list[dict]], Tensor],
-    dataset: Dataset,
-    batch_size: int,
-    num_workers: int,
+    embed: Callable[[dict[str, list]], Tensor],
+    first: dict[str, list],
+    batches: Iterable[dict[str, list]],
+    count: int,
 ) -> None:
     """Write (N, L) float32 embeddings, whole or not at all. Called by all ranks together.
 
     Args:
         path: of the ``.npy`` file.
-        embed: from packed items to (B, L) embeddings.
-        dataset: of N packed items.
-        batch_size: items at a time.
-        num_workers: data-loading processes.
+        embed: from a batch, ``inputs`` and ``data_samples`` of B images, to (B, L) embeddings.
+        first: any batch, from which the width L is seen.
+        batches: this rank's images, in order.
+        count: N, of all ranks together.
 
     Raises:
         LussError: if an embedding is not finite.
@@ -42,23 +40,21 @@ def write_embeddings(
     unfinished = path.with_name(f".{path.name}{UNFINISHED}")
     with fail_together():
         if is_main_process():
-            # The width is the feature map's, known once an image went through.
-            length = embed([dataset[0]]).shape[1]
-            _reserve(unfinished, (len(dataset), length))
+            _reserve(unfinished, (count, embed(first).shape[1]))
     rows = np.lib.format.open_memmap(unfinished, "r+")
-    share = own_share(len(dataset))
-    start = share.start
+    start = own_share(count).start
     with fail_together():
-        for batch in stream(dataset, share, batch_size, num_workers, "image embeddings"):
+        for batch in batches:
             values = embed(batch).cpu().numpy()
+            samples = batch["data_samples"]
             if not np.isfinite(values).all():
-                first = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+                worst = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
                 raise LussError(
-                    f"the embedding of {batch[first]['data_samples'].image_id} holds NaN or "
-                    "infinity; the model that was trained is of no use, lower its learning rate"
+                    f"the embedding of {samples[worst].image_id} holds NaN or infinity; the model "
+                    "that was trained is of no use, lower its learning rate"
                 )
-            rows[start : start + len(batch)] = values
-            start += len(batch)
+            rows[start : start + len(samples)] = values
+            start += len(samples)
     rows.flush()
     barrier()
     if is_main_process():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from luss.errors import LussError
-from luss.evaluation.threshold_search import THRESHOLDS, attention_level
+from luss.label_generation.threshold_search import THRESHOLDS, attention_level
 
 __all__ = ["AttentionHistogram", "between_class_variance", "otsu_threshold"]
 

@@ -1,0 +1,163 @@
+"""Maps of foreground of a whole run: made once, by all processes, and kept on disk."""
+
+import copy
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from mmengine.dist import barrier, is_main_process
+from mmengine.runner import Runner
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from luss.engine.loops.streaming_loop import StreamingLoop
+from luss.files import atomic_write
+from luss.label_generation.foreground import ForegroundSource, Photo
+from luss.label_generation.foreground.normalising import LEVELS, scale_of_set
+from luss.label_generation.foreground.source import as_array
+from luss.label_generation.map_folder import MapFolder
+from luss.label_generation.step_record import StepRecord
+from luss.ranks import fail_together, summed_over_ranks
+
+__all__ = ["ForegroundMaps", "photos_of", "split_of"]
+
+_RAW, _SCALE, _FINAL = "foreground_raw", "foreground_scale.npy", "foreground"
+
+
+class ForegroundMaps:
+    """The folder ``foreground`` of label generation.
+
+    Maps that are scaled over the set are first kept in 16 bits in ``foreground_raw``; the scale,
+    of 65,536 levels, is that of the training photos.
+
+    Args:
+        loop: with the data loaders ``pixels``, ``validation`` and ``report``, where it has them.
+        source: of the maps.
+        record: of what outputs were made from.
+    """
+
+    def __init__(self, loop: StreamingLoop, source: ForegroundSource, record: StepRecord) -> None:
+        self.loop = loop
+        self.source = source
+        self.record = record
+        self.final = MapFolder(record.folder / _FINAL)
+        self.raw = MapFolder(record.folder / _RAW, np.uint16)
+
+    def make(self, sources: dict[str, str], names: list[str]) -> dict[str, str]:
+        """Make what is missing, for the photos of data loaders.
+
+        Args:
+            sources: name -> digest of what the maps are made from.
+            names: of the data loaders, the training photos first.
+
+        Returns:
+            Name -> digest of the folder.
+        """
+        if not self.source.scale_of_set:
+            return self._fill(self.final, sources, names, self._from_photos)
+        raw = self._fill(self.raw, sources, names, self._from_photos)
+        scale = self.record.ensure(_SCALE, raw, self._find_scale)
+        self.table = np.load(self.record.folder / _SCALE)
+        return self._fill(self.final, raw | scale, names, self._from_raw)
+
+    def read(self, photo: Photo) -> NDArray[np.float32]:
+        """The map (h, w) of a photo.
+
+        Raises:
+            LussError: if its file is missing or damaged.
+        """
+        return self.final.read(photo.split, photo.image_id)
+
+    def _fill(self, folder: MapFolder, sources: dict[str, str], names: list[str], maps) -> dict:
+        made = self.record.ensure(folder.root.name, sources, lambda: _empty(folder.root))
+        for name in names:
+            loader = self.loop.loader(name)
+            split = split_of(loader)
+            missing = [
+                index
+                for index in loader.sampler.indices
+                if not folder.is_whole(split, loader.dataset.get_data_info(index)["image_id"])
+            ]
+            with fail_together():
+                for image_id, values in maps(name, split, missing) if missing else ():
+                    folder.write(split, image_id, values)
+        barrier()
+        return made
+
+    def _from_photos(self, name: str, split: str, indices: list[int]) -> Iterator[tuple]:
+        """Yield (image id, map), by the source."""
+        what = f"foreground maps of {split}"
+        if self.source.needs_model:
+            for photo in photos_of(self.loop, name, what, indices):
+                yield photo.image_id, as_array(self.source(photo))
+            return
+        for batch in self.loop.batches(self._photo_loader(name, split), what, indices):
+            yield from zip(batch["image_id"], batch["map"], strict=True)
+
+    def _photo_loader(self, name: str, split: str) -> DataLoader:
+        """A loader whose processes make the maps."""
+        config = copy.deepcopy(self.loop.configs[name])
+        config["dataset"]["pipeline"] = [
+            {"type": "MakeForegroundMap", "source": self.source, "split": split}
+        ]
+        return Runner.build_dataloader(config, seed=self.loop.runner.seed)
+
+    def _from_raw(self, name: str, split: str, indices: list[int]) -> Iterator[tuple]:
+        """Yield (image id, map), scaled."""
+        dataset = self.loop.loader(name).dataset
+        for index in indices:
+            image_id = dataset.get_data_info(index)["image_id"]
+            # Of a photo that cannot be read there is none.
+            if self.raw.path(split, image_id).exists():
+                yield image_id, self.table[self.raw.read_levels(split, image_id)]
+
+    def _find_scale(self) -> None:
+        loader = self.loop.loader("pixels")
+        split = split_of(loader)
+        counts = np.zeros(LEVELS, np.int64)
+        with fail_together():
+            for index in loader.sampler.indices:
+                image_id = loader.dataset.get_data_info(index)["image_id"]
+                if self.raw.path(split, image_id).exists():
+                    levels = self.raw.read_levels(split, image_id)
+                    counts += np.bincount(levels.ravel(), minlength=LEVELS)
+        counts = summed_over_ranks(counts)
+        if is_main_process():
+            with atomic_write(self.record.folder / _SCALE) as file:
+                np.save(file, scale_of_set(counts, self.source.scale_of_set))
+
+
+def photos_of(
+    loop: StreamingLoop, name: str, what: str, indices: list[int] | None = None
+) -> Iterator[Photo]:
+    """Yield this process's photos of a data loader, as the model takes them.
+
+    The packed sample, with the photo's size and mask, is the photo's ``sample``.
+    """
+    loader = loop.loader(name)
+    split = split_of(loader)
+    for batch in loop.batches(loader, what, indices):
+        for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
+            inputs = loop.model.data_preprocessor({"inputs": [image[None]]})["inputs"][0]
+            yield Photo(
+                sample.image_id,
+                sample.img_path,
+                split,
+                sample.get("upright", False),
+                inputs,
+                loop.model,
+                sample,
+            )
+
+
+def split_of(loader: DataLoader) -> str:
+    """The split that a loader's data set shows; of a set without splits, all is for training."""
+    return getattr(loader.dataset, "split", "train")
+
+
+def _empty(folder: Path) -> None:
+    """Make a folder anew; maps of another source go."""
+    if is_main_process():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()

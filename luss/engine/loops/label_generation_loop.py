@@ -1,0 +1,308 @@
+"""Steps 2.2 to 2.4: image embeddings, categories, threshold, pseudo labels (PASS, section 4.3)."""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset
+from mmengine.dist import all_gather_object, get_world_size, is_main_process
+from mmengine.logging import print_log
+from torch import Tensor
+
+from luss.engine.checkpoint import checkpoint_digest
+from luss.engine.loops.foreground_maps import ForegroundMaps, photos_of
+from luss.engine.loops.streaming_loop import StreamingLoop
+from luss.errors import LussError
+from luss.files import atomic_write, write_json
+from luss.label_generation.clustering_quality import (
+    matched_accuracy,
+    normalised_mutual_information,
+)
+from luss.label_generation.embedding_file import write_embeddings
+from luss.label_generation.foreground import Photo
+from luss.label_generation.foreground.source import as_array
+from luss.label_generation.map_folder import MapFolder
+from luss.label_generation.step_record import StepRecord
+from luss.label_generation.threshold_file import Threshold, read_threshold, write_threshold
+from luss.ranks import fail_together, own_share, summed_over_ranks
+from luss.registry import (
+    EMBEDDERS,
+    FOREGROUND_SOURCES,
+    FUNCTIONS,
+    LABEL_GENERATORS,
+    LABEL_WRITERS,
+    LOOPS,
+    THRESHOLD_RULES,
+)
+
+__all__ = ["LabelGenerationLoop"]
+
+_MOST_NAMES = 10
+_LOADER_OF = {"train": "pixels", "validation": "validation"}
+
+
+@LOOPS.register_module()
+class LabelGenerationLoop(StreamingLoop):
+    """Discovers categories among image embeddings and labels every pixel with one, or 'other'.
+
+    Each step keeps its output in the folder and is not repeated, unless a file is damaged, or was
+    made from something else than what is there now: it is named and made anew, and so is what
+    depends on it.
+
+    Args:
+        runner: whose model, from ``load_from``, is looked at.
+        dataloader: configs of data loaders, each with a ``ShareSampler``: ``embedding`` and
+            ``pixels`` of the training photos, ``validation`` with masks where there are any, and
+            ``report``, of whose photos the report shows the foreground.
+        evaluator: of MMEngine's test loops; nothing is evaluated.
+        folder: of the outputs.
+        num_categories: G, of categories to discover.
+        embedder: config of one of ``EMBEDDERS``.
+        generator: config of one of ``LABEL_GENERATORS``.
+        foreground: config of one of ``FOREGROUND_SOURCES``.
+        threshold: config of one of ``THRESHOLD_RULES``.
+        writer: config of one of ``LABEL_WRITERS``.
+
+    Raises:
+        LussError: if the threshold is to be found on masks and there is no data loader of any.
+    """
+
+    def __init__(
+        self,
+        runner,
+        dataloader: dict[str, dict],
+        evaluator: object = None,
+        *,
+        folder: str,
+        num_categories: int,
+        generator: dict,
+        embedder: dict,
+        foreground: dict,
+        threshold: dict,
+        writer: dict,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self.folder = Path(folder)
+        self.num_categories = num_categories
+        self.embedder = EMBEDDERS.build(embedder)
+        self.generator = LABEL_GENERATORS.build(generator)
+        self.foreground = FOREGROUND_SOURCES.build(foreground)
+        settings = json.dumps(foreground, sort_keys=True, default=str).encode()
+        self._source_digest = {"source's settings": hashlib.sha256(settings).hexdigest()}
+        self.rule = THRESHOLD_RULES.build(threshold)
+        self.writer = LABEL_WRITERS.build(writer)
+        if self.rule.reads is not None and _LOADER_OF[self.rule.reads] not in dataloader:
+            raise LussError(
+                f"{type(self.rule).__name__} reads masks of {self.rule.reads}, of which there are "
+                "none; choose OtsuThreshold, or a number"
+            )
+        self.record = StepRecord(self.folder)
+        self.maps = ForegroundMaps(self, self.foreground, self.record)
+
+    @torch.no_grad()
+    def run(self) -> dict:
+        """Run the steps that are not whole yet.
+
+        Returns:
+            ``threshold``, number of ``categories``, and ids of the training photos that are
+            ``unlabelled`` since they cannot be read.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.runner.call_hook("before_test")
+        self.runner.model.eval()
+        ensure = self.record.ensure
+        dataset = self.loader("embedding").dataset
+        trained = {"checkpoint": checkpoint_digest(self._checkpoint())}
+        photos = {"list of photos": _digest_of_ids(dataset)}
+        embeddings = ensure("embeddings.npy", trained | photos, self._embed)
+        centroids = ensure("centroids.npz", embeddings, self._cluster)
+        with np.load(self.folder / "centroids.npz") as arrays:
+            self.centroids = torch.from_numpy(arrays["centroids"])
+        self.found["categories"] = len(self.centroids)
+        maps = {}
+        if not self.foreground.is_free:
+            maps = self._make_maps(trained | photos | self._source_digest)
+        chosen = ensure("threshold.json", trained | centroids | maps, self._find_threshold)
+        threshold = read_threshold(self.folder / "threshold.json")
+        if threshold.value is not None:
+            self.found["threshold"] = threshold.value
+        if self.foreground.is_free:
+            self._keep_attention_maps()
+        ensure("pseudo_labels", trained | centroids | maps | chosen, self._begin_pseudo_labels)
+        unlabelled = self._write_pseudo_labels(threshold)
+        self.runner.call_hook("after_test")
+        return {
+            "threshold": threshold.value,
+            "categories": len(self.centroids),
+            "unlabelled": unlabelled,
+        }
+
+    def _checkpoint(self) -> str:
+        path = self.runner._load_from
+        if path is None:
+            raise LussError("label generation looks at a trained model; set load_from")
+        return path
+
+    def _embed(self) -> None:
+        loader = self.loader("embedding")
+        write_embeddings(
+            self.folder / "embeddings.npy",
+            self._embed_batch,
+            FUNCTIONS.get("pseudo_collate")([loader.dataset[0]]),
+            self.batches(loader, "image embeddings"),
+            len(loader.dataset),
+        )
+
+    def _embed_batch(self, batch: dict[str, list]) -> Tensor:
+        """Embeddings (B, L) of photos, which may differ in size; those of one size go together."""
+        rows_of: dict[tuple[int, ...], list[int]] = {}
+        for row, image in enumerate(batch["inputs"]):
+            rows_of.setdefault(tuple(image.shape), []).append(row)
+        parts = []
+        for rows in rows_of.values():
+            images = torch.stack([batch["inputs"][row] for row in rows])
+            inputs = self.model.data_preprocessor({"inputs": [images]})["inputs"][0]
+            parts.append(self.embedder.embed(self.model, inputs))
+        order = torch.tensor([row for rows in rows_of.values() for row in rows])
+        return torch.cat(parts)[order.argsort()]
+
+    def _cluster(self) -> None:
+        """Write centroids and assignments; say how well they fit the folders, if there are any."""
+        embeddings = np.load(self.folder / "embeddings.npy", mmap_mode="r")
+        # Every rank clusters its share where the generator can; else one clusters all.
+        if sharded := get_world_size() > 1 and getattr(self.generator, "can_shard", False):
+            share = own_share(len(embeddings))
+            embeddings = embeddings[share.start : share.stop]
+        elif not is_main_process():
+            return
+        result = self.generator.fit(embeddings, sharded=sharded)
+        assignments = result.assignments
+        if sharded:
+            assignments = np.concatenate(all_gather_object(assignments))
+        if is_main_process():
+            with atomic_write(self.folder / "centroids.npz") as file:
+                np.savez(
+                    file,
+                    centroids=result.centroids,
+                    assignments=assignments,
+                    objective=result.objective,
+                )
+            self._compare_with_folders(assignments)
+
+    def _compare_with_folders(self, assignments: np.ndarray) -> None:
+        dataset = self.loader("embedding").dataset
+        if "category" not in dataset.get_data_info(0):
+            return
+        labels = [dataset.get_data_info(index)["category"] for index in range(len(dataset))]
+        quality = {
+            "NMI": 100 * normalised_mutual_information(assignments, labels),
+            "matched accuracy": 100 * matched_accuracy(assignments, labels),
+        }
+        write_json(self.folder / "clustering_quality.json", quality)
+        said = ", ".join(f"{name} {value:.1f} %" for name, value in quality.items())
+        print_log(f"clusters against class folders: {said}", "current")
+
+    def _make_maps(self, sources: dict[str, str]) -> dict[str, str]:
+        wanted = ("pixels", _LOADER_OF.get(self.rule.reads), "report")
+        names = [name for name in dict.fromkeys(wanted) if name in self.configs]
+        return self.maps.make(sources, names)
+
+    def _evidence(
+        self, name: str, what: str, indices: list[int] | None = None
+    ) -> Iterator[tuple[Photo, Tensor, Tensor]]:
+        """Yield (photo, ids (H, W), foreground (H, W)) of this rank's photos."""
+        for photo in photos_of(self, name, what, indices):
+            source = self.foreground if self.foreground.is_free else self.maps.read
+            features = photo.features
+            foreground = torch.as_tensor(source(photo), device=features.device)
+            ids, foreground = self.writer.evidence(
+                features, foreground[None, None], self.centroids, photo.sample.ori_shape[:2]
+            )
+            yield photo, ids[0], foreground[0]
+
+    def _find_threshold(self) -> None:
+        counter = None
+        if self.rule.reads is not None:
+            name = _LOADER_OF[self.rule.reads]
+            with fail_together():
+                for photo, ids, foreground in self._evidence(name, "threshold"):
+                    counter = self._new_counter(name) if counter is None else counter
+                    truth = None
+                    if "gt_sem_seg" in photo.sample:
+                        truth = photo.sample.gt_sem_seg.data[0].numpy()
+                    counter.add(foreground.cpu().numpy(), ids.cpu().numpy(), truth)
+            counter = summed_over_ranks(counter)
+        threshold = self.rule.choose(counter)
+        if is_main_process():
+            write_threshold(self.folder / "threshold.json", threshold)
+        shown = threshold if threshold.value is None else f"{threshold.value:.2f}"
+        print_log(f"threshold {shown} ({threshold.method})", "current")
+
+    def _new_counter(self, name: str):
+        steps = range(round(100 * self.foreground.largest_threshold) + 1)
+        classes = self.loader(name).dataset.metainfo.get("classes", ("other",))
+        return self.rule.counter(
+            tuple(step / 100 for step in steps), self.num_categories, len(classes) - 1
+        )
+
+    def _keep_attention_maps(self) -> None:
+        """Write the foreground of the report's photos, as 8-bit grey."""
+        if "report" not in self.configs:
+            return
+        folder = MapFolder(self.folder / "attention")
+        for photo, _, foreground in self._evidence("report", "attention maps"):
+            folder.write(photo.split, photo.image_id, as_array(foreground))
+
+    def _begin_pseudo_labels(self) -> None:
+        """Make the folder; labels of another threshold or of other centroids go."""
+        if is_main_process():
+            root = self.folder / "pseudo_labels"
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir()
+
+    def _write_pseudo_labels(self, threshold: Threshold) -> list[str]:
+        """Label the photos without a whole label; return the ids of those that are unreadable."""
+        root, loader = self.folder / "pseudo_labels", self.loader("pixels")
+        image_ids = {
+            index: loader.dataset.get_data_info(index)["image_id"]
+            for index in loader.sampler.indices
+        }
+        missing = [
+            index for index, name in image_ids.items() if not self.writer.is_whole(root, name)
+        ]
+        self._name_damaged([self.writer.path(root, image_ids[index]) for index in missing])
+        unreadable = []
+        with fail_together():
+            evidence = self._evidence("pixels", "pseudo labels", missing)
+            for index, (photo, ids, foreground) in zip(missing, evidence, strict=True):
+                # Another image takes the place of one that cannot be read.
+                if photo.image_id != image_ids[index]:
+                    unreadable.append(image_ids[index])
+                    continue
+                value = self.rule.of_image(as_array(foreground), threshold)
+                labels = self.writer.label(ids, foreground, value)
+                self.writer.write(root, photo.image_id, labels.cpu().numpy())
+        return [image_id for part in all_gather_object(unreadable) for image_id in part]
+
+    @staticmethod
+    def _name_damaged(missing: list[Path]) -> None:
+        damaged = [str(path) for path in missing if path.exists()]
+        if damaged:
+            names = ", ".join(damaged[:_MOST_NAMES]) + (" ..." if damaged[_MOST_NAMES:] else "")
+            print_log(
+                f"{len(damaged)} pseudo labels are damaged: {names}: they are made anew",
+                "current",
+                level=logging.WARNING,
+            )
+
+
+def _digest_of_ids(dataset: BaseDataset) -> str:
+    digest = hashlib.sha256()
+    for index in range(len(dataset)):
+        digest.update(dataset.get_data_info(index)["image_id"].encode() + b"\0")
+    return digest.hexdigest()

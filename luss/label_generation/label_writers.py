@@ -1,0 +1,54 @@
+"""From features, centroids and maps of foreground to pseudo labels on disk (eq. 7)."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from luss.label_generation.pseudo_labels import (
+    apply_threshold,
+    is_whole_png,
+    pixel_evidence,
+    write_pseudo_label,
+)
+from luss.registry import LABEL_WRITERS
+
+__all__ = ["PixelLabels"]
+
+
+@LABEL_WRITERS.register_module()
+class PixelLabels:
+    """Each pixel of the foreground gets the category of the centroid nearest to its feature."""
+
+    def evidence(
+        self, features: Tensor, foreground: Tensor, centroids: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """What the label of each pixel depends on, whatever the threshold.
+
+        Args:
+            features: the backbone's last feature map (N, L, h, w).
+            foreground: maps (N, 1, h', w') in [0, 1] of any size.
+            centroids: (C, L).
+            size: (H, W) of the photos.
+
+        Returns:
+            Ids (N, H, W) int64 in 1..C and foreground (N, H, W) float32.
+        """
+        return pixel_evidence(features, foreground, centroids, size)
+
+    def label(self, ids: Tensor, foreground: Tensor, threshold: float) -> Tensor:
+        """Ids (H, W), 0 where the foreground (H, W) is strictly below the threshold."""
+        return apply_threshold(ids, foreground, threshold)
+
+    def write(self, root: Path, image_id: str, labels: NDArray[np.integer]) -> None:
+        """Write the labels (H, W) of a photo, whole or not at all."""
+        write_pseudo_label(root, image_id, labels)
+
+    def is_whole(self, root: Path, image_id: str) -> bool:
+        """Whether the labels of a photo are there and undamaged."""
+        return is_whole_png(self.path(root, image_id))
+
+    def path(self, root: Path, image_id: str) -> Path:
+        """Where they lie."""
+        return root / f"{image_id}.png"

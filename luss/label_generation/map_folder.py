@@ -1,0 +1,70 @@
+"""Maps of foreground on disk, one grey PNG for each photo."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from luss.errors import LussError
+from luss.files import atomic_write
+from luss.label_generation.pseudo_labels import is_whole_png
+
+__all__ = ["MapFolder"]
+
+
+class MapFolder:
+    """``<root>/<split>/<image id>.png``.
+
+    Args:
+        root: the folder.
+        kind: of the pixels; a map's 1 is their largest value.
+    """
+
+    def __init__(self, root: Path, kind: type[np.unsignedinteger] = np.uint8) -> None:
+        self.root = root
+        self.kind = kind
+        self.largest = np.iinfo(kind).max
+
+    def path(self, split: str, image_id: str) -> Path:
+        """Where a photo's map lies."""
+        return self.root / split / f"{image_id}.png"
+
+    def is_whole(self, split: str, image_id: str) -> bool:
+        """Whether a photo's map is there and undamaged."""
+        return is_whole_png(self.path(split, image_id))
+
+    def write(self, split: str, image_id: str, values: NDArray[np.floating]) -> None:
+        """Write a map (h, w) in [0, 1], whole or not at all.
+
+        Raises:
+            LussError: if it is no such map.
+        """
+        if values.ndim != 2 or not values.size or not (values.min() >= 0 and values.max() <= 1):
+            raise LussError(
+                f"the map of foreground of {image_id} has shape {values.shape} and values "
+                f"{values.min() if values.size else None} to "
+                f"{values.max() if values.size else None}; a source gives (h, w) in 0..1"
+            )
+        grey = (values * self.largest).round().astype(self.kind)
+        with atomic_write(self.path(split, image_id)) as file:
+            file.write(cv2.imencode(".png", grey)[1].tobytes())
+
+    def read_levels(self, split: str, image_id: str) -> NDArray[np.unsignedinteger]:
+        """A map (h, w) as it is stored.
+
+        Raises:
+            LussError: if the file is missing or damaged.
+        """
+        path = self.path(split, image_id)
+        levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
+        if levels is None or levels.ndim != 2 or levels.dtype != self.kind:
+            raise LussError(
+                f"the map of foreground {path} is missing or damaged; run with --resume to make "
+                "it anew"
+            )
+        return levels
+
+    def read(self, split: str, image_id: str) -> NDArray[np.float32]:
+        """A map (h, w) in [0, 1]; errors as :meth:`read_levels`."""
+        return self.read_levels(split, image_id) / np.float32(self.largest)
