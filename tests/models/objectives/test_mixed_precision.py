@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from mmseg.structures import SegDataSample
 from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 
 import luss.models.objectives.clustering as clustering_module
 import luss.models.objectives.d2s as d2s_module
