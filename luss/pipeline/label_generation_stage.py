@@ -89,7 +89,7 @@ class LabelGenerationStage(RunnerStage):
         self.model_from = model_from
         self.generator = generator
         self.preprocessor = preprocessor
-        self.foreground = foreground or {"type": "Attention"}
+        self.foreground = {"type": "Attention", **(foreground or {})}
         self.threshold = threshold
         self.num_attention_maps = num_attention_maps
         self.on_unreadable = on_unreadable
