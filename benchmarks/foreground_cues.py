@@ -52,7 +52,7 @@ OF_MODELS = {
     "cut of features, stride as it is": {"type": "FeatureCut", "finer": 1},
     "cut of features, 2 x finer": {"type": "FeatureCut", "finer": 2},
     "cut of features, 4 x finer": CUT,
-    "the last, without colours": dict(CUT, colour_weight=0.0),
+    "the last, without colours": {**CUT, "colour_share": 0.0},
     "cut x centre": {"type": "ProductOfMaps", "sources": [CUT, CENTRE]},
     "attention, cut and photo: product of ranks": {
         "type": "ProductOfRanks",

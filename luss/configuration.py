@@ -40,7 +40,17 @@ SETTINGS = (
 """Top-level keys that every run reads; stages may read more (``Stage.settings``)."""
 
 _TEXTS = frozenset(
-    {"checkpoint", "data_root", "file", "mask_root", "match", "title", "weights", "work_dir"}
+    {
+        "checkpoint",
+        "data_root",
+        "file",
+        "folder",
+        "mask_root",
+        "match",
+        "title",
+        "weights",
+        "work_dir",
+    }
 )
 """Last parts of the keys whose values are taken letter by letter, such as folder names."""
 

@@ -84,8 +84,10 @@ def parse(*texts):
 
 def test_folder_names_stay_as_written():
     assert parse("data_root=my photos") == {"data_root": "my photos"}
-    assert parse("data_root=a,b", "weights=2024", "stages.report.title=(x)") == {
+    folder = "stages.label_generation.foreground.folder"
+    assert parse("data_root=a,b", "weights=2024", "stages.report.title=(x)", f"{folder}=c,d") == {
         "data_root": "a,b",
+        folder: "c,d",
         "weights": "2024",
         "stages.report.title": "(x)",
     }

@@ -8,6 +8,7 @@ from luss.datasets.image_mask_folder import ImageMaskFolder
 from luss.datasets.imagenet_s import ImageNetS
 from luss.datasets.mask_codec import IGNORE_ID, decode_mask, encode_mask, read_mask, write_mask
 from luss.datasets.photo_folder import PhotoFolder
+from luss.datasets.reproducible import ReproducibleDataset
 from luss.datasets.sampler_wrapper import ReproducibleSampler, reproducible_sampler
 from luss.datasets.samplers import EpochSampler, ShareSampler
 from luss.datasets.voc_folder import VOCFolder
@@ -21,6 +22,7 @@ __all__ = [
     "PhotoFolder",
     "Recognition",
     "Reproducible",
+    "ReproducibleDataset",
     "ReproducibleSampler",
     "ShareSampler",
     "VOCFolder",

@@ -21,6 +21,7 @@ from luss.engine.checkpoint import (
 )
 from luss.engine.foreign_weights import fill_backbone
 from luss.engine.pretrained import fill, take_pretrained
+from luss.engine.resume_from import TRAINING_STATE
 from luss.engine.run_log import open_run_log
 from luss.errors import LussError
 from luss.registry import RUNNERS
@@ -28,7 +29,6 @@ from luss.registry import RUNNERS
 __all__ = ["Runner", "init_processes"]
 
 _DAY = 24 * 3600
-_STATE = {"optimizer", "param_schedulers", "message_hub"}
 
 
 def init_processes(launcher: str) -> None:
@@ -207,7 +207,7 @@ class Runner(MMEngineRunner):
 
     def _refuse_other_epochs(self, checkpoint: dict, filename: str) -> None:
         meta = checkpoint["meta"]
-        if not ({"epoch", "iter"} <= meta.keys() and checkpoint.keys() >= _STATE):
+        if not ({"epoch", "iter"} <= meta.keys() and checkpoint.keys() >= TRAINING_STATE):
             raise LussError(
                 f"{filename} holds weights, but not the state of training; training cannot go on "
                 "from it. Remove it to train from the checkpoint before, or from the start"

@@ -111,12 +111,8 @@ class SegmentationMetric(BaseMetric):
                 several ranks, an identity (``sample_idx``, ``image_id`` or ``img_path``).
         """
         for sample in data_samples:
-            # What a second pass needs of an image: its id, and where and how its true mask lies.
-            files = (
-                sample.get("image_id"),
-                sample.get("seg_map_path"),
-                sample.get("mask_encoding", "rgb"),
-            )
+            # What a second pass needs of an image: its id, and its true mask.
+            files = tuple(map(sample.get, ("image_id", "seg_map_path", "mask_encoding")))
             if not self._seen.is_new(sample, files if self.predictions else None):
                 continue
             try:
@@ -238,7 +234,7 @@ class SegmentationMetric(BaseMetric):
             )
         files = self._seen.facts.values()
         with fail_together():
-            if self._seen.unnamed or any(None in of_image for of_image in files):
+            if self._seen.unnamed or any(None in of_image[:2] for of_image in files):
                 raise LussError(
                     "images came without image_id or seg_map_path, by which the predictions are "
                     "read once more; add them to the meta_keys of the pipeline"
@@ -247,7 +243,7 @@ class SegmentationMetric(BaseMetric):
                 {name: self.predictions / f"{name}.png" for name, *_ in files},
                 {name: Path(mask) for name, mask, _ in files},
                 # That of the data set, hence of all its masks.
-                true_encoding=next((encoding for *_, encoding in files), "rgb"),
+                true_encoding=next((encoding for *_, encoding in files if encoding), "rgb"),
             )
             found, problems = count_masks(
                 pair, counts.num_classes, match=match, boundary=self.boundary

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
 
 from mmengine import Config
 from mmengine.dist import barrier, get_world_size, is_main_process
@@ -12,6 +13,7 @@ from mmengine.registry import init_default_scope
 from luss.build_errors import clear_build_errors, require_known
 from luss.config_checks import check_settings
 from luss.datasets.photo_lists import describe_difference, list_photos
+from luss.engine.resume_from import adopt_checkpoint
 from luss.engine.run_log import open_run_log
 from luss.engine.runner import init_processes
 from luss.errors import LussError
@@ -61,12 +63,13 @@ class Pipeline:
         with clear_build_errors(f"stages.{name}"):
             return STAGES.build({**config, "name": name})
 
-    def run(self, only: str | None = None, resume: bool = False) -> None:
+    def run(self, only: str | None = None, resume: bool | str = False) -> None:
         """Run the stages whose output is not whole yet.
 
         Args:
             only: name of one stage to run.
-            resume: go on from what killed stages left.
+            resume: go on from what killed stages left; or from this checkpoint, in the stage
+                ``only``, or else in that whose folder holds it.
 
         Raises:
             LussError: if the work dir is another's, the stage is unknown, its inputs are
@@ -74,7 +77,11 @@ class Pipeline:
                 given; and whatever the stages find wrong before the first of them starts.
         """
         chosen = [self._stage(only)] if only else list(self.stages.values())
+        checkpoint = resume if isinstance(resume, str) else None
+        resume = bool(resume)
         with self.opened(resume, running=[stage.name for stage in chosen]) as context:
+            if checkpoint is not None:
+                self._go_back_to(checkpoint, only)
             pending = []
             for stage in chosen:
                 if main_process_decides(self.work_dir.is_done(stage.name)):
@@ -270,6 +277,33 @@ class Pipeline:
                     f"{difference}. Let them be as they were, remove {self._folders([name])} to "
                     "make that again, or choose another --work-dir"
                 )
+
+    def _go_back_to(self, checkpoint: str, stage: str | None) -> None:
+        """Make a checkpoint the one that its stage goes on from."""
+        path = Path(checkpoint).expanduser()
+        folders = {name: self.work_dir.stage(name).resolve() for name in self.stages}
+        name = stage or next((n for n, f in folders.items() if f == path.parent.resolve()), None)
+        if name is None:
+            raise LussError(
+                f"{path} lies in the folder of no stage of {self.work_dir.root}; add --stage NAME "
+                f"for the one that is to go on from it, of: {', '.join(self.stages)}"
+            )
+        if not self.stages[name].goes_on_from_checkpoints:
+            raise LussError(f"stage {name!r} does not train, and goes on from no checkpoint")
+        with fail_together():
+            if is_main_process():
+                if self.work_dir.is_done(name):
+                    raise LussError(
+                        f"stage {name!r} is whole. To train it again from {path}, remove "
+                        f"{self.work_dir.stage(name) / 'done.json'}, and what was made from its "
+                        f"output: {self._folders_after(name) or 'nothing'}"
+                    )
+                adopted = adopt_checkpoint(path, self.work_dir.stage(name))
+                print_log(f"stage {name} goes on from {adopted}", "current")
+
+    def _folders_after(self, name: str) -> str:
+        folders = self._folders([name]).split(", ")
+        return ", ".join(f for f in folders if f != str(self.work_dir.stage(name)))
 
     def _refuse_partial(self, stage: Stage, resume: bool) -> None:
         folder = self.work_dir.stage(stage.name)

@@ -33,6 +33,9 @@ class Stage(ABC):
     made_again_on_change: ClassVar[bool] = False
     """Whether other settings, or other inputs, lead to a new output instead of a refusal."""
 
+    goes_on_from_checkpoints: ClassVar[bool] = False
+    """Whether ``--resume CHECKPOINT`` may name one of its checkpoints."""
+
     def __init__(self, name: str, requires: tuple[str, ...] = ()) -> None:
         self.name = name
         self.requires = requires

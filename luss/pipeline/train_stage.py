@@ -88,6 +88,8 @@ class TrainStage(RunnerStage):
         "auto_scale_lr",
     )
 
+    goes_on_from_checkpoints: ClassVar[bool] = True
+
     def __init__(
         self,
         name: str,
@@ -141,7 +143,7 @@ class TrainStage(RunnerStage):
             **merged,
             "model": self.model_config(context),
             "train_dataloader": loader,
-            "param_scheduler": copy.deepcopy(self.param_scheduler),
+            "param_scheduler": self._schedulers(given["train_cfg"].get("max_epochs")),
             "custom_hooks": [
                 *({"type": hook} for hook in _OWN_HOOKS),
                 *given.get("custom_hooks", ()),
@@ -174,6 +176,15 @@ class TrainStage(RunnerStage):
     def unlabelled_dataset_config(self, context: Context) -> dict:
         """The same before labels that another stage makes are there, for checks."""
         return self.dataset_config(context)
+
+    def _schedulers(self, max_epochs: int | None) -> list[dict] | None:
+        if self.param_scheduler is None:
+            return None
+        schedulers = copy.deepcopy(list(self.param_scheduler))
+        for scheduler in schedulers:
+            if scheduler.get("by_epoch", True) and max_epochs is not None:
+                scheduler.setdefault("end", max_epochs)
+        return schedulers
 
     # Where the model starts from
 

@@ -395,6 +395,7 @@ def _label_generation(stage, context) -> dict:
         "kind": type(stage).__name__,
         "model from": stage.model_from,
         "k-means": plain(generator, without=("device", "block_elements")),
+        "foreground": dict(stage.foreground),
         "threshold": stage.threshold,
         "unreadable images": stage.on_unreadable,
         "attention maps for the report": stage.num_attention_maps,

@@ -419,6 +419,7 @@ LABEL_GENERATION = [
             {"num_clusters": CLASSES, "iterations": 20, "restarts": 30, "seed": 10010},
         ),
     ),
+    ("step 2.3: the mean attention", "foreground", {"type": "Attention"}),
     ("step 2.3: searched on validation", "threshold", None),
     ("ours", "unreadable images", "skip"),
     ("ours", "attention maps for the report", 24),
@@ -603,6 +604,34 @@ PASS_P = {
 }
 
 
+def with_prior(method: dict, name: str, title: str, foreground: dict) -> dict:
+    """The two stages of a method that a shape prior changes."""
+    row = (f"saliency prior, {name}: in place of the attention's foreground", "foreground")
+    return {
+        "label_generation": changed(method["label_generation"], (*row, foreground)),
+        "report": changed(method["report"], ("ours", "title", f"{title} + {name}")),
+    }
+
+
+RC = {"type": "RegionContrast"}
+SAL = {"type": "FolderOfMaps", "folder": None}
+PRIORS = {
+    f"pass/pass_{letter}_in50_{name.lower()}.py": (
+        f"pass/pass_{letter}_in50.py",
+        with_prior(method, name, f"PASS_{letter}", source),
+    )
+    for letter, method in (("s", PASS_S), ("p", PASS_P))
+    for name, source in (("RC", RC), ("Sal", SAL))
+} | {
+    f"pass/pass_{letter}_photos_rc.py": (
+        f"pass/pass_{letter}_photos.py",
+        with_prior(method, "RC", f"PASS_{letter}", RC),
+    )
+    for letter, method in (("s", PASS_S), ("p", PASS_P))
+}
+"""Config with a shape prior -> (config without, tables of the stages that differ)."""
+
+
 def semi_supervised(recipe: list) -> dict:
     return {"pretrain": PRETRAIN, "finetune_semi": recipe, "semi_supervised": SEMI_SUPERVISED}
 
@@ -649,7 +678,7 @@ SHARED = {
         "PixPro sharpness", "PixPro distance", "PixPro momentum",
     ),
     "pixel_attention": (*_LARS, *_ENDS, "std", "hooks", "images"),
-    "label_generation": ("model from", "threshold", "mean", "std", "augmentation"),
+    "label_generation": ("model from", "foreground", "threshold", "mean", "std", "augmentation"),
     "finetune": (*_LARS, *_ENDS, "std", "classes", "ignored label", "loss", "images", "padding"),
     "evaluate": ("model from", "matchers", "given match"),
     "report": ("kind",),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from described import built, describe, write_root
-from facts import OTHER_BACKBONES, PUBLISHED, SHARED, UNPUBLISHED, table
+from facts import OTHER_BACKBONES, PRIORS, PUBLISHED, SHARED, UNPUBLISHED, table
 from torch import nn
 
 from luss.configuration import read_config
@@ -32,7 +32,7 @@ def test_every_config_has_its_facts():
     found = {
         str(path.relative_to(CONFIGS)) for name in FOLDERS for path in CONFIGS.glob(f"{name}/*.py")
     }
-    assert found == {*PUBLISHED, *UNPUBLISHED, *OTHER_BACKBONES}
+    assert found == {*PUBLISHED, *UNPUBLISHED, *OTHER_BACKBONES, *PRIORS}
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED, *UNPUBLISHED])
@@ -88,6 +88,25 @@ def test_shared_settings(name, stage, root, tmp_path):
     if "clustering" in found:
         for key in ("sinkhorn_iterations", "temperature", "num_assigning_crops"):
             assert found["clustering"][key] == expected["clustering"][key]
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_a_shape_prior_changes_label_generation_alone(name, root, tmp_path):
+    without, tables = PRIORS[name]
+    ours, theirs = read(name), read(without)
+    assert {stage for stage in theirs.stages if ours.stages[stage] != theirs.stages[stage]} == {
+        "label_generation",
+        "report",
+    }
+    assert list(ours.stages) == list(theirs.stages)
+    rest = ours.keys() - {"stages"}
+    assert {key: ours[key] for key in rest} == {key: theirs[key] for key in rest}
+    for stage, rows in tables.items():
+        with built(ours, root, tmp_path / stage) as (pipeline, context):
+            found = describe(stage, pipeline, context)
+        expected = table(rows, 50)
+        keys = expected if without in PUBLISHED else SHARED[stage]
+        assert {key: found[key] for key in keys} == {key: expected[key] for key in keys}
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name.startswith("semi")])

@@ -13,16 +13,20 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from tiny_run import read_tiny, run_tiny
 
-from luss.datasets.mask_codec import read_mask
+from luss.datasets import read_mask
+from luss.datasets.image_io import read_image
 from luss.errors import LussError
 from luss.evaluation import Counts, count_image, named_metrics
 from luss.evaluation.metrics import compute_metrics
 from luss.evaluation.results import tables_of_variants
-from luss.label_generation import KMeansResult
+from luss.label_generation import KMeansResult, Threshold, ThresholdRule
+from luss.label_generation.foreground import ForegroundSource
 from luss.models import Objective
 from luss.pipeline import EvaluateStage, Pipeline, Stage
 from luss.registry import (
     COUNT_METRICS,
+    EMBEDDERS,
+    FOREGROUND_SOURCES,
     HOOKS,
     LABEL_GENERATORS,
     MATCHERS,
@@ -30,6 +34,7 @@ from luss.registry import (
     MODELS,
     RUNNERS,
     STAGES,
+    THRESHOLD_RULES,
     TRANSFORMS,
 )
 
@@ -61,6 +66,50 @@ class EveryNth:
             features[assignments == each].mean(axis=0) for each in range(self.num_clusters)
         ]
         return KMeansResult(np.stack(centroids), 0.0, assignments)
+
+
+@EMBEDDERS.register_module()
+class MeanColour:
+    def __init__(self, scale):
+        self.scale = scale
+
+    def embed(self, model, images):
+        length = model.extract(images).shape[1]
+        return self.scale * images.mean(dim=(2, 3)).repeat(1, length)[:, :length]
+
+
+@FOREGROUND_SOURCES.register_module()
+class LeftHalf(ForegroundSource):
+    """The left half is foreground, the more so the lower the photo's number."""
+
+    def __call__(self, photo):
+        return np.array([[1 - 0.1 * int(photo.image_id[-1]), 0.0]])
+
+
+class Mean:
+    def __init__(self, values=()):
+        self.values = list(values)
+
+    def add(self, foreground, ids, truth):
+        assert truth is None
+        assert foreground.shape == ids.shape
+        self.values.append(foreground.mean())
+
+    def __iadd__(self, other):
+        self.values += other.values
+        return self
+
+
+@THRESHOLD_RULES.register_module()
+class MeanForeground(ThresholdRule):
+    reads = "train"
+
+    def counter(self, thresholds, num_categories, num_classes):
+        assert thresholds[-1] == 1
+        return Mean()
+
+    def choose(self, counted):
+        return Threshold(float(np.mean(counted.values)), "mean foreground")
 
 
 @MATCHERS.register_module()
@@ -147,6 +196,10 @@ def options():
         "stages__pretrain__model__objectives__length": {"type": "FeatureLength"},
         "stages__pretrain__train_dataloader__dataset__pipeline": place(views),
         "stages__label_generation__generator": {"_delete_": True, "type": "EveryNth"},
+        "stages__label_generation__embedding__type": "MeanColour",
+        "stages__label_generation__embedding__scale": 3.0,
+        "stages__label_generation__foreground__type": "LeftHalf",
+        "stages__label_generation__threshold": {"type": "MeanForeground"},
         "stages__inverted": {"type": "InvertedLabels", "after": "label_generation"},
         "stages__finetune__labels_from": "inverted",
         "stages__evaluate__matcher": {"_delete_": True, "type": "BackToFront"},
@@ -183,6 +236,34 @@ def test_a_label_generator_makes_the_categories(run):
     with np.load(run / "label_generation" / "centroids.npz") as arrays:
         count = len(arrays["centroids"])
         assert arrays["assignments"].tolist() == [n % count for n in range(3 * count)]
+
+
+def test_an_embedder_makes_what_is_clustered(run):
+    embeddings = np.load(run / "label_generation" / "embeddings.npy")
+    mean, std = np.array((0.485, 0.456, 0.406)), np.array((0.229, 0.224, 0.225))
+    photos = [read_image(path) for path in sorted(run.glob("data/train/*/*"))]
+    expected = [3 * (photo.mean(axis=(0, 1)) / 255 - mean) / std for photo in photos]
+    np.testing.assert_allclose(embeddings[:, :3], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_foreground_source_and_a_threshold_rule_make_the_labels(run):
+    folder = run / "label_generation"
+    found = read(folder / "threshold.json")
+    assert found["method"] == "mean foreground"
+    labels = sorted(folder.glob("pseudo_labels/*/*.png"))
+    numbers = np.array([int(path.stem[-1]) for path in labels])
+    # Bilinear from two columns, the mean is that of both.
+    assert found["threshold"] == pytest.approx((1 - 0.1 * numbers).mean() / 2, abs=0.01)
+    for path in labels:
+        foreground = read_mask(path) > 0
+        assert foreground[:, : foreground.shape[1] // 4].all()
+        assert not foreground[:, -foreground.shape[1] // 4 :].any()
+    maps = {
+        path.relative_to(folder / "foreground" / "train")
+        for path in (folder / "foreground" / "train").glob("*/*.png")
+    }
+    assert maps == {path.relative_to(folder / "pseudo_labels") for path in labels}
+    assert not (folder / "attention").exists()
 
 
 def test_an_inserted_stage_stands_between_two_others(run):

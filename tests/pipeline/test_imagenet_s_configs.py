@@ -12,9 +12,10 @@ from luss.pipeline import Pipeline
 CONFIGS = REPOSITORY / "configs" / "pass"
 
 
+@pytest.mark.parametrize("method", ["pass_s", "pass_p"])
 @pytest.mark.parametrize("classes", [50, 300, 919])
-def test_everything_is_known_and_fits(classes, tmp_path):
-    config = read_config(CONFIGS / f"pass_s_in{classes}.py", {"num_workers": 0})
+def test_everything_is_known_and_fits(method, classes, tmp_path):
+    config = read_config(CONFIGS / f"{method}_in{classes}.py", {"num_workers": 0})
     tree = write_tree(tmp_path / "tree", classes=3, images=11)
     if classes == 919:
         (tree / "train-full").symlink_to(tree / "train")
@@ -27,7 +28,8 @@ def test_everything_is_known_and_fits(classes, tmp_path):
 
 
 @pytest.mark.slow
-def test_all_stages_run_on_300_classes(tmp_path):
+@pytest.mark.parametrize("method", ["pass_s", "pass_p"])
+def test_all_stages_run_on_300_classes(method, tmp_path):
     tree = write_tree(tmp_path / "tree")
     whole = "stages__label_generation__pixels__pipeline"
     options = {
@@ -40,6 +42,9 @@ def test_all_stages_run_on_300_classes(tmp_path):
         options[f"stages__{stage}__train_dataloader__batch_size"] = 2
         options[f"stages__{stage}__train_dataloader__dataset__indices"] = 4
         options[f"stages__{stage}__train_cfg__max_epochs"] = 1
+    if method == "pass_p":
+        # No epoch is left for the cosine.
+        options["stages__pretrain__param_scheduler"] = "None"
     for stage in ("pretrain", "pixel_attention"):
         options[f"stages__{stage}__train_dataloader__dataset__pipeline__1__views__0__size"] = 64
     # Small photos for the other stages, which are whole.
@@ -47,7 +52,7 @@ def test_all_stages_run_on_300_classes(tmp_path):
     options["stages__label_generation__embedding__pipeline__2__crop_size"] = 32
     options[f"{whole}__2__size"] = 32
     options["stages__evaluate__pipeline__2__size"] = 32
-    config = CONFIGS / "pass_s_in300.py"
+    config = CONFIGS / f"{method}_in300.py"
     code, said = finish(start("train.py", config, "--work-dir", tmp_path / "run", **options), 3000)
     assert code == 0, said
     run = tmp_path / "run"

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine import Config
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
 
@@ -72,6 +73,22 @@ def test_one_process_has_a_work_dir_and_sigterm_ends_it_cleanly(tmp_path):
     newest = max(tmp_path.glob("pretrain/iter_*.pth"), key=lambda path: int(path.stem[5:]))
     assert int(newest.stem[5:]) >= 5
     assert load(newest)["meta"]["iter"] == int(newest.stem[5:])
+
+
+def test_switches_reach_the_stages_and_a_checkpoint_can_be_named(tmp_path):
+    arguments = (TINY, "--work-dir", tmp_path, "--stage", "pretrain", "--amp", "--auto-scale-lr")
+    short = {"num_workers": 0, "stages__pretrain__train_cfg__max_epochs": 1}
+    code, said = finish(start("train.py", *arguments, **short))
+    assert code == 0, said
+    config = Config.fromfile(tmp_path / "pretrain" / "config.py")
+    assert config.optim_wrapper.type == "AmpOptimWrapper"
+    # Four photos a step in place of 256.
+    rate = load(tmp_path / "pretrain" / "iter_4.pth")["optimizer"]["param_groups"][0]["initial_lr"]
+    assert rate == pytest.approx(config.optim_wrapper.optimizer.lr * 4 / 256)
+    newest = tmp_path / "pretrain" / "iter_4.pth"
+    code, said = finish(start("train.py", *arguments, "--resume", newest, **short))
+    assert code == 2
+    assert "error: stage 'pretrain' is whole. To train it again from" in said
 
 
 @pytest.mark.slow

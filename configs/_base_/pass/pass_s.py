@@ -66,6 +66,9 @@ lars = dict(
     type="AmpOptimWrapper",
     optimizer=dict(type="LARS", lr=0.6, momentum=0.9, weight_decay=1e-6),
 )
+# The images that a step sees over all processes, for which the rates are: with --auto-scale-lr they
+# follow the batch.
+auto_scale_lr = dict(base_batch_size=256)
 cosine = [dict(type="CosineAnnealingLR", eta_min=6e-4, by_epoch=True, convert_to_iter_based=True)]
 
 stages = dict(

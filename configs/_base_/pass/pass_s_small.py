@@ -53,6 +53,7 @@ whole_image = [
     dict(type="PackInputs"),
 ]
 lars = dict(type="OptimWrapper", optimizer=dict(lr=1.5))
+auto_scale_lr = dict(base_batch_size=32)
 cosine = [dict(type="CosineAnnealingLR", eta_min=1.5e-3, by_epoch=True, convert_to_iter_based=True)]
 
 stages = dict(

@@ -6,16 +6,14 @@ colours beside that of features), written from the papers' descriptions. Maps of
 few cells for it: features are taken at a finer stride, from shifted copies of the photo.
 """
 
+import math
 from collections.abc import Callable
 
 import cv2
 import numpy as np
-import scipy.sparse as sparse
-import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.sparse.linalg import eigsh
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from luss.errors import LussError
@@ -27,10 +25,11 @@ from luss.registry import FOREGROUND_SOURCES
 
 __all__ = ["FeatureCut", "finer_features", "normalised_cut", "oriented_by_frame"]
 
-_LAB_SCALE = 100.0
-_COLOUR_NEIGHBOURS = 8
-_LINK = 1e-5
-"""Weight that keeps the graph in one piece."""
+_COLOUR_WIDTH = 10.0
+"""In Lab, where 2 is just seen."""
+_LINK = 1e-6
+"""Weight that keeps the graph in one piece: a part of its own would be a cut that costs nothing."""
+_MOST_CELLS = 6000
 
 
 def finer_features(extract: Callable[[Tensor], Tensor], images: Tensor, factor: int) -> Tensor:
@@ -61,18 +60,17 @@ def finer_features(extract: Callable[[Tensor], Tensor], images: Tensor, factor: 
 
 
 def normalised_cut(
-    features: NDArray, lab: NDArray, *, neighbours: int = 32, colour_weight: float = 1.0
+    features: NDArray, lab: NDArray, colour_share: float = 0.7
 ) -> NDArray[np.float64]:
     """The second-smallest eigenvector of a photo's graph: y of (D - W) y = lambda D y.
 
-    Cells are linked to those of the most similar features, by the cosine where that is positive,
-    and to those of the most similar colour and place.
+    All cells are linked: by the cosine of their features, less the photo's mean, where that is
+    positive, and by likeness of colour. Time and memory grow with the square of the cells.
 
     Args:
         features: (h, w, L).
         lab: (h, w, 3) CIE Lab.
-        neighbours: links by features of each cell.
-        colour_weight: of a link by colour, against the cosine.
+        colour_share: of the links by colour in the weight of all links.
 
     Returns:
         (h, w), of any sign and scale.
@@ -84,45 +82,37 @@ def normalised_cut(
     count = height * width
     if count < 4:
         raise LussError(f"a feature map of {height} x {width} cells cannot be cut")
-    weights = _links_by_features(features.reshape(count, -1), neighbours)
-    weights = weights + colour_weight * _links_by_colour(lab)
-    # A component of its own would be a cut that costs nothing.
-    mean = np.full(count, _LINK)
-    degrees = np.asarray(weights.sum(axis=1)).ravel() + _LINK * count
-    root = 1 / np.sqrt(degrees)
-    scaled = sparse.diags(root) @ weights @ sparse.diags(root)
-
-    def product(vector: NDArray) -> NDArray:
-        return scaled @ vector + root * mean * (root @ vector)
-
-    operator = sparse.linalg.LinearOperator((count, count), matvec=product, dtype=np.float64)
+    by_features = _links_by_features(features.reshape(count, -1))
+    by_colour = _links_by_colour(lab.reshape(count, 3))
+    weights = (1 - colour_share) * by_features + colour_share * by_colour + _LINK
+    np.fill_diagonal(weights, 0)
+    root = 1 / np.sqrt(weights.sum(axis=1))
+    weights *= root[:, None]
+    weights *= root
     # The largest of the normalised affinity are the smallest of the normalised Laplacian.
     start = np.random.default_rng(0).standard_normal(count)
-    values, vectors = eigsh(operator, k=2, which="LA", v0=start)
-    return (root * vectors[:, np.argsort(values)[0]]).reshape(height, width)
+    values, vectors = eigsh(weights, k=2, which="LA", v0=start)
+    return (root * vectors[:, np.argmin(values)]).reshape(height, width)
 
 
-def _links_by_features(features: NDArray, neighbours: int) -> sparse.csr_matrix:
-    directions = F.normalize(torch.from_numpy(np.asarray(features, np.float32)), dim=1)
-    cosines, places = (directions @ directions.T).topk(min(neighbours + 1, len(directions)), dim=1)
-    return _symmetric(cosines.clamp_min(0).double().numpy(), places.numpy())
+def _links_by_features(features: NDArray) -> NDArray[np.float64]:
+    # After a ReLU all features point the same way; what differs within the photo tells.
+    features = np.asarray(features, np.float64) - features.mean(axis=0)
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    directions = features / np.maximum(lengths, 1e-12)
+    return _of_mean_one(np.maximum(directions @ directions.T, 0))
 
 
-def _links_by_colour(lab: NDArray) -> sparse.csr_matrix:
-    height, width = lab.shape[:2]
-    y, x = np.mgrid[:height, :width] / max(height, width)
-    points = np.concatenate([lab / _LAB_SCALE, np.stack([y, x], axis=2)], axis=2).reshape(-1, 5)
-    distances, places = cKDTree(points).query(points, k=min(_COLOUR_NEIGHBOURS + 1, len(points)))
-    return _symmetric(np.exp(-np.square(distances) / 0.02), places)
+def _links_by_colour(lab: NDArray) -> NDArray[np.float64]:
+    points = np.asarray(lab, np.float64) / _COLOUR_WIDTH
+    squares = np.square(points).sum(axis=1)
+    distances = squares[:, None] + squares - 2 * points @ points.T
+    return _of_mean_one(np.exp(-np.maximum(distances, 0) / 2))
 
 
-def _symmetric(weights: NDArray, places: NDArray) -> sparse.csr_matrix:
-    """A graph from each cell's links (count, k); without links to itself."""
-    count = len(weights)
-    rows = np.repeat(np.arange(count), weights.shape[1])
-    graph = sparse.csr_matrix((weights.ravel(), (rows, places.ravel())), shape=(count, count))
-    graph.setdiag(0)
-    return graph.maximum(graph.T)
+def _of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean = weights.mean()
+    return weights / mean if mean > 0 else weights
 
 
 def oriented_by_frame(values: NDArray, part: float = 0.06) -> NDArray[np.float32]:
@@ -146,9 +136,9 @@ class FeatureCut(ForegroundSource):
     """The normalised cut of the trained model's features and the photo's colours.
 
     Args:
-        finer: how many times finer than the feature map's stride the cells are.
-        neighbours: links by features of each cell.
-        colour_weight: of a link by colour, against the cosine of features.
+        finer: how many times finer than the feature map's stride the cells are; less for maps that
+            would have more than 6,000 cells then.
+        colour_share: of the links by colour in the weight of all links.
 
     Raises:
         LussError: if a setting is out of range.
@@ -156,26 +146,21 @@ class FeatureCut(ForegroundSource):
 
     needs_model = True
 
-    def __init__(self, finer: int = 2, neighbours: int = 32, colour_weight: float = 1.0) -> None:
-        if finer < 1 or neighbours < 1 or colour_weight < 0:
+    def __init__(self, finer: int = 2, colour_share: float = 0.7) -> None:
+        if finer < 1 or not 0 <= colour_share <= 1:
             raise LussError(
-                f"FeatureCut: finer {finer} and neighbours {neighbours} must be 1 or more, "
-                f"colour_weight {colour_weight} 0 or more"
+                f"FeatureCut: finer is {finer}, expected 1 or more; colour_share is "
+                f"{colour_share}, expected 0..1"
             )
         self.finer = finer
-        self.neighbours = neighbours
-        self.colour_weight = colour_weight
+        self.colour_share = colour_share
 
     def __call__(self, photo: Photo) -> NDArray[np.float32]:
         """(finer * h, finer * w) of a feature map (h, w)."""
-        found = finer_features(photo.features_of, photo.inputs, self.finer)
+        cells = photo.features[0, 0].numel()
+        finer = max(1, min(self.finer, math.isqrt(_MOST_CELLS // cells)))
+        found = finer_features(photo.features_of, photo.inputs, finer)
         features = found[0].permute(1, 2, 0).cpu().numpy()
         height, width = features.shape[:2]
         small = cv2.resize(photo.image, (width, height), interpolation=cv2.INTER_AREA)
-        cut = normalised_cut(
-            features,
-            to_lab(small),
-            neighbours=self.neighbours,
-            colour_weight=self.colour_weight,
-        )
-        return oriented_by_frame(cut)
+        return oriented_by_frame(normalised_cut(features, to_lab(small), self.colour_share))

@@ -99,10 +99,15 @@ class FolderOfMaps(ForegroundSource):
         folder: of 8-bit grey PNGs, ``<split>/<image id>.png`` or ``<image id>.png``, of any size.
 
     Raises:
-        LussError: if there is no such folder.
+        LussError: if none is named, or there is no such folder.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str | None) -> None:
+        if folder is None:
+            raise LussError(
+                "FolderOfMaps: no folder is named; give the one of your maps, such as "
+                "--cfg-options stages.label_generation.foreground.folder=DIR"
+            )
         self.folder = Path(folder).expanduser()
         if not self.folder.is_dir():
             raise LussError(f"FolderOfMaps: there is no folder {folder}")

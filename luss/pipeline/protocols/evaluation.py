@@ -47,7 +47,8 @@ def evaluate(
     if not context.splits_with_masks:
         raise LussError(
             f"no split of {context.data['data_root']} has masks, so there is nothing to compare "
-            "predictions with; expected validation-segmentation or test-segmentation"
+            "predictions with; for an ImageNet-S split root, expected validation-segmentation or "
+            "test-segmentation"
         )
     missing = [name for name in stage.requires if not context.work_dir.is_done(name)]
     if missing := main_process_decides(missing):

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu
+from drawings import auc, drawing
 
 from luss.errors import LussError
 from luss.label_generation.foreground import (
+    FolderOfMaps,
     boundary_prior,
     centre_prior,
     mean_of_ranks,
@@ -14,21 +15,6 @@ from luss.label_generation.foreground import (
     refine_by_grabcut,
     region_contrast,
 )
-
-
-def drawing(seed=0, height=60, width=80):
-    """A reddish disc, off the centre, on two kinds of greenish ground; and where it is."""
-    draw = np.random.default_rng(seed)
-    y, x = np.mgrid[:height, :width]
-    disc = (y - 0.45 * height) ** 2 + (x - 0.6 * width) ** 2 < (0.22 * height) ** 2
-    image = np.where((x < width // 3)[..., None], (60, 140, 70), (110, 160, 90))
-    image = np.where(disc[..., None], (200, 70, 60), image) + draw.normal(0, 8, (height, width, 3))
-    return image.clip(0, 255).astype(np.uint8), disc
-
-
-def auc(values, truth):
-    inside, outside = values[truth], values[~truth]
-    return mannwhitneyu(inside, outside).statistic / (inside.size * outside.size)
 
 
 @pytest.mark.parametrize("cue", [boundary_prior, region_contrast])
@@ -135,3 +121,10 @@ def test_grabcut_without_anything_to_start_from():
 def test_other_arrays_are_refused():
     with pytest.raises(LussError, match="uint8 RGB"):
         boundary_prior(np.zeros((4, 4, 3)))
+
+
+def test_a_folder_of_maps_has_to_be_named(tmp_path):
+    with pytest.raises(LussError, match=r"foreground\.folder=DIR"):
+        FolderOfMaps(None)
+    with pytest.raises(LussError, match="there is no folder"):
+        FolderOfMaps(str(tmp_path / "nowhere"))

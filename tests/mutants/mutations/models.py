@@ -148,7 +148,7 @@ MUTATIONS = [
         "Columns of the prototypes, not rows, get unit length.",
     ),
     clustering(
-        "return F.normalize(self.projector(pooled), dim=1)",
+        "return F.normalize(single(self.projector(pooled)), dim=1)",
         "return self.projector(pooled)",
         "Embeddings are not of unit length.",
     ),
@@ -228,7 +228,7 @@ MUTATIONS = [
         "Shallow features are pooled by the maximum.",
     ),
     d2s(
-        "return F.normalize(self.projector(pooled), dim=1)",
+        "return F.normalize(single(self.projector(pooled)), dim=1)",
         "return self.projector(pooled)",
         "Shallow embeddings are not of unit length.",
     ),
