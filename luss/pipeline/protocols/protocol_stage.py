@@ -141,8 +141,11 @@ class ProtocolStage(RunnerStage):
         """The configuration of the test, when the stage before is whole."""
         splits = self.splits(context)
         checkpoint = self.checkpoint_path(context)
+        shared = context.runner_defaults(self.name)
         return {
-            **context.runner_defaults(self.name),
+            **shared,
+            # Whole images differ in size, for each of which cuDNN would try all it has.
+            "env_cfg": {**shared.get("env_cfg", {}), "cudnn_benchmark": False},
             "model": self.model_config(context),
             "load_from": str(checkpoint) if checkpoint else None,
             "test_dataloader": {split: self.dataloader(context, split) for split in splits},

@@ -23,7 +23,10 @@ sources = of("luss/label_generation/foreground/sources.py", *_RUNS)
 rules = of("luss/label_generation/threshold_rules.py", *_RUNS)
 finetune = of("luss/pipeline/finetune_stage.py", *_RUNS)
 shares = of("luss/ranks.py", f"{_PIPELINE}/test_shares.py")
-inference = of("luss/pipeline/inference.py", f"{_PIPELINE}/test_shares.py", *_RUNS, _PROTOCOLS)
+splits_loop = of(
+    "luss/engine/loops/splits_test_loop.py", "tests/engine/loops/test_splits_test_loop.py"
+)
+results = of("luss/evaluation/results.py", "tests/evaluation/test_results.py")
 find_mask = of("luss/datasets/transforms/find_mask.py", *_RUNS)
 protocol_stage = of("luss/pipeline/protocols/protocol_stage.py", _PROTOCOLS)
 dump_masks = of("luss/evaluation/dump_masks.py", _PROTOCOLS)
@@ -141,10 +144,20 @@ MUTATIONS = [
         "pass",
         "Fine-tuning learns true masks, where there are any.",
     ),
-    inference(
-        "return model.to(device).eval()",
-        "return model.to(device).train()",
-        "Labels and predictions are made with batch statistics.",
+    splits_loop(
+        "self.runner.model.eval()",
+        "self.runner.model.train()",
+        "Predictions are made with batch statistics.",
+    ),
+    splits_loop(
+        "self.dataloader, self.evaluator = self.dataloaders[split], self.evaluators[split]",
+        "pass",
+        "All splits are the first one.",
+    ),
+    results(
+        "None if math.isnan(value)",
+        "0.0 if math.isnan(value)",
+        "What is not defined counts as 0.",
     ),
     shares(
         "rank * count // world, (rank + 1) * count // world)",
