@@ -29,7 +29,7 @@ from luss.evaluation.metrics import compute_metrics
 from luss.files import write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.context import Context
-from luss.pipeline.protocols import evaluation_set_config
+from luss.stages import evaluation_set_config
 
 STAGE = "pretrain"
 

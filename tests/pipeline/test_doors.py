@@ -22,7 +22,7 @@ from luss.evaluation.results import tables_of_variants
 from luss.label_generation import KMeansResult, Threshold, ThresholdRule
 from luss.label_generation.foreground import ForegroundSource
 from luss.models import Objective
-from luss.pipeline import EvaluateStage, Pipeline, Stage
+from luss.pipeline import Pipeline, Stage
 from luss.registry import (
     COUNT_METRICS,
     EMBEDDERS,
@@ -37,6 +37,7 @@ from luss.registry import (
     THRESHOLD_RULES,
     TRANSFORMS,
 )
+from luss.stages import EvaluateStage
 
 
 @MODELS.register_module()

@@ -19,9 +19,9 @@ from luss.errors import LussError
 from luss.models.backbones import probe
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
-from luss.pipeline.starting_parts import StartingParts
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import MODELS, STAGES
+from luss.stages.starting_parts import StartingParts
 
 __all__ = ["TrainStage"]
 

@@ -14,9 +14,9 @@ from luss.evaluation.results import Results, tables_of_variants, write_results
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
-from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import METRICS, MODELS, STAGES
+from luss.stages.sound_masks import require_sound_masks
 
 __all__ = ["WHOLE_IMAGE", "ProtocolStage", "evaluation_set_config"]
 
