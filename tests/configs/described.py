@@ -14,7 +14,7 @@ from torch import nn
 from luss.datasets.mask_codec import write_mask
 from luss.engine.checkpoint import save
 from luss.models.objectives import Clustering
-from luss.pipeline import Pipeline, TrainStage
+from luss.pipeline import Pipeline
 from luss.registry import LABEL_GENERATORS, MODELS
 
 PROCESSES = 8  # the published runs are of eight GPUs
