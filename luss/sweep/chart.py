@@ -10,7 +10,8 @@ from luss.sweep.tables import Methods, main_columns
 __all__ = ["plot_methods"]
 
 _COLOURS = {"val": "tab:blue", "test": "tab:orange"}
-_PANEL = 2.6
+_PANEL, _LETTER = 2.3, 0.08
+"""Inches."""
 
 
 def plot_methods(path: str | os.PathLike, title: str, methods: Methods) -> None:
@@ -24,7 +25,8 @@ def plot_methods(path: str | os.PathLike, title: str, methods: Methods) -> None:
     columns = main_columns(methods)
     metrics = list(dict.fromkeys(metric for metric, _ in columns))
     splits = list(dict.fromkeys(split for _, split in columns))
-    size = (2 + _PANEL * len(metrics), 1.2 + 0.45 * len(methods))
+    width = 1 + _LETTER * max(map(len, methods)) + _PANEL * len(metrics)
+    size = (width, 1.2 + 0.45 * len(methods))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for panel, metric in zip(panels, metrics, strict=True):

@@ -59,6 +59,7 @@ class Run:
         folder: its work dir.
         options: all ``KEY=VALUE`` texts that the command line gets, the seed included.
         stages: names of the stages; the run is whole when all of them are.
+        own_seeds: names of stages that have a seed of their own, which the run's does not change.
     """
 
     variant: Variant
@@ -66,6 +67,7 @@ class Run:
     folder: Path
     options: tuple[str, ...]
     stages: tuple[str, ...]
+    own_seeds: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -164,8 +166,10 @@ def plan_runs(
         for variant in variants:
             folder = root / variant.folder / f"seed_{seed}"
             given = (*options, *variant.settings, *_own_demo_data(read[variant], folder))
-            stages = tuple(read[variant].stages)
-            runs.append(Run(variant, seed, folder, (*given, f"seed={seed}"), stages))
+            stages = read[variant].stages
+            own_seeds = tuple(name for name, stage in stages.items() if "seed" in stage)
+            all_options = (*given, f"seed={seed}")
+            runs.append(Run(variant, seed, folder, all_options, tuple(stages), own_seeds))
     return runs
 
 

@@ -15,7 +15,7 @@ from luss.sweep.chart import plot_methods
 from luss.sweep.plan import Run
 from luss.sweep.processes import Job, child_environment, run_jobs
 from luss.sweep.spread import spread_of_results
-from luss.sweep.tables import Methods, as_json, as_markdown
+from luss.sweep.tables import Methods, as_json, as_markdown, main_columns
 
 __all__ = ["Sweep"]
 
@@ -32,7 +32,7 @@ class Sweep:
         python: the interpreter that runs them.
         protocols: to be shown; those that the runs do not evaluate themselves are evaluated after
             training. None shows what the runs have.
-        say: prints a line for the user, at once.
+        say: gets a line for the user; None prints it.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class Sweep:
         tools: str | Path,
         python: str,
         protocols: Sequence[str] | None = None,
-        say: Callable[[str], None] = partial(print, flush=True),
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.runs = list(runs)
         self.folder = Path(folder).expanduser()
         self.tools, self.python = Path(tools), python
         self.protocols = None if protocols is None else tuple(protocols)
-        self.say = say
+        self.say = say or partial(print, flush=True)
         self.problems: dict[str, str] = {}
         """Name of a run -> why it has no part in the tables."""
 
@@ -137,9 +137,14 @@ class Sweep:
             "Percent: mean ± sample standard deviation over n seeds; one seed has no deviation.\n",
         ]
         for protocol, methods in tables.items():
-            picture = f"sweep_{protocol}.png"
-            plot_methods(self.folder / picture, protocol.replace("_", " "), methods)
-            parts += [as_markdown(protocol, methods), f"![{protocol}]({picture})\n"]
+            parts.append(as_markdown(protocol, methods))
+            if main_columns(methods):
+                picture = f"sweep_{protocol}.png"
+                plot_methods(self.folder / picture, protocol.replace("_", " "), methods)
+                parts.append(f"![{protocol}]({picture})\n")
+        if own := {run.variant.name: run.own_seeds for run in self.runs if run.own_seeds}:
+            parts.append("## Seeds that stayed the same\n")
+            parts.append("".join(f"- {name}: of {', '.join(own[name])}\n" for name in own))
         if self.problems:
             parts.append("## Left out\n")
             parts.append("".join(f"- {name}: {why}\n" for name, why in self.problems.items()))
