@@ -52,8 +52,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     from luss.errors import LussError
-    from luss.sweep import Sweep, expand_settings, plan_runs
-    from luss.sweep.processes import visible_devices
+    from luss.sweep import Sweep, expand_settings, plan_runs, visible_devices
 
     settings = [chosen for texts in args.set or [[]] for chosen in expand_settings(texts)]
     runs = plan_runs(args.configs, args.seeds, settings, args.cfg_options, args.work_dir)

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-__all__ = ["Job", "child_environment", "run_jobs", "visible_devices"]
+__all__ = ["Job", "child_environment", "run_jobs"]
 
 _PAUSE = 0.1
 """Seconds between two looks at the children."""
@@ -91,13 +89,6 @@ def child_environment(
         if devices:
             variables["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
     return variables
-
-
-def visible_devices() -> list[str]:
-    """Values for ``CUDA_VISIBLE_DEVICES``, one a device that this process may use."""
-    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name.strip() for name in named.split(",") if name.strip()]
-    return [str(index) for index in range(torch.cuda.device_count())]
 
 
 def run_jobs(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from luss.errors import LussError
 from luss.evaluation.provenance import versions
 from luss.evaluation.results import Results
@@ -17,7 +19,7 @@ from luss.sweep.processes import Job, child_environment, run_jobs
 from luss.sweep.spread import spread_of_results
 from luss.sweep.tables import Methods, as_json, as_markdown, main_columns
 
-__all__ = ["Sweep"]
+__all__ = ["Sweep", "visible_devices"]
 
 _EVALUATED = "evaluated.json"
 
@@ -208,6 +210,13 @@ class Sweep:
             if protocol not in results or notes.get(protocol, stamps) != stamps:
                 raise LussError(f"not evaluated by {protocol} yet in {run.folder}")
         return {protocol: results[protocol] for protocol in self.protocols}
+
+
+def visible_devices() -> list[str]:
+    """Values for ``CUDA_VISIBLE_DEVICES``, one a device that this process may use."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    return [str(index) for index in range(torch.cuda.device_count())]
 
 
 def _results(run: Run) -> dict[str, Results]:

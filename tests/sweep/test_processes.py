@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from luss.sweep import processes
 from luss.sweep.processes import Job, child_environment, run_jobs
 
 
@@ -53,11 +54,15 @@ def test_two_at_a_time(tmp_path):
 
 
 PARENT = """
-    import os, sys
+    import importlib.util, os, sys
     from pathlib import Path
-    from luss.sweep.processes import Job, run_jobs
 
-    folder = Path(sys.argv[1])
+    # Without the package around, whose libraries take long to load.
+    spec = importlib.util.spec_from_file_location("processes", sys.argv[1])
+    processes = sys.modules["processes"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(processes)
+    Job, run_jobs = processes.Job, processes.run_jobs
+    folder = Path(sys.argv[2])
     child = [sys.executable, "-c", Path(folder, "child.py").read_text()]
     jobs = [Job(name, [lambda: child], folder / f"{name}.log") for name in "abc"]
     codes, number = run_jobs(jobs, [dict(os.environ)] * 2)
@@ -104,7 +109,8 @@ def test_a_second_signal_kills_what_does_not_end(tmp_path):
 
 def start_parent(folder, child):
     (folder / "child.py").write_text(textwrap.dedent(child))
-    command = [sys.executable, "-c", textwrap.dedent(PARENT), str(folder)]
+    program = textwrap.dedent(PARENT)
+    command = [sys.executable, "-c", program, processes.__file__, str(folder)]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     wait_for(folder, "ready")
     return parent
