@@ -1,5 +1,9 @@
 from luss.datasets.transforms.find_mask import FindMask
 from luss.pipeline.finetune_stage import FinetuneStage
+from luss.pipeline.foreground_analysis_stage import (
+    ForegroundAnalysisStage,
+    analyze_foreground,
+)
 from luss.pipeline.label_generation_stage import LabelGenerationStage
 from luss.pipeline.pipeline import Pipeline
 from luss.pipeline.pretrain_stage import PretrainStage
@@ -22,6 +26,7 @@ __all__ = [
     "FindMask",
     "FinetuneSemiStage",
     "FinetuneStage",
+    "ForegroundAnalysisStage",
     "LabelGenerationStage",
     "Pipeline",
     "PretrainStage",
@@ -30,6 +35,7 @@ __all__ = [
     "SemiSupervisedStage",
     "Stage",
     "TrainStage",
+    "analyze_foreground",
     "evaluate",
     "known_protocols",
 ]
