@@ -62,7 +62,7 @@ def _auc(sources: Mapping[str, Any]) -> Figure:
     axes.axvline(0.5, color="0.4", linewidth=1)
     axes.set(yticks=range(len(names)), xlim=(0, 1.1))
     axes.set_yticklabels(names, fontsize=8)
-    axes.legend(loc="lower left", fontsize=8)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", fontsize=8, ncols=2)
     return figure
 
 
@@ -77,5 +77,5 @@ def _ladder(ladder: Mapping[str, Mapping[str, float]]) -> Figure:
     axes.set(yticks=range(len(RUNGS)), xlabel="mIoU, %", xlim=(0, 110))
     axes.set_yticklabels(RUNGS.values())
     axes.invert_yaxis()
-    axes.legend(fontsize=8)
+    axes.legend(loc="lower right", fontsize=8)
     return figure

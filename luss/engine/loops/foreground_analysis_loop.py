@@ -29,6 +29,7 @@ from luss.label_generation.clustering_quality import (
     normalised_mutual_information,
 )
 from luss.label_generation.foreground import ForegroundSource, Photo
+from luss.label_generation.foreground.compared import build_to_compare
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import MapFolder
 from luss.label_generation.pooling import pooled_over
@@ -38,7 +39,6 @@ from luss.models.heads.pixel_attention import SCALE
 from luss.models.segmentors import predict_ids
 from luss.ranks import fail_together, own_share, summed_over_ranks
 from luss.registry import (
-    FOREGROUND_SOURCES,
     LABEL_GENERATORS,
     LABEL_WRITERS,
     LOOPS,
@@ -99,8 +99,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
         known = [name for name, config in sources.items() if config == own]
         plain = own["type"] if len(own) == 1 else f"own ({own['type']})"
         self.own_name = known[0] if known else plain
-        configs = {**sources, self.own_name: own}
-        self.sources = {name: FOREGROUND_SOURCES.build(dict(c)) for name, c in configs.items()}
+        self.sources = build_to_compare({**sources, self.own_name: own})
         source_folder = Path(labels["folder"])
         self.threshold = read_threshold(source_folder / "threshold.json")
         if self.threshold is None:

@@ -1,14 +1,20 @@
 """Which sources of foreground are compared with each other, by name."""
 
 import inspect
+import json
 import logging
+from typing import Any
 
 from mmengine.logging import print_log
+from numpy.typing import NDArray
+from torch import Tensor
 
 from luss.errors import LussError
+from luss.label_generation.foreground.photo import Photo
+from luss.label_generation.foreground.source import ForegroundSource
 from luss.registry import FOREGROUND_SOURCES
 
-__all__ = ["COMBINATIONS", "sources_to_compare"]
+__all__ = ["COMBINATIONS", "build_to_compare", "sources_to_compare"]
 
 _CENTRE = {"type": "CentrePrior"}
 _NEAR = {"type": "ProductOfMaps", "sources": [{"type": "BoundaryPrior"}, _CENTRE]}
@@ -61,6 +67,44 @@ def sources_to_compare(
         and (with_attention or "Attention" not in _types_in(config))
         and _can_be_built(name, config)
     }
+
+
+def build_to_compare(configs: dict[str, dict]) -> dict[str, ForegroundSource]:
+    """Build sources; what several of them are made of makes a photo's map once for all of them.
+
+    Args:
+        configs: name -> config.
+    """
+    built: dict[str, ForegroundSource] = {}
+    return {name: _build_once(config, built) for name, config in configs.items()}
+
+
+def _build_once(config: dict, built: dict[str, ForegroundSource]) -> ForegroundSource:
+    key = json.dumps(config, sort_keys=True, default=str)
+    if key not in built:
+        filled: dict[str, Any] = dict(config)
+        if "source" in config:
+            filled["source"] = _build_once(config["source"], built)
+        if "sources" in config:
+            filled["sources"] = [_build_once(inner, built) for inner in config["sources"]]
+        built[key] = _Remembering(FOREGROUND_SOURCES.build(filled))
+    return built[key]
+
+
+class _Remembering(ForegroundSource):
+    """A source that keeps its last photo's map."""
+
+    def __init__(self, source: ForegroundSource) -> None:
+        self.source = source
+        for name in ("needs_model", "is_free", "largest_threshold", "scale_of_set"):
+            setattr(self, name, getattr(source, name))
+        self._last: tuple[Photo, NDArray | Tensor] | None = None
+
+    def __call__(self, photo: Photo) -> NDArray | Tensor:
+        """The map (h, w) of a photo."""
+        if self._last is None or self._last[0] is not photo:
+            self._last = photo, self.source(photo)
+        return self._last[1]
 
 
 def _can_be_built(name: str, config: dict) -> bool:
