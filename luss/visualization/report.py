@@ -55,7 +55,9 @@ def build_report(
     functions = named_functions(sections, REPORT_SECTIONS, "sections")
     with _whole_folder(work_dir / "report") as folder:
         run = RunFiles.read(work_dir, train_dataset, gallery_dataset, gallery_split, folder)
-        page = _page(title, _summary(run), [function(run) for _, function in functions])
+        made = [function(run) for _, function in functions]
+        shown = [section for section in made if section is not None]
+        page = _page(title, _summary(run), shown)
         (folder / "index.html").write_text(page, encoding="utf-8")
     return work_dir / "report" / "index.html"
 
