@@ -2,7 +2,7 @@
 
 Prints, and writes into WORK_DIR/foreground_analysis, of each source of foreground how well it tells
 objects from 'other', and the ladder: mIoU if masks, or categories, were the true ones. Nothing is
-chosen by it. The report shows it once the report is made anew.
+chosen by it. A report that is there already is made anew, and shows it.
 """
 
 import argparse
@@ -28,13 +28,16 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from luss.configuration import read_config
-    from luss.pipeline import Pipeline, analyze_foreground
+    from luss.pipeline import Pipeline, ReportStage, analyze_foreground
 
     config = read_config(args.config, args.cfg_options)
     work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
     pipeline = Pipeline(config, work_dir, args.launcher)
     with pipeline.opened() as context:
         found = analyze_foreground(context, args.split, args.sources)
+        for stage in pipeline.stages.values():
+            if isinstance(stage, ReportStage) and context.work_dir.is_done(stage.name):
+                stage.run(context)
     print_analysis(found)
 
 

@@ -19,6 +19,8 @@ from luss.visualization.pictures import PictureFolder
 __all__ = ["channels_section", "ladder_section", "sources_section"]
 
 _LONGEST_SIDE = 192
+_PANELS = 10
+"""In a line, at most."""
 _QUALITY = ("AUC within images", "AUC over images", "best IoU", "best F_beta", "best mIoU")
 
 
@@ -103,9 +105,11 @@ def channels_section(
     channels = analysis["attention"]["shown channels"]
     said = note(
         f"The {len(channels)} of {analysis['attention']['channels']} channels that deviate most "
-        "within photos, each from its lowest (dark) to its highest value (bright) in the photo.",
+        "within photos, each from its lowest (dark) to its highest value (bright) in the photo, "
+        "after the mean of all channels.",
     )
-    maps = {f"channel {each}": MapFolder(folder / "channels" / str(each)) for each in channels}
+    maps = {"mean": MapFolder(folder / "channels" / "mean")}
+    maps |= {f"channel {each}": MapFolder(folder / "channels" / str(each)) for each in channels}
     return joined(said, _rows(maps, analysis["split"], dataset, pictures))
 
 
@@ -123,7 +127,9 @@ def _rows(
     if not items:
         return notice("There are no maps of photos of ", split, " to show.")
     rows = [_row(item, maps, split, pictures) for item in items]
-    return element("div", *rows, class_="gallery side", style=f"--panels:{min(6, 1 + len(maps))}")
+    lines = -(-(1 + len(maps)) // _PANELS)
+    columns = -(-(1 + len(maps)) // lines)
+    return element("div", *rows, class_="gallery side", style=f"--panels:{columns}")
 
 
 def _row(

@@ -65,7 +65,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
             ``ShareSampler``: ``photos`` as label generation sees them; ``predictions`` as the
             segmentor does, if there is one.
         evaluator: of MMEngine's test loops; nothing is evaluated by it.
-        folder: takes maps of photos: ``maps/<source>`` and ``channels/<channel>``.
+        folder: takes maps of photos: ``maps/<source>``, ``channels/<channel>``, ``channels/mean``.
         labels: what label generation used: its ``folder``, ``num_categories`` and the configs of
             ``foreground``, ``threshold``, ``writer`` and ``generator``.
         sources: name -> config of sources of foreground to compare; the run's own is added.
@@ -286,10 +286,12 @@ class ForegroundAnalysisLoop(StreamingLoop):
         mine = [place for place in own_share(count) if place in shown]
         with fail_together():
             for photo in photos_of(self, "photos", "channels of attention", mine):
-                maps = self.model.attention.attention(photo.features)[0, order].cpu().numpy()
-                for channel, values in zip(order, maps, strict=True):
-                    folder = MapFolder(self.folder / "channels" / str(channel))
-                    folder.write(photo.split, photo.image_id, values)
+                attention = self.model.attention.attention(photo.features)[0]
+                maps = {"mean": attention.mean(dim=0)}
+                maps |= {str(channel): attention[channel] for channel in order}
+                for name, values in maps.items():
+                    folder = MapFolder(self.folder / "channels" / name)
+                    folder.write(photo.split, photo.image_id, as_array(values))
         return {
             "channels": len(spread.of_channels),
             "deviation of the mean": spread.of_mean,
