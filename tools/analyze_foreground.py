@@ -28,7 +28,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from luss.configuration import read_config
-    from luss.pipeline import Pipeline, ReportStage, analyze_foreground
+    from luss.pipeline import Pipeline
+    from luss.stages import ReportStage, analyze_foreground
 
     config = read_config(args.config, args.cfg_options)
     work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"

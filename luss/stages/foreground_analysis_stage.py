@@ -13,13 +13,13 @@ from luss.errors import LussError
 from luss.files import read_json, write_json
 from luss.label_generation.foreground.compared import sources_to_compare
 from luss.pipeline.context import Context
-from luss.pipeline.label_generation_stage import LabelGenerationStage
-from luss.pipeline.protocols import EvaluateStage
 from luss.pipeline.runner_stage import RunnerStage
-from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.stage import Stage
 from luss.ranks import main_process_decides
 from luss.registry import FOREGROUND_SOURCES, STAGES
+from luss.stages.fully_unsupervised import EvaluateStage
+from luss.stages.label_generation_stage import LabelGenerationStage
+from luss.stages.sound_masks import require_sound_masks
 from luss.visualization.analysis_plots import plot_analysis
 
 __all__ = ["ForegroundAnalysisStage", "analyze_foreground"]
