@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import read_tiny
+from tiny_run import TINY, finish, read_tiny, start
 
 from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
@@ -122,6 +122,29 @@ def test_without_the_finished_model_the_rest_is_analysed(finished_run, tmp_path)
     shutil.rmtree(tmp_path / "run" / "label_generation")
     with pytest.raises(LussError, match="'label_generation' writes, which is not whole"):
         analyse(tmp_path / "run")
+
+
+def test_command_lines_print_the_analysis_and_show_runs_side_by_side(work_dir, tmp_path):
+    process = start(
+        "analyze_foreground.py", TINY, "--work-dir", work_dir, "--sources", "CentrePrior",
+        num_workers=0,
+    )  # fmt: skip
+    code, said = finish(process)
+    assert code == 0, said
+    for shown in ("CentrePrior", "AUC within images", "true masks, found categories", "NMI"):
+        assert shown in said
+    process = start("analyze_foreground.py", TINY, "--work-dir", work_dir, "--sources", "Nothing")
+    code, said = finish(process)
+    assert code == 2
+    assert "no source of foreground 'Nothing'" in said
+
+    runs = work_dir, work_dir / "evaluate"
+    code, said = finish(start("compare_runs.py", *runs, "--out", tmp_path / "page"))
+    assert code == 0, said
+    assert (tmp_path / "page" / "index.html").read_text().count("Evaluate for") == 6
+    code, said = finish(start("compare_runs.py", *runs, "--out", tmp_path / "page", "--names", "a"))
+    assert code == 2
+    assert "a name of its own" in said
 
 
 def test_features_are_pooled_over_cells():
