@@ -2,6 +2,7 @@
 
 from luss.stages.distance_matching import DistanceMatchingStage
 from luss.stages.finetune_stage import FinetuneStage
+from luss.stages.foreground_analysis_stage import ForegroundAnalysisStage, analyze_foreground
 from luss.stages.fully_unsupervised import EvaluateStage
 from luss.stages.label_evaluation import EvaluateLabelsStage
 from luss.stages.label_generation_stage import LabelGenerationStage
@@ -17,11 +18,13 @@ __all__ = [
     "EvaluateStage",
     "FinetuneSemiStage",
     "FinetuneStage",
+    "ForegroundAnalysisStage",
     "LabelGenerationStage",
     "PretrainStage",
     "ProtocolStage",
     "ReportStage",
     "SemiSupervisedStage",
     "TrainStage",
+    "analyze_foreground",
     "evaluation_set_config",
 ]
