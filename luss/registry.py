@@ -75,4 +75,4 @@ COUNT_METRICS = Registry("metric", scope="luss", locations=["luss.evaluation"])
 """Functions of counts, see :func:`luss.evaluation.named_metrics`."""
 REPORT_SECTIONS = Registry("report section", scope="luss", locations=["luss.visualization"])
 """Functions of :class:`luss.visualization.RunFiles`, see ``luss/visualization/sections.py``."""
-STAGES = Registry("stage", scope="luss", locations=["luss.pipeline"])
+STAGES = Registry("stage", scope="luss", locations=["luss.stages"])

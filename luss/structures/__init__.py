@@ -1,4 +1,4 @@
-from luss.structures.batches import of_one_size, step_by_size
+from luss.structures.batches import step_by_size
 from luss.structures.geometry import OUTSIDE, ViewGeometry, near_pixels, overlap_grids
 from luss.structures.view_features import Assignment, ViewFeatures
 
@@ -8,7 +8,6 @@ __all__ = [
     "ViewFeatures",
     "ViewGeometry",
     "near_pixels",
-    "of_one_size",
     "overlap_grids",
     "step_by_size",
 ]

@@ -180,7 +180,6 @@ def check_labels_of_pixels(work_dir):
 def check_before_fine_tuning(work_dir):
     """Labels of training photos are predicted as they were written."""
 
-
     config = Config.fromfile(work_dir / "evaluate_labels" / "config.py")
     assert config.model.type == PixelLabeller.__name__
     loader = config.test_dataloader["validation"]

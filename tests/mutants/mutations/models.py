@@ -365,12 +365,12 @@ MUTATIONS = [
         "The convolutions of M_p and M_K have biases.",
     ),
     pretrainer(
-        "weights.get(name, 1.0) * loss",
-        "weights.get(name, 0.5) * loss",
+        "weights.get(named[name], 1.0) * loss",
+        "weights.get(named[name], 0.5) * loss",
         "Losses without a weight count half.",
     ),
     pretrainer(
-        "total = sum(weights.get(name, 1.0) * loss for",
+        "total = sum(weights.get(named[name], 1.0) * loss for",
         "total = sum(loss for",
         "The weights of the losses are not used.",
     ),

@@ -11,9 +11,9 @@ from luss.errors import LussError
 from luss.evaluation.distance_bank import DistanceBank
 from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.pipeline.context import Context
-from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.sound_masks import require_sound_masks
 from luss.registry import MODELS, STAGES
+from luss.stages.protocol_stage import ProtocolStage
+from luss.stages.sound_masks import require_sound_masks
 
 __all__ = ["DistanceMatchingStage"]
 

@@ -9,7 +9,7 @@ from luss.build_errors import clear_build_errors, require_known
 from luss.errors import LussError
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
-from luss.pipeline.protocols.protocol_stage import ProtocolStage
+from luss.pipeline.stage import Stage
 from luss.ranks import main_process_decides
 from luss.registry import STAGES
 
@@ -18,6 +18,7 @@ __all__ = ["build_protocol", "evaluate", "known_protocols"]
 
 def known_protocols() -> dict[str, type]:
     """Name of each protocol that a registered stage has -> the stage's class."""
+    STAGES.import_from_location()
     found: dict[str, type] = {}
     for kind in STAGES.module_dict.values():
         if name := getattr(kind, "protocol", None):
@@ -61,13 +62,13 @@ def evaluate(
     return stage.evaluate(context)
 
 
-def build_protocol(config: Config, protocol: str) -> ProtocolStage:
+def build_protocol(config: Config, protocol: str) -> Stage:
     """Build the config's stage of a protocol.
 
     Args:
         config: of the run.
         protocol: of a stage of the config, or one of :func:`known_protocols`; some need no entry
-            of their own (``ProtocolStage.without_entry_after``).
+            of their own (``without_entry_after`` of its class).
 
     Raises:
         LussError: if the protocol is unknown, or the config has no stage for it.

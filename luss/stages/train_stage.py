@@ -2,33 +2,26 @@
 
 import copy
 import logging
-import math
-import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from mmengine import Config
-from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from luss.build_errors import require_known
-from luss.config_checks import require_count, require_keys
+from luss.config_checks import require_keys
 from luss.datasets import reproducible_sampler
 from luss.engine.checkpoint import is_below, latest_checkpoint
 from luss.engine.foreign_weights import build_backbone
-from luss.engine.hooks import CheckpointHook
-from luss.engine.pretrained import check_pretrained
+from luss.engine.rehearsal import rehearse_training
 from luss.errors import LussError
 from luss.models.backbones import probe
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
-from luss.pipeline.starting_parts import StartingParts
 from luss.pipeline.work_dir import main_process_decides
-from luss.registry import HOOKS, MODELS, OPTIMIZERS, RUNNERS, STAGES, VISBACKENDS
+from luss.registry import MODELS, STAGES
+from luss.stages.starting_parts import StartingParts
 
 __all__ = ["TrainStage"]
 
@@ -44,7 +37,6 @@ _IN_CONFIG = (
 )
 """What MMEngine's runner reads from its configuration beside its arguments."""
 
-_VALIDATION = ("val_cfg", "val_dataloader", "val_evaluator")
 _NEEDED = ("model", "optim_wrapper", "train_cfg")
 _OPTIONAL = (
     "auto_scale_lr",
@@ -55,8 +47,10 @@ _OPTIONAL = (
     "log_level",
     "log_processor",
     "randomness",
+    "val_cfg",
+    "val_dataloader",
+    "val_evaluator",
     "visualizer",
-    *_VALIDATION,
     *_IN_CONFIG,
 )
 
@@ -209,90 +203,22 @@ class TrainStage(RunnerStage):
     # Checks before the first stage starts
 
     def check(self, context: Context) -> None:
-        """Build all that training will use, and put it away again.
+        """Rehearse the training, with all images and without labels that are yet to be made.
 
         Raises:
-            LussError: if a component is unknown, a setting missing or of no use, or the images do
-                not fill a batch.
+            LussError: as :func:`luss.engine.rehearsal.rehearse_training`, and if parts do not fit
+                the stages that they start from.
         """
         where = f"stages.{self.name}"
-        self._check_settings(where, context)
-        config = self._resolved(context, self.unlabelled_dataset_config(context))
-        dataset = context.dataset(config["train_dataloader"]["dataset"])
-        self._check_batches(len(dataset), where)
-        with tempfile.TemporaryDirectory() as folder:
-            elsewhere = {"work_dir": folder, "experiment_name": folder}
-            # Without back ends, whose threads would go on writing.
-            visualizer = {**config.get("visualizer", {"type": "Visualizer"}), "vis_backends": None}
-            runner = RUNNERS.build(Config({**config, **elsewhere, "visualizer": visualizer}))
-            self._check_runner(runner, context, where)
-
-    def _check_settings(self, where: str, context: Context) -> None:
         require_keys(self.runner, _NEEDED, where, optional=_OPTIONAL)
-        ends = [key for key in ("max_epochs", "max_iters") if key in self.runner["train_cfg"]]
-        if not ends:
-            raise LussError(f"{where}.train_cfg has no 'max_epochs', nor 'max_iters'")
-        for key in ends:
-            require_count(self.runner["train_cfg"][key], f"{where}.train_cfg.{key}")
-        given = [key for key in _VALIDATION if key in self.runner]
-        if given and len(given) < len(_VALIDATION):
-            raise LussError(
-                f"{where} has {', '.join(given)}, but validation takes {', '.join(_VALIDATION)}; "
-                "val_cfg may be dict()"
-            )
-        scale = {**context.config.get("auto_scale_lr", {}), **self.runner.get("auto_scale_lr", {})}
-        if scale:
-            require_keys(scale, ("base_batch_size",), f"{where}.auto_scale_lr", ("enable",))
-            require_count(scale["base_batch_size"], f"{where}.auto_scale_lr.base_batch_size")
-        require_count(
-            self.train_dataloader.get("batch_size", 1), f"{where}.train_dataloader.batch_size"
-        )
-        optimizer = self.runner["optim_wrapper"].get("optimizer", {})
-        require_known(optimizer, OPTIMIZERS, f"{where}.optim_wrapper.optimizer")
-        for name, hook in context.config.get("default_hooks", {}).items():
-            if hook is not None:
-                require_known(hook, HOOKS, f"default_hooks.{name}")
-        for backend in context.config.get("visualizer", {}).get("vis_backends") or ():
-            require_known(backend, VISBACKENDS, "visualizer.vis_backends")
 
-    def _check_batches(self, images: int, where: str) -> None:
-        """An epoch must have an iteration, on every rank."""
-        batch_size, processes = self.train_dataloader.get("batch_size", 1), get_world_size()
-        if self.train_dataloader.get("drop_last") and math.ceil(images / processes) < batch_size:
-            raise LussError(
-                f"an epoch of {where} has no iteration: {images} images over {processes} "
-                f"process(es) do not fill a batch of {batch_size}; lower "
-                f"{where}.train_dataloader.batch_size or add images"
-            )
+        def compare_starts(model: nn.Module) -> None:
+            StartingParts(self.init_from, context).refuse_other_tensors(model, where)
+            if self.weights:
+                self.filled_backbone(self.model_config(context), self.weights, context)
 
-    def _check_runner(self, runner: Runner, context: Context, where: str) -> None:
-        """Build what MMEngine builds when it is first asked for, and look at the model."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        check_pretrained(model)
-        StartingParts(self.init_from, context).refuse_other_tensors(model, where)
-        if self.weights:
-            self.filled_backbone(self.model_config(context), self.weights, context)
-        loader = runner.train_loop.dataloader
-        _check_sizes(loader.dataset, model)
-        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-        if runner.param_schedulers is not None:
-            runner.build_param_scheduler(runner.param_schedulers)
-        if not getattr(loader.sampler, "yields_draws", False):
-            raise LussError(
-                f"{where}.train_dataloader takes its order from {type(loader.sampler).__name__}, "
-                "which cannot be entered in the middle of an epoch; give a sampler, and no "
-                "batch_sampler"
-            )
-        if getattr(loader.sampler, "endless", False) and "max_epochs" in self.runner["train_cfg"]:
-            raise LussError(
-                f"{where}.train_dataloader.sampler never ends, so that no epoch would; train for a "
-                "number of iterations, or use DefaultSampler"
-            )
-        if runner.val_loop is not None:
-            _try_validation(runner, where)
-        for hook in runner.hooks:
-            if isinstance(hook, CheckpointHook):
-                hook.refuse_no_validation(runner)
+        config = self._resolved(context, self.unlabelled_dataset_config(context))
+        rehearse_training(config, where, compare_starts)
 
     # Training
 
@@ -340,32 +266,3 @@ def _loader(given: dict, context: Context) -> dict:
         **given,
         "dataset": context.dataset_config(given["dataset"]),
     }
-
-
-def _try_validation(runner: Runner, where: str) -> None:
-    """Let the model predict one photo, and the metrics look at that."""
-    loop = runner.val_loop
-    batch = loop.dataloader.collate_fn([loop.dataloader.dataset[0]])
-    runner.model.eval()
-    try:
-        with torch.no_grad():
-            outputs = runner.model.val_step(batch)
-        loop.evaluator.process(data_samples=outputs, data_batch=batch)
-    except LussError:
-        raise
-    # Whatever a model or a metric of others raises, it would raise after the first epoch, too.
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise LussError(
-            f"{where}.val_dataloader: a photo cannot be validated: {reason}; validation takes a "
-            "model that predicts (mode='predict') and metrics that read its predictions"
-        ) from error
-
-
-def _check_sizes(dataset, model: nn.Module) -> None:
-    """Try the backbone on the sizes of the views."""
-    if getattr(model, "reads_feature_maps", False):
-        views = dataset[0]["inputs"]
-        views = views if isinstance(views, list | tuple) else [views]
-        for size in sorted({tuple(view.shape[-2:]) for view in views}):
-            probe(model.backbone, size)

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
-from luss.pipeline.train_stage import TrainStage
 from luss.registry import STAGES
+from luss.stages.train_stage import TrainStage
 
 __all__ = ["FinetuneStage"]
 

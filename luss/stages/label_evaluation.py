@@ -2,8 +2,8 @@
 
 from luss.label_generation import PixelLabeller
 from luss.pipeline.context import Context
-from luss.pipeline.protocols.fully_unsupervised import EvaluateStage
 from luss.registry import STAGES
+from luss.stages.fully_unsupervised import EvaluateStage
 
 __all__ = ["EvaluateLabelsStage"]
 

@@ -11,8 +11,8 @@ from luss.engine.foreign_weights import read_parts
 from luss.errors import LussError
 from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.pipeline.context import Context
-from luss.pipeline.train_stage import TrainStage
 from luss.registry import STAGES
+from luss.stages.train_stage import TrainStage
 
 __all__ = ["PretrainStage"]
 

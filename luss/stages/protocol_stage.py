@@ -14,9 +14,9 @@ from luss.evaluation.results import Results, tables_of_variants, write_results
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
-from luss.pipeline.sound_masks import require_sound_masks
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import METRICS, MODELS, STAGES
+from luss.stages.sound_masks import require_sound_masks
 
 __all__ = ["WHOLE_IMAGE", "ProtocolStage", "evaluation_set_config"]
 
@@ -141,8 +141,11 @@ class ProtocolStage(RunnerStage):
         """The configuration of the test, when the stage before is whole."""
         splits = self.splits(context)
         checkpoint = self.checkpoint_path(context)
+        shared = context.runner_defaults(self.name)
         return {
-            **context.runner_defaults(self.name),
+            **shared,
+            # Whole images differ in size, for each of which cuDNN would try all it has.
+            "env_cfg": {**shared.get("env_cfg", {}), "cudnn_benchmark": False},
             "model": self.model_config(context),
             "load_from": str(checkpoint) if checkpoint else None,
             "test_dataloader": {split: self.dataloader(context, split) for split in splits},

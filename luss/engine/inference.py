@@ -1,4 +1,4 @@
-"""Running trained models over data sets, shared out over processes, streaming."""
+"""Running trained models over data sets outside a runner, streaming; for measurements."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +11,9 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from luss.engine.checkpoint import load, load_weights
 from luss.engine.progress import Progress
 from luss.engine.workers import iterate, start_worker
-from luss.ranks import own_share, summed_over_ranks
 from luss.registry import MODELS
 
-__all__ = ["load_model", "own_share", "stream", "summed_over_ranks"]
+__all__ = ["load_model", "stream"]
 
 
 def load_model(config: dict, checkpoint: Path, device: torch.device) -> BaseModel:

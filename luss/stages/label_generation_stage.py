@@ -10,7 +10,6 @@ from luss.errors import LussError
 from luss.label_generation import GivenThreshold
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
-from luss.pipeline.sound_masks import require_sound_masks
 from luss.registry import (
     EMBEDDERS,
     FOREGROUND_SOURCES,
@@ -20,6 +19,7 @@ from luss.registry import (
     STAGES,
     THRESHOLD_RULES,
 )
+from luss.stages.sound_masks import require_sound_masks
 
 __all__ = ["LabelGenerationStage"]
 
@@ -89,7 +89,7 @@ class LabelGenerationStage(RunnerStage):
         self.model_from = model_from
         self.generator = generator
         self.preprocessor = preprocessor
-        self.foreground = foreground or {"type": "Attention"}
+        self.foreground = {"type": "Attention", **(foreground or {})}
         self.threshold = threshold
         self.num_attention_maps = num_attention_maps
         self.on_unreadable = on_unreadable

@@ -9,9 +9,9 @@ from luss.errors import LussError
 from luss.evaluation.matching import read_match
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
-from luss.pipeline.protocols.protocol_stage import ProtocolStage
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import MATCHERS, STAGES
+from luss.stages.protocol_stage import ProtocolStage
 from luss.visualization.sources import read_threshold
 
 __all__ = ["EvaluateStage"]

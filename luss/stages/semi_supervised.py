@@ -2,10 +2,10 @@
 
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
-from luss.pipeline.protocols.protocol_stage import ProtocolStage
-from luss.pipeline.sound_masks import require_sound_masks
-from luss.pipeline.train_stage import TrainStage
 from luss.registry import STAGES
+from luss.stages.protocol_stage import ProtocolStage
+from luss.stages.sound_masks import require_sound_masks
+from luss.stages.train_stage import TrainStage
 
 __all__ = ["FinetuneSemiStage", "SemiSupervisedStage"]
 
