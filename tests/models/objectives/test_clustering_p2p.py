@@ -59,14 +59,19 @@ def views(prototypes):
     return found
 
 
-def test_the_objective_predicts_the_other_view():
-    objective, prototypes = build().eval(), F.normalize(torch.randn(7, 5), dim=1)
+@pytest.mark.parametrize("sample_first", [False, True])
+def test_the_objective_predicts_the_other_view(sample_first):
+    objective = build(sample_first=sample_first).eval()
+    prototypes = F.normalize(torch.randn(7, 5), dim=1)
     batch = views(prototypes)
     grids = overlap_grids(*batch.geometry, 3)
     scores, codes = [], []
     for view, grid in enumerate(grids):
         maps = batch.groups[0][4][2 * view : 2 * view + 2]
-        embedded = F.grid_sample(objective.projector(maps), grid, align_corners=False)
+        if sample_first:
+            embedded = objective.projector(F.grid_sample(maps, grid, align_corners=False))
+        else:
+            embedded = F.grid_sample(objective.projector(maps), grid, align_corners=False)
         rows = F.normalize(embedded.permute(0, 2, 3, 1).reshape(-1, 5), dim=1)
         rows[9:] = 0
         scores.append((rows @ prototypes.T).reshape(2, 9, 7))

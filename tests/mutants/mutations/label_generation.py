@@ -29,6 +29,11 @@ pseudo_labels = of(
     "tests/parity/test_pixel_attention.py",
 )
 quality = of("luss/label_generation/clustering_quality.py", f"{_LABELS}/test_clustering_quality.py")
+image_labels = of("luss/label_generation/pseudo_labels.py", f"{_LABELS}/test_other_levels.py")
+embedders = of("luss/label_generation/embedders.py", f"{_LABELS}/test_other_levels.py")
+cluster_of_images = of(
+    "luss/label_generation/clustering_quality.py", f"{_LABELS}/test_other_levels.py"
+)
 _FOREGROUND = f"{_LABELS}/foreground"
 _SOURCES = "tests/pipeline/test_foreground_sources.py"
 pamr = of("luss/label_generation/foreground/pamr.py", _FOREGROUND)
@@ -42,6 +47,21 @@ streaming = of("luss/engine/loops/streaming_loop.py", _SOURCES)
 loop = of("luss/engine/loops/label_generation_loop.py", _SOURCES, "tests/pipeline/test_doors.py")
 
 MUTATIONS = [
+    image_labels(
+        "torch.addmm(half_squares, pooled, centroids.T, alpha=-1).argmin(dim=1) + 1",
+        "(pooled @ centroids.T).argmax(dim=1) + 1",
+        "An image's category is that of the largest product, not of its cluster.",
+    ),
+    embedders(
+        "deepest_map(model, images).flatten(2).transpose(1, 2)",
+        "deepest_map(model, images).flatten(2).transpose(1, 2).flip(1)",
+        "Pixels are in reversed order.",
+    ),
+    cluster_of_images(
+        "mode(clusters, axis=1).mode",
+        "mode(clusters, axis=1).count",
+        "An image's cluster is the number of its pixels there.",
+    ),
     pamr(
         "return torch.softmax(-apart.mean(dim=0, keepdim=True), dim=1)",
         "return torch.softmax(-apart.mean(dim=0, keepdim=True) * 0, dim=1)",

@@ -40,6 +40,21 @@ p2p = of(
     f"{_OBJECTIVES}/test_settings_are_used.py",
     f"{_PARITY}/test_p2p.py",
 )
+contrastive_p2p = of(
+    "luss/models/objectives/contrastive_p2p.py", f"{_OBJECTIVES}/test_contrastive_p2p.py"
+)
+clustering_p2p = of(
+    "luss/models/objectives/clustering_p2p.py", f"{_OBJECTIVES}/test_clustering_p2p.py"
+)
+of_overlapping = of(
+    "luss/models/objectives/pixel_alignment.py",
+    f"{_OBJECTIVES}/test_contrastive_p2p.py",
+    f"{_OBJECTIVES}/test_clustering_p2p.py",
+)
+cam = of("luss/models/segmentors/cam.py", "tests/models/segmentors/test_image_level.py")
+image_level = of(
+    "luss/models/segmentors/image_level_head.py", "tests/models/segmentors/test_image_level.py"
+)
 pixpro = of(
     "luss/models/objectives/pixpro.py",
     f"{_OBJECTIVES}/test_pixpro.py",
@@ -247,6 +262,61 @@ MUTATIONS = [
         "PixelProjector(in_channels, hidden_channels, in_channels)",
         "PixelProjector(in_channels, hidden_channels, in_channels, 2)",
         "M_K has two layers instead of three.",
+    ),
+    d2s(
+        'if self.codes_from == "same":',
+        'if self.codes_from != "same":',
+        "Same-stage and deep-to-shallow supervision change places.",
+    ),
+    d2s(
+        "project_pixels=stage < _DEEPEST",
+        "project_pixels=stage <= _DEEPEST",
+        "The deepest stage has an M_K.",
+    ),
+    contrastive_p2p(
+        "F.log_softmax(scores, dim=2) + F.log_softmax(scores, dim=1)",
+        "2 * F.log_softmax(scores, dim=2)",
+        "Pixels of the second view look for none of the first.",
+    ),
+    contrastive_p2p(
+        "found.diagonal(dim1=1, dim2=2).mean(dim=1)",
+        "found.mean(dim=(1, 2))",
+        "All pixels of the other view are counterparts.",
+    ),
+    clustering_p2p(
+        "soft_cross_entropy(scores.flip(0), codes, temperature)",
+        "soft_cross_entropy(scores, codes, temperature)",
+        "Pixels predict their own codes.",
+    ),
+    clustering_p2p(
+        "pixels = pixels * overlaps.repeat(2)[:, None, None]",
+        "pixels = pixels * 1",
+        "Places that both views lack take part in balancing the codes.",
+    ),
+    of_overlapping(
+        "(losses * overlaps).sum()",
+        "losses.sum()",
+        "Photos whose views do not overlap count.",
+    ),
+    cam(
+        "amax(dim=1, keepdim=True).relu()",
+        "amax(dim=1, keepdim=True).abs()",
+        "What speaks against a category activates it.",
+    ),
+    cam(
+        "logits[:, 1:].float()",
+        "logits.float()",
+        "'Other' activates the major categories.",
+    ),
+    image_level(
+        "seg_logits.float().mean(dim=(2, 3))",
+        "seg_logits.float().amax(dim=(2, 3))",
+        "Features are pooled by the maximum.",
+    ),
+    segmentor(
+        "predict_ids(logits[:, 1:], size, self.align_corners) + 1",
+        "predict_ids(logits[:, 1:], size, self.align_corners)",
+        "Ids by activation maps are one too low.",
     ),
     p2p(
         "predictions.float(), targets.detach().float()",
