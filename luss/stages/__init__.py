@@ -4,6 +4,7 @@ from luss.stages.distance_matching import DistanceMatchingStage
 from luss.stages.finetune_stage import FinetuneStage
 from luss.stages.foreground_analysis_stage import ForegroundAnalysisStage, analyze_foreground
 from luss.stages.fully_unsupervised import EvaluateStage
+from luss.stages.label_evaluation import EvaluateLabelsStage
 from luss.stages.label_generation_stage import LabelGenerationStage
 from luss.stages.pretrain_stage import PretrainStage
 from luss.stages.protocol_stage import ProtocolStage, evaluation_set_config
@@ -13,6 +14,7 @@ from luss.stages.train_stage import TrainStage
 
 __all__ = [
     "DistanceMatchingStage",
+    "EvaluateLabelsStage",
     "EvaluateStage",
     "FinetuneSemiStage",
     "FinetuneStage",
