@@ -117,6 +117,20 @@ def test_a_split_without_masks_is_refused(work_dir):
         analyse(work_dir, "train")
 
 
+def test_an_unknown_source_is_refused(work_dir):
+    with pytest.raises(LussError, match="no source of foreground 'Nothing'"):
+        analyse(work_dir, sources=["Nothing"])
+
+
+def test_fewer_than_no_photos_are_refused(work_dir):
+    options = {
+        "stages__foreground_analysis__type": "ForegroundAnalysisStage",
+        "stages__foreground_analysis__num_photos": -1,
+    }
+    with pytest.raises(LussError, match="num_photos is -1"):
+        analyse(work_dir, **options)
+
+
 def test_without_the_finished_model_the_rest_is_analysed(finished_run, tmp_path):
     shutil.copytree(finished_run, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "evaluate")
@@ -136,10 +150,6 @@ def test_command_lines_print_the_analysis_and_show_runs_side_by_side(work_dir, t
     assert code == 0, said
     for shown in ("CentrePrior", "AUC within images", "true masks, found categories", "NMI"):
         assert shown in said
-    process = start("analyze_foreground.py", TINY, "--work-dir", work_dir, "--sources", "Nothing")
-    code, said = finish(process)
-    assert code == 2
-    assert "no source of foreground 'Nothing'" in said
 
     runs = work_dir, work_dir / "evaluate"
     code, said = finish(start("compare_runs.py", *runs, "--out", tmp_path / "page"))
