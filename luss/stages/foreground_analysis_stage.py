@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
 from luss.build_errors import clear_build_errors
@@ -134,6 +134,7 @@ class ForegroundAnalysisStage(RunnerStage):
         if is_main_process():
             write_json(folder / "analysis.json", found)
             plot_analysis(found, folder)
+        barrier()
         print_log(f"written to {folder / 'analysis.json'}", "current")
         return {"split": self.split, "images": found["images"]}
 
