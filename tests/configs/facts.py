@@ -297,7 +297,6 @@ PRETRAIN_P = changed(
         {
             "loss_clustering": 1.0,
             "loss_d2s": 1.0,
-            "loss_d2s_stage2": 1.0,
             "loss_p2p": 1.0,
             "loss_pixpro": 1.0,
         },
