@@ -1,5 +1,6 @@
 from luss.datasets.transforms.find_mask import FindMask
 from luss.pipeline.finetune_stage import FinetuneStage
+from luss.pipeline.foreground_stage import ForegroundStage
 from luss.pipeline.label_generation_stage import LabelGenerationStage
 from luss.pipeline.pipeline import Pipeline
 from luss.pipeline.pretrain_stage import PretrainStage
@@ -15,6 +16,7 @@ from luss.pipeline.protocols import (
 from luss.pipeline.report_stage import ReportStage
 from luss.pipeline.stage import Stage
 from luss.pipeline.train_stage import TrainStage
+from luss.pipeline.train_with_maps_stage import TrainWithMapsStage
 
 __all__ = [
     "DistanceMatchingStage",
@@ -22,6 +24,7 @@ __all__ = [
     "FindMask",
     "FinetuneSemiStage",
     "FinetuneStage",
+    "ForegroundStage",
     "LabelGenerationStage",
     "Pipeline",
     "PretrainStage",
@@ -30,6 +33,7 @@ __all__ = [
     "SemiSupervisedStage",
     "Stage",
     "TrainStage",
+    "TrainWithMapsStage",
     "evaluate",
     "known_protocols",
 ]

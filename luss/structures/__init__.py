@@ -1,5 +1,11 @@
 from luss.structures.batches import of_one_size, step_by_size
-from luss.structures.geometry import OUTSIDE, ViewGeometry, near_pixels, overlap_grids
+from luss.structures.geometry import (
+    OUTSIDE,
+    ViewGeometry,
+    near_pixels,
+    overlap_grids,
+    sample_in_views,
+)
 from luss.structures.view_features import Assignment, ViewFeatures
 
 __all__ = [
@@ -10,5 +16,6 @@ __all__ = [
     "near_pixels",
     "of_one_size",
     "overlap_grids",
+    "sample_in_views",
     "step_by_size",
 ]

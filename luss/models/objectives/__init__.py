@@ -1,7 +1,8 @@
 from luss.models.objectives.clustering import Clustering
 from luss.models.objectives.d2s import D2S
+from luss.models.objectives.foreground_teacher import ForegroundTeacher
 from luss.models.objectives.objective import Objective
 from luss.models.objectives.p2p import P2P
 from luss.models.objectives.pixpro import PixPro
 
-__all__ = ["D2S", "P2P", "Clustering", "Objective", "PixPro"]
+__all__ = ["D2S", "P2P", "Clustering", "ForegroundTeacher", "Objective", "PixPro"]
