@@ -43,7 +43,7 @@ class ForegroundEmbeddings:
 
     reads_maps: ClassVar[bool] = True
 
-    def __init__(self, attention: bool = False) -> None:
+    def __init__(self, attention: bool = True) -> None:
         self.attention = attention
 
     def embed(self, model: BaseModel, images: Tensor, foreground: Tensor) -> Tensor:

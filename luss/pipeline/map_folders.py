@@ -8,7 +8,7 @@ from luss.errors import LussError
 from luss.label_generation.foreground import FolderOfMaps
 from luss.pipeline.context import Context
 
-__all__ = ["maps_of", "require_reader", "with_map_folders"]
+__all__ = ["loads_maps", "maps_of", "require_reader", "with_map_folders", "without_map_loading"]
 
 _TRANSFORMS = (LoadForegroundAsMask.__name__, LoadForegroundMap.__name__)
 _READERS = (*_TRANSFORMS, FolderOfMaps.__name__)
@@ -49,3 +49,23 @@ def require_reader(config: Any, where: str) -> None:
             f"{where}.maps_from changes nothing: nothing of the stage leaves the folder of its "
             f"maps open; expected one of {', '.join(_READERS)}"
         )
+
+
+def without_map_loading(config: Any) -> Any:
+    """A config, however nested, whose pipelines do not load maps."""
+    if isinstance(config, list | tuple):
+        return [without_map_loading(entry) for entry in config if not _loads_map(entry)]
+    if not isinstance(config, dict):
+        return config
+    return {key: without_map_loading(value) for key, value in config.items()}
+
+
+def loads_maps(config: Any) -> bool:
+    """Whether a pipeline in a config, however nested, loads maps."""
+    if isinstance(config, dict):
+        return _loads_map(config) or any(map(loads_maps, config.values()))
+    return isinstance(config, list | tuple) and any(map(loads_maps, config))
+
+
+def _loads_map(step: Any) -> bool:
+    return isinstance(step, dict) and step.get("type") in _TRANSFORMS

@@ -25,6 +25,7 @@ from luss.engine.pretrained import check_pretrained
 from luss.errors import LussError
 from luss.models.backbones import probe
 from luss.pipeline.context import Context
+from luss.pipeline.map_folders import loads_maps
 from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.starting_parts import StartingParts
 from luss.pipeline.work_dir import main_process_decides
@@ -269,6 +270,11 @@ class TrainStage(RunnerStage):
         """Build what MMEngine builds when it is first asked for, and look at the model."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         check_pretrained(model)
+        if getattr(model, "reads_maps", False) != loads_maps(self.train_dataloader["dataset"]):
+            raise LussError(
+                f"{where}: a model with a teacher and LoadForegroundMap in the pipeline belong "
+                "together, one of them is missing; a TrainWithMapsStage says where the maps lie"
+            )
         StartingParts(self.init_from, context).refuse_other_tensors(model, where)
         if self.weights:
             self.filled_backbone(self.model_config(context), self.weights, context)

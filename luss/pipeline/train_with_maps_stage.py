@@ -1,7 +1,12 @@
 """Training on photos that come with maps of foreground."""
 
 from luss.pipeline.context import Context
-from luss.pipeline.map_folders import maps_of, require_reader, with_map_folders
+from luss.pipeline.map_folders import (
+    maps_of,
+    require_reader,
+    with_map_folders,
+    without_map_loading,
+)
 from luss.pipeline.train_stage import TrainStage
 from luss.registry import STAGES
 
@@ -42,6 +47,4 @@ class TrainWithMapsStage(TrainStage):
 
     def unlabelled_dataset_config(self, context: Context) -> dict:
         """The same without loading maps, which are yet to come."""
-        config = super().dataset_config(context)
-        steps = [step for step in config["pipeline"] if step.get("type") != "LoadForegroundMap"]
-        return {**config, "pipeline": steps}
+        return without_map_loading(super().dataset_config(context))
