@@ -20,6 +20,7 @@ from mmengine import Config
 from luss.command_line import exit_cleanly
 from luss.configuration import ConfigOptions, read_config
 from luss.engine.checkpoint import latest_checkpoint
+from luss.engine.inference import load_model, stream
 from luss.evaluation.ceiling import through_grid
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
@@ -28,8 +29,7 @@ from luss.evaluation.metrics import compute_metrics
 from luss.files import write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.context import Context
-from luss.pipeline.inference import load_model, stream
-from luss.pipeline.protocols import evaluation_set_config
+from luss.stages import evaluation_set_config
 
 STAGE = "pretrain"
 

@@ -20,7 +20,7 @@ from luss.errors import LussError
 from luss.files import atomic_write
 from luss.registry import STAGES
 
-__all__ = ["SETTINGS", "ConfigOptions", "nearest", "read_config", "write_config"]
+__all__ = ["SETTINGS", "ConfigOptions", "nearest", "read_config", "read_option", "write_config"]
 
 SETTINGS = (
     "custom_imports",
@@ -76,15 +76,28 @@ class ConfigOptions(DictAction):
         """Add ``KEY=VALUE`` texts to the options."""
         options = dict(getattr(namespace, self.dest, None) or {})
         for text in values:
-            key, equals, value = text.partition("=")
-            if not key or not equals:
-                parser.error(f"{option_string} takes KEY=VALUE, found {text!r}")
             try:
-                is_text = key.rpartition(".")[2] in _TEXTS and value != "None"
-                options[key] = value if is_text else self._parse_iterable(value)
-            except AssertionError as error:
-                parser.error(f"{option_string} {text}: {error}")
+                key, value = read_option(text)
+            except LussError as error:
+                parser.error(f"{option_string} {error}")
+            options[key] = value
         setattr(namespace, self.dest, options)
+
+
+def read_option(text: str) -> tuple[str, Any]:
+    """The key and the value of ``KEY=VALUE``, as ``--cfg-options`` reads them.
+
+    Raises:
+        LussError: if it is no such text, or its brackets do not match.
+    """
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise LussError(f"takes KEY=VALUE, found {text!r}")
+    try:
+        is_text = key.rpartition(".")[2] in _TEXTS and value != "None"
+        return key, value if is_text else ConfigOptions._parse_iterable(value)
+    except AssertionError as error:
+        raise LussError(f"{text}: {error}") from error
 
 
 def read_config(path: str, options: dict | None = None) -> Config:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from mmengine.dataset import Compose
 
-from luss.datasets.description import dataset_class
+from luss.datasets.dataset_class import dataset_class
 from luss.datasets.image_io import UnreadableImageError, open_image
 from luss.datasets.reproducible import ReproducibleDataset, SeededByDraw, seeded
 from luss.errors import LussError

@@ -17,10 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from luss.datasets.dataset_class import dataset_class
+from luss.datasets.dataset_wrapper import reproducible_dataset
 from luss.errors import LussError
 from luss.registry import DATASETS
 
-__all__ = ["ROLES", "DataDescription", "Recognition", "dataset_class", "describe", "split_config"]
+__all__ = ["ROLES", "DataDescription", "Recognition", "describe", "split_config"]
 
 ROLES = ("train", "train-semi", "validation", "test")
 """What a split is for: to train without labels, to train with true masks, to choose by, to test."""
@@ -94,32 +96,6 @@ class Recognition:
     use: str = "it as such"
 
 
-def dataset_class(kind: str | type) -> type:
-    """The class of a data set.
-
-    Args:
-        kind: name, with its scope if it is of another library, or the class itself.
-
-    Raises:
-        LussError: if there is none of this name.
-    """
-    if not isinstance(kind, str):
-        return kind
-    if kind.startswith("mmseg."):
-        # Without this, it cannot be imported beside mmcv-lite.
-        from luss.compat import import_mmseg
-
-        import_mmseg()
-    found = DATASETS.get(kind)
-    if found is None:
-        known = ", ".join(sorted(DATASETS.module_dict))
-        raise LussError(
-            f"there is no data set {kind!r}. Known are: {known}; those of other libraries are "
-            "named with their scope, such as mmcls.CustomDataset"
-        )
-    return found
-
-
 def describe(settings: Mapping[str, Any]) -> DataDescription:
     """What a data set has, by its class, or else by what its metainfo and its first item say.
 
@@ -137,9 +113,6 @@ def describe(settings: Mapping[str, Any]) -> DataDescription:
 
 
 def _describe_items(settings: dict[str, Any]) -> DataDescription:
-    # It is built on what this module says.
-    from luss.datasets.dataset_wrapper import reproducible_dataset
-
     config = reproducible_dataset(split_config(settings, "train"))
     dataset = DATASETS.build({**config, "pipeline": []})
     classes = (getattr(dataset, "metainfo", None) or {}).get("classes")

@@ -232,19 +232,19 @@ class SegmentationMetric(BaseMetric):
                     else ", or match_file, then evaluate again with match=that file"
                 )
             )
-        predicted, true, encodings = {}, {}, set()
+        files = self._seen.facts.values()
         with fail_together():
-            for name, mask, encoding in self._seen.facts.values():
-                if name is None or mask is None:
-                    raise LussError(
-                        "images came without image_id or seg_map_path, by which the predictions "
-                        "are read once more; add them to the meta_keys of the pipeline"
-                    )
-                predicted[name] = self.predictions / f"{name}.png"
-                true[name] = Path(mask)
-                encodings.add(encoding or "rgb")
-            # One data set has one encoding.
-            pair = FolderPair(predicted, true, true_encoding=max(encodings, default="rgb"))
+            if self._seen.unnamed or any(None in of_image[:2] for of_image in files):
+                raise LussError(
+                    "images came without image_id or seg_map_path, by which the predictions are "
+                    "read once more; add them to the meta_keys of the pipeline"
+                )
+            pair = FolderPair(
+                {name: self.predictions / f"{name}.png" for name, *_ in files},
+                {name: Path(mask) for name, mask, _ in files},
+                # That of the data set, hence of all its masks.
+                true_encoding=next((encoding for *_, encoding in files if encoding), "rgb"),
+            )
             found, problems = count_masks(
                 pair, counts.num_classes, match=match, boundary=self.boundary
             )

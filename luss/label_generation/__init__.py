@@ -2,16 +2,25 @@
 
 from luss.label_generation import foreground
 from luss.label_generation.clustering_quality import (
+    cluster_of_images,
     matched_accuracy,
     normalised_mutual_information,
 )
-from luss.label_generation.embedders import ForegroundEmbeddings, ImageEmbeddings
+from luss.label_generation.embedders import (
+    ForegroundEmbeddings,
+    ImageEmbeddings,
+    PixelEmbeddings,
+    PooledFeatures,
+)
 from luss.label_generation.faiss_kmeans import FaissKMeans
 from luss.label_generation.given_centroids import GivenCentroids, read_centroids
 from luss.label_generation.kmeans import KMeans, KMeansResult, assign
-from luss.label_generation.label_writers import PixelLabels
+from luss.label_generation.label_writers import ImageLabels, PixelLabels
+from luss.label_generation.pixel_labeller import PixelLabeller
 from luss.label_generation.pseudo_labels import (
     apply_threshold,
+    category_of_image,
+    image_evidence,
     is_whole_png,
     nearest_category,
     pixel_evidence,
@@ -33,17 +42,24 @@ __all__ = [
     "GivenCentroids",
     "GivenThreshold",
     "ImageEmbeddings",
+    "ImageLabels",
     "KMeans",
     "KMeansResult",
     "OtsuThreshold",
+    "PixelEmbeddings",
+    "PixelLabeller",
     "PixelLabels",
+    "PooledFeatures",
     "Threshold",
     "ThresholdRule",
     "TorchKMeans",
     "ValidationThreshold",
     "apply_threshold",
     "assign",
+    "category_of_image",
+    "cluster_of_images",
     "foreground",
+    "image_evidence",
     "is_whole_png",
     "matched_accuracy",
     "nearest_category",

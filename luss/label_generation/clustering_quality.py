@@ -6,10 +6,25 @@ Shown after step 2.2 where image labels happen to be known; nothing is chosen by
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import mode
 
 from luss.errors import LussError
 
-__all__ = ["matched_accuracy", "normalised_mutual_information"]
+__all__ = ["cluster_of_images", "matched_accuracy", "normalised_mutual_information"]
+
+
+def cluster_of_images(clusters: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The cluster of each image, by most of its vectors where it has several.
+
+    Args:
+        clusters: (N,) ids of images, or (N, P) of their P vectors.
+
+    Returns:
+        (N,) int64, the lowest of those that are as frequent.
+    """
+    if clusters.ndim == 1:
+        return clusters
+    return mode(clusters, axis=1).mode.astype(np.int64)
 
 
 def normalised_mutual_information(assignments: ArrayLike, labels: ArrayLike) -> float:

@@ -2,13 +2,14 @@
 
 from typing import ClassVar
 
-import torch.nn.functional as F
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from luss.label_generation.feature_maps import deepest_map
+from luss.label_generation.pooling import pooled_over
 from luss.registry import EMBEDDERS
 
-__all__ = ["ForegroundEmbeddings", "ImageEmbeddings"]
+__all__ = ["ForegroundEmbeddings", "ImageEmbeddings", "PixelEmbeddings", "PooledFeatures"]
 
 _SMALLEST = 1e-6
 
@@ -61,6 +62,26 @@ class ForegroundEmbeddings:
         foreground = foreground.masked_fill(empty, 1)
         if self.attention:
             return model.embed_images(images, foreground)
-        features = model.extract(images)
-        weights = F.interpolate(foreground, features.shape[2:], mode="area")
-        return (features * weights).sum(dim=(2, 3)) / weights.sum(dim=(2, 3))
+        return pooled_over(deepest_map(model, images), foreground)
+
+
+@EMBEDDERS.register_module()
+class PooledFeatures:
+    """The mean of the features over the image, without attention (table 10a, image level)."""
+
+    def embed(self, model: BaseModel, images: Tensor) -> Tensor:
+        """(N, L), see :class:`ImageEmbeddings`."""
+        return deepest_map(model, images).mean(dim=(2, 3))
+
+
+@EMBEDDERS.register_module()
+class PixelEmbeddings:
+    """The features of every pixel of the map, each of which is clustered (table 10a, pixel level).
+
+    Images must be of one size. The file of embeddings has h * w times the rows of image embeddings:
+    6.4 GB for ImageNet-S50 and ResNet-18 at 224 pixels.
+    """
+
+    def embed(self, model: BaseModel, images: Tensor) -> Tensor:
+        """(N, h * w, L) floating point, pixels in reading order, see :class:`ImageEmbeddings`."""
+        return deepest_map(model, images).flatten(2).transpose(1, 2)

@@ -26,29 +26,38 @@ def write_embeddings(
 ) -> None:
     """Write (N, L) float32 embeddings, whole or not at all. Called by all ranks together.
 
+    Where an image has P vectors, all have as many, and the file is (N, P, L).
+
     Args:
         path: of the ``.npy`` file.
-        embed: from a batch, ``inputs`` and ``data_samples`` of B images, to (B, L) embeddings.
-        first: any batch, from which the width L is seen.
+        embed: from a batch, ``inputs`` and ``data_samples`` of B images, to embeddings (B, L), or
+            (B, P, L).
+        first: any batch, from which L and P are seen.
         batches: this rank's images, in order.
         count: N, of all ranks together.
 
     Raises:
-        LussError: if an embedding is not finite.
+        LussError: if an embedding is not finite, or images have differently many vectors.
         OSError: if the disk has no room for the file, before anything is computed.
     """
     unfinished = path.with_name(f".{path.name}{UNFINISHED}")
     with fail_together():
         if is_main_process():
-            _reserve(unfinished, (count, embed(first).shape[1]))
+            _reserve(unfinished, (count, *embed(first).shape[1:]))
     rows = np.lib.format.open_memmap(unfinished, "r+")
     start = own_share(count).start
     with fail_together():
         for batch in batches:
             values = embed(batch).cpu().numpy()
             samples = batch["data_samples"]
-            if not np.isfinite(values).all():
-                worst = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+            if values.shape[1:] != rows.shape[1:]:
+                raise LussError(
+                    f"the embedding of {samples[0].image_id} has shape {values.shape[1:]}, the "
+                    f"first one {rows.shape[1:]}; end the pipeline of 'embedding' with CenterCrop"
+                )
+            finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+            if not finite.all():
+                worst = int(np.flatnonzero(~finite)[0])
                 raise LussError(
                     f"the embedding of {samples[worst].image_id} holds NaN or infinity; the model "
                     "that was trained is of no use, lower its learning rate"
@@ -61,7 +70,7 @@ def write_embeddings(
         unfinished.replace(path)
 
 
-def _reserve(path: Path, shape: tuple[int, int]) -> None:
+def _reserve(path: Path, shape: tuple[int, ...]) -> None:
     """Make a float32 array file; writing into its map on a full disk would kill the process."""
     np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
     if not hasattr(os, "posix_fallocate"):

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from luss.label_generation.pseudo_labels import (
     apply_threshold,
+    image_evidence,
     is_whole_png,
     pixel_evidence,
     write_pseudo_label,
 )
 from luss.registry import LABEL_WRITERS
 
-__all__ = ["PixelLabels"]
+__all__ = ["ImageLabels", "PixelLabels"]
 
 
 @LABEL_WRITERS.register_module()
@@ -52,3 +53,17 @@ class PixelLabels:
     def path(self, root: Path, image_id: str) -> Path:
         """Where they lie."""
         return root / f"{image_id}.png"
+
+
+@LABEL_WRITERS.register_module()
+class ImageLabels(PixelLabels):
+    """All of the foreground gets the category of the image (table 10a, image level).
+
+    With the pipeline of the embeddings and ``PooledFeatures`` it is the image's cluster.
+    """
+
+    def evidence(
+        self, features: Tensor, foreground: Tensor, centroids: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """As of :class:`PixelLabels`; the ids of an image are all the same."""
+        return image_evidence(features, foreground, centroids, size)

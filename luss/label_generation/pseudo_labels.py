@@ -9,6 +9,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,6 +22,8 @@ from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsample
 
 __all__ = [
     "apply_threshold",
+    "category_of_image",
+    "image_evidence",
     "is_whole_png",
     "nearest_category",
     "pixel_evidence",
@@ -75,10 +78,36 @@ def pixel_evidence(
         Category ids (N, H, W) int64 in 1..C (nearest), and attention (N, H, W) float32 (bilinear).
     """
     ids = nearest_resize_ids(nearest_category(features, centroids), size)
-    attention = F.interpolate(
-        mean_attention.float(), size=size, mode="bilinear", align_corners=False
-    )
-    return ids, attention[:, 0]
+    return ids, _at_full_size(mean_attention, size)
+
+
+def category_of_image(features: Tensor, centroids: Tensor) -> Tensor:
+    """The category of an image: the centroid nearest to its pooled features, as k-means assigns.
+
+    Args:
+        features: the backbone's last feature map (N, L, h, w).
+        centroids: (C, L), as they were found.
+
+    Returns:
+        (N,) int64 in 1..C, the lowest on a tie.
+    """
+    pooled = F.normalize(features.float().mean(dim=(2, 3)), dim=1)
+    centroids = centroids.to(pooled)
+    half_squares = centroids.square().sum(dim=1) / 2
+    return torch.addmm(half_squares, pooled, centroids.T, alpha=-1).argmin(dim=1) + 1
+
+
+def image_evidence(
+    features: Tensor, foreground: Tensor, centroids: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """As :func:`pixel_evidence`, with the category of the image at every pixel."""
+    ids = category_of_image(features, centroids)
+    return ids[:, None, None].expand(-1, *size), _at_full_size(foreground, size)
+
+
+def _at_full_size(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps (N, 1, h, w) up-sampled bilinearly to (N, H, W) float32."""
+    return F.interpolate(maps.float(), size=size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def apply_threshold(ids: Tensor, attention: Tensor, threshold: float) -> Tensor:

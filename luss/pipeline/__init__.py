@@ -1,39 +1,17 @@
-from luss.datasets.transforms.find_mask import FindMask
-from luss.pipeline.finetune_stage import FinetuneStage
-from luss.pipeline.foreground_stage import ForegroundStage
-from luss.pipeline.label_generation_stage import LabelGenerationStage
+"""What runs stages in order in a work dir, whatever they are."""
+
+from luss.pipeline.context import Context
+from luss.pipeline.evaluation import build_protocol, evaluate, known_protocols
 from luss.pipeline.pipeline import Pipeline
-from luss.pipeline.pretrain_stage import PretrainStage
-from luss.pipeline.protocols import (
-    DistanceMatchingStage,
-    EvaluateStage,
-    FinetuneSemiStage,
-    ProtocolStage,
-    SemiSupervisedStage,
-    evaluate,
-    known_protocols,
-)
-from luss.pipeline.report_stage import ReportStage
+from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.stage import Stage
-from luss.pipeline.train_stage import TrainStage
-from luss.pipeline.train_with_maps_stage import TrainWithMapsStage
 
 __all__ = [
-    "DistanceMatchingStage",
-    "EvaluateStage",
-    "FindMask",
-    "FinetuneSemiStage",
-    "FinetuneStage",
-    "ForegroundStage",
-    "LabelGenerationStage",
+    "Context",
     "Pipeline",
-    "PretrainStage",
-    "ProtocolStage",
-    "ReportStage",
-    "SemiSupervisedStage",
+    "RunnerStage",
     "Stage",
-    "TrainStage",
-    "TrainWithMapsStage",
+    "build_protocol",
     "evaluate",
     "known_protocols",
 ]

@@ -20,8 +20,8 @@ from luss.errors import LussError
 from luss.evaluation.provenance import describe_machine
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
+from luss.pipeline.evaluation import evaluate
 from luss.pipeline.inputs import StageInputs
-from luss.pipeline.protocols import evaluate
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
 from luss.ranks import fail_together

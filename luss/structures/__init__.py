@@ -1,4 +1,4 @@
-from luss.structures.batches import of_one_size, step_by_size
+from luss.structures.batches import step_by_size
 from luss.structures.geometry import (
     OUTSIDE,
     ViewGeometry,
@@ -14,7 +14,6 @@ __all__ = [
     "ViewFeatures",
     "ViewGeometry",
     "near_pixels",
-    "of_one_size",
     "overlap_grids",
     "sample_in_views",
     "step_by_size",

@@ -1,26 +1,11 @@
 """Batches of whole images, which differ in size."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
-__all__ = ["of_one_size", "step_by_size"]
-
-
-def of_one_size(items: Sequence[dict]) -> Iterator[list[dict]]:
-    """Group packed items whose inputs have one shape, as a batch needs it.
-
-    Args:
-        items: each with ``inputs``, a tensor.
-    """
-
-    def shape(item: dict) -> tuple[int, ...]:
-        return tuple(item["inputs"].shape)
-
-    for _, group in groupby(sorted(items, key=shape), key=shape):
-        yield list(group)
+__all__ = ["step_by_size"]
 
 
 def step_by_size(step: Callable[[Any], Sequence], batch: Any) -> Sequence:

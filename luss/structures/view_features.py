@@ -14,15 +14,19 @@ __all__ = ["Assignment", "ViewFeatures"]
 
 @dataclass
 class Assignment:
-    """What the clustering objective lends to others (D2S).
+    """What the clustering objective lends to others (D2S, P2P by clustering).
 
     Attributes:
         codes: (A, N, K) float, soft assignments of the A assigning crops; rows sum to one.
         prototypes: (K, D) float, the prototypes' weights, detached.
+        epsilon: smoothness of the codes, for those who make codes of their own.
+        sinkhorn_iterations: of the codes, likewise.
     """
 
     codes: Tensor
     prototypes: Tensor
+    epsilon: float = 0.05
+    sinkhorn_iterations: int = 3
 
 
 @dataclass

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from luss.errors import LussError
 from luss.visualization.colours import Legend
-from luss.visualization.gallery import chip, evenly_spaced
+from luss.visualization.gallery import evenly_spaced
 from luss.visualization.markup import Markup, element, joined, note, notice
 from luss.visualization.overlay import outline, resize_ids
+from luss.visualization.photo_rows import chip
 from luss.visualization.pictures import PictureFolder, read_fitting_mask, read_thumbnail
 from luss.visualization.sources import Clustering
 

@@ -10,17 +10,17 @@ from mmengine.dataset import BaseDataset
 from numpy.typing import NDArray
 from PIL import Image
 
-from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding
+from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 from luss.visualization.colours import Legend
 from luss.visualization.markup import Markup, element, joined, note, notice
-from luss.visualization.overlay import attention_picture, overlay, resize_ids
-from luss.visualization.pictures import PictureFolder, read_fitting_mask, read_thumbnail
+from luss.visualization.overlay import attention_picture
+from luss.visualization.photo_rows import Picture, chip, coloured_mask, photo_row
+from luss.visualization.pictures import PictureFolder
 
 __all__ = ["GallerySources", "evenly_spaced", "gallery_section"]
 
 _LONGEST_SIDE = 320
-_CHIPS = 4
 
 
 @dataclass(frozen=True)
@@ -137,49 +137,23 @@ def _capped(count: int, sources: GallerySources, most: int) -> Markup:
 def _row(
     item: dict[str, Any], columns: Sequence[str], sources: GallerySources, pictures: PictureFolder
 ) -> Markup:
-    image_id = item["image_id"]
-    title = element("h3", image_id, class_="name")
-    try:
-        photo, full = read_thumbnail(item, _LONGEST_SIDE)
-    except LussError as error:
-        return element("article", title, notice(str(error)), class_="photo")
-    panels = [_panel("photo", pictures.add(photo, f"Photo {image_id}"))]
-    for column in columns:
-        try:
-            if column == sources.map_name:
-                grey = _attention(sources.maps / f"{image_id}.png", photo.shape[:2])
-                picture, chips = attention_picture(grey, sources.threshold), None
-            elif column == "truth":
-                path, encoding = item.get("seg_map_path"), item.get("mask_encoding", "rgb")
-                picture, chips = _coloured(photo, full, path, sources.true, encoding)
-            else:
-                path = sources.predictions / f"{image_id}.png"
-                picture, chips = _coloured(photo, full, path, sources.generated)
-            shown = pictures.add(picture, f"{column.capitalize()} for {image_id}")
-            panels.append(_panel(column, shown, chips))
-        except LussError as error:
-            panels.append(_panel(column, notice(str(error))))
-    return element("article", title, element("div", *panels, class_="panels"), class_="photo")
+    file = f"{item['image_id']}.png"
+    known = {
+        "prediction": coloured_mask(sources.predictions / file, sources.generated),
+        "truth": coloured_mask(
+            item.get("seg_map_path"), sources.true, item.get("mask_encoding", "rgb")
+        ),
+        sources.map_name: _map_picture(sources.maps / file, sources.threshold),
+    }
+    made = {column: known[column] for column in columns}
+    return photo_row(item, _LONGEST_SIDE, made, pictures)
 
 
-def _coloured(
-    photo: NDArray[np.uint8],
-    full: tuple[int, int],
-    path: str | Path | None,
-    legend: Legend,
-    encoding: MaskEncoding = "rgb",
-) -> tuple[NDArray[np.uint8], Markup]:
-    """A photo under its mask, and the chips of the mask."""
-    if path is None:
-        raise LussError("this photo has no true mask")
-    ids = read_fitting_mask(path, full, encoding)
-    small = resize_ids(ids, photo.shape[:2])
-    picture = overlay(photo, small, legend.colours, legend.ignore, legend.unmatched)
-    return picture, _chips(ids, legend)
+def _map_picture(path: Path, threshold: float | None) -> Picture:
+    def make(photo: NDArray[np.uint8], full: tuple[int, int]) -> tuple[NDArray, None]:
+        return attention_picture(_attention(path, photo.shape[:2]), threshold), None
 
-
-def _panel(name: str, content: Markup, chips: Markup | None = None) -> Markup:
-    return element("figure", content, element("figcaption", element("b", name), chips))
+    return make
 
 
 def _attention(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -190,30 +164,6 @@ def _attention(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
             return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
     except OSError as error:
         raise LussError(f"cannot read the map of foreground {path}: {error}") from error
-
-
-def _chips(ids: NDArray[np.int32], legend: Legend) -> Markup:
-    """The categories of a mask with their share of its pixels, largest first."""
-    found, areas = np.unique(ids, return_counts=True)
-    shares = sorted(
-        (-area / ids.size, index)
-        for index, area in zip(found.tolist(), areas.tolist(), strict=True)
-        if index
-    )
-    chips = [
-        chip(f"{legend.name(index)} {-100 * share:.0f} %", legend.swatch(index))
-        for share, index in shares[:_CHIPS]
-    ]
-    if not shares:
-        chips = [element("span", "nothing but ‘other’", class_="muted")]
-    if len(shares) > _CHIPS:
-        chips.append(element("span", f"and {len(shares) - _CHIPS} more", class_="muted"))
-    return element("span", *chips, class_="chips")
-
-
-def chip(text: str, swatch: str) -> Markup:
-    """A name with its swatch, a CSS background, beside it."""
-    return element("span", element("i", style=f"background:{swatch}"), text, class_="chip")
 
 
 def _key(columns: Sequence[str], sources: GallerySources) -> Markup:

@@ -15,7 +15,7 @@ from luss.visualization.markup import element, joined
 from luss.visualization.run_files import RunFiles
 from luss.visualization.sections import DEFAULT_SECTIONS, Section
 
-__all__ = ["build_report"]
+__all__ = ["build_report", "page_of", "whole_folder"]
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 
@@ -53,9 +53,11 @@ def build_report(
     if not work_dir.is_dir():
         raise LussError(f"there is no work dir {work_dir} to report on")
     functions = named_functions(sections, REPORT_SECTIONS, "sections")
-    with _whole_folder(work_dir / "report") as folder:
+    with whole_folder(work_dir / "report") as folder:
         run = RunFiles.read(work_dir, train_dataset, gallery_dataset, gallery_split, folder)
-        page = _page(title, _summary(run), [function(run) for _, function in functions])
+        made = [function(run) for _, function in functions]
+        shown = [section for section in made if section is not None]
+        page = page_of(title, _summary(run), shown)
         (folder / "index.html").write_text(page, encoding="utf-8")
     return work_dir / "report" / "index.html"
 
@@ -73,7 +75,8 @@ def _summary(run: RunFiles) -> str:
     return " · ".join(facts)
 
 
-def _page(title: str, lead: str, sections: Sequence[Section]) -> str:
+def page_of(title: str, lead: str, sections: Sequence[Section]) -> str:
+    """The HTML of a page: its title, a line that sums it up, and its sections."""
     anchors = [section.heading.split()[0].lower() for section in sections]
     named = list(zip(anchors, sections, strict=True))
     return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
@@ -92,7 +95,7 @@ def _page(title: str, lead: str, sections: Sequence[Section]) -> str:
 
 
 @contextlib.contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path) -> Iterator[Path]:
     """A new folder that takes the place of ``path`` once the body has filled it.
 
     What a killed process left behind is removed first.

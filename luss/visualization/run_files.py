@@ -34,6 +34,7 @@ class RunFiles:
         folder: of the page that is being made.
         results: content of ``results.json``.
         threshold: how foreground was told from 'other'.
+        analysis: content of ``foreground_analysis/analysis.json``.
         clustering: the discovered categories of the training images.
         match: (G + 1,) true id of each generated id.
         true: colours and names of the true classes.
@@ -47,6 +48,7 @@ class RunFiles:
     folder: Path
     results: dict[str, Any] | None
     threshold: Threshold | None
+    analysis: dict[str, Any] | None
     clustering: Clustering | None
     match: NDArray[np.int64] | None
     true: Legend
@@ -83,6 +85,7 @@ class RunFiles:
             folder,
             results=read_object(work_dir / "results.json"),
             threshold=read_threshold(labels / "threshold.json"),
+            analysis=read_object(work_dir / "foreground_analysis" / "analysis.json"),
             clustering=clustering,
             match=match,
             true=true,

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from luss.errors import LussError
 from luss.registry import REPORT_SECTIONS
+from luss.visualization.analysis import channels_section, ladder_section, sources_section
 from luss.visualization.curves import scalars_section, threshold_section
 from luss.visualization.discovered import discovered_section
 from luss.visualization.gallery import GallerySources, gallery_section
@@ -13,7 +14,17 @@ from luss.visualization.run_files import RunFiles
 
 __all__ = ["DEFAULT_SECTIONS", "Section"]
 
-DEFAULT_SECTIONS = ("metrics", "gallery", "discovered", "threshold", "training", "provenance")
+DEFAULT_SECTIONS = (
+    "metrics",
+    "ladder",
+    "gallery",
+    "foreground",
+    "channels",
+    "discovered",
+    "threshold",
+    "training",
+    "provenance",
+)
 
 
 class Section(NamedTuple):
@@ -32,6 +43,34 @@ class Section(NamedTuple):
 def _metrics(run: RunFiles) -> Section:
     table = metrics_section(run.results, run.threshold, run.match is not None)
     return Section("Metrics", table)
+
+
+@REPORT_SECTIONS.register_module(name="ladder")
+def _ladder(run: RunFiles) -> Section | None:
+    """MIoU with true masks or true categories; absent if no analysis was made."""
+    return run.analysis and Section("Ladder", ladder_section(run.analysis))
+
+
+@REPORT_SECTIONS.register_module(name="foreground")
+def _foreground(run: RunFiles) -> Section | None:
+    """Sources of foreground against true masks; absent if no analysis was made."""
+    if run.analysis is None:
+        return None
+    folder = run.work_dir / "foreground_analysis"
+    pictures = run.pictures("foreground")
+    shown = sources_section(run.analysis, folder, run.gallery_dataset, pictures)
+    return Section("Foreground", shown)
+
+
+@REPORT_SECTIONS.register_module(name="channels")
+def _channels(run: RunFiles) -> Section | None:
+    """Attention of single channels; absent without an analysis of a model that has attention."""
+    if run.analysis is None or "attention" not in run.analysis:
+        return None
+    folder = run.work_dir / "foreground_analysis"
+    pictures = run.pictures("channels")
+    shown = channels_section(run.analysis, folder, run.gallery_dataset, pictures)
+    return Section("Channels of attention", shown)
 
 
 @REPORT_SECTIONS.register_module(name="gallery")

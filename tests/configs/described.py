@@ -14,8 +14,9 @@ from torch import nn
 from luss.datasets.mask_codec import write_mask
 from luss.engine.checkpoint import save
 from luss.models.objectives import Clustering
-from luss.pipeline import Pipeline, TrainStage
+from luss.pipeline import Pipeline
 from luss.registry import LABEL_GENERATORS, MODELS
+from luss.stages import TrainStage
 
 PROCESSES = 8  # the published runs are of eight GPUs
 CLASSES = 4
@@ -395,7 +396,9 @@ def _label_generation(stage, context) -> dict:
         "kind": type(stage).__name__,
         "model from": stage.model_from,
         "k-means": plain(generator, without=("device", "block_elements")),
+        "embedder": stage.embedder["type"],
         "foreground": dict(stage.foreground),
+        "label writer": stage.writer["type"],
         "threshold": stage.threshold,
         "unreadable images": stage.on_unreadable,
         "attention maps for the report": stage.num_attention_maps,

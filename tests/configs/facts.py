@@ -187,7 +187,7 @@ PRETRAIN = [
     (
         "D2S: total in C, w = 1",
         "weights of losses",
-        {"loss_clustering": 0.5, "loss_d2s_stage3": 0.5, "loss_p2p": 1.0},
+        {"loss_clustering": 0.5, "loss_d2s": 0.5, "loss_p2p": 1.0},
     ),
     (
         "step 1, L_e and the table",
@@ -296,7 +296,7 @@ PRETRAIN_P = changed(
         "weights of losses",
         {
             "loss_clustering": 1.0,
-            "loss_d2s_stage3": 1.0,
+            "loss_d2s": 1.0,
             "loss_d2s_stage2": 1.0,
             "loss_p2p": 1.0,
             "loss_pixpro": 1.0,
@@ -419,7 +419,9 @@ LABEL_GENERATION = [
             {"num_clusters": CLASSES, "iterations": 20, "restarts": 30, "seed": 10010},
         ),
     ),
-    ("step 2.3: the mean attention", "foreground", {"type": "Attention"}),
+    ("step 2.2: the mean of attention times features", "embedder", "ImageEmbeddings"),
+    ("equation 7: the mean attention", "foreground", {"type": "Attention"}),
+    ("equation 7: the nearest centroid at each pixel", "label writer", "PixelLabels"),
     ("step 2.3: searched on validation", "threshold", None),
     ("ours", "unreadable images", "skip"),
     ("ours", "attention maps for the report", 24),

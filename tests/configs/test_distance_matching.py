@@ -11,7 +11,7 @@ from torch import nn
 
 from luss.configuration import read_config
 from luss.models.backbones import FeatureMap
-from luss.pipeline.protocols import build_protocol
+from luss.pipeline import build_protocol
 from luss.registry import MODELS
 
 FOLDER = Path(__file__).parents[2] / "configs" / "distance_matching"

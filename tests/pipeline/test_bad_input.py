@@ -216,7 +216,7 @@ def test_queue_shorter_than_the_batch(work_dir):
 
 def test_batch_larger_than_the_data(work_dir):
     message = (
-        r"18 images .* do not fill a batch of 19; lower stages.finetune.train_dataloader.batch"
+        r"stages.finetune: .* 18 images .* do not fill a batch of 19; lower train_dataloader.batch"
     )
     with pytest.raises(LussError, match=message):
         run(work_dir, stages__finetune__train_dataloader__batch_size=19)

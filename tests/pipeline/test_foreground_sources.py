@@ -218,6 +218,11 @@ CONFIGS = sorted((REPOSITORY / "configs" / "pass").glob("*.py"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_one_option_changes_the_source_in_every_config(path, tmp_path):
     options = {"stages.label_generation.foreground.type": "RegionContrast"}
+    if "folder" in read_config(str(path)).stages.label_generation.get("foreground", {}):
+        # What belongs to the source that the config names goes along with it.
+        options = {
+            "stages.label_generation.foreground": {"type": "RegionContrast", "_delete_": True}
+        }
     config = read_config(str(path), options)
     stage = Pipeline(config, str(tmp_path)).stages["label_generation"]
     assert type(FOREGROUND_SOURCES.build(stage.foreground)).__name__ == "RegionContrast"

@@ -71,7 +71,8 @@ def test_interrupted_run_ends_as_an_undisturbed_one(tmp_path, finished_run, faul
     run_tiny(tmp_path, resume=True, **FAULTY)
     assert_same(outcome(finished_run), outcome(tmp_path))
     # What was whole was not made again.
-    assert labels == modified(tmp_path / "label_generation" / "pseudo_labels")
+    assert labels
+    assert labels.items() <= modified(tmp_path / "label_generation" / "pseudo_labels").items()
 
 
 def modified(folder):

@@ -12,7 +12,7 @@ from tiny_run import read_tiny, run_tiny
 from luss.datasets.image_io import read_image
 from luss.datasets.mask_codec import read_mask
 from luss.engine.checkpoint import latest_checkpoint
-from luss.pipeline.inference import load_model
+from luss.engine.inference import load_model
 
 SIDE = 32
 

@@ -146,6 +146,18 @@ def test_the_gallery_is_what_has_an_attention_map(report, run):
     assert len(page.images("gallery/")) == 4
 
 
+def test_the_foreground_that_was_used_is_shown_instead_of_attention(report, run):
+    (run.labels / "attention").rename(run.labels / "foreground")
+    path = run.labels / "threshold.json"
+    path.write_text('{"threshold": null, "method": "Otsu, for each image", "curve": null}')
+    page = report()
+    shown = [text for text in page.alternatives() if text.startswith(("Foreground", "Mean"))]
+    ids = [run.validation.get_data_info(index)["image_id"] for index in range(6)]
+    assert shown == [f"Foreground for {image_id}" for image_id in ids]
+    assert "0 1 foreground" in " ".join(page.text.split())
+    assert "of each image's own" in page.text
+
+
 def test_what_was_capped_is_said(report):
     page = report(
         gallery={"max_photos": 2}, discovered={"examples_per_category": 3, "max_examples": 6}

@@ -39,7 +39,7 @@ pass_p = dict(
         ),
         loss_weights=dict(
             loss_clustering=1.0,
-            loss_d2s_stage3=1.0,
+            loss_d2s=1.0,
             loss_d2s_stage2=1.0,
             loss_p2p=1.0,
             loss_pixpro=1.0,

@@ -84,7 +84,7 @@ stages = dict(
                 d2s=dict(type="D2S", stages=(3,), hidden_channels=2048),
                 p2p=dict(type="P2P", hidden_channels=2048),
             ),
-            loss_weights=dict(loss_clustering=0.5, loss_d2s_stage3=0.5, loss_p2p=1.0),
+            loss_weights=dict(loss_clustering=0.5, loss_d2s=0.5, loss_p2p=1.0),
             data_preprocessor=view_preprocessor,
         ),
         sync_bn="torch",

@@ -3,6 +3,7 @@ from luss.engine.hooks.checkpoint_hook import CheckpointHook
 from luss.engine.hooks.clustering_hook import ClusteringHook
 from luss.engine.hooks.collapse_hook import CollapseHook
 from luss.engine.hooks.distance_bank_hook import DistanceBankHook
+from luss.engine.hooks.early_stopping_hook import EarlyStoppingHook
 from luss.engine.hooks.graceful_stop_hook import GracefulStopHook
 from luss.engine.hooks.loss_guard_hook import LossGuardHook
 from luss.engine.hooks.stateless_randomness_hook import StatelessRandomnessHook
@@ -14,6 +15,7 @@ __all__ = [
     "ClusteringHook",
     "CollapseHook",
     "DistanceBankHook",
+    "EarlyStoppingHook",
     "GracefulStopHook",
     "LossGuardHook",
     "StatelessRandomnessHook",

@@ -23,6 +23,7 @@ from luss.engine.loops.streaming_loop import StreamingLoop
 from luss.errors import LussError
 from luss.files import atomic_write, write_json
 from luss.label_generation.clustering_quality import (
+    cluster_of_images,
     matched_accuracy,
     normalised_mutual_information,
 )
@@ -166,7 +167,11 @@ class LabelGenerationLoop(StreamingLoop):
         )
 
     def _embed_batch(self, batch: dict[str, list]) -> Tensor:
-        """Embeddings (B, L) of photos, which may differ in size; those of one size go together."""
+        """Embeddings (B, ...) of photos, which may differ in size; those of one size go together.
+
+        Raises:
+            LussError: if the embedder gives vectors of each pixel, and photos differ in size.
+        """
         rows_of: dict[tuple[int, ...], list[int]] = {}
         for row, image in enumerate(batch["inputs"]):
             rows_of.setdefault(tuple(image.shape), []).append(row)
@@ -179,6 +184,11 @@ class LabelGenerationLoop(StreamingLoop):
                 samples = [batch["data_samples"][row] for row in rows]
                 maps = (_maps_of(samples, inputs),)
             parts.append(self.embedder.embed(self.model, inputs, *maps))
+        if len({part.shape[1:] for part in parts}) > 1:
+            raise LussError(
+                f"{type(self.embedder).__name__} embeds every pixel, so photos must be of one "
+                "size; end the pipeline of 'embedding' with CenterCrop"
+            )
         order = torch.tensor([row for rows in rows_of.values() for row in rows])
         return torch.cat(parts)[order.argsort()]
 
@@ -191,8 +201,10 @@ class LabelGenerationLoop(StreamingLoop):
             embeddings = embeddings[share.start : share.stop]
         elif not is_main_process():
             return
-        result = self.generator.fit(embeddings, sharded=sharded)
-        assignments = result.assignments
+        # A view: vectors of pixels are clustered as those of images.
+        vectors = embeddings.reshape(-1, embeddings.shape[-1])
+        result = self.generator.fit(vectors, sharded=sharded)
+        assignments = cluster_of_images(result.assignments.reshape(embeddings.shape[:-1]))
         if sharded:
             assignments = np.concatenate(all_gather_object(assignments))
         if is_main_process():

@@ -36,6 +36,7 @@ from luss.label_generation.foreground.sources import (
     CentrePrior,
     FolderOfMaps,
     RegionContrast,
+    WholePhoto,
 )
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "ProductOfMaps",
     "ProductOfRanks",
     "RegionContrast",
+    "WholePhoto",
     "WrappingSource",
     "boundary_prior",
     "centre_prior",

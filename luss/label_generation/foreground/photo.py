@@ -12,6 +12,7 @@ from torch import Tensor
 
 from luss.datasets.image_io import read_image
 from luss.errors import LussError
+from luss.label_generation.feature_maps import deepest_map
 
 __all__ = ["Photo", "resize_map"]
 
@@ -75,7 +76,7 @@ class Photo:
             raise LussError(
                 "a source of foreground asked for features, but does not say needs_model = True"
             )
-        return self.model.extract(images)
+        return deepest_map(self.model, images)
 
 
 def resize_map(values: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:

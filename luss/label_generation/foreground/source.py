@@ -27,8 +27,8 @@ class ForegroundSource(ABC):
     load data."""
 
     is_free: ClassVar[bool] = False
-    """Whether the map is a by-product of the model and is not worth a file; it then keeps its
-    precision, where files have 8 bits."""
+    """Whether the map costs nothing, as a by-product of the model, and is not worth a file; it then
+    keeps its precision, where files have 8 bits."""
 
     largest_threshold: ClassVar[float] = 1.0
     """Up to which thresholds are tried."""

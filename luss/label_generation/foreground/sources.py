@@ -16,7 +16,14 @@ from luss.label_generation.foreground.region_contrast import region_contrast
 from luss.label_generation.foreground.source import ForegroundSource
 from luss.registry import FOREGROUND_SOURCES
 
-__all__ = ["Attention", "BoundaryPrior", "CentrePrior", "FolderOfMaps", "RegionContrast"]
+__all__ = [
+    "Attention",
+    "BoundaryPrior",
+    "CentrePrior",
+    "FolderOfMaps",
+    "RegionContrast",
+    "WholePhoto",
+]
 
 
 @FOREGROUND_SOURCES.register_module()
@@ -89,6 +96,17 @@ class CentrePrior(ForegroundSource):
     def __call__(self, photo: Photo) -> NDArray[np.float32]:
         """(H, W), the photo's."""
         return centre_prior(*photo.image.shape[:2], self.sigma)
+
+
+@FOREGROUND_SOURCES.register_module()
+class WholePhoto(ForegroundSource):
+    """All of a photo is foreground: for labels that have no 'other' of their own (table 10a)."""
+
+    is_free = True
+
+    def __call__(self, photo: Photo) -> NDArray[np.float32]:
+        """(1, 1), a one."""
+        return np.ones((1, 1), np.float32)
 
 
 @FOREGROUND_SOURCES.register_module()

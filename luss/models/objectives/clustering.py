@@ -16,7 +16,13 @@ from luss.models.objectives.sinkhorn import sinkhorn
 from luss.registry import MODELS
 from luss.structures import Assignment, ViewFeatures
 
-__all__ = ["Clustering", "prototype_scores", "soft_cross_entropy", "swapped_prediction_loss"]
+__all__ = [
+    "Clustering",
+    "codes_like",
+    "prototype_scores",
+    "soft_cross_entropy",
+    "swapped_prediction_loss",
+]
 
 
 def prototype_scores(embeddings: Tensor, prototypes: Tensor) -> Tensor:
@@ -70,6 +76,20 @@ def swapped_prediction_loss(scores: Tensor, codes: Tensor, temperature: float) -
     losses = soft_cross_entropy(scores[None], codes[:, None], temperature)  # (A, V)
     own = torch.eye(assigning, views, dtype=torch.bool, device=losses.device)
     return losses.masked_fill(own, 0).sum() / (assigning * (views - 1))
+
+
+def codes_like(scores: Tensor, assignment: Assignment) -> Tensor:
+    """Codes of other scores than the clustering objective's, as smooth as its own; without a queue.
+
+    Args:
+        scores: (A, M, K) float, of A sets of M rows; each is balanced by itself, over all ranks.
+        assignment: of the clustering objective.
+
+    Returns:
+        (A, M, K) float32, without gradient.
+    """
+    epsilon, iterations = assignment.epsilon, assignment.sinkhorn_iterations
+    return torch.stack([sinkhorn(rows.detach(), epsilon, iterations) for rows in scores])
 
 
 @MODELS.register_module()
@@ -211,7 +231,9 @@ class Clustering(Objective):
         scores = prototype_scores(embeddings, self.prototypes.weight)
         scores = scores.unflatten(0, (-1, views.batch_size))
         codes = self.codes(embeddings.detach().unflatten(0, (-1, views.batch_size)))
-        views.assignment = Assignment(codes, self.prototypes.weight.detach())
+        views.assignment = Assignment(
+            codes, self.prototypes.weight.detach(), self.epsilon, self.sinkhorn_iterations
+        )
         return swapped_prediction_loss(scores, codes, self.temperature)
 
     @torch.no_grad()

@@ -1,13 +1,12 @@
 """L_P2P, non-contrastive pixel-to-pixel alignment (section 4.2, equations 1 to 3)."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from luss.models.heads.projector import PixelProjector, init_convolutions
-from luss.models.objectives.objective import Objective
+from luss.models.heads.projector import init_convolutions
+from luss.models.objectives.pixel_alignment import PixelAlignment
 from luss.registry import MODELS
-from luss.structures import ViewFeatures, overlap_grids
+from luss.structures import ViewFeatures
 
 __all__ = ["P2P", "p2p_loss"]
 
@@ -27,7 +26,7 @@ def p2p_loss(predictions: Tensor, targets: Tensor) -> Tensor:
 
 
 @MODELS.register_module()
-class P2P(Objective):
+class P2P(PixelAlignment):
     """Pixel-to-pixel alignment of the two large crops.
 
     The projected feature maps are read on one grid over the overlap of both crops, so that equal
@@ -38,14 +37,12 @@ class P2P(Objective):
         hidden_channels: width of projector M_p.
         embedding_channels: D, channels of the pixel embeddings.
         grid_size: S, points a side of the grid over the overlap.
-        projector_layers: 1x1 convolutions of M_p: 3 in the released code, 2 in the paper.
+        projector_layers: 1x1 convolutions of M_p: 3 in the released code, 2 in the paper; 0 leaves
+            M_p out (table 8b), and D is L.
         sample_first: sample the features before M_p (the paper) instead of its output (the
             released code).
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
-
-    num_views = 2
-    needs_geometry = True
 
     def __init__(
         self,
@@ -57,28 +54,27 @@ class P2P(Objective):
         sample_first: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg)
-        self.grid_size = grid_size
-        self.sample_first = sample_first
-        self.projector = PixelProjector(
-            in_channels, hidden_channels, embedding_channels, projector_layers
+        super().__init__(
+            in_channels,
+            hidden_channels,
+            embedding_channels,
+            grid_size,
+            projector_layers,
+            sample_first,
+            init_cfg,
         )
         self.predictor = nn.Sequential(
-            nn.Conv2d(embedding_channels, embedding_channels, 1, bias=False),
-            nn.BatchNorm2d(embedding_channels),
+            nn.Conv2d(self.width, self.width, 1, bias=False),
+            nn.BatchNorm2d(self.width),
             nn.ReLU(inplace=True),
-            nn.Conv2d(embedding_channels, embedding_channels, 1),
+            nn.Conv2d(self.width, self.width, 1),
         )
         init_convolutions(self.predictor)
 
-    def channels(self, deepest: int) -> dict[int, int]:
-        """It reads the deepest stage."""
-        return {deepest: self.projector[0].in_channels}
-
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
         """Loss of the two large crops as ``{"": scalar}``."""
-        grids = overlap_grids(views.geometry[0], views.geometry[1], self.grid_size)
-        embeddings, predictions = self.align(views.large(views.deepest), torch.cat(grids))
+        grid, _ = self.grids(views)
+        embeddings, predictions = self.align(views.large(views.deepest), grid)
         shape = (2, views.batch_size)
         return {"": p2p_loss(predictions.unflatten(0, shape), embeddings.unflatten(0, shape))}
 
@@ -92,15 +88,5 @@ class P2P(Objective):
         Returns:
             Embeddings and predictions, both (M, D, S, S) float.
         """
-        if self.sample_first:
-            embeddings = self.projector(_sample(features, grid))
-        else:
-            embeddings = _sample(self.projector(features), grid)
+        embeddings = self.embed(features, grid)
         return embeddings, self.predictor(embeddings)
-
-
-def _sample(features: Tensor, grid: Tensor) -> Tensor:
-    with torch.autocast(features.device.type, enabled=False):
-        return F.grid_sample(
-            features.float(), grid.float(), "bilinear", "zeros", align_corners=False
-        )

@@ -23,7 +23,8 @@ def weighted_total(
 
     Args:
         losses: scalars by name; each is logged unweighted, so that it can be read on its own.
-        weights: weight by loss name; 1 where absent.
+        weights: weight by name of a loss, or of an objective (``loss_d2s``) for all its losses
+            that are not named themselves; 1 where absent.
 
     Returns:
         The scalar to minimise, and ``{"loss": total, **losses}``.
@@ -31,13 +32,20 @@ def weighted_total(
     Raises:
         LussError: if a weight belongs to no loss.
     """
-    if unknown := weights.keys() - losses.keys():
+    named = {name: _weight_name(name, weights) for name in losses}
+    if unknown := weights.keys() - named.values():
         raise LussError(
             f"loss_weights names {sorted(unknown)}, but the losses are {sorted(losses)}; correct "
             "the names in loss_weights"
         )
-    total = sum(weights.get(name, 1.0) * loss for name, loss in losses.items())
+    total = sum(weights.get(named[name], 1.0) * loss for name, loss in losses.items())
     return total, {"loss": total, **losses}
+
+
+def _weight_name(loss: str, weights: dict[str, float]) -> str | None:
+    """Name of the weight of a loss: its own, or the longest that it begins with."""
+    names = [name for name in weights if loss == name or loss.startswith(f"{name}_")]
+    return max(names, key=len, default=None)
 
 
 @MODELS.register_module()
@@ -51,7 +59,7 @@ class PASSPretrainer(BaseModel):
             Their ``in_channels`` are those of the backbone, and may be left out.
         stages: which stage each output of the backbone is, from shallow to deep; by default the
             last one is stage 4.
-        loss_weights: weight by loss name; 1 where absent.
+        loss_weights: see :func:`weighted_total`.
         data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
         init_cfg: see :class:`mmengine.model.BaseModule`.
 

@@ -2,6 +2,7 @@ from luss.compat import import_mmseg
 
 import_mmseg()
 
+from luss.models.segmentors.image_level_head import ImageLevelHead  # noqa: E402
 from luss.models.segmentors.pass_head import PassHead  # noqa: E402
 from luss.models.segmentors.pass_segmentor import PassSegmentor, predict_ids  # noqa: E402
 from luss.models.segmentors.upsampled_argmax import (  # noqa: E402
@@ -9,4 +10,11 @@ from luss.models.segmentors.upsampled_argmax import (  # noqa: E402
     upsampled_argmax,
 )
 
-__all__ = ["PassHead", "PassSegmentor", "nearest_resize_ids", "predict_ids", "upsampled_argmax"]
+__all__ = [
+    "ImageLevelHead",
+    "PassHead",
+    "PassSegmentor",
+    "nearest_resize_ids",
+    "predict_ids",
+    "upsampled_argmax",
+]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from luss.errors import LussError
 from luss.models.backbones import maps_of, probe
+from luss.models.segmentors.cam import cam_ids
 from luss.models.segmentors.heads import clear_index_errors, fill_head
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
 from luss.registry import MODELS
@@ -56,23 +57,29 @@ class PassSegmentor(EncoderDecoder):
 
     Args:
         label_stride: every label_stride-th pixel of the labels is trained on, in both directions.
+        cam_threshold: predict by class activation maps (table 10a): each pixel gets the major
+            category of the largest logit, and is 'other' where that activation is below this part
+            of the image's largest one; by default 'other' is a class as any.
         **kwargs: see ``mmseg.EncoderDecoder``.
 
     Raises:
-        LussError: if sliding-window inference is asked for.
+        LussError: if sliding-window inference is asked for, or the threshold is not in 0..1.
     """
 
     reads_feature_maps: ClassVar[bool] = True
     """So that a stage tries the backbone on the sizes of its views."""
 
-    def __init__(self, label_stride: int = 2, **kwargs):
+    def __init__(self, label_stride: int = 2, cam_threshold: float | None = None, **kwargs):
         super().__init__(**kwargs)
         if (self.test_cfg or {}).get("mode", "whole") != "whole":
             raise LussError(
                 f"PassSegmentor: test_cfg has mode {self.test_cfg['mode']!r}; only 'whole' images "
                 "are predicted, since windows would need the logits at full size"
             )
+        if cam_threshold is not None and not 0 <= cam_threshold <= 1:
+            raise LussError(f"PassSegmentor: cam_threshold is {cam_threshold}, expected 0..1")
         self.label_stride = label_stride
+        self.cam_threshold = cam_threshold
 
     def _init_decode_head(self, decode_head: dict) -> None:
         if not isinstance(decode_head, dict):
@@ -149,8 +156,14 @@ class PassSegmentor(EncoderDecoder):
         for sample, of_image in zip(data_samples, logits.split(1), strict=True):
             _refuse_padding(sample)
             size = tuple(sample.metainfo["ori_shape"][:2])
-            sample.pred_sem_seg = PixelData(data=predict_ids(of_image, size, self.align_corners))
+            sample.pred_sem_seg = PixelData(data=self._ids(of_image, size))
         return data_samples
+
+    def _ids(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
+        if self.cam_threshold is None:
+            return predict_ids(logits, size, self.align_corners)
+        ids = predict_ids(logits[:, 1:], size, self.align_corners) + 1
+        return cam_ids(ids, logits, self.cam_threshold)
 
     def _thinned(self, sample: SegDataSample) -> SegDataSample:
         step = self.label_stride

@@ -93,6 +93,7 @@ def _train_folder(tmp_path):
         ({"type": "CentrePrior", "sigma": 0}, "sigma is 0"),
         ({"type": "GrabCut", "source": CENTRE, "sure_background": 0.9}, "must ascend"),
         ({"type": "PAMR", "source": CENTRE, "dilations": ()}, "must be positive"),
+        ({"type": "FolderOfMaps", "folder": None}, "no folder is named"),
         ({"type": "FeatureCut", "finer": 0}, "finer is 0"),
         (
             {"type": "PAMR", "source": {"type": "Normalised", "source": CENTRE, "over": "set"}},

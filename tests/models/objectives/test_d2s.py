@@ -6,6 +6,7 @@ import torch
 
 from luss.errors import LussError
 from luss.models.objectives.d2s import D2S, d2s_loss
+from luss.models.objectives.sinkhorn import sinkhorn
 from luss.structures import Assignment, ViewFeatures
 
 CHANNELS = {1: 3, 2: 4, 3: 5}
@@ -28,9 +29,10 @@ def unit_rows(count, channels):
     return torch.nn.functional.normalize(torch.randn(count, channels), dim=1)
 
 
-def build(stages):
+def build(stages, **settings):
     torch.manual_seed(0)
-    return D2S({stage: CHANNELS[stage] for stage in stages}, 8, embedding_channels=6)
+    channels = {stage: {**CHANNELS, 4: 6}[stage] for stage in stages}
+    return D2S(channels, 8, embedding_channels=6, **settings)
 
 
 def test_deep_codes_supervise_the_other_crop():
@@ -45,6 +47,45 @@ def test_deep_codes_supervise_the_other_crop():
                 total -= codes[crop, n, k] * math.log(shallow[k] / shallow.sum()) / 4 / 2
     given = d2s_loss(torch.from_numpy(scores), torch.from_numpy(codes), 0.1)
     assert given.item() == pytest.approx(total, rel=1e-5)
+
+
+def test_codes_of_the_same_view_supervise_it():
+    torch.manual_seed(0)
+    scores, codes = torch.rand(2, 4, 6), torch.softmax(torch.randn(2, 4, 6), dim=-1)
+    same = d2s_loss(scores, codes, 0.1, same_view=True)
+    torch.testing.assert_close(same, d2s_loss(scores.flip(0), codes, 0.1))
+    d2s, views = build((3,), same_view=True), views_with(unit_rows(7, 6))
+    other = build((3,))
+    views.assignment.codes = views.assignment.codes.flip(0)
+    crossed = other(views)["stage3"]
+    views.assignment.codes = views.assignment.codes.flip(0)
+    torch.testing.assert_close(d2s(views)["stage3"], crossed)
+
+
+def test_codes_of_the_same_stage_supervise_it():
+    d2s, prototypes = build((2, 3), codes_from="same"), unit_rows(7, 6)
+    views = views_with(prototypes)
+    views.assignment.epsilon, views.assignment.sinkhorn_iterations = 0.2, 5
+    losses = d2s(views)
+    for stage in (2, 3):
+        embeddings = d2s.embeddings[str(stage)](views.groups[0][stage])
+        scores = (embeddings @ prototypes.T).reshape(2, 4, 7)
+        codes = torch.stack([sinkhorn(crop, 0.2, 5) for crop in scores])
+        torch.testing.assert_close(losses[f"stage{stage}"], d2s_loss(scores, codes, 0.1))
+    with pytest.raises(LussError, match="codes_from is 'own', expected 'deepest' or 'same'"):
+        build((3,), codes_from="own")
+
+
+def test_stage_4_is_pooled_as_it_is():
+    """Equation (3)."""
+    d2s = build((4, 3))
+    assert d2s.channels(4) == {4: 6, 3: 5}
+    views = views_with(unit_rows(7, 6))
+    deepest = d2s.embeddings["4"]
+    pooled = deepest.projector(views.groups[0][4].mean(dim=(2, 3)))
+    expected = torch.nn.functional.normalize(pooled, dim=1)
+    torch.testing.assert_close(deepest(views.groups[0][4]), expected)
+    assert set(d2s(views)) == {"stage4", "stage3"}
 
 
 @pytest.mark.parametrize("stages", [(3,), (3, 2), (1, 2, 3)])

@@ -130,6 +130,17 @@ def test_layers_of_the_projector(layers):
     assert all(part.bias is None for part in convolutions)
 
 
+def test_without_projector_the_features_themselves_are_aligned():
+    p2p = build(projector_layers=0, grid_size=3).eval()
+    assert not list(p2p.projector.parameters())
+    features, grid = torch.randn(3, 6, 7, 7), overlap_grids(*geometries(), 3)[0]
+    embeddings, predictions = p2p.align(features, grid)
+    read = F.grid_sample(features, grid, align_corners=False)
+    torch.testing.assert_close(embeddings, read)
+    torch.testing.assert_close(predictions, p2p.predictor(read))
+    assert p2p.channels(4) == {4: 6}
+
+
 def test_convolutions_start_kaiming_normal_by_fan_out():
     p2p = P2P(512, 256, embedding_channels=128)
     parts = [*p2p.projector, *p2p.predictor]

@@ -105,6 +105,18 @@ def test_weights_of_losses():
     assert logged == {"loss": 4, "a": 2, "b": 3}
 
 
+def test_an_added_stage_weighs_as_the_others_of_its_objective():
+    losses = {
+        "loss_d2s_stage3": torch.tensor(2.0),
+        "loss_d2s_stage2": torch.tensor(10.0),
+        "loss_d2sx": torch.tensor(100.0),
+    }
+    total, _ = weighted_total(losses, {"loss_d2s": 0.5})
+    assert total == 0.5 * 2 + 0.5 * 10 + 100
+    total, _ = weighted_total(losses, {"loss_d2s": 0.5, "loss_d2s_stage2": 2.0})
+    assert total == 0.5 * 2 + 2 * 10 + 100
+
+
 def test_a_weight_without_a_loss_is_refused():
     with pytest.raises(LussError, match=r"\['c'\].*\['a', 'b'\]"):
         weighted_total({"a": torch.tensor(2.0), "b": torch.tensor(3.0)}, {"c": 1.0})

@@ -1,10 +1,19 @@
 """All mistakes, room by room."""
 
-from mutations import configs, data, evaluation, label_generation, models, pipeline, training
+from mutations import (
+    configs,
+    data,
+    evaluation,
+    label_generation,
+    models,
+    pipeline,
+    sweep,
+    training,
+)
 from mutations.mutation import Mutation
 
 MUTATIONS: list[Mutation] = [
     mutation
-    for room in (models, data, training, evaluation, label_generation, pipeline, configs)
+    for room in (models, data, training, evaluation, label_generation, pipeline, sweep, configs)
     for mutation in room.MUTATIONS
 ]

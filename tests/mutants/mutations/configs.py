@@ -44,8 +44,8 @@ MUTATIONS = [
         "Prototypes move after an epoch.",
     ),
     base(
-        "loss_clustering=0.5, loss_d2s_stage3=0.5, loss_p2p=1.0",
-        "loss_clustering=1.0, loss_d2s_stage3=1.0, loss_p2p=1.0",
+        "loss_clustering=0.5, loss_d2s=0.5, loss_p2p=1.0",
+        "loss_clustering=1.0, loss_d2s=1.0, loss_p2p=1.0",
         "Clustering and D2S count twice.",
     ),
     base(

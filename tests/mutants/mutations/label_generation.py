@@ -29,8 +29,94 @@ pseudo_labels = of(
     "tests/parity/test_pixel_attention.py",
 )
 quality = of("luss/label_generation/clustering_quality.py", f"{_LABELS}/test_clustering_quality.py")
+_FOREGROUND = f"{_LABELS}/foreground"
+_SOURCES = "tests/pipeline/test_foreground_sources.py"
+pamr = of("luss/label_generation/foreground/pamr.py", _FOREGROUND)
+feature_cut = of("luss/label_generation/foreground/feature_cut.py", _FOREGROUND)
+normalising = of("luss/label_generation/foreground/normalising.py", _FOREGROUND)
+combinations = of("luss/label_generation/foreground/combinations.py", _FOREGROUND)
+photo = of("luss/label_generation/foreground/photo.py", _FOREGROUND)
+rules = of("luss/label_generation/threshold_rules.py", _SOURCES)
+maps = of("luss/engine/loops/foreground_maps.py", _SOURCES)
+streaming = of("luss/engine/loops/streaming_loop.py", _SOURCES)
+loop = of("luss/engine/loops/label_generation_loop.py", _SOURCES, "tests/pipeline/test_doors.py")
 
 MUTATIONS = [
+    pamr(
+        "return torch.softmax(-apart.mean(dim=0, keepdim=True), dim=1)",
+        "return torch.softmax(-apart.mean(dim=0, keepdim=True) * 0, dim=1)",
+        "Neighbours of any colour count alike.",
+    ),
+    pamr(
+        "for _ in range(iterations):",
+        "for _ in range(1):",
+        "Values are averaged once.",
+    ),
+    feature_cut(
+        "vectors[:, np.argmin(values)]",
+        "vectors[:, np.argmax(values)]",
+        "The cut is the eigenvector that is the same everywhere.",
+    ),
+    feature_cut(
+        "features = np.asarray(features, np.float64) - features.mean(axis=0)",
+        "features = np.asarray(features, np.float64)",
+        "Features are compared with what all of them share.",
+    ),
+    feature_cut(
+        "if (frame > 0).mean() > 0.5:",
+        "if (frame > 0).mean() < 0.5:",
+        "The background becomes the foreground.",
+    ),
+    feature_cut(
+        "finer[:, :, rows::factor, columns::factor] = extract(shifted)",
+        "finer[:, :, columns::factor, rows::factor] = extract(shifted)",
+        "Shifted features are put together in the wrong order.",
+    ),
+    normalising(
+        "return ((np.cumsum(counts) - counts / 2) / total).astype(np.float32)",
+        "return (np.cumsum(counts) / total).astype(np.float32)",
+        "Ranks over the set are not those within it.",
+    ),
+    combinations(
+        "size = max((values.shape for values in maps), key=np.prod)",
+        "size = maps[0].shape",
+        "A coarse map makes all coarse that follow it.",
+    ),
+    photo(
+        "scale = _LONGEST_SIDE / max(height, width)",
+        "scale = _LONGEST_SIDE / min(height, width)",
+        "Wide photos are not reduced.",
+    ),
+    rules(
+        'if self.over == "set":\n            return chosen.value',
+        'if self.over == "set":\n            return chosen.value\n        return 0.5',
+        "Each image has the same threshold.",
+    ),
+    maps(
+        "if not folder.is_whole(split, loader.dataset.get_data_info(index)",
+        "if True or not folder.is_whole(split, loader.dataset.get_data_info(index)",
+        "Maps that are whole are made again.",
+    ),
+    maps(
+        "yield image_id, self.table[self.raw.read_levels(split, image_id)]",
+        "yield image_id, self.raw.read_levels(split, image_id) / np.float32(65535)",
+        "Maps are not scaled over the set.",
+    ),
+    maps(
+        "return self._fill(self.final, raw | scale, names, self._from_raw)",
+        "return self._fill(self.final, raw, names[:1], self._from_raw)",
+        "The photos of validation have no maps.",
+    ),
+    streaming(
+        'self.runner.call_hook("before_test_epoch")',
+        "pass",
+        "Hooks are not told where a pass begins.",
+    ),
+    loop(
+        'embeddings = ensure("embeddings.npy", trained | photos, self._embed)',
+        'embeddings = ensure("embeddings.npy", photos, self._embed)',
+        "Embeddings of another checkpoint are used again.",
+    ),
     kmeans(
         "yield place, F.normalize(block.to(device, torch.float32), dim=1)",
         "yield place, block.to(device, torch.float32)",

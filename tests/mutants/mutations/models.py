@@ -28,6 +28,12 @@ d2s = of(
     f"{_PARITY}/test_clustering_and_d2s.py",
     f"{_PARITY}/test_pretrain_step.py",
 )
+pixel_alignment = of(
+    "luss/models/objectives/pixel_alignment.py",
+    f"{_OBJECTIVES}/test_p2p.py",
+    f"{_OBJECTIVES}/test_settings_are_used.py",
+    f"{_PARITY}/test_p2p.py",
+)
 p2p = of(
     "luss/models/objectives/p2p.py",
     f"{_OBJECTIVES}/test_p2p.py",
@@ -161,8 +167,8 @@ MUTATIONS = [
         "Prototypes are normalised in evaluation, not before a step.",
     ),
     clustering(
-        "Assignment(codes, self.prototypes.weight.detach())",
-        "Assignment(codes, self.prototypes.weight)",
+        "codes, self.prototypes.weight.detach(), self.epsilon",
+        "codes, self.prototypes.weight, self.epsilon",
         "D2S sends gradients into the prototypes.",
     ),
     clustering(
@@ -221,8 +227,8 @@ MUTATIONS = [
         "Each rank's queue holds its own embeddings alone.",
     ),
     d2s(
-        "soft_cross_entropy(shallow_scores.flip(0), deep_codes, temperature)",
-        "soft_cross_entropy(shallow_scores, deep_codes, temperature)",
+        "supervised = shallow_scores if same_view else shallow_scores.flip(0)",
+        "supervised = shallow_scores",
         "A crop's codes supervise its own shallow features.",
     ),
     d2s(
@@ -260,27 +266,27 @@ MUTATIONS = [
         "return F.cosine_similarity",
         "The similarity is minimised.",
     ),
-    p2p(
+    pixel_alignment(
         "overlap_grids(views.geometry[0], views.geometry[1], self.grid_size)",
         "overlap_grids(views.geometry[1], views.geometry[0], self.grid_size)",
         "Each view is read on the other's grid.",
     ),
-    p2p(
+    pixel_alignment(
         "if self.sample_first:",
         "if not self.sample_first:",
         "Paper and released code change places: sampling before or after M_p.",
     ),
-    p2p(
+    pixel_alignment(
         '"bilinear", "zeros", align_corners=False',
         '"bilinear", "border", align_corners=False',
         "Points that lie in neither view read the border.",
     ),
-    p2p(
+    pixel_alignment(
         '"bilinear", "zeros", align_corners=False',
         '"bilinear", "zeros", align_corners=True',
         "The grid is read half a feature cell away.",
     ),
-    p2p(
+    pixel_alignment(
         '"bilinear", "zeros", align_corners=False',
         '"nearest", "zeros", align_corners=False',
         "The grid is read at the nearest feature.",
@@ -362,12 +368,12 @@ MUTATIONS = [
         "The convolutions of M_p and M_K have biases.",
     ),
     pretrainer(
-        "weights.get(name, 1.0) * loss",
-        "weights.get(name, 0.5) * loss",
+        "weights.get(named[name], 1.0) * loss",
+        "weights.get(named[name], 0.5) * loss",
         "Losses without a weight count half.",
     ),
     pretrainer(
-        "total = sum(weights.get(name, 1.0) * loss for",
+        "total = sum(weights.get(named[name], 1.0) * loss for",
         "total = sum(loss for",
         "The weights of the losses are not used.",
     ),

@@ -15,24 +15,27 @@ _RUNS = (
 
 pipeline = of("luss/pipeline/pipeline.py", *_RUNS)
 context = of("luss/pipeline/context.py", *_RUNS, _PROTOCOLS)
-train = of("luss/pipeline/train_stage.py", *_RUNS, f"{_PROTOCOLS}/test_semi_supervised.py")
-labels = of("luss/pipeline/label_generation_stage.py", *_RUNS)
+train = of("luss/stages/train_stage.py", *_RUNS, f"{_PROTOCOLS}/test_semi_supervised.py")
+labels = of("luss/stages/label_generation_stage.py", *_RUNS)
 label_loop = of("luss/engine/loops/label_generation_loop.py", *_RUNS)
 embedders = of("luss/label_generation/embedders.py", *_RUNS)
 sources = of("luss/label_generation/foreground/sources.py", *_RUNS)
 rules = of("luss/label_generation/threshold_rules.py", *_RUNS)
-finetune = of("luss/pipeline/finetune_stage.py", *_RUNS)
+finetune = of("luss/stages/finetune_stage.py", *_RUNS)
 shares = of("luss/ranks.py", f"{_PIPELINE}/test_shares.py")
-inference = of("luss/pipeline/inference.py", f"{_PIPELINE}/test_shares.py", *_RUNS, _PROTOCOLS)
+splits_loop = of(
+    "luss/engine/loops/splits_test_loop.py", "tests/engine/loops/test_splits_test_loop.py"
+)
+results = of("luss/evaluation/results.py", "tests/evaluation/test_results.py")
 find_mask = of("luss/datasets/transforms/find_mask.py", *_RUNS)
-protocol_stage = of("luss/pipeline/protocols/protocol_stage.py", _PROTOCOLS)
+protocol_stage = of("luss/stages/protocol_stage.py", _PROTOCOLS)
 dump_masks = of("luss/evaluation/dump_masks.py", _PROTOCOLS)
 match_source = of("luss/evaluation/match_source.py", _PROTOCOLS)
 bank_hook = of("luss/engine/hooks/distance_bank_hook.py", _PROTOCOLS)
 matcher = of("luss/evaluation/distance_matcher.py", _PROTOCOLS)
-unsupervised = of("luss/pipeline/protocols/fully_unsupervised.py", _PROTOCOLS)
-semi_supervised = of("luss/pipeline/protocols/semi_supervised.py", _PROTOCOLS)
-matching = of("luss/pipeline/protocols/distance_matching.py", _PROTOCOLS)
+unsupervised = of("luss/stages/fully_unsupervised.py", _PROTOCOLS)
+semi_supervised = of("luss/stages/semi_supervised.py", _PROTOCOLS)
+matching = of("luss/stages/distance_matching.py", _PROTOCOLS)
 backbone = of("luss/engine/foreign_weights.py", _PROTOCOLS)
 
 MUTATIONS = [
@@ -141,10 +144,20 @@ MUTATIONS = [
         "pass",
         "Fine-tuning learns true masks, where there are any.",
     ),
-    inference(
-        "return model.to(device).eval()",
-        "return model.to(device).train()",
-        "Labels and predictions are made with batch statistics.",
+    splits_loop(
+        "self.runner.model.eval()",
+        "self.runner.model.train()",
+        "Predictions are made with batch statistics.",
+    ),
+    splits_loop(
+        "self.dataloader, self.evaluator = self.dataloaders[split], self.evaluators[split]",
+        "pass",
+        "All splits are the first one.",
+    ),
+    results(
+        "None if math.isnan(value)",
+        "0.0 if math.isnan(value)",
+        "What is not defined counts as 0.",
     ),
     shares(
         "rank * count // world, (rank + 1) * count // world)",

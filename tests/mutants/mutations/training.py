@@ -15,6 +15,20 @@ layer_decay = of(
     "luss/engine/optimizers/layer_decay.py", "tests/engine/optimizers/test_layer_decay.py"
 )
 loop = of("luss/engine/loops/epoch_train_loop.py", "tests/engine/test_resume.py")
+iter_loop = of("luss/engine/loops/iter_train_loop.py", "tests/engine/test_iterations.py")
+accumulation = of("luss/engine/hooks/graceful_stop_hook.py", "tests/engine/test_accumulation.py")
+best = of("luss/engine/hooks/checkpoint_hook.py", "tests/engine/hooks/test_best_checkpoint.py")
+validated_loop = of(
+    "luss/engine/loops/epoch_train_loop.py", "tests/engine/hooks/test_best_checkpoint.py"
+)
+mixed_precision = of(
+    "luss/engine/optimizers/amp_optim_wrapper.py",
+    "tests/engine/optimizers/test_amp_optim_wrapper.py",
+)
+early_stopping = of(
+    "luss/engine/hooks/early_stopping_hook.py", "tests/engine/hooks/test_early_stopping.py"
+)
+resume_from = of("luss/engine/resume_from.py", "tests/pipeline/test_resume_from.py")
 randomness = of(
     "luss/engine/hooks/stateless_randomness_hook.py",
     "tests/engine/hooks/test_randomness_hook.py",
@@ -262,6 +276,61 @@ MUTATIONS = [
         "kept[_QUEUE] = torch.zeros(2, queue_length, prototypes.shape[1])",
         "kept[_QUEUE] = torch.ones(2, queue_length, prototypes.shape[1])",
         "The queue of converted pixel attention is taken for a full one.",
+    ),
+    iter_loop(
+        "sampler.start = (self._iter - info.get(_PASS_BEGIN, 0)) * self.dataloader.batch_size",
+        "sampler.start = self._iter * self.dataloader.batch_size",
+        "A resumed run passes over more of the data than this pass has used.",
+    ),
+    iter_loop(
+        "sampler.set_epoch(info.get(_PASS, 0))",
+        "sampler.set_epoch(self._epoch)",
+        "A resumed run enters an endless order that was never begun.",
+    ),
+    iter_loop(
+        "whole = self._iter == (self._epoch + 1) * len(self.dataloader)",
+        "whole = False",
+        "All of the training is one epoch.",
+    ),
+    validated_loop(
+        "if self._iter > 0 and self._iter == self._epoch * len(self.dataloader):",
+        "if False:",
+        "A validation that was killed is left out.",
+    ),
+    validated_loop(
+        "if self._iter > 0 and self._iter == self._epoch * len(self.dataloader):",
+        "if self._iter > 0:",
+        "A resumed epoch is validated again in its middle.",
+    ),
+    best(
+        'self._write(runner, path, runner.epoch, runner.iter, ["optimizer", "param_schedulers"])',
+        "self._write(runner, path, runner.epoch, runner.iter, [])",
+        "Training can go on from the best model, as if it were the newest.",
+    ),
+    accumulation(
+        "if not self.agreed or gradients_wait(runner.optim_wrapper):",
+        "if not self.agreed:",
+        "A signal between updates loses the gradients summed so far.",
+    ),
+    mixed_precision(
+        "elif not cpu_has_bf16_units():",
+        "elif False:",
+        "CPUs without units for bfloat16 emulate it.",
+    ),
+    mixed_precision(
+        'if name != "bfloat16":',
+        "if False:",
+        "A config for GPUs trains in bfloat16 on CPUs, unasked.",
+    ),
+    early_stopping(
+        "setattr(self, name, value)",
+        "pass",
+        "A resumed run waits anew before it stops early.",
+    ),
+    resume_from(
+        "if (_step(other) or 0) > step:",
+        "if False:",
+        "A run that went back goes on from newer checkpoints after the next kill.",
     ),
     weights(
         "best = max(present, key=lambda prefix: len(found[prefix].keys() & wanted.keys()))",

@@ -18,9 +18,9 @@ from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
 from luss.evaluation.segmentation_metric import SegmentationMetric
 from luss.pipeline.context import Context
-from luss.pipeline.protocols.protocol_stage import WHOLE_IMAGE, evaluation_set_config
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import METRICS, MODELS, RUNNERS
+from luss.stages.protocol_stage import WHOLE_IMAGE, evaluation_set_config
 
 GENERATED, CLASSES, IMAGES = 8, 6, 17
 JOINING = [0, 1, 2, 3, 4, 5, 6, 0, 0]

@@ -17,7 +17,7 @@ from luss.evaluation.distance_bank import DistanceBank
 from luss.evaluation.evaluate_folders import evaluate_folders
 from luss.evaluation.metrics import BOUNDARY_METRICS, REGION_METRICS
 from luss.pipeline import evaluate
-from luss.pipeline.protocols.distance_matching import DistanceMatchingStage
+from luss.stages.distance_matching import DistanceMatchingStage
 
 STAGES = {"distance_matching": DISTANCE_MATCHING}
 

@@ -5,8 +5,7 @@ from mmengine import Config
 from tiny_networks import NARROW, PIPELINE, segmentor
 
 from luss.errors import LussError
-from luss.pipeline import evaluate
-from luss.pipeline.protocols import build_protocol
+from luss.pipeline import build_protocol, evaluate
 
 PROTOCOLS = ("fully_unsupervised", "distance_matching", "semi_supervised")
 TRAIN = {"type": "TrainStage", "model": {"backbone": NARROW}, "train_dataloader": {}}

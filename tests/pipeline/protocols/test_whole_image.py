@@ -5,7 +5,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from luss.pipeline.protocols.protocol_stage import WHOLE_IMAGE
+from luss.stages.protocol_stage import WHOLE_IMAGE
 
 
 def test_the_short_side_is_256(tmp_path):

@@ -1,0 +1,30 @@
+# Table 10(a), "Image-level": 26.9 test mIoU, ImageNet-S50. Pooled features are clustered, a
+# classifier of images learns their clusters, and class activation maps tell 'other'.
+_base_ = ["_base_/pass_s.py"]
+
+steps = _base_.stages
+stages = dict(
+    _delete_=True,
+    pretrain=steps.pretrain,
+    label_generation=dict(
+        steps.label_generation,
+        model_from="pretrain",
+        embedding=dict(steps.label_generation.embedding, type="PooledFeatures"),
+        # The same pixels as those whose features were clustered.
+        pixels=dict(type="ImageLabels", pipeline=steps.label_generation.embedding.pipeline),
+        foreground=dict(type="WholePhoto"),
+        threshold=0.0,
+        num_attention_maps=0,
+    ),
+    finetune=dict(
+        steps.finetune,
+        model=dict(
+            steps.finetune.model,
+            decode_head=dict(type="ImageLevelHead", in_index=-1),
+            # The paper gives no threshold; a fifth of the maximum as in Zhou et al. (2016).
+            cam_threshold=0.2,
+        ),
+    ),
+    evaluate=steps.evaluate,
+    report=dict(steps.report, title="Labels by image"),
+)

@@ -1,0 +1,24 @@
+# Table 10(a), "Pixel-level": 12.7 test mIoU, ImageNet-S50. The features of all pixels form C + 1
+# clusters; the one that matches no class counts as 'other'.
+_base_ = ["_base_/pass_s.py"]
+
+# C + 1: of other data give --cfg-options num_categories=, one more than their classes.
+num_categories = 51
+
+steps = _base_.stages
+stages = dict(
+    _delete_=True,
+    pretrain=steps.pretrain,
+    label_generation=dict(
+        steps.label_generation,
+        model_from="pretrain",
+        # 7 x 7 vectors of each photo: 6.4 GB on disk for ImageNet-S50.
+        embedding=dict(steps.label_generation.embedding, type="PixelEmbeddings"),
+        foreground=dict(type="WholePhoto"),
+        threshold=0.0,
+        num_attention_maps=0,
+    ),
+    finetune=steps.finetune,
+    evaluate=steps.evaluate,
+    report=dict(steps.report, title="Labels by pixel"),
+)

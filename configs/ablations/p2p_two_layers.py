@@ -1,0 +1,8 @@
+# M_p of two convolutions, as section 4.2 has it; the released code, and with it the default, has
+# three. No row of the paper compares the two.
+_base_ = ["_base_/pass_s.py"]
+
+stages = dict(
+    pretrain=dict(model=dict(objectives=dict(p2p=dict(projector_layers=2)))),
+    report=dict(title="PASS_s, M_p of two layers"),
+)

@@ -1,0 +1,18 @@
+# Table 7(a), "PixelPro": 15.8 test mIoU by distance matching, ImageNet-S300. The steps after need
+# the projector and the prototypes that only the clustering loss trains, so that step 1 is all.
+_base_ = ["_base_/pass_p.py"]
+
+pretrain = _base_.stages.pretrain
+stages = dict(
+    _delete_=True,
+    pretrain=dict(
+        pretrain,
+        model=dict(
+            pretrain.model,
+            objectives=dict(pixpro=pretrain.model.objectives.pixpro),
+            loss_weights=dict(loss_pixpro=1.0),
+        ),
+        custom_hooks=[],
+    ),
+    distance_matching=dict(type="DistanceMatchingStage", model_from="pretrain"),
+)

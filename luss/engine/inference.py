@@ -1,0 +1,54 @@
+"""Running trained models over data sets outside a runner, streaming; for measurements."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from luss.engine.checkpoint import load, load_weights
+from luss.engine.progress import Progress
+from luss.engine.workers import iterate, start_worker
+from luss.registry import MODELS
+
+__all__ = ["load_model", "stream"]
+
+
+def load_model(config: dict, checkpoint: Path, device: torch.device) -> BaseModel:
+    """Build a model, fill all of it from a checkpoint and set it to evaluation.
+
+    Raises:
+        LussError: if the checkpoint is missing or does not fit.
+    """
+    init_default_scope("luss")
+    model = MODELS.build(config)
+    load_weights(model, load(checkpoint), checkpoint)
+    return model.to(device).eval()
+
+
+def stream(
+    dataset: Dataset, indices: range | list[int], batch_size: int, num_workers: int, what: str
+) -> Iterator[list[dict]]:
+    """Yield batches of a data set's items as lists, in order, and log how far it is.
+
+    Args:
+        dataset: gives packed items.
+        indices: which of them.
+        batch_size: the last batch may be smaller.
+        num_workers: data-loading processes.
+        what: for the log.
+    """
+    loader = DataLoader(
+        Subset(dataset, indices),
+        batch_size=batch_size,
+        num_workers=num_workers,
+        collate_fn=list,
+        shuffle=False,
+        worker_init_fn=start_worker,
+    )
+    progress = Progress(len(indices), what)
+    for batch in iterate(loader):
+        yield batch
+        progress.advance(len(batch))

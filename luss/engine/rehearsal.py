@@ -1,0 +1,138 @@
+"""Trying a training configuration out before hours pass: all is built, and put away again."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from mmengine import Config
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from luss.build_errors import require_known
+from luss.config_checks import require_count, require_keys
+from luss.engine.hooks import CheckpointHook
+from luss.engine.pretrained import check_pretrained
+from luss.errors import LussError
+from luss.models.backbones import probe
+from luss.registry import HOOKS, OPTIMIZERS, RUNNERS, VISBACKENDS
+
+__all__ = ["rehearse_training"]
+
+_VALIDATION = ("val_cfg", "val_dataloader", "val_evaluator")
+
+
+def rehearse_training(
+    config: Mapping[str, Any], where: str, look_at: Callable[[nn.Module], None] | None = None
+) -> None:
+    """Build all that training will use, and try one photo of it.
+
+    Args:
+        config: of a runner that trains.
+        where: its place, for messages.
+        look_at: is given the model, with random weights.
+
+    Raises:
+        LussError: if a setting is missing or of no use, an epoch has no iteration, the order of
+            samples cannot be resumed, or the model does not take the views.
+    """
+    _check_settings(config, where)
+    with tempfile.TemporaryDirectory() as folder:
+        elsewhere = {"work_dir": folder, "experiment_name": folder}
+        # Without back ends, whose threads would go on writing.
+        visualizer = {**config.get("visualizer", {"type": "Visualizer"}), "vis_backends": None}
+        runner = RUNNERS.build(Config({**config, **elsewhere, "visualizer": visualizer}))
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        check_pretrained(model)
+        if look_at is not None:
+            look_at(model)
+        try:
+            loader = runner.train_loop.dataloader
+        except LussError as error:
+            raise LussError(f"{where}: {error}") from error
+        _check_order(loader, "max_epochs" in config["train_cfg"], f"{where}.train_dataloader")
+        _check_sizes(loader.dataset, model)
+        _build_the_rest(runner, where)
+
+
+def _check_settings(config: Mapping[str, Any], where: str) -> None:
+    """What MMEngine would notice late, or with a message that names no place."""
+    ends = [key for key in ("max_epochs", "max_iters") if key in config["train_cfg"]]
+    if not ends:
+        raise LussError(f"{where}.train_cfg has no 'max_epochs', nor 'max_iters'")
+    for key in ends:
+        require_count(config["train_cfg"][key], f"{where}.train_cfg.{key}")
+    given = [key for key in _VALIDATION if key in config]
+    if given and len(given) < len(_VALIDATION):
+        raise LussError(
+            f"{where} has {', '.join(given)}, but validation takes {', '.join(_VALIDATION)}; "
+            "val_cfg may be dict()"
+        )
+    if scale := config.get("auto_scale_lr"):
+        require_keys(scale, ("base_batch_size",), f"{where}.auto_scale_lr", ("enable",))
+        require_count(scale["base_batch_size"], f"{where}.auto_scale_lr.base_batch_size")
+    loader = config["train_dataloader"]
+    require_count(loader.get("batch_size", 1), f"{where}.train_dataloader.batch_size")
+    optimizer = config["optim_wrapper"].get("optimizer", {})
+    require_known(optimizer, OPTIMIZERS, f"{where}.optim_wrapper.optimizer")
+    for name, hook in config.get("default_hooks", {}).items():
+        if hook is not None:
+            require_known(hook, HOOKS, f"default_hooks.{name}")
+    for backend in config.get("visualizer", {}).get("vis_backends") or ():
+        require_known(backend, VISBACKENDS, "visualizer.vis_backends")
+
+
+def _check_order(loader, by_epoch: bool, where: str) -> None:
+    """An epoch ends, and can be entered in its middle."""
+    if not getattr(loader.sampler, "yields_draws", False):
+        raise LussError(
+            f"{where} takes its order from {type(loader.sampler).__name__}, which cannot be "
+            "entered in the middle of an epoch; give a sampler, and no batch_sampler"
+        )
+    if by_epoch and getattr(loader.sampler, "endless", False):
+        raise LussError(
+            f"{where}.sampler never ends, so that no epoch would; train for a number of "
+            "iterations, or use DefaultSampler"
+        )
+
+
+def _check_sizes(dataset, model: nn.Module) -> None:
+    """Try the backbone on the sizes of the views."""
+    if getattr(model, "reads_feature_maps", False):
+        views = dataset[0]["inputs"]
+        views = views if isinstance(views, list | tuple) else [views]
+        for size in sorted({tuple(view.shape[-2:]) for view in views}):
+            probe(model.backbone, size)
+
+
+def _build_the_rest(runner: Runner, where: str) -> None:
+    """Build what MMEngine builds when it is first asked for."""
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    if runner.param_schedulers is not None:
+        runner.build_param_scheduler(runner.param_schedulers)
+    if runner.val_loop is not None:
+        _try_validation(runner, where)
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook):
+            hook.refuse_no_validation(runner)
+
+
+def _try_validation(runner: Runner, where: str) -> None:
+    """Let the model predict one photo, and the metrics look at that."""
+    loop = runner.val_loop
+    batch = loop.dataloader.collate_fn([loop.dataloader.dataset[0]])
+    runner.model.eval()
+    try:
+        with torch.no_grad():
+            outputs = runner.model.val_step(batch)
+        loop.evaluator.process(data_samples=outputs, data_batch=batch)
+    except LussError:
+        raise
+    # Whatever a model or a metric of others raises, it would raise after the first epoch, too.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise LussError(
+            f"{where}.val_dataloader: a photo cannot be validated: {reason}; validation takes a "
+            "model that predicts (mode='predict') and metrics that read its predictions"
+        ) from error

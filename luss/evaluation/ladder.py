@@ -1,0 +1,136 @@
+"""The ladder: what mIoU would be if masks, or categories, or both were the true ones.
+
+It tells which of the two to work on. A rung that is not much below the one above it is not what is
+missing.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.errors import LussError
+from luss.evaluation.ceiling import through_grid
+from luss.evaluation.counting import count_image
+from luss.evaluation.counts import Counts, check_evaluated
+from luss.evaluation.matching import ImageLevelMatcher
+from luss.evaluation.metrics import iou_from_areas
+from luss.registry import MATCHERS
+
+__all__ = ["RUNGS", "Ladder", "nearest_ids"]
+
+RUNGS = {
+    "ceiling": "true masks, true categories",
+    "found_categories": "true masks, found categories",
+    "found_masks": "found masks, true categories",
+    "both_found": "found masks, found categories",
+}
+"""From what would be perfect to what was found."""
+
+
+def nearest_ids(ids: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Give pixels of 'other' and ignored ones the id of the nearest pixel that has a category.
+
+    Args:
+        ids: (H, W), 0 is 'other', ``IGNORE_ID`` is ignored.
+
+    Returns:
+        (H, W) int64; 0 everywhere if no pixel has a category.
+    """
+    without = (ids == 0) | (ids == IGNORE_ID)
+    if without.all():
+        return np.zeros(ids.shape, np.int64)
+    places = distance_transform_edt(without, return_distances=False, return_indices=True)
+    return ids[tuple(places)].astype(np.int64)
+
+
+class Ladder:
+    """Counts of the four rungs; ladders of parts of the photos add up (``+=``).
+
+    Each rung with found categories is matched by itself, on the photos that were added, as the
+    threshold search does: on validation the last rung is the validation mIoU of these labels.
+
+    Args:
+        num_classes: C, true classes without 'other'.
+        num_generated: G, generated ids, by default C.
+        matcher: config of one of ``MATCHERS``; by default ``ImageLevelMatcher``.
+
+    Raises:
+        LussError: if masks cannot hold so many classes.
+    """
+
+    def __init__(
+        self, num_classes: int, num_generated: int | None = None, matcher: dict | None = None
+    ) -> None:
+        generated = num_classes if num_generated is None else num_generated
+        numbers = {"found_categories": generated, "both_found": generated}
+        self.counts = {
+            rung: Counts.zeros(num_classes, numbers.get(rung, num_classes), boundary=False)
+            for rung in RUNGS
+        }
+        self.matcher = ImageLevelMatcher() if matcher is None else MATCHERS.build(dict(matcher))
+
+    def add(
+        self,
+        mask: NDArray[np.bool_],
+        categories: NDArray[np.integer],
+        truth: NDArray[np.integer],
+        grid: tuple[int, int],
+    ) -> None:
+        """Count a photo in.
+
+        Where a found mask covers what is 'other' in truth, its true category is that of the
+        nearest true object; a photo without any has no category to give and stays 'other'.
+
+        Args:
+            mask: (H, W), the foreground that was found.
+            categories: (H, W) ids 1..G that were found, wherever the foreground is; 0 where none is
+                known, which stays 'other'.
+            truth: (H, W) ids 0..C or ``IGNORE_ID``.
+            grid: (h, w) on which labels are decided; true masks are reduced to it.
+
+        Raises:
+            LussError: if shapes or ids do not fit.
+        """
+        if not mask.shape == categories.shape == truth.shape:
+            raise LussError(
+                f"mask, categories and truth must be of one size, found {mask.shape}, "
+                f"{categories.shape} and {truth.shape}"
+            )
+        reachable = through_grid(truth, grid)
+        labels = {
+            "ceiling": reachable,
+            "found_categories": np.where(reachable > 0, categories, 0),
+            "found_masks": np.where(mask, nearest_ids(reachable), 0),
+            "both_found": np.where(mask, categories, 0),
+        }
+        for rung, ids in labels.items():
+            counts = self.counts[rung]
+            counts.add(
+                count_image(ids, truth, counts.num_classes, counts.num_generated, boundary=False)
+            )
+
+    def __iadd__(self, more: "Ladder") -> "Ladder":
+        for rung, counts in self.counts.items():
+            counts += more.counts[rung]
+        return self
+
+    def miou(self) -> dict[str, float]:
+        """The mIoU of each of `RUNGS`, 0 to 1, over C + 1 classes.
+
+        Raises:
+            LussError: if no photo was added, or all pixels are ignored.
+        """
+        return {rung: self._miou(rung) for rung in RUNGS}
+
+    def _miou(self, rung: str) -> float:
+        counts = self.counts[rung]
+        confusion = counts.confusion[0, 0, :-1, :-1]
+        check_evaluated(confusion, counts.images)
+        if rung in ("found_categories", "both_found"):
+            # Unlike boundaries, regions add up where a match joins ids.
+            joined = np.zeros((counts.num_classes + 1,) * 2, np.int64)
+            np.add.at(joined, self.matcher(counts), confusion)
+            confusion = joined
+        areas = confusion.sum(axis=1), confusion.sum(axis=0)
+        return float(iou_from_areas(confusion.diagonal(), *areas).mean())

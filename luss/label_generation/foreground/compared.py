@@ -1,0 +1,131 @@
+"""Which sources of foreground are compared with each other, by name."""
+
+import inspect
+import json
+import logging
+from typing import Any
+
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+from torch import Tensor
+
+from luss.errors import LussError
+from luss.label_generation.foreground.photo import Photo
+from luss.label_generation.foreground.source import ForegroundSource
+from luss.registry import FOREGROUND_SOURCES
+
+__all__ = ["COMBINATIONS", "build_to_compare", "sources_to_compare"]
+
+_CENTRE = {"type": "CentrePrior"}
+_NEAR = {"type": "ProductOfMaps", "sources": [{"type": "BoundaryPrior"}, _CENTRE]}
+_OF_PHOTO = {"type": "MeanOfRanks", "sources": [_NEAR, {"type": "RegionContrast"}]}
+_ATTENTION = {"type": "Attention"}
+_CUT = {"type": "FeatureCut"}
+
+COMBINATIONS: dict[str, dict] = {
+    "boundary-centre": _NEAR,
+    "photo-ranks": _OF_PHOTO,
+    "photo-ranks-grabcut": {"type": "GrabCut", "source": _OF_PHOTO},
+    "photo-ranks-pamr": {"type": "PAMR", "source": _OF_PHOTO},
+    "cut-centre": {"type": "ProductOfMaps", "sources": [_CUT, _CENTRE]},
+    "attention-photo-ranks": {"type": "ProductOfRanks", "sources": [_ATTENTION, _OF_PHOTO]},
+}
+"""Combinations that are worth a look beside the plain sources."""
+
+
+def sources_to_compare(
+    names: list[str] | None = None, with_model: bool = True, with_attention: bool = True
+) -> dict[str, dict]:
+    """Name -> config of sources of foreground.
+
+    Args:
+        names: of registered sources that need no settings, or of :data:`COMBINATIONS`; by default
+            all of them that can be built here; the log names the others.
+        with_model: whether those of a trained model are among the default ones.
+        with_attention: whether those of its pixel attention are.
+
+    Raises:
+        LussError: if there is no source of a name, or it needs settings.
+    """
+    plain = {
+        name: {"type": name}
+        for name, kind in sorted(FOREGROUND_SOURCES.module_dict.items())
+        if not _needs_settings(kind)
+    }
+    known = plain | COMBINATIONS
+    if names is not None:
+        if unknown := [name for name in names if name not in known]:
+            raise LussError(
+                f"there is no source of foreground {unknown[0]!r} to compare, or it needs "
+                f"settings; known are: {', '.join(known)}. The run's own source is always compared"
+            )
+        return {name: known[name] for name in dict.fromkeys(names)}
+    return {
+        name: config
+        for name, config in known.items()
+        if (with_model or not _looks_at_model(config))
+        and (with_attention or "Attention" not in _types_in(config))
+        and _can_be_built(name, config)
+    }
+
+
+def build_to_compare(configs: dict[str, dict]) -> dict[str, ForegroundSource]:
+    """Build sources; what several of them are made of makes a photo's map once for all of them.
+
+    Args:
+        configs: name -> config.
+    """
+    built: dict[str, ForegroundSource] = {}
+    return {name: _build_once(config, built) for name, config in configs.items()}
+
+
+def _build_once(config: dict, built: dict[str, ForegroundSource]) -> ForegroundSource:
+    key = json.dumps(config, sort_keys=True, default=str)
+    if key not in built:
+        filled: dict[str, Any] = dict(config)
+        if "source" in config:
+            filled["source"] = _build_once(config["source"], built)
+        if "sources" in config:
+            filled["sources"] = [_build_once(inner, built) for inner in config["sources"]]
+        built[key] = _Remembering(FOREGROUND_SOURCES.build(filled))
+    return built[key]
+
+
+class _Remembering(ForegroundSource):
+    """A source that keeps its last photo's map."""
+
+    def __init__(self, source: ForegroundSource) -> None:
+        self.source = source
+        for name in ("needs_model", "is_free", "largest_threshold", "scale_of_set"):
+            setattr(self, name, getattr(source, name))
+        self._last: tuple[Photo, NDArray | Tensor] | None = None
+
+    def __call__(self, photo: Photo) -> NDArray | Tensor:
+        """The map (h, w) of a photo."""
+        if self._last is None or self._last[0] is not photo:
+            self._last = photo, self.source(photo)
+        return self._last[1]
+
+
+def _can_be_built(name: str, config: dict) -> bool:
+    try:
+        FOREGROUND_SOURCES.build(dict(config))
+    except LussError as error:
+        print_log(f"{name} is not compared: {error}", "current", level=logging.WARNING)
+        return False
+    return True
+
+
+def _needs_settings(kind: type) -> bool:
+    parameters = inspect.signature(kind).parameters.values()
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return any(p.default is p.empty and p.kind not in variable for p in parameters)
+
+
+def _types_in(config: dict) -> set[str]:
+    inner = [*config.get("sources", ()), *([config["source"]] if "source" in config else ())]
+    return {config["type"]}.union(*map(_types_in, inner))
+
+
+def _looks_at_model(config: dict) -> bool:
+    return any(FOREGROUND_SOURCES.get(name).needs_model for name in _types_in(config))

@@ -1,0 +1,113 @@
+"""Labels of label generation as predictions: what fine-tuning starts from (table 10d)."""
+
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from mmengine.structures import BaseDataElement, PixelData
+from torch import Tensor
+
+from luss.errors import LussError
+from luss.label_generation.foreground import Photo
+from luss.label_generation.foreground.source import as_array
+from luss.label_generation.given_centroids import read_centroids
+from luss.label_generation.threshold_file import Threshold, read_threshold
+from luss.models.pretrainers import PixelAttentionTrainer
+from luss.registry import (
+    FOREGROUND_SOURCES,
+    LABEL_WRITERS,
+    MODELS,
+    THRESHOLD_RULES,
+)
+
+__all__ = ["PixelLabeller"]
+
+
+@MODELS.register_module()
+class PixelLabeller(PixelAttentionTrainer):
+    """The model of pixel attention, which predicts the labels that label generation would write.
+
+    Maps of foreground are not rounded to the 8 bits of files.
+
+    Args:
+        centroids: path of ``centroids.npz``.
+        threshold: path of ``threshold.json``; both files are read with the first image.
+        foreground: config of one of ``FOREGROUND_SOURCES``.
+        rule: config of one of ``THRESHOLD_RULES``, for thresholds of single images.
+        writer: config of one of ``LABEL_WRITERS``.
+        **kwargs: see :class:`luss.models.PixelAttentionTrainer`.
+
+    Raises:
+        LussError: if the source scales its maps over the set.
+    """
+
+    def __init__(
+        self,
+        *,
+        centroids: str,
+        threshold: str,
+        foreground: dict,
+        rule: dict,
+        writer: dict,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.files = Path(centroids), Path(threshold)
+        self.foreground = FOREGROUND_SOURCES.build(foreground)
+        self.rule = THRESHOLD_RULES.build(rule)
+        self.writer = LABEL_WRITERS.build(writer)
+        if self.foreground.scale_of_set:
+            raise LussError(
+                "PixelLabeller labels photo by photo, but the source of foreground scales its maps "
+                "over the whole set; choose over='image', or evaluate after fine-tuning alone"
+            )
+
+    @cached_property
+    def centroids(self) -> Tensor:
+        """(C, L) float32."""
+        return torch.from_numpy(read_centroids(self.files[0]))
+
+    @cached_property
+    def chosen(self) -> Threshold:
+        """The threshold that was chosen.
+
+        Raises:
+            LussError: if there is none.
+        """
+        threshold = read_threshold(self.files[1])
+        if threshold is None:
+            raise LussError(f"there is no {self.files[1]}; run label generation first")
+        return threshold
+
+    @torch.no_grad()
+    def test_step(self, data: dict) -> list[BaseDataElement]:
+        """Label the photos of a batch, one by one.
+
+        Args:
+            data: a collated batch: ``inputs``, images (3, h, w), and ``data_samples``.
+
+        Returns:
+            The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C, at the original size.
+        """
+        for image, sample in zip(data["inputs"], data["data_samples"], strict=True):
+            inputs = self.data_preprocessor({"inputs": [image[None]]})["inputs"][0]
+            sample.pred_sem_seg = PixelData(data=self._label(inputs, sample)[None])
+        return data["data_samples"]
+
+    val_step = test_step
+
+    def _label(self, inputs: Tensor, sample: BaseDataElement) -> Tensor:
+        photo = Photo(
+            sample.image_id,
+            sample.img_path,
+            upright=sample.get("upright", False),
+            inputs=inputs,
+            model=self,
+            sample=sample,
+        )
+        foreground = torch.as_tensor(self.foreground(photo), device=inputs.device)
+        ids, foreground = self.writer.evidence(
+            photo.features, foreground[None, None], self.centroids, sample.ori_shape[:2]
+        )
+        threshold = self.rule.of_image(as_array(foreground[0]), self.chosen)
+        return self.writer.label(ids[0], foreground[0], threshold)

@@ -1,0 +1,106 @@
+"""Pixel-to-pixel alignment by the clustering loss, an ablation of L_P2P (table 8a)."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from luss.errors import LussError
+from luss.models.objectives.clustering import (
+    codes_like,
+    prototype_scores,
+    single,
+    soft_cross_entropy,
+)
+from luss.models.objectives.pixel_alignment import PixelAlignment, mean_of_overlapping
+from luss.registry import MODELS
+from luss.structures import ViewFeatures
+
+__all__ = ["ClusteringP2P", "clustering_p2p_loss"]
+
+
+def clustering_p2p_loss(
+    scores: Tensor, codes: Tensor, overlaps: Tensor, temperature: float
+) -> Tensor:
+    """Each pixel's code is predicted from its counterpart in the photo's other view.
+
+    Args:
+        scores: (2, N, P, K) float, of the P pixels of both views.
+        codes: (2, N, P, K) float, their codes; rows sum to one.
+        overlaps: (N,) bool, whether the views of a photo overlap; others are left out.
+        temperature: divides the scores.
+
+    Returns:
+        Scalar: mean over both directions, pixels and photos.
+    """
+    losses = soft_cross_entropy(scores.flip(0), codes, temperature)
+    return mean_of_overlapping(losses.mean(dim=0), overlaps)
+
+
+@MODELS.register_module()
+class ClusteringP2P(PixelAlignment):
+    """The clustering objective's swapped prediction, of pixels; comes after that objective.
+
+    As with D2S, prototypes are those that it lends, which get no gradient from here. Codes are
+    balanced over the pixels of a batch, each view by itself, as those of images are.
+
+    Args:
+        in_channels: channels L of the deepest feature map.
+        hidden_channels: width of projector M_p.
+        embedding_channels: D, as the clustering objective has it.
+        grid_size: S, points a side of the grid over the overlap.
+        projector_layers: see :class:`P2P`.
+        sample_first: see :class:`P2P`.
+        temperature: of the softmax over prototypes.
+        init_cfg: see :class:`mmengine.model.BaseModule`.
+    """
+
+    needs_codes = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        embedding_channels: int = 128,
+        grid_size: int = 7,
+        projector_layers: int = 3,
+        sample_first: bool = False,
+        temperature: float = 0.1,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            hidden_channels,
+            embedding_channels,
+            grid_size,
+            projector_layers,
+            sample_first,
+            init_cfg,
+        )
+        self.temperature = temperature
+
+    def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
+        """Loss of the two large crops as ``{"": scalar}``.
+
+        Raises:
+            LussError: if no clustering objective came before, or one of another width.
+        """
+        if views.assignment is None:
+            raise LussError(
+                "ClusteringP2P found no prototypes, which the clustering objective lends to it; "
+                "list a Clustering objective before it in the pretrainer's objectives"
+            )
+        width = views.assignment.prototypes.shape[1]
+        if self.width != width:
+            raise LussError(
+                f"ClusteringP2P: pixel embeddings have {self.width} channels, the clustering "
+                f"objective's prototypes {width}; give both one embedding_channels"
+            )
+        grid, overlaps = self.grids(views)
+        maps = single(self.embed(views.large(views.deepest), grid))
+        pixels = F.normalize(maps.flatten(2).transpose(1, 2), dim=2)  # (2 N, P, D)
+        # Where views do not overlap, M_p gives one vector for all points: it takes no prototype.
+        pixels = pixels * overlaps.repeat(2)[:, None, None]
+        scores = prototype_scores(pixels.flatten(0, 1), views.assignment.prototypes)
+        codes = codes_like(scores.unflatten(0, (2, -1)), views.assignment)
+        shape = (2, views.batch_size, -1)
+        scores, codes = scores.unflatten(0, shape), codes.flatten(0, 1).unflatten(0, shape)
+        return {"": clustering_p2p_loss(scores, codes, overlaps, self.temperature)}

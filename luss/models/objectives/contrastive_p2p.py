@@ -1,0 +1,78 @@
+"""Contrastive pixel-to-pixel alignment, an ablation of L_P2P (table 8a)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from luss.models.objectives.pixel_alignment import PixelAlignment, mean_of_overlapping
+from luss.registry import MODELS
+from luss.structures import ViewFeatures
+
+__all__ = ["ContrastiveP2P", "contrastive_p2p_loss"]
+
+
+def contrastive_p2p_loss(embeddings: Tensor, overlaps: Tensor, temperature: float) -> Tensor:
+    """Find each pixel's counterpart among the pixels of the photo's other view (InfoNCE).
+
+    Args:
+        embeddings: (2, N, D, S, S) float, of both views on one grid.
+        overlaps: (N,) bool, whether the views of a photo overlap; others are left out.
+        temperature: divides the cosines.
+
+    Returns:
+        Scalar, float32: mean over both directions, the grid's points and the photos.
+    """
+    with torch.autocast(embeddings.device.type, enabled=False):
+        first, second = F.normalize(embeddings.float().flatten(3), dim=2)  # (N, D, S * S)
+        scores = first.transpose(1, 2) @ second / temperature
+    found = F.log_softmax(scores, dim=2) + F.log_softmax(scores, dim=1)
+    losses = -found.diagonal(dim1=1, dim2=2).mean(dim=1) / 2
+    return mean_of_overlapping(losses, overlaps)
+
+
+@MODELS.register_module()
+class ContrastiveP2P(PixelAlignment):
+    """Pixels at equal places are alike, and unlike the other places of the photo.
+
+    "We set pixels at the same position of two views as positive pairs and other pixels as negative
+    pixels" (section 5.3.1): the other points of the grid, here. The paper gives no temperature.
+
+    Args:
+        in_channels: channels L of the deepest feature map.
+        hidden_channels: width of projector M_p.
+        embedding_channels: D, channels of the pixel embeddings.
+        grid_size: S, points a side of the grid over the overlap.
+        projector_layers: see :class:`P2P`.
+        sample_first: see :class:`P2P`.
+        temperature: divides the cosines.
+        init_cfg: see :class:`mmengine.model.BaseModule`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        embedding_channels: int = 128,
+        grid_size: int = 7,
+        projector_layers: int = 3,
+        sample_first: bool = False,
+        temperature: float = 0.2,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            hidden_channels,
+            embedding_channels,
+            grid_size,
+            projector_layers,
+            sample_first,
+            init_cfg,
+        )
+        self.temperature = temperature
+
+    def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
+        """Loss of the two large crops as ``{"": scalar}``."""
+        grid, overlaps = self.grids(views)
+        embeddings = self.embed(views.large(views.deepest), grid)
+        embeddings = embeddings.unflatten(0, (2, views.batch_size))
+        return {"": contrastive_p2p_loss(embeddings, overlaps, self.temperature)}

@@ -1,0 +1,38 @@
+"""Class activation maps in place of a class 'other' (section 5.3.2; Zhou et al., 2016)."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["activation_map", "cam_ids"]
+
+_SMALLEST = 1e-12
+
+
+def activation_map(logits: Tensor) -> Tensor:
+    """The strongest activation of any major category, 1 where it is largest in the image.
+
+    Args:
+        logits: (N, C + 1, h, w), the first of 'other'.
+
+    Returns:
+        (N, 1, h, w) float32 in [0, 1]; 0 where no category has a positive logit.
+    """
+    strongest = logits[:, 1:].float().amax(dim=1, keepdim=True).relu()
+    return strongest / strongest.amax(dim=(2, 3), keepdim=True).clamp_min(_SMALLEST)
+
+
+def cam_ids(ids: Tensor, logits: Tensor, threshold: float) -> Tensor:
+    """Ids of the major categories, where the activation map reaches a threshold.
+
+    Args:
+        ids: (N, H, W) int64 in 1..C.
+        logits: (N, C + 1, h, w).
+        threshold: in [0, 1], of the activation map, up-sampled bilinearly.
+
+    Returns:
+        (N, H, W), 0 where the map is below the threshold.
+    """
+    maps = F.interpolate(
+        activation_map(logits), size=ids.shape[1:], mode="bilinear", align_corners=False
+    )
+    return ids.masked_fill(maps[:, 0] < threshold, 0)

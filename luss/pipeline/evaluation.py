@@ -1,0 +1,105 @@
+"""Evaluate by the name of a protocol, as ``tools/test.py --protocol`` does."""
+
+from typing import Any
+
+from mmengine import Config
+from mmengine.registry import init_default_scope
+
+from luss.build_errors import clear_build_errors, require_known
+from luss.errors import LussError
+from luss.evaluation.results import Results
+from luss.pipeline.context import Context
+from luss.pipeline.stage import Stage
+from luss.ranks import main_process_decides
+from luss.registry import STAGES
+
+__all__ = ["build_protocol", "evaluate", "known_protocols"]
+
+
+def known_protocols() -> dict[str, type]:
+    """Name of each protocol that a registered stage has -> the stage's class."""
+    STAGES.import_from_location()
+    found: dict[str, type] = {}
+    for kind in STAGES.module_dict.values():
+        if name := getattr(kind, "protocol", None):
+            found.setdefault(name, kind)
+    return found
+
+
+def evaluate(
+    context: Context, protocol: str = "fully_unsupervised", checkpoint: str | None = None
+) -> Results:
+    """Evaluate by a protocol, and write ``results.json`` into the work dir.
+
+    Args:
+        context: of the run; the stages that trained must be whole, unless a checkpoint is given.
+        protocol: of a stage of the config, or one of :func:`known_protocols`.
+        checkpoint: evaluate this file instead of the work dir's newest checkpoint.
+
+    Returns:
+        Split -> metric -> percent.
+
+    Raises:
+        LussError: if the protocol is unknown or not in the config, no split has masks, or
+            something that it needs is missing.
+    """
+    init_default_scope("luss")
+    stage = build_protocol(context.config, protocol).for_checkpoint(context.work_dir, checkpoint)
+    if not context.splits_with_masks:
+        raise LussError(
+            f"no split of {context.data['data_root']} has masks, so there is nothing to compare "
+            "predictions with; for an ImageNet-S split root, expected validation-segmentation or "
+            "test-segmentation"
+        )
+    missing = [name for name in stage.requires if not context.work_dir.is_done(name)]
+    if missing := main_process_decides(missing):
+        raise LussError(
+            f"{protocol} evaluates what {', '.join(map(repr, missing))} trains, which is not "
+            f"whole in {context.work_dir.root}; train first, or give a checkpoint"
+        )
+    with clear_build_errors(f"stages.{stage.name}"):
+        stage.check(context)
+    return stage.evaluate(context)
+
+
+def build_protocol(config: Config, protocol: str) -> Stage:
+    """Build the config's stage of a protocol.
+
+    Args:
+        config: of the run.
+        protocol: of a stage of the config, or one of :func:`known_protocols`; some need no entry
+            of their own (``without_entry_after`` of its class).
+
+    Raises:
+        LussError: if the protocol is unknown, or the config has no stage for it.
+    """
+    stages, known = config["stages"], known_protocols()
+    found: dict[str, str] = {}
+    for name, settings in stages.items():
+        if named := _protocol_of(settings, f"stages.{name}"):
+            found.setdefault(named, name)
+    if protocol in found:
+        name = found[protocol]
+        settings = stages[name]
+    elif protocol not in known:
+        names = dict.fromkeys([*known, *found])
+        raise LussError(f"unknown protocol {protocol!r}; known are: {', '.join(names)}")
+    else:
+        kind = known[protocol]
+        if getattr(kind, "without_entry_after", None) not in stages:
+            example = getattr(kind, "example_configs", "")
+            raise LussError(
+                f"this config has no stage for the protocol {protocol!r}; add one of the type "
+                f"{kind.__name__!r}"
+                + (f", or take a config that has it ({example})" if example else "")
+            )
+        name, settings = protocol, {"type": kind}
+    with clear_build_errors(f"stages.{name}"):
+        return STAGES.build({**settings, "name": name})
+
+
+def _protocol_of(settings: dict[str, Any], where: str) -> str | None:
+    require_known(settings, STAGES, where)
+    kind = settings["type"]
+    kind = STAGES.get(kind) if isinstance(kind, str) else kind
+    return settings.get("protocol") or getattr(kind, "protocol", None)

@@ -1,0 +1,222 @@
+"""A diagnosis of a run on true masks, before anything is tuned."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from mmengine.dist import is_main_process
+from mmengine.logging import print_log
+
+from luss.build_errors import clear_build_errors
+from luss.engine.checkpoint import required_checkpoint
+from luss.errors import LussError
+from luss.files import read_json, write_json
+from luss.label_generation.foreground.compared import sources_to_compare
+from luss.pipeline.context import Context
+from luss.pipeline.runner_stage import RunnerStage
+from luss.pipeline.stage import Stage
+from luss.ranks import main_process_decides
+from luss.registry import FOREGROUND_SOURCES, STAGES
+from luss.stages.fully_unsupervised import EvaluateStage
+from luss.stages.label_generation_stage import LabelGenerationStage
+from luss.stages.sound_masks import require_sound_masks
+from luss.visualization.analysis_plots import plot_analysis
+
+__all__ = ["ForegroundAnalysisStage", "analyze_foreground"]
+
+_NAME = "foreground_analysis"
+
+
+@STAGES.register_module()
+class ForegroundAnalysisStage(RunnerStage):
+    """Compares foreground, embeddings and masks with the truth; writes ``analysis.json``, plots.
+
+    Nothing is chosen by it: neither other stages nor ``results.json`` know of it. The report shows
+    what it found, so in a config it stands before the report::
+
+        stages.foreground_analysis = dict(type="ForegroundAnalysisStage", before="report")
+
+    Args:
+        name: see :class:`Stage`.
+        labels_from: the label generation stage.
+        evaluate_from: the stage that evaluates the finished model; None to leave the model out.
+        split: with true masks.
+        sources: names, see :func:`sources_to_compare`; by default all. The run's own is added.
+        num_photos: whose maps the report shows.
+        num_channels: of attention that it shows.
+    """
+
+    settings: ClassVar[tuple[str, ...]] = ("seed", "data", "num_categories")
+    made_again_on_change: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        name: str = _NAME,
+        labels_from: str = "label_generation",
+        evaluate_from: str | None = "evaluate",
+        split: str = "validation",
+        sources: Sequence[str] | None = None,
+        num_photos: int = 8,
+        num_channels: int = 8,
+    ) -> None:
+        super().__init__(name, (labels_from, *([evaluate_from] if evaluate_from else ())))
+        self.labels_from = labels_from
+        self.evaluate_from = evaluate_from
+        self.split = split
+        self.sources = None if sources is None else list(sources)
+        self.num_photos = num_photos
+        self.num_channels = num_channels
+
+    def check(self, context: Context) -> None:
+        """Look for the masks, and build what is to be compared.
+
+        Raises:
+            LussError: if the split has no true masks, a stage that is named is missing or of
+                another kind, or a source is unknown.
+        """
+        masked = context.description.masked
+        if self.split not in masked:
+            raise LussError(
+                f"the analysis compares with true masks, but {self.split!r} of "
+                f"{context.data['data_root']} has none; splits with masks: "
+                f"{', '.join(masked) or 'none'}"
+            )
+        require_sound_masks(context, self.split)
+        self._stage(context, self.labels_from, LabelGenerationStage)
+        if self.evaluate_from:
+            self._stage(context, self.evaluate_from, EvaluateStage)
+        for config in sources_to_compare(self.sources).values():
+            FOREGROUND_SOURCES.build(dict(config))
+
+    def runner_config(self, context: Context) -> dict:
+        """The runner's whole configuration."""
+        labels = self._stage(context, self.labels_from, LabelGenerationStage)
+        trained = context.config["stages"][labels.model_from]["model"]
+        attentive = "attention" in trained
+        parts = labels.parts(context)
+        photos = {
+            "split": self.split,
+            "pipeline": labels.pixels["pipeline"],
+            "require_masks": True,
+            "on_unreadable": "fail",
+        }
+        loaders = {"photos": _loader(context, context.dataset_config(photos))}
+        segmentor = self._segmentor(context)
+        if segmentor is not None:
+            stage = self._stage(context, self.evaluate_from, EvaluateStage)
+            whole = {**photos, "pipeline": stage.pipeline}
+            loaders["predictions"] = _loader(context, context.dataset_config(whole))
+        return {
+            **context.runner_defaults(self.name),
+            "model": {**trained, "data_preprocessor": dict(labels.preprocessor)},
+            "load_from": str(required_checkpoint(context.work_dir.stage(labels.model_from))),
+            "test_dataloader": loaders,
+            "test_evaluator": [],
+            "test_cfg": {
+                "type": "ForegroundAnalysisLoop",
+                "folder": str(context.work_dir.stage(self.name)),
+                "labels": {
+                    "folder": str(context.work_dir.stage(self.labels_from)),
+                    "num_categories": context.num_categories,
+                    **{k: parts[k] for k in ("foreground", "threshold", "writer", "generator")},
+                },
+                "sources": sources_to_compare(self.sources, with_attention=attentive),
+                "segmentor": segmentor,
+                "num_photos": self.num_photos,
+                "num_channels": self.num_channels,
+            },
+        }
+
+    def run(self, context: Context) -> dict:
+        """Analyse, and write the results."""
+        found = without_nan(self.build_runner(context).test())
+        folder = context.work_dir.stage(self.name)
+        if is_main_process():
+            write_json(folder / "analysis.json", found)
+            plot_analysis(found, folder)
+        print_log(f"written to {folder / 'analysis.json'}", "current")
+        return {"split": self.split, "images": found["images"]}
+
+    def _segmentor(self, context: Context) -> dict | None:
+        if self.evaluate_from is None:
+            return None
+        stage = self._stage(context, self.evaluate_from, EvaluateStage)
+        model = stage.model_config(context)
+        if "decode_head" not in model:
+            print_log(f"{model['type']} has no decode_head: the model is left out", "current", 30)
+            return None
+        return {"model": model, "checkpoint": str(stage.checkpoint_path(context))}
+
+    def _stage(self, context: Context, name: str, kind: type[Stage]) -> Stage:
+        """Another stage of the config.
+
+        Raises:
+            LussError: if there is none of this kind and name.
+        """
+        settings = context.config["stages"].get(name)
+        if settings is None:
+            raise LussError(
+                f"{self.name} looks at stage {name!r}, but the config's stages are "
+                f"{', '.join(context.config['stages'])}"
+            )
+        stage = STAGES.build({**settings, "name": name})
+        if not isinstance(stage, kind):
+            raise LussError(f"{self.name}: stage {name!r} is no {kind.__name__}")
+        return stage
+
+
+def analyze_foreground(
+    context: Context, split: str | None = None, sources: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Analyse a run whose labels are whole; the finished model, too, if it has been evaluated.
+
+    Args:
+        context: of the run.
+        split: with true masks; by default as the config's stage of this kind has it, or validation.
+        sources: names of sources, likewise.
+
+    Returns:
+        The content of ``analysis.json``.
+
+    Raises:
+        LussError: as :meth:`ForegroundAnalysisStage.check`, and if the labels are missing.
+    """
+    stages, done = context.config["stages"], context.work_dir.is_done
+    settings = dict(stages.get(_NAME, {"type": ForegroundAnalysisStage.__name__}))
+    settings |= {"split": split} if split else {}
+    settings |= {"sources": list(sources)} if sources else {}
+    stage = STAGES.build({**settings, "name": _NAME})
+    if not main_process_decides(done(stage.labels_from)):
+        raise LussError(
+            f"the analysis reads what {stage.labels_from!r} writes, which is not whole in "
+            f"{context.work_dir.root}; train first"
+        )
+    if stage.evaluate_from and not main_process_decides(done(stage.evaluate_from)):
+        print_log(
+            f"{stage.evaluate_from!r} is not whole: the finished model is left out", "current", 30
+        )
+        stage.evaluate_from = None
+    with clear_build_errors(f"stages.{_NAME}"):
+        stage.check(context)
+    stage.run(context)
+    return read_json(context.work_dir.stage(_NAME) / "analysis.json")
+
+
+def without_nan(value: Any) -> Any:
+    """The same nested values with None for NaN, which JSON cannot say."""
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _loader(context: Context, dataset: dict) -> dict:
+    return {
+        "batch_size": 1,
+        "num_workers": context.num_workers,
+        "sampler": {"type": "ShareSampler"},
+        "collate_fn": {"type": "pseudo_collate"},
+        "worker_init_fn": {"type": "luss.start_worker"},
+        "dataset": dataset,
+    }

@@ -1,0 +1,157 @@
+"""Step 4: inference, matching and the fully unsupervised protocol (section 3.2.1)."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from mmengine.logging import print_log
+
+from luss.errors import LussError
+from luss.evaluation.matching import read_match
+from luss.evaluation.results import Results
+from luss.pipeline.context import Context
+from luss.pipeline.work_dir import WorkDir
+from luss.registry import MATCHERS, STAGES
+from luss.stages.protocol_stage import ProtocolStage
+from luss.visualization.sources import read_threshold
+
+__all__ = ["EvaluateStage"]
+
+
+@STAGES.register_module()
+class EvaluateStage(ProtocolStage):
+    r"""Predicts the evaluation splits, matches on validation and counts.
+
+    Predictions hold generated ids; ``match.json`` beside them says which true class each one is.
+    Without masks the training photos are predicted and nothing is counted.
+
+    A model of a larger split is evaluated on a smaller one (table 6) by the smaller one's
+    ``data_root``, the ``num_categories`` that the model was trained with, and its checkpoint::
+
+        python tools/test.py configs/pass/pass_s_in300.py .../in300/finetune/iter_N.pth \
+            --work-dir .../in300_on_50 --cfg-options num_categories=300 data_root=.../ImageNetS50
+
+    Of the generated categories as many as there are true classes are matched; the others count as
+    'other', or by ``matcher=dict(type='ImageLevelMatcher', unmatched='best')`` as the class that
+    fits them best.
+
+    Args:
+        name: see :class:`Stage`.
+        model_from: the stage that trained the segmentor.
+        labels_from: the label generation stage, for how the threshold was chosen.
+        matcher: config of one of ``MATCHERS``.
+        second_matcher: another, whose metrics are reported beside the first one's; by default
+            matching by pixel overlap.
+        match: use this ``match.json`` instead of finding a match on validation.
+        **kwargs: see :class:`ProtocolStage`.
+    """
+
+    protocol = "fully_unsupervised"
+    example_configs = "configs/pass/"
+    settings: ClassVar[tuple[str, ...]] = ("data", "num_categories")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        model_from: str = "finetune",
+        labels_from: str = "label_generation",
+        matcher: dict | None = None,
+        second_matcher: dict | None = None,
+        match: str | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(name, model_from, **kwargs)
+        self.labels_from = labels_from
+        self.matcher = dict(matcher or {"type": "ImageLevelMatcher"})
+        built = MATCHERS.build(dict(self.matcher))
+        self.second_matcher = dict(second_matcher or _other_than(built))
+        second = type(MATCHERS.build(dict(self.second_matcher)))
+        self.variant = getattr(second, "short_name", second.__name__)
+        self.matched_by = type(built).__name__
+        self.match = match
+
+    def for_checkpoint(self, work_dir: WorkDir, checkpoint: str | None) -> "EvaluateStage":
+        """As of all protocols; the run's own match is not found again.
+
+        The ids of another model mean something else: its match is found on validation masks.
+        """
+        stage = super().for_checkpoint(work_dir, checkpoint)
+        match = work_dir.stage(self.name) / "match.json"
+        if stage.checkpoint is None and stage.match is None and match.exists():
+            stage.match = str(match)
+        return stage
+
+    def splits(self, context: Context) -> list[str]:
+        """As of all protocols; without any masks the training photos, for the report."""
+        return super().splits(context) or ["train"]
+
+    def num_outputs(self, context: Context) -> int:
+        """A class for each generated category, and 'other'."""
+        return context.num_categories + 1
+
+    def segmentation_metric(self, context: Context, split: str) -> dict:
+        """Counts generated ids once, for both matches, which are found on validation."""
+        folder = context.work_dir.stage(self.name)
+
+        def found(matcher: dict, file: Path) -> dict:
+            if split == "validation":
+                return {"matcher": matcher, "match_file": str(file)}
+            return {"match": str(file)}
+
+        first = {"match": self.match} if self.match else found(self.matcher, self._file(context))
+        second = found(self.second_matcher, folder / f"match_{self.variant}.json")
+        is_found = "validation" in context.splits_with_masks
+        return {
+            **super().segmentation_metric(context, split),
+            "num_generated": context.num_categories,
+            "predictions": str(self.folder(context, split)),
+            **first,
+            "variants": {self.variant: second} if is_found else {},
+        }
+
+    def check(self, context: Context) -> None:
+        """Build what the test needs.
+
+        Raises:
+            LussError: if there are masks, but neither a match nor masks to find it with.
+        """
+        super().check(context)
+        splits = context.splits_with_masks
+        if splits and "validation" not in splits and self.match is None:
+            raise LussError(
+                f"{context.data['data_root']} has masks of {', '.join(splits)}, but the match of "
+                "generated to true categories is found on validation masks, which are not there; "
+                "add validation and validation-segmentation, or set stages."
+                f"{self.name}.match to a match.json"
+            )
+
+    def evaluate(self, context: Context) -> Results:
+        """Predict, match, count, and write ``match.json`` and the results."""
+        said = f"found on validation masks: {self._file(context)}"
+        if self.match is not None:
+            read_match(self.match, context.num_true_classes)
+            said = self.match
+        print_log(f"the match of generated to true categories is {said}", "current")
+        return super().evaluate(context)
+
+    def facts(self, context: Context) -> dict:
+        """Checkpoint, threshold and match."""
+        chosen = read_threshold(context.work_dir.stage(self.labels_from) / "threshold.json")
+        found = self.match is None or Path(self.match) == self._file(context)
+        return {
+            **super().facts(context),
+            "threshold": chosen.value if chosen else None,
+            "threshold_chosen_by": chosen.method if chosen else None,
+            "match": f"{self.matched_by} on validation masks" if found else self.match,
+            "categories": context.num_categories,
+        }
+
+    def _file(self, context: Context) -> Path:
+        return context.work_dir.stage(self.name) / "match.json"
+
+
+def _other_than(matcher) -> dict:
+    """The matcher to stand beside one."""
+    by_pixels = type(matcher).__name__ == "PixelOverlapMatcher"
+    kind = "ImageLevelMatcher" if by_pixels else "PixelOverlapMatcher"
+    return {"type": kind, "unmatched": getattr(matcher, "unmatched", "other")}

@@ -1,0 +1,223 @@
+"""Steps 2.2 to 2.4: image embeddings, categories, threshold, pseudo labels (section 4.3)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from luss.config_checks import require_count, require_keys
+from luss.engine.checkpoint import required_checkpoint
+from luss.errors import LussError
+from luss.label_generation import GivenThreshold
+from luss.pipeline.context import Context
+from luss.pipeline.runner_stage import RunnerStage
+from luss.registry import (
+    EMBEDDERS,
+    FOREGROUND_SOURCES,
+    LABEL_GENERATORS,
+    LABEL_WRITERS,
+    MODELS,
+    STAGES,
+    THRESHOLD_RULES,
+)
+from luss.stages.map_folders import maps_of, require_reader, with_map_folders
+from luss.stages.share_loader import share_loader
+from luss.stages.sound_masks import require_sound_masks
+
+__all__ = ["LabelGenerationStage"]
+
+_PARTS = {
+    "embedder": EMBEDDERS,
+    "generator": LABEL_GENERATORS,
+    "foreground": FOREGROUND_SOURCES,
+    "threshold": THRESHOLD_RULES,
+    "writer": LABEL_WRITERS,
+}
+_OUTPUTS = (
+    "embeddings.npy",
+    "centroids.npz",
+    "foreground_raw",
+    "foreground",
+    "threshold.json",
+    "pseudo_labels",
+)
+
+
+@STAGES.register_module()
+class LabelGenerationStage(RunnerStage):
+    """Discovers categories among image embeddings and labels every pixel with one, or 'other'.
+
+    A runner's test with :class:`luss.engine.loops.LabelGenerationLoop`.
+
+    Args:
+        name: see :class:`Stage`.
+        model_from: the stage that trained pixel attention.
+        generator: config of one of ``LABEL_GENERATORS``; number of clusters and seed are filled
+            in.
+        embedding: ``pipeline`` and ``batch_size`` for image embeddings; ``type`` and settings of
+            one of ``EMBEDDERS``, by default ``ImageEmbeddings``.
+        pixels: ``pipeline`` for pixel labels, image by image, with an optional ``LoadMask``;
+            ``type`` and settings of one of ``LABEL_WRITERS``, by default ``PixelLabels``.
+        preprocessor: config of the data preprocessor of both.
+        foreground: config of one of ``FOREGROUND_SOURCES``; by default ``Attention``.
+        maps_from: the stage that made the maps which ``FolderOfMaps`` and ``LoadForegroundAsMask``
+            read where they name no folder; by default the latter reads those of ``foreground``.
+        threshold: a fixed tau, or the config of one of ``THRESHOLD_RULES``; by default
+            ``ValidationThreshold`` where validation has masks, else ``OtsuThreshold``.
+        num_attention_maps: of how many photos the report shows the foreground.
+        on_unreadable: what becomes of a training image that cannot be read: ``'fail'`` raises,
+            ``'skip'`` leaves it without a label. Validation always fails.
+    """
+
+    settings: ClassVar[tuple[str, ...]] = ("seed", "data", "num_categories")
+
+    def __init__(
+        self,
+        name: str,
+        generator: dict,
+        embedding: dict,
+        pixels: dict,
+        preprocessor: dict,
+        model_from: str = "pixel_attention",
+        foreground: dict | None = None,
+        maps_from: str | None = None,
+        threshold: float | dict | None = None,
+        num_attention_maps: int = 24,
+        on_unreadable: str = "skip",
+    ) -> None:
+        super().__init__(name, requires=(model_from, *([maps_from] if maps_from else [])))
+        where = f"stages.{name}"
+        self.embedder, self.embedding = _split(embedding, "ImageEmbeddings", ("batch_size",))
+        self.writer, self.pixels = _split(pixels, "PixelLabels")
+        require_keys(self.embedding, ("pipeline", "batch_size"), f"{where}.embedding")
+        require_count(self.embedding["batch_size"], f"{where}.embedding.batch_size")
+        require_keys(self.pixels, ("pipeline",), f"{where}.pixels")
+        self.model_from = model_from
+        self.generator = generator
+        self.preprocessor = preprocessor
+        self.foreground = {"type": "Attention", **(foreground or {})}
+        self.maps_from = maps_from
+        self.threshold = threshold
+        self.num_attention_maps = num_attention_maps
+        self.on_unreadable = on_unreadable
+
+    def has_partial_output(self, folder: Path) -> bool:
+        """Whether any step is whole, or pseudo labels were begun."""
+        return any((folder / output).exists() for output in _OUTPUTS)
+
+    def check(self, context: Context) -> None:
+        """Build the data set and the parts.
+
+        Raises:
+            LussError: if there are fewer images than categories, the threshold is none, or it is
+                to be found on masks and validation has none.
+        """
+        train = self._training_set(self.embedding["pipeline"])
+        context.dataset(self._training_set(self.pixels["pipeline"]))
+        count = len(context.dataset(train))
+        if count < context.num_categories:
+            raise LussError(
+                f"{count} images cannot form {context.num_categories} categories; add images or "
+                "lower num_categories"
+            )
+        MODELS.build(dict(self.preprocessor))
+        if self.maps_from is not None:
+            require_reader([self.foreground, self.embedding["pipeline"]], f"stages.{self.name}")
+        # The folder of maps may be yet to come; another stands for it.
+        parts = self.parts(context, maps_root=context.work_dir.root)
+        built = {name: registry.build(parts[name]) for name, registry in _PARTS.items()}
+        reads_maps = getattr(built["embedder"], "reads_maps", False)
+        if reads_maps and self.maps_from is None and built["foreground"].is_free:
+            raise LussError(
+                f"stages.{self.name}.embedding: {self.embedder['type']} reads maps of foreground, "
+                f"of which {self.foreground['type']} leaves none; choose another foreground, or "
+                "name a stage that makes maps by maps_from"
+            )
+        if built["threshold"].reads == "validation":
+            if "validation" not in context.splits_with_masks:
+                raise LussError(
+                    f"stages.{self.name}.threshold: {parts['threshold']['type']} reads the masks "
+                    "of validation, of which there are none; choose OtsuThreshold, or a number"
+                )
+            require_sound_masks(context, "validation")
+
+    def parts(self, context: Context, maps_root: Path | None = None) -> dict[str, dict]:
+        """The configurations of all parts.
+
+        Args:
+            context: of the run.
+            maps_root: instead of the folder of maps of another stage.
+        """
+        foreground = dict(self.foreground)
+        if self.maps_from is not None:
+            root = maps_root or maps_of(self.maps_from, context)
+            foreground = with_map_folders(foreground, root)
+        filled = {"num_clusters": context.num_categories, "seed": context.seed}
+        return {
+            "embedder": self.embedder,
+            "generator": {**filled, **self.generator},
+            "foreground": foreground,
+            "threshold": self._rule(context),
+            "writer": self.writer,
+        }
+
+    def _rule(self, context: Context) -> dict:
+        if isinstance(self.threshold, Mapping):
+            return dict(self.threshold)
+        if self.threshold is not None:
+            return {"type": GivenThreshold.__name__, "value": self.threshold}
+        masks = "validation" in context.splits_with_masks
+        return {"type": "ValidationThreshold" if masks else "OtsuThreshold"}
+
+    def _training_set(self, pipeline: list[dict]) -> dict:
+        return {"split": "train", "pipeline": pipeline, "on_unreadable": self.on_unreadable}
+
+    def _loaders(self, context: Context) -> dict[str, dict]:
+        train = self._training_set(self.pixels["pipeline"])
+        own = context.work_dir.stage(self.name) / "foreground"
+        maps = own if self.maps_from is None else maps_of(self.maps_from, context)
+        embedding = with_map_folders(self._training_set(self.embedding["pipeline"]), maps)
+        masks = "validation" in context.splits_with_masks
+        validation = {**train, "split": "validation", "on_unreadable": "fail"}
+        validation |= {"require_masks": True} if masks else {}
+        report = validation if context.splits_with_masks else train
+        loaders = {
+            "embedding": share_loader(context, embedding, self.embedding["batch_size"]),
+            "pixels": share_loader(context, train),
+        }
+        if masks:
+            loaders["validation"] = share_loader(context, validation)
+        if self.num_attention_maps:
+            loaders["report"] = share_loader(context, report, most=self.num_attention_maps)
+        return loaders
+
+    def runner_config(self, context: Context) -> dict:
+        """The runner's whole configuration."""
+        folder = context.work_dir.stage(self.name)
+        # Built as the stage that trained it had it.
+        model = context.config["stages"][self.model_from]["model"]
+        return {
+            **context.runner_defaults(self.name),
+            "model": {**model, "data_preprocessor": dict(self.preprocessor)},
+            "load_from": str(required_checkpoint(context.work_dir.stage(self.model_from))),
+            "test_dataloader": self._loaders(context),
+            "test_evaluator": [],
+            "test_cfg": {
+                "type": "LabelGenerationLoop",
+                "folder": str(folder),
+                "num_categories": context.num_categories,
+                **self.parts(context),
+            },
+        }
+
+    def run(self, context: Context) -> dict:
+        """Run the steps that are not whole yet."""
+        return self.build_runner(context).test()
+
+
+def _split(settings: dict, kind: str, own: tuple[str, ...] = ()) -> tuple[dict, dict]:
+    """The settings of a part, and those of its photos; without a type there are no settings."""
+    settings = dict(settings)
+    if "type" not in settings:
+        return {"type": kind}, settings
+    photos = {key: settings.pop(key) for key in ("pipeline", *own) if key in settings}
+    return settings, photos

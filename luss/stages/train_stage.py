@@ -1,0 +1,274 @@
+"""Stages that train a model."""
+
+import copy
+import logging
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mmengine import Config
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from luss.config_checks import require_keys
+from luss.datasets import reproducible_sampler
+from luss.engine.checkpoint import is_below, latest_checkpoint
+from luss.engine.foreign_weights import build_backbone
+from luss.engine.rehearsal import rehearse_training
+from luss.errors import LussError
+from luss.models.backbones import probe
+from luss.pipeline.context import Context
+from luss.pipeline.runner_stage import RunnerStage
+from luss.pipeline.work_dir import main_process_decides
+from luss.registry import MODELS, STAGES
+from luss.stages.map_folders import loads_maps
+from luss.stages.starting_parts import StartingParts
+
+__all__ = ["TrainStage"]
+
+_OWN_HOOKS = ("StatelessRandomnessHook", "LossGuardHook", "GracefulStopHook")
+
+_IN_CONFIG = (
+    "sync_bn",
+    "find_unused_parameters",
+    "model_wrapper_cfg",
+    "activation_checkpointing",
+    "efficient_conv_bn_eval",
+    "compile",
+)
+"""What MMEngine's runner reads from its configuration beside its arguments."""
+
+_NEEDED = ("model", "optim_wrapper", "train_cfg")
+_OPTIONAL = (
+    "auto_scale_lr",
+    "custom_hooks",
+    "data_preprocessor",
+    "default_hooks",
+    "env_cfg",
+    "log_level",
+    "log_processor",
+    "randomness",
+    "val_cfg",
+    "val_dataloader",
+    "val_evaluator",
+    "visualizer",
+    *_IN_CONFIG,
+)
+
+
+@STAGES.register_module()
+class TrainStage(RunnerStage):
+    """Trains a model; everything but the arguments below is a runner's configuration.
+
+    The output is the newest ``iter_*.pth`` in its folder; the last epoch is used, never a 'best'.
+
+    Args:
+        name: see :class:`Stage`.
+        train_dataloader: as MMEngine's; its data set takes what it leaves open from ``data``.
+        init_from: stage name -> parts (module names) that start from its checkpoint.
+        param_scheduler: as MMEngine's; schedulers end with training unless they say otherwise.
+        requires: more stages whose output is read.
+        seed: instead of the run's.
+        weights: from which the backbone starts, a path or a dict of file, layout, key, prefix and
+            rename, see :class:`luss.models.backbones.weights.WeightsEntry`.
+        **runner: further settings of :class:`luss.engine.runner.Runner`; what is absent is taken
+            from the top level of the config.
+    """
+
+    settings: ClassVar[tuple[str, ...]] = (
+        "seed",
+        "data",
+        "env_cfg",
+        "default_hooks",
+        "auto_scale_lr",
+    )
+
+    goes_on_from_checkpoints: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        name: str,
+        train_dataloader: dict,
+        init_from: dict[str, list[str]] | None = None,
+        param_scheduler: list[dict] | None = None,
+        requires: tuple[str, ...] = (),
+        seed: int | None = None,
+        weights: str | dict | None = None,
+        **runner,
+    ) -> None:
+        self.init_from = dict(init_from or {})
+        super().__init__(name, tuple(dict.fromkeys([*self.init_from, *requires])))
+        self.train_dataloader = train_dataloader
+        self.param_scheduler = param_scheduler
+        self.seed = seed
+        self.weights = weights
+        self.runner = runner
+
+    def has_partial_output(self, folder: Path) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return latest_checkpoint(folder) is not None
+
+    # Resolving
+
+    def runner_config(self, context: Context) -> dict:
+        """The configuration of training, when the stages before are whole."""
+        return {
+            **self._resolved(context, self.dataset_config(context)),
+            "init_from": StartingParts(self.init_from, context).checkpoints(),
+            "weights": self.weights,
+        }
+
+    def _resolved(self, context: Context, dataset: dict) -> dict:
+        """All of the configuration but where the model starts from."""
+        given = copy.deepcopy(self.runner)
+        defaults = context.runner_defaults(self.name)
+        merged = {
+            key: Config._merge_a_into_b(given.pop(key), defaults.get(key, {}))
+            for key in ("default_hooks", "auto_scale_lr")
+            if key in given
+        }
+        if "val_dataloader" in given:
+            given["val_dataloader"] = _loader(given["val_dataloader"], context)
+        loader = _loader({**self.train_dataloader, "dataset": dataset}, context)
+        if "sampler" in loader:
+            loader["sampler"] = reproducible_sampler(loader["sampler"])
+        return {
+            **defaults,
+            **given,
+            **merged,
+            "model": self.model_config(context),
+            "train_dataloader": loader,
+            "param_scheduler": self._schedulers(given["train_cfg"].get("max_epochs")),
+            "custom_hooks": [
+                *({"type": hook} for hook in _OWN_HOOKS),
+                *given.get("custom_hooks", ()),
+            ],
+            "randomness": {
+                **given.get("randomness", {}),
+                "seed": context.seed if self.seed is None else self.seed,
+            },
+        }
+
+    def model_config(self, context: Context) -> dict:
+        """The model's configuration; what does not start from pretrained weights is not frozen."""
+        config = copy.deepcopy(self.runner["model"])
+        kind = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
+        frozen = getattr(kind, "pretrained_parts", None)
+        if frozen is not None and "frozen" not in config:
+            parts = StartingParts(self.init_from, context).present.values()
+            loaded = {part for of_stage in parts for part in of_stage}
+            loaded |= {"backbone"} if self.weights else set()
+            config["frozen"] = [
+                name for name in frozen if any(is_below(name, part) for part in loaded)
+            ]
+        return config
+
+    def dataset_config(self, context: Context) -> dict:
+        """The training set's configuration, as far as the stage states it."""
+        config = copy.deepcopy(self.train_dataloader["dataset"])
+        return config if self.seed is None else {"seed": self.seed, **config}
+
+    def unlabelled_dataset_config(self, context: Context) -> dict:
+        """The same before labels that another stage makes are there, for checks."""
+        return self.dataset_config(context)
+
+    def _schedulers(self, max_epochs: int | None) -> list[dict] | None:
+        if self.param_scheduler is None:
+            return None
+        schedulers = copy.deepcopy(list(self.param_scheduler))
+        for scheduler in schedulers:
+            if scheduler.get("by_epoch", True) and max_epochs is not None:
+                scheduler.setdefault("end", max_epochs)
+        return schedulers
+
+    # Where the model starts from
+
+    def output_state(self, context: Context) -> dict[str, Tensor]:
+        """Tensors of the names and shapes that the stage's checkpoint will have."""
+        return MODELS.build(self.model_config(context)).state_dict()
+
+    def filled_backbone(
+        self, config: dict, weights: str | dict, context: Context
+    ) -> dict[str, Tensor]:
+        """The tensors of a model's backbone, filled from a file, by the model's names.
+
+        Raises:
+            LussError: if the file does not fit.
+        """
+        seed = context.seed if self.seed is None else self.seed
+        where = f"stages.{self.name}.weights"
+        backbone = build_backbone(config["backbone"], weights, seed, where)
+        probe(backbone)
+        return {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
+
+    # Checks before the first stage starts
+
+    def check(self, context: Context) -> None:
+        """Rehearse the training, with all images and without labels that are yet to be made.
+
+        Raises:
+            LussError: as :func:`luss.engine.rehearsal.rehearse_training`, and if parts do not fit
+                the stages that they start from.
+        """
+        where = f"stages.{self.name}"
+        require_keys(self.runner, _NEEDED, where, optional=_OPTIONAL)
+
+        def compare_starts(model: nn.Module) -> None:
+            if getattr(model, "reads_maps", False) != loads_maps(self.train_dataloader["dataset"]):
+                raise LussError(
+                    f"{where}: a model with a teacher and LoadForegroundMap in the pipeline belong "
+                    "together, one of them is missing; a TrainWithMapsStage says where the maps lie"
+                )
+            StartingParts(self.init_from, context).refuse_other_tensors(model, where)
+            if self.weights:
+                self.filled_backbone(self.model_config(context), self.weights, context)
+
+        config = self._resolved(context, self.unlabelled_dataset_config(context))
+        rehearse_training(config, where, compare_starts)
+
+    # Training
+
+    def build_runner(self, context: Context, **start: Any) -> Runner:
+        """Build the runner of this stage, which goes on from the newest checkpoint if it may."""
+        for stage, parts in StartingParts(self.init_from, context).absent.items():
+            for part in sorted(parts):
+                print_log(
+                    f"stage {self.name}: {part} starts from random weights and is trained, since "
+                    f"the weights that stage {stage} took from a file have none of it",
+                    "current",
+                    level=logging.WARNING,
+                )
+        folder = context.work_dir.stage(self.name)
+        newest = main_process_decides(latest_checkpoint(folder) if context.resume else None)
+        if newest is not None:
+            start = {"load_from": str(newest), "resume": True, **start}
+        return super().build_runner(context, **start)
+
+    def run(self, context: Context) -> dict:
+        """Train to the last epoch."""
+        runner = self.build_runner(context)
+        try:
+            runner.train()
+        finally:
+            for hook in runner.hooks:
+                if release := getattr(hook, "release", None):
+                    release()
+        checkpoint = latest_checkpoint(context.work_dir.stage(self.name))
+        if checkpoint is None:
+            raise LussError(
+                f"stage {self.name!r} ended without a checkpoint; its default_hooks.checkpoint "
+                "must be luss' CheckpointHook"
+            )
+        return {"checkpoint": checkpoint.name, "iterations": runner.iter, "epochs": runner.epoch}
+
+
+def _loader(given: dict, context: Context) -> dict:
+    """A data loader's whole configuration, with what its data set leaves open."""
+    given = copy.deepcopy(given)
+    return {
+        "num_workers": context.num_workers,
+        "persistent_workers": given.get("num_workers", context.num_workers) > 0,
+        "worker_init_fn": {"type": "luss.start_worker"},
+        **given,
+        "dataset": context.dataset_config(given["dataset"]),
+    }

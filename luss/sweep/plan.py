@@ -1,0 +1,188 @@
+"""Which runs a sweep has, how each is started, and where it lies."""
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine import Config
+
+from luss.configuration import read_config, read_option
+from luss.errors import LussError
+
+__all__ = ["Run", "Variant", "expand_settings", "plan_runs"]
+
+_LONGEST = 150
+"""Characters of a folder's name; file systems allow 255 bytes."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A config with settings of its own: one row of the table.
+
+    Attributes:
+        config: its path, as it was given.
+        settings: texts ``KEY=VALUE``, as ``--cfg-options`` takes them.
+    """
+
+    config: str
+    settings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The config's name, and its settings where it has some: unique in a sweep."""
+        return ", ".join([_stem(self.config), *self.settings])
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder: that of the config, ``_``, and the settings as they were given.
+
+        What a file name should not hold becomes ``-``, and a long name is cut; a digest of the
+        settings then tells it from others.
+        """
+        whole = "_".join([_stem(self.config), *self.settings])
+        safe = re.sub(r"[^\w.,=+-]", "-", whole, flags=re.ASCII)
+        if safe == whole and len(safe) <= _LONGEST:
+            return safe
+        return f"{safe[:_LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: a variant with one seed.
+
+    Attributes:
+        variant: of the config.
+        seed: of the run.
+        folder: its work dir.
+        options: all ``KEY=VALUE`` texts that the command line gets, the seed included.
+        stages: names of the stages; the run is whole when all of them are.
+        own_seeds: names of stages that have a seed of their own, which the run's does not change.
+    """
+
+    variant: Variant
+    seed: int
+    folder: Path
+    options: tuple[str, ...]
+    stages: tuple[str, ...]
+    own_seeds: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.variant.name}, seed {self.seed}"
+
+    @property
+    def log(self) -> Path:
+        """What its commands said."""
+        return self.folder / "console.log"
+
+    @property
+    def results(self) -> Path:
+        """Its metrics."""
+        return self.folder / "results.json"
+
+    def arguments(self) -> list[str]:
+        """Arguments of ``tools/train.py`` and ``tools/test.py`` for this run."""
+        where = ["--work-dir", str(self.folder)]
+        return [self.variant.config, *where, "--cfg-options", *self.options]
+
+
+def expand_settings(texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """The combinations of settings that one ``--set`` means.
+
+    A key that stands there once has one value, a key that stands there several times takes each of
+    its values in turn: ``a=1 b=2 b=3`` means ``a=1 b=2`` and ``a=1 b=3``.
+
+    Args:
+        texts: ``KEY=VALUE``, read as ``--cfg-options`` reads them; none means the config as it is.
+
+    Raises:
+        LussError: if a text is no such setting, sets the seed, or stands there twice.
+    """
+    alternatives: dict[str, list[str]] = {}
+    for text in texts:
+        try:
+            key, _ = read_option(text)
+        except LussError as error:
+            raise LussError(f"--set {error}") from error
+        if key == "seed":
+            raise LussError(f"--set {text}: the seeds of a sweep are those of --seeds")
+        if text in alternatives.setdefault(key, []):
+            raise LussError(f"--set {text} stands twice in one --set; name it once")
+        alternatives[key].append(text)
+    return list(itertools.product(*alternatives.values()))
+
+
+def plan_runs(
+    configs: Sequence[str],
+    seeds: Sequence[int],
+    settings: Iterable[tuple[str, ...]] = ((),),
+    options: Sequence[str] = (),
+    work_dir: str | Path = "work_dirs/sweep",
+) -> list[Run]:
+    """All runs of a sweep, those with the first seed first.
+
+    Every variant's config is read, so that what does not fit is refused before anything runs.
+
+    Args:
+        configs: paths.
+        seeds: one run each.
+        settings: each makes a variant of each config, see :func:`expand_settings`.
+        options: ``KEY=VALUE`` texts that all runs get.
+        work_dir: the runs lie in ``<work_dir>/<config>[_<settings>]/seed_<seed>``.
+
+    Raises:
+        LussError: if there is no config or seed, one of them stands there twice, two variants
+            would share a folder, or a config or one of its settings cannot be read.
+    """
+    if not configs or not seeds:
+        raise LussError("a sweep needs at least one config and one seed")
+    if twice := sorted({seed for seed in seeds if list(seeds).count(seed) > 1}):
+        raise LussError(f"--seeds names {', '.join(map(str, twice))} twice")
+    try:
+        common = [read_option(text) for text in options]
+    except LussError as error:
+        raise LussError(f"--cfg-options {error}") from error
+    if any(key == "seed" for key, _ in common):
+        raise LussError("--cfg-options sets the seed; the seeds of a sweep are those of --seeds")
+    variants = [Variant(config, chosen) for chosen in settings for config in configs]
+    owners: dict[str, Variant] = {}
+    for variant in variants:
+        if (other := owners.setdefault(variant.folder, variant)) is not variant:
+            raise LussError(
+                f"{variant.config} and {other.config} with the same settings would share the "
+                f"folder {variant.folder}; name each once, or give one file another name"
+            )
+    read = {}
+    for variant in variants:
+        chosen = dict([*common, *map(read_option, variant.settings), ("seed", seeds[0])])
+        read[variant] = read_config(variant.config, chosen)
+    root = Path(work_dir).expanduser()
+    runs = []
+    for seed in seeds:
+        for variant in variants:
+            folder = root / variant.folder / f"seed_{seed}"
+            given = (*options, *variant.settings, *_own_demo_data(read[variant], folder))
+            stages = read[variant].stages
+            own_seeds = tuple(name for name, stage in stages.items() if "seed" in stage)
+            all_options = (*given, f"seed={seed}")
+            runs.append(Run(variant, seed, folder, all_options, tuple(stages), own_seeds))
+    return runs
+
+
+def _own_demo_data(config: Config, folder: Path) -> list[str]:
+    """Demo data are drawn when they are missing: no two runs may draw them in one place."""
+    data = config.get("data", {})
+    if data.get("type") != "demo":
+        return []
+    place = "data.data_root" if "data_root" in data else "data_root"
+    if (data if "data_root" in data else config).get("data_root") is None:
+        return []
+    return [f"{place}={folder / 'data'}"]
+
+
+def _stem(config: str) -> str:
+    return Path(config.rpartition("::")[2]).stem

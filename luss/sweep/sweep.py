@@ -1,0 +1,246 @@
+"""A sweep: its runs as processes, then its tables."""
+
+import os
+import shlex
+import signal
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from luss.errors import LussError
+from luss.evaluation.provenance import versions
+from luss.evaluation.results import Results
+from luss.files import atomic_write, read_json, write_json
+from luss.sweep.chart import plot_methods
+from luss.sweep.plan import Run
+from luss.sweep.processes import Job, child_environment, run_jobs
+from luss.sweep.spread import spread_of_results
+from luss.sweep.tables import Methods, as_json, as_markdown, main_columns
+
+__all__ = ["Sweep", "visible_devices"]
+
+_EVALUATED = "evaluated.json"
+
+
+class Sweep:
+    """Runs of a sweep, in one folder.
+
+    Args:
+        runs: as :func:`luss.sweep.plan_runs` gives them.
+        folder: of the tables.
+        tools: folder of ``train.py`` and ``test.py``.
+        python: the interpreter that runs them.
+        protocols: to be shown; those that the runs do not evaluate themselves are evaluated after
+            training. None shows what the runs have.
+        say: gets a line for the user; None prints it.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        folder: str | Path,
+        tools: str | Path,
+        python: str,
+        protocols: Sequence[str] | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.runs = list(runs)
+        self.folder = Path(folder).expanduser()
+        self.tools, self.python = Path(tools), python
+        self.protocols = None if protocols is None else tuple(protocols)
+        self.say = say or partial(print, flush=True)
+        self.problems: dict[str, str] = {}
+        """Name of a run -> why it has no part in the tables."""
+
+    def run(self, jobs: int = 1, devices: Sequence[str] = ()) -> int | None:
+        """Run, or go on with, every run; those that are whole say so and end at once.
+
+        Args:
+            jobs: how many go on at a time.
+            devices: values of ``CUDA_VISIBLE_DEVICES`` to share out among several jobs.
+
+        Returns:
+            The signal that stopped the sweep, or None. Runs that failed stand in ``problems``.
+
+        Raises:
+            LussError: if ``jobs`` is less than one.
+        """
+        if jobs < 1:
+            raise LussError(f"--jobs is {jobs}, expected at least 1")
+        cores = len(os.sched_getaffinity(0))
+        environments = [
+            child_environment(slot, jobs, os.environ, cores, devices) for slot in range(jobs)
+        ]
+        by_name = {run.name: run for run in self.runs}
+        work = [Job(run.name, self._steps(run), run.log) for run in self.runs]
+
+        def ended(job: Job, code: int, seconds: float) -> None:
+            took = f"{seconds / 60:.1f} minutes"
+            if code == 0:
+                self.say(f"{job.name}: done, {took}")
+            else:
+                self.problems[job.name] = _failure(by_name[job.name], code)
+                self.say(f"{job.name}: {self.problems[job.name]}, {took}")
+
+        self.say(f"{len(work)} runs, {min(jobs, len(work))} at a time, in {self.folder}")
+        start = lambda job: self.say(f"{job.name}: started; log: {job.log}")  # noqa: E731
+        _, number = run_jobs(work, environments, start, ended)
+        return number
+
+    def tables(self) -> dict[str, Methods]:
+        """Means and deviations over the runs that are whole; others are added to ``problems``.
+
+        Returns:
+            Protocol -> method -> split -> metric -> values over seeds.
+        """
+        found: dict[str, dict[str, list]] = {}
+        for run in self.runs:
+            if run.name in self.problems:
+                continue
+            try:
+                tables = self._tables_of(run)
+            except LussError as error:
+                self.problems[run.name] = str(error)
+                continue
+            for protocol, results in tables.items():
+                of_protocol = found.setdefault(protocol, {})
+                of_protocol.setdefault(run.variant.name, []).append((run.seed, results))
+        rows = dict.fromkeys(run.variant.name for run in self.runs)
+        return {
+            protocol: {name: spread_of_results(methods[name]) for name in rows if name in methods}
+            for protocol, methods in found.items()
+        }
+
+    def write(self) -> str:
+        """Write ``sweep.json``, ``sweep.md`` and a plot a protocol.
+
+        Returns:
+            The Markdown.
+        """
+        tables = self.tables()
+        seeds = list(dict.fromkeys(run.seed for run in self.runs))
+        runs = [
+            {
+                "method": run.variant.name,
+                "config": run.variant.config,
+                "options": list(run.options),
+                "seed": run.seed,
+                "folder": str(run.folder),
+                "left_out": self.problems.get(run.name),
+            }
+            for run in self.runs
+        ]
+        protocols = {name: as_json(methods) for name, methods in tables.items()}
+        content = {"protocols": protocols, "seeds": seeds, "runs": runs, "versions": versions()}
+        parts = [
+            f"# Sweep over the seeds {', '.join(map(str, seeds))}\n",
+            "Percent: mean ± sample standard deviation over n seeds; one seed has no deviation.\n",
+        ]
+        for protocol, methods in tables.items():
+            parts.append(as_markdown(protocol, methods))
+            if main_columns(methods):
+                picture = f"sweep_{protocol}.png"
+                plot_methods(self.folder / picture, protocol.replace("_", " "), methods)
+                parts.append(f"![{protocol}]({picture})\n")
+        if own := {run.variant.name: run.own_seeds for run in self.runs if run.own_seeds}:
+            parts.append("## Seeds that stayed the same\n")
+            parts.append("".join(f"- {name}: of {', '.join(own[name])}\n" for name in own))
+        if self.problems:
+            parts.append("## Left out\n")
+            parts.append("".join(f"- {name}: {why}\n" for name, why in self.problems.items()))
+        text = "\n".join(parts)
+        write_json(self.folder / "sweep.json", content)
+        with atomic_write(self.folder / "sweep.md") as file:
+            file.write(text.encode())
+        return text
+
+    def _steps(self, run: Run) -> list[Callable[[], list[str] | None]]:
+        """Training, then each protocol that it did not evaluate itself, with a note of it."""
+        steps: list[Callable[[], list[str] | None]] = [
+            partial(self._command, "train.py", run, "--resume")
+        ]
+        for protocol in self.protocols or ():
+            steps.append(partial(self._evaluation, run, protocol))
+            # Asked for once the evaluation has succeeded.
+            steps.append(partial(self._note_evaluation, run, protocol))
+        return steps
+
+    def _command(self, tool: str, run: Run, *more: str) -> list[str]:
+        command = [self.python, str(self.tools / tool), *run.arguments(), *more]
+        run.log.parent.mkdir(parents=True, exist_ok=True)
+        with run.log.open("a") as log:
+            log.write(f"$ {shlex.join(command)}\n")
+        return command
+
+    def _evaluation(self, run: Run, protocol: str) -> list[str] | None:
+        """The command that evaluates by a protocol, unless results of the run as it is are there.
+
+        What is noted in ``evaluated.json`` was evaluated by a sweep, all else by the run's stages.
+        """
+        notes = _notes(run)
+        if protocol in _results(run) and notes.get(protocol, _stamps(run)) == _stamps(run):
+            return None
+        # Until it has succeeded, results that may be there count for nothing.
+        write_json(run.folder / _EVALUATED, {**notes, protocol: None})
+        return self._command("test.py", run, "--protocol", protocol)
+
+    def _note_evaluation(self, run: Run, protocol: str) -> None:
+        notes = _notes(run)
+        if protocol in notes:
+            write_json(run.folder / _EVALUATED, {**notes, protocol: _stamps(run)})
+
+    def _tables_of(self, run: Run) -> dict[str, Results]:
+        """The results to be shown of a run that is whole.
+
+        Raises:
+            LussError: if it is not whole, or lacks some of them.
+        """
+        stamps = _stamps(run)
+        if missing := [stage for stage in run.stages if stage not in stamps]:
+            raise LussError(f"not whole yet: {', '.join(missing)} to be made in {run.folder}")
+        results = _results(run)
+        if not results:
+            raise LussError(f"has no metrics in {run.results}; its data have no true masks")
+        if self.protocols is None:
+            return results
+        notes = _notes(run)
+        for protocol in self.protocols:
+            if protocol not in results or notes.get(protocol, stamps) != stamps:
+                raise LussError(f"not evaluated by {protocol} yet in {run.folder}")
+        return {protocol: results[protocol] for protocol in self.protocols}
+
+
+def visible_devices() -> list[str]:
+    """Values for ``CUDA_VISIBLE_DEVICES``, one a device that this process may use."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    return [str(index) for index in range(torch.cuda.device_count())]
+
+
+def _results(run: Run) -> dict[str, Results]:
+    if not run.results.exists():
+        return {}
+    content = read_json(run.results)
+    return {name: table for name, table in content.items() if name != "provenance"}
+
+
+def _notes(run: Run) -> dict[str, dict[str, int] | None]:
+    """Protocol -> when the stages of what a sweep evaluated were made."""
+    path = run.folder / _EVALUATED
+    return read_json(path) if path.exists() else {}
+
+
+def _stamps(run: Run) -> dict[str, int]:
+    """When each stage that is whole was made, in nanoseconds."""
+    notes = {stage: run.folder / stage / "done.json" for stage in run.stages}
+    return {stage: path.stat().st_mtime_ns for stage, path in notes.items() if path.exists()}
+
+
+def _failure(run: Run, code: int) -> str:
+    """How a command of a run ended: its error, or else what it said last."""
+    how = f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
+    lines = run.log.read_text(errors="replace").splitlines() if run.log.exists() else []
+    last = lines[-1].strip() if lines else ""
+    return f"failed ({how}){f': {last}' if last else ''}; log: {run.log}"

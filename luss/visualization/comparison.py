@@ -1,0 +1,170 @@
+"""Segmentations of several methods side by side (figure 11), from the work dirs of their runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.errors import LussError
+from luss.evaluation.matching import read_match
+from luss.visualization.colours import Legend, generated_legend, true_legend
+from luss.visualization.gallery import evenly_spaced
+from luss.visualization.markup import Markup, element, joined, note
+from luss.visualization.photo_rows import chip, coloured_mask, photo_row
+from luss.visualization.pictures import PictureFolder
+from luss.visualization.report import page_of, whole_folder
+from luss.visualization.sections import Section
+from luss.visualization.sources import read_object
+
+__all__ = ["Method", "build_comparison", "read_method"]
+
+_LONGEST_SIDE = 256
+_SHORT = {"validation": "val"}
+_SHOWN_METRICS = ("mIoU", "b-mIoU", "Img-Acc", "F_beta")
+
+
+@dataclass(frozen=True)
+class Method:
+    """Predictions of a run.
+
+    Attributes:
+        name: as it is shown.
+        predictions: folder of ``<image_id>.png``.
+        legend: of their ids.
+        metrics: of the split, in percent; empty if none were written.
+    """
+
+    name: str
+    predictions: Path
+    legend: Legend
+    metrics: Mapping[str, float | None]
+
+
+def read_method(
+    name: str, path: Path, split: str, true: Legend, protocol: str = "fully_unsupervised"
+) -> Method:
+    """Look for the predictions of a split.
+
+    Args:
+        name: as it is to be shown.
+        path: a work dir, or the folder of one of its stages that has predictions. Predictions
+            beside a ``match.json`` are of generated ids, others of true ids.
+        split: of the data set.
+        true: colours of the true classes.
+        protocol: whose metrics are shown with those of a work dir.
+
+    Raises:
+        LussError: if there are no predictions, or the match is damaged.
+    """
+    is_stage = (path / "predictions").is_dir()
+    stage = path if is_stage else path / "evaluate"
+    folder = stage / "predictions" / split
+    if not folder.is_dir():
+        raise LussError(
+            f"{path} has no predictions of {split}: there is no folder {folder}. Give a work dir "
+            "whose evaluate stage is whole, or the folder of another stage with predictions"
+        )
+    legend = true
+    if (stage / "match.json").exists():
+        match = read_match(stage / "match.json")
+        legend = generated_legend(len(match) - 1, match, true)
+    results = read_object((path.parent if is_stage else path) / "results.json") or {}
+    table = results.get(stage.name if is_stage and stage.name in results else protocol, {})
+    return Method(name, folder, legend, table.get(_SHORT.get(split, split), {}))
+
+
+def build_comparison(
+    out: Path,
+    paths: Mapping[str, Path],
+    dataset: BaseDataset,
+    split: str,
+    max_photos: int = 24,
+    title: str = "Methods side by side",
+) -> Path:
+    """Write ``index.html`` and its pictures into a folder, whole or not at all.
+
+    Args:
+        out: the folder; what is in it is replaced, if it is such a page.
+        paths: name -> see :func:`read_method`, in order.
+        dataset: of the split, with true masks or without.
+        split: of the data set.
+        max_photos: shown at most; they are spread evenly.
+        title: of the page.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        LussError: if a method has no predictions, or the folder holds something else.
+    """
+    if max_photos < 1:
+        raise LussError(f"max_photos is {max_photos}, expected 1 or more")
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _is_page(out))):
+        raise LussError(f"{out} holds something else than such a page; choose another folder")
+    true = true_legend(dataset.metainfo)
+    methods = [read_method(name, path, split, true) for name, path in paths.items()]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    chosen = evenly_spaced(len(dataset), max_photos)
+    items = [dataset.get_data_info(int(index)) for index in chosen]
+    with whole_folder(out) as folder:
+        pictures = PictureFolder(folder, "pictures")
+        sections = [
+            Section("Metrics", _metrics(methods, split)),
+            Section("Photos", _photos(items, methods, true, pictures)),
+        ]
+        lead = f"{len(methods)} methods · {len(items)} of {len(dataset)} photos of {split}"
+        (folder / "index.html").write_text(page_of(title, lead, sections), encoding="utf-8")
+    return out / "index.html"
+
+
+def _is_page(folder: Path) -> bool:
+    return {path.name for path in folder.iterdir()} == {"index.html", "pictures"}
+
+
+def _metrics(methods: Sequence[Method], split: str) -> Markup:
+    head = element(
+        "tr", *(element("th", name, scope="col") for name in (f"{split}, %", *_SHOWN_METRICS))
+    )
+
+    def cell(value: float | None) -> Markup:
+        return element("td", "–" if value is None else f"{value:.2f}")
+
+    body = [
+        element(
+            "tr",
+            element("th", method.name, scope="row"),
+            *(cell(method.metrics.get(name)) for name in _SHOWN_METRICS),
+        )
+        for method in methods
+    ]
+    return element("table", element("thead", head), element("tbody", *body), class_="dense")
+
+
+def _photos(
+    items: Sequence[Mapping[str, Any]],
+    methods: Sequence[Method],
+    true: Legend,
+    pictures: PictureFolder,
+) -> Markup:
+    with_truth = any(item.get("seg_map_path") for item in items)
+    rows = []
+    for item in items:
+        made = {}
+        if with_truth:
+            encoding = item.get("mask_encoding", "rgb")
+            made["truth"] = coloured_mask(item.get("seg_map_path"), true, encoding)
+        for method in methods:
+            made[method.name] = coloured_mask(
+                method.predictions / f"{item['image_id']}.png", method.legend
+            )
+        rows.append(photo_row(item, _LONGEST_SIDE, made, pictures))
+    key = [chip("‘other’: the photo in grey", "#555")]
+    if with_truth:
+        key.append(chip("ignored in evaluation", true.swatch(IGNORE_ID)))
+    said = note("A colour is that of the true class which the method's category is matched to.")
+    columns = 1 + with_truth + len(methods)
+    gallery = element("div", *rows, class_="gallery side", style=f"--panels:{min(8, columns)}")
+    return joined(said, element("p", *key, class_="chips key"), gallery)

@@ -1,0 +1,100 @@
+"""A photo and pictures made of it, side by side."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luss.datasets.mask_codec import MaskEncoding
+from luss.errors import LussError
+from luss.visualization.colours import Legend
+from luss.visualization.markup import Markup, element, notice
+from luss.visualization.overlay import overlay, resize_ids
+from luss.visualization.pictures import PictureFolder, read_fitting_mask, read_thumbnail
+
+__all__ = ["Picture", "chip", "coloured_mask", "photo_row"]
+
+_CHIPS = 4
+
+Picture = Callable[[NDArray[np.uint8], tuple[int, int]], tuple[NDArray[np.uint8], Markup | None]]
+"""From a thumbnail (h, w, 3) and the photo's own (H, W) to a picture and what stands below it."""
+
+
+def photo_row(
+    item: Mapping[str, Any], longest: int, made: Mapping[str, Picture], pictures: PictureFolder
+) -> Markup:
+    """A photo and what is made of it; what cannot be read is named in its place.
+
+    Args:
+        item: of a data set.
+        longest: side of the pictures.
+        made: title -> function that makes a picture.
+        pictures: takes the picture files.
+    """
+    image_id = item["image_id"]
+    title = element("h3", image_id, class_="name")
+    try:
+        photo, full = read_thumbnail(item, longest)
+    except LussError as error:
+        return element("article", title, notice(str(error)), class_="photo")
+    panels = [_panel("photo", pictures.add(photo, f"Photo {image_id}"))]
+    for name, make in made.items():
+        try:
+            picture, below = make(photo, full)
+            shown = pictures.add(picture, f"{name[:1].upper()}{name[1:]} for {image_id}")
+            panels.append(_panel(name, shown, below))
+        except LussError as error:
+            panels.append(_panel(name, notice(str(error))))
+    return element("article", title, element("div", *panels, class_="panels"), class_="photo")
+
+
+def coloured_mask(
+    path: str | Path | None, legend: Legend, encoding: MaskEncoding = "rgb"
+) -> Picture:
+    """A function that lays a mask over a photo, its categories named below.
+
+    Args:
+        path: of the mask; None if the photo has none, which the picture's place will say.
+        legend: of its ids.
+        encoding: of the file.
+    """
+
+    def make(photo: NDArray[np.uint8], full: tuple[int, int]) -> tuple[NDArray, Markup]:
+        if path is None:
+            raise LussError("this photo has no true mask")
+        ids = read_fitting_mask(path, full, encoding)
+        small = resize_ids(ids, photo.shape[:2])
+        picture = overlay(photo, small, legend.colours, legend.ignore, legend.unmatched)
+        return picture, _chips(ids, legend)
+
+    return make
+
+
+def chip(text: str, swatch: str) -> Markup:
+    """A name with its swatch, a CSS background, beside it."""
+    return element("span", element("i", style=f"background:{swatch}"), text, class_="chip")
+
+
+def _panel(name: str, content: Markup, below: Markup | None = None) -> Markup:
+    return element("figure", content, element("figcaption", element("b", name), below))
+
+
+def _chips(ids: NDArray[np.int32], legend: Legend) -> Markup:
+    """The categories of a mask with their share of its pixels, largest first."""
+    found, areas = np.unique(ids, return_counts=True)
+    shares = sorted(
+        (-area / ids.size, index)
+        for index, area in zip(found.tolist(), areas.tolist(), strict=True)
+        if index
+    )
+    chips = [
+        chip(f"{legend.name(index)} {-100 * share:.0f} %", legend.swatch(index))
+        for share, index in shares[:_CHIPS]
+    ]
+    if not shares:
+        chips = [element("span", "nothing but ‘other’", class_="muted")]
+    if len(shares) > _CHIPS:
+        chips.append(element("span", f"and {len(shares) - _CHIPS} more", class_="muted"))
+    return element("span", *chips, class_="chips")

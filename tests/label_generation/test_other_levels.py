@@ -1,0 +1,97 @@
+"""Labels by image and by pixel, the comparisons of table 10(a)."""
+
+import numpy as np
+import pytest
+import torch
+
+from luss.errors import LussError
+from luss.label_generation import (
+    ImageLabels,
+    PixelEmbeddings,
+    PooledFeatures,
+    category_of_image,
+    cluster_of_images,
+    kmeans,
+)
+from luss.label_generation.embedding_file import write_embeddings
+from luss.label_generation.feature_maps import deepest_map
+from luss.label_generation.foreground import Photo, WholePhoto
+
+
+class Model:
+    """Gives what it was given."""
+
+    def __init__(self, *stages):
+        self.stages = stages
+
+    def extract(self, images):
+        if not self.stages:
+            return images
+        return {stage: stage * images for stage in self.stages}
+
+
+def test_the_deepest_map_of_one_or_several():
+    images = torch.randn(2, 3, 4, 5)
+    assert deepest_map(Model(), images) is images
+    torch.testing.assert_close(deepest_map(Model(4, 3), images), 4 * images)
+    torch.testing.assert_close(
+        Photo("a", "a", inputs=images, model=Model(3, 4)).features, 4 * images
+    )
+
+
+def test_embedders():
+    images = torch.randn(2, 3, 4, 5)
+    pooled = PooledFeatures().embed(Model(), images)
+    pixels = PixelEmbeddings().embed(Model(), images)
+    for n in range(2):
+        expected = [images[n, :, y, x] for y in range(4) for x in range(5)]
+        torch.testing.assert_close(pixels[n], torch.stack(expected))
+        torch.testing.assert_close(pooled[n], torch.stack(expected).mean(0))
+
+
+def test_the_category_of_an_image_is_its_cluster():
+    torch.manual_seed(0)
+    features, centroids = torch.randn(40, 6, 3, 3), 0.3 * torch.randn(5, 6)
+    expected = kmeans.assign(features.mean(dim=(2, 3)), centroids) + 1
+    found = category_of_image(features, centroids)
+    np.testing.assert_array_equal(found, expected)
+    assert len(set(found.tolist())) > 1
+
+
+def test_image_labels_fill_the_foreground():
+    torch.manual_seed(0)
+    features, centroids = torch.randn(2, 6, 3, 3), torch.randn(5, 6)
+    writer = ImageLabels()
+    whole = torch.as_tensor(WholePhoto()(None))[None, None].expand(2, 1, 1, 1)
+    ids, foreground = writer.evidence(features, whole, centroids, (7, 9))
+    assert ids.shape == foreground.shape == (2, 7, 9)
+    of_images = category_of_image(features, centroids)
+    for n in range(2):
+        assert (writer.label(ids[n], foreground[n], 0.0) == of_images[n]).all()
+        assert (writer.label(ids[n], foreground[n], 0.99) == of_images[n]).all()
+
+
+def batches(*widths):
+    for number, width in enumerate(widths):
+        sample = type("Sample", (), {"image_id": f"photo {number}"})()
+        yield {"inputs": [torch.full((3, 2, width), float(number))], "data_samples": [sample]}
+
+
+def embed(batch):
+    return PixelEmbeddings().embed(Model(), torch.stack(batch["inputs"]))
+
+
+def test_vectors_of_pixels_are_kept_image_by_image(tmp_path):
+    path = tmp_path / "embeddings.npy"
+    write_embeddings(path, embed, next(batches(4)), batches(4, 4, 4), 3)
+    rows = np.load(path)
+    assert rows.shape == (3, 8, 3)
+    np.testing.assert_array_equal(rows, np.arange(3.0)[:, None, None] + np.zeros((1, 8, 3)))
+    with pytest.raises(LussError, match=r"photo 1 has shape \(10, 3\), the first one \(8, 3\)"):
+        write_embeddings(path, embed, next(batches(4)), batches(4, 5), 2)
+
+
+def test_an_image_of_many_vectors_is_in_the_cluster_of_most():
+    clusters = np.array([[3, 1, 1, 0], [2, 2, 0, 0], [4, 4, 4, 4]])
+    assert cluster_of_images(clusters).tolist() == [1, 0, 4]
+    assert cluster_of_images(clusters[:, 0]).tolist() == [3, 2, 4]

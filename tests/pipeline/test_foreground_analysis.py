@@ -1,0 +1,160 @@
+"""The analysis of a finished run, against what its stages said."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine import Config
+from tiny_run import TINY, finish, read_tiny, start
+
+from luss.datasets.mask_codec import read_mask
+from luss.errors import LussError
+from luss.label_generation.map_folder import MapFolder
+from luss.label_generation.pooling import pooled_over
+from luss.pipeline import Pipeline
+from luss.registry import RUNNERS
+from luss.stages import analyze_foreground
+
+SOURCES = ["CentrePrior", "BoundaryPrior"]
+
+
+def analyse(work_dir, split=None, sources=SOURCES, **options):
+    with Pipeline(read_tiny(**options), str(work_dir)).opened() as context:
+        return analyze_foreground(context, split, sources)
+
+
+@pytest.fixture(scope="module")
+def work_dir(finished_run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("analysis") / "run"
+    shutil.copytree(finished_run, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(work_dir):
+    return analyse(work_dir)
+
+
+def test_the_last_rungs_are_what_the_stages_found(found, finished_run):
+    results = json.loads((finished_run / "results.json").read_text())
+    expected = results["fully_unsupervised"]["val"]["mIoU"]
+    assert found["ladder"]["finished model"]["both_found"] == pytest.approx(expected)
+    threshold = json.loads((finished_run / "label_generation/threshold.json").read_text())
+    best = max(threshold["curve"]["values"])
+    assert found["ladder"]["pseudo labels"]["both_found"] == pytest.approx(best)
+    own = found["sources"][found["own_source"]]
+    assert own["best mIoU"] == pytest.approx(best)
+    assert own["mIoU threshold"] == pytest.approx(threshold["threshold"])
+
+
+def test_true_masks_and_categories_are_above_all(found):
+    for rungs in found["ladder"].values():
+        assert rungs["ceiling"] == max(rungs.values())
+        assert 50 < rungs["ceiling"] <= 100
+
+
+def test_what_was_asked_for_is_compared(found):
+    assert found["own_source"] == "Attention"
+    assert set(found["sources"]) == {*SOURCES, "Attention", "finished model"}
+    for values in found["sources"].values():
+        assert 0 <= values["AUC within images"] <= 1
+        assert len(values["curves"]["IoU"]) == len(values["curves"]["thresholds"]) == 101
+    assert set(found["embeddings"]) == {
+        *SOURCES,
+        "Attention",
+        "whole photo",
+        "true masks",
+        "the model's own",
+    }
+    # Six photos of six categories in six clusters: each is a cluster of its own.
+    assert found["embeddings"]["true masks"] == pytest.approx({"accuracy": 100, "NMI": 100})
+
+
+def test_files_lie_in_the_folder_and_embeddings_do_not_stay(found, work_dir):
+    folder = work_dir / "foreground_analysis"
+    assert json.loads((folder / "analysis.json").read_text()) == found
+    for name in ("auc", "ladder", "thresholds"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(folder.rglob("*.npy"))
+    channels = found["attention"]["shown channels"]
+    assert {path.name for path in (folder / "channels").iterdir()} == {
+        "mean",
+        *map(str, channels),
+    }
+
+
+def test_kept_maps_fit_the_masks(found, work_dir):
+    folder = work_dir / "foreground_analysis"
+    maps = MapFolder(folder / "maps" / "CentrePrior")
+    (path, *more) = sorted((maps.root / "validation").rglob("*.png"))
+    assert len(more) == 5
+    image_id = path.relative_to(maps.root / "validation").with_suffix("").as_posix()
+    truth = read_mask(work_dir / f"data/validation-segmentation/{image_id}.png")
+    values = maps.read("validation", image_id)
+    assert values.shape == truth.shape
+    assert values.max() == values[tuple(side // 2 for side in truth.shape)]
+
+
+def test_the_runner_config_runs_as_it_is(found, work_dir):
+    path = work_dir / "foreground_analysis" / "config.py"
+    again = RUNNERS.build(Config.fromfile(path)).test()
+    for column, rungs in found["ladder"].items():
+        assert again["ladder"][column] == pytest.approx(rungs)
+
+
+def test_another_split_with_masks(work_dir):
+    found = analyse(work_dir, "test", ["CentrePrior"])
+    assert found["split"] == "test"
+
+
+def test_a_split_without_masks_is_refused(work_dir):
+    with pytest.raises(LussError, match=r"'train' .* has none; splits with masks: .*validation"):
+        analyse(work_dir, "train")
+
+
+def test_without_the_finished_model_the_rest_is_analysed(finished_run, tmp_path):
+    shutil.copytree(finished_run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "evaluate")
+    found = analyse(tmp_path / "run", sources=["CentrePrior"])
+    assert list(found["ladder"]) == ["pseudo labels"]
+    shutil.rmtree(tmp_path / "run" / "label_generation")
+    with pytest.raises(LussError, match="'label_generation' writes, which is not whole"):
+        analyse(tmp_path / "run")
+
+
+def test_command_lines_print_the_analysis_and_show_runs_side_by_side(work_dir, tmp_path):
+    process = start(
+        "analyze_foreground.py", TINY, "--work-dir", work_dir, "--sources", "CentrePrior",
+        num_workers=0,
+    )  # fmt: skip
+    code, said = finish(process)
+    assert code == 0, said
+    for shown in ("CentrePrior", "AUC within images", "true masks, found categories", "NMI"):
+        assert shown in said
+    process = start("analyze_foreground.py", TINY, "--work-dir", work_dir, "--sources", "Nothing")
+    code, said = finish(process)
+    assert code == 2
+    assert "no source of foreground 'Nothing'" in said
+
+    runs = work_dir, work_dir / "evaluate"
+    code, said = finish(start("compare_runs.py", *runs, "--out", tmp_path / "page"))
+    assert code == 0, said
+    assert (tmp_path / "page" / "index.html").read_text().count("Evaluate for") == 6
+    code, said = finish(start("compare_runs.py", *runs, "--out", tmp_path / "page", "--names", "a"))
+    assert code == 2
+    assert "a name of its own" in said
+
+
+def test_features_are_pooled_over_cells():
+    features = torch.arange(8.0).reshape(1, 2, 2, 2)
+    weights = torch.zeros(1, 1, 4, 4)
+    weights[..., :2, :2] = 1
+    weights[..., 3, 3] = 1
+    # The last cell is covered by a quarter.
+    expected = (features[..., 0, 0] + features[..., 1, 1] / 4) / 1.25
+    assert torch.allclose(pooled_over(features, weights), expected)
+    assert torch.allclose(pooled_over(features, torch.ones(1, 1, 1, 1)), features.mean((2, 3)))
+    assert not pooled_over(features, torch.zeros(1, 1, 3, 3)).any()
+    assert np.isfinite(pooled_over(features, torch.zeros(1, 1, 3, 3))).all()

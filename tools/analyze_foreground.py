@@ -1,0 +1,77 @@
+"""Compare a run's foreground, embeddings and masks with the truth, before anything is tuned.
+
+Prints, and writes into WORK_DIR/foreground_analysis, of each source of foreground how well it tells
+objects from 'other', and the ladder: mIoU if masks, or categories, were the true ones. Nothing is
+chosen by it. A report that is there already is made anew, and shows it.
+"""
+
+import argparse
+from pathlib import Path
+
+from luss.command_line import add_run_arguments, exit_cleanly
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_run_arguments(parser)
+    parser.add_argument("--split", help="with true masks (default: validation)")
+    parser.add_argument(
+        "--sources",
+        nargs="+",
+        metavar="NAME",
+        help="of foreground, beside the run's own: registered ones such as BoundaryPrior, or "
+        "combinations such as boundary-centre (default: all)",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from luss.configuration import read_config
+    from luss.pipeline import Pipeline
+    from luss.stages import ReportStage, analyze_foreground
+
+    config = read_config(args.config, args.cfg_options)
+    work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    pipeline = Pipeline(config, work_dir, args.launcher)
+    with pipeline.opened() as context:
+        found = analyze_foreground(context, args.split, args.sources)
+        for stage in pipeline.stages.values():
+            if isinstance(stage, ReportStage) and context.work_dir.is_done(stage.name):
+                stage.run(context)
+    print_analysis(found)
+
+
+def print_analysis(found: dict) -> None:
+    """Print the tables."""
+    from prettytable import PrettyTable
+
+    from luss.evaluation.ladder import RUNGS
+
+    def table(title, first, columns, rows):
+        shown = PrettyTable([first, *columns])
+        shown.title, shown.align, shown.align[first] = title, "r", "l"
+        for name, values in rows.items():
+            figures = (values.get(column) for column in columns)
+            shown.add_row([name, *("-" if v is None else f"{v:.3f}" for v in figures)])
+        print(shown)
+
+    where = f"{found['split']}, {found['images']} photos; own source: {found['own_source']}"
+    quality = [key for key in next(iter(found["sources"].values())) if key != "curves"]
+    table(f"foreground: {where}", "source", quality, found["sources"])
+    if "attention" in found:
+        facts = {k: v for k, v in found["attention"].items() if k != "shown channels"}
+        table("attention, within photos", "", list(facts), {"": facts})
+    if found["embeddings"]:
+        columns = ["accuracy", "NMI"]
+        table("clusters of embeddings, %", "pooled over", columns, found["embeddings"])
+    ladder = {
+        title: {column: rungs[rung] for column, rungs in found["ladder"].items()}
+        for rung, title in RUNGS.items()
+    }
+    table("ladder, mIoU %", "", list(found["ladder"]), ladder)
+
+
+if __name__ == "__main__":
+    with exit_cleanly():
+        main()

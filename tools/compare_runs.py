@@ -1,0 +1,58 @@
+"""Show the segmentations of several runs side by side, on one page.
+
+Each run is a work dir, or the folder of one of its stages that wrote predictions. The photos are
+those of the first run's data.
+"""
+
+import argparse
+from pathlib import Path
+
+from luss.command_line import exit_cleanly
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="work dir, or WORK_DIR/STAGE")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the page")
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="default: the folders' names")
+    parser.add_argument("--split", default="validation")
+    parser.add_argument("--max-photos", type=int, default=24, metavar="N")
+    parser.add_argument(
+        "--data-root", metavar="DIR", help="where the photos are now, if they moved"
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from luss.errors import LussError
+    from luss.visualization.comparison import build_comparison
+
+    runs = [Path(run) for run in args.runs]
+    names = args.names or [run.name for run in runs]
+    if len(names) != len(runs) or len(set(names)) < len(names):
+        raise LussError(
+            f"the names of the runs are {', '.join(names)}; give each of the {len(runs)} runs a "
+            "name of its own by --names"
+        )
+    dataset = dataset_of(runs[0], args.split, args.data_root)
+    paths = dict(zip(names, runs, strict=True))
+    page = build_comparison(Path(args.out), paths, dataset, args.split, args.max_photos)
+    print(f"written to {page}")
+
+
+def dataset_of(run: Path, split: str, data_root: str | None):
+    """A split of the data set that a run saw."""
+    from luss.configuration import read_config
+    from luss.pipeline.context import Context
+    from luss.pipeline.work_dir import WorkDir
+
+    work_dir = run.parent if (run / "predictions").is_dir() else run
+    moved = {"data_root": data_root} if data_root else {}
+    config = read_config(str(work_dir / "config.py"), moved)
+    return Context(config, WorkDir(work_dir)).dataset({"split": split, "pipeline": []})
+
+
+if __name__ == "__main__":
+    with exit_cleanly():
+        main()
