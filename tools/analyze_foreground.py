@@ -27,6 +27,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    from mmengine.dist import is_main_process
+
     from luss.configuration import read_config
     from luss.pipeline import Pipeline
     from luss.stages import ReportStage, analyze_foreground
@@ -39,7 +41,8 @@ def main() -> None:
         for stage in pipeline.stages.values():
             if isinstance(stage, ReportStage) and context.work_dir.is_done(stage.name):
                 stage.run(context)
-    print_analysis(found)
+    if is_main_process():
+        print_analysis(found)
 
 
 def print_analysis(found: dict) -> None:

@@ -8,7 +8,7 @@ stages = dict(
             backbone=dict(out_indices=(2, 3, 4)),
             stages=(2, 3, 4),
             objectives=dict(d2s=dict(stages=(3, 2))),
-            loss_weights=dict(loss_clustering=1 / 3, loss_d2s_stage3=1 / 3, loss_d2s_stage2=1 / 3),
+            loss_weights=dict(loss_clustering=1 / 3, loss_d2s=1 / 3),
         ),
     ),
     report=dict(title="PASS_s, D2S32"),

@@ -6,12 +6,7 @@ stages = dict(
     pretrain=dict(
         model=dict(
             objectives=dict(d2s=dict(stages=(4, 3, 2))),
-            loss_weights=dict(
-                loss_clustering=1 / 4,
-                loss_d2s_stage4=1 / 4,
-                loss_d2s_stage3=1 / 4,
-                loss_d2s_stage2=1 / 4,
-            ),
+            loss_weights=dict(loss_clustering=1 / 4, loss_d2s=1 / 4),
         ),
     ),
     report=dict(title="PASS_s, D2S432"),

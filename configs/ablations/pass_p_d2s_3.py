@@ -2,17 +2,7 @@
 # ImageNet-S300 (D2S32, the default: 23.4).
 _base_ = ["_base_/pass_p.py"]
 
-weights = {
-    name: weight
-    for name, weight in _base_.stages.pretrain.model.loss_weights.items()
-    if name != "loss_d2s_stage2"
-}
 stages = dict(
-    pretrain=dict(
-        model=dict(
-            objectives=dict(d2s=dict(stages=(3,))),
-            loss_weights=dict(_delete_=True, **weights),
-        ),
-    ),
+    pretrain=dict(model=dict(objectives=dict(d2s=dict(stages=(3,))))),
     report=dict(title="PASS_p, D2S3"),
 )

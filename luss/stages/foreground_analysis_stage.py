@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
 from luss.build_errors import clear_build_errors
@@ -32,7 +32,7 @@ class ForegroundAnalysisStage(RunnerStage):
     """Compares foreground, embeddings and masks with the truth; writes ``analysis.json``, plots.
 
     Nothing is chosen by it: neither other stages nor ``results.json`` know of it. The report shows
-    what it found, so in a config it stands before the report::
+    what the stage of this name found, so in a config it stands before the report::
 
         stages.foreground_analysis = dict(type="ForegroundAnalysisStage", before="report")
 
@@ -60,6 +60,11 @@ class ForegroundAnalysisStage(RunnerStage):
         num_channels: int = 8,
     ) -> None:
         super().__init__(name, (labels_from, *([evaluate_from] if evaluate_from else ())))
+        if num_photos < 0 or num_channels < 0:
+            raise LussError(
+                f"stages.{name}: num_photos is {num_photos} and num_channels {num_channels}, "
+                "expected 0 or more"
+            )
         self.labels_from = labels_from
         self.evaluate_from = evaluate_from
         self.split = split
@@ -118,7 +123,7 @@ class ForegroundAnalysisStage(RunnerStage):
                 "labels": {
                     "folder": str(context.work_dir.stage(self.labels_from)),
                     "num_categories": context.num_categories,
-                    **{k: parts[k] for k in ("foreground", "threshold", "writer", "generator")},
+                    **parts,
                 },
                 "sources": sources_to_compare(self.sources, with_attention=attentive),
                 "segmentor": segmentor,
@@ -134,6 +139,7 @@ class ForegroundAnalysisStage(RunnerStage):
         if is_main_process():
             write_json(folder / "analysis.json", found)
             plot_analysis(found, folder)
+        barrier()
         print_log(f"written to {folder / 'analysis.json'}", "current")
         return {"split": self.split, "images": found["images"]}
 

@@ -123,8 +123,15 @@ def check_step_1(config, tmp_path):
     (scalars,) = tmp_path.glob("pretrain/*/vis_data/scalars.json")
     for line in map(json.loads, scalars.read_text().splitlines()):
         weights = config.stages.pretrain.model.loss_weights
-        assert {key for key in line if key.startswith("loss_")} >= weights.keys()
-        total = sum(weight * line[loss] for loss, weight in weights.items())
+        losses = [key for key in line if key.startswith("loss_")]
+        weight_of = {
+            loss: weight
+            for loss in losses
+            for key, weight in weights.items()
+            if loss == key or loss.startswith(f"{key}_")
+        }
+        assert sorted(weight_of) == sorted(losses)
+        total = sum(weight * line[loss] for loss, weight in weight_of.items())
         assert math.isfinite(total)
         assert line["loss"] == pytest.approx(total, rel=1e-3, abs=1e-3)
 
@@ -179,7 +186,6 @@ def check_labels_of_pixels(work_dir):
 
 def check_before_fine_tuning(work_dir):
     """Labels of training photos are predicted as they were written."""
-
     config = Config.fromfile(work_dir / "evaluate_labels" / "config.py")
     assert config.model.type == PixelLabeller.__name__
     loader = config.test_dataloader["validation"]

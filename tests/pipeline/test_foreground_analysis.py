@@ -1,13 +1,16 @@
 """The analysis of a finished run, against what its stages said."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import TINY, finish, read_tiny, start
+from tiny_run import REPOSITORY, TINY, finish, read_tiny, start
 
 from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
@@ -114,6 +117,20 @@ def test_a_split_without_masks_is_refused(work_dir):
         analyse(work_dir, "train")
 
 
+def test_an_unknown_source_is_refused(work_dir):
+    with pytest.raises(LussError, match="no source of foreground 'Nothing'"):
+        analyse(work_dir, sources=["Nothing"])
+
+
+def test_fewer_than_no_photos_are_refused(work_dir):
+    options = {
+        "stages__foreground_analysis__type": "ForegroundAnalysisStage",
+        "stages__foreground_analysis__num_photos": -1,
+    }
+    with pytest.raises(LussError, match="num_photos is -1"):
+        analyse(work_dir, **options)
+
+
 def test_without_the_finished_model_the_rest_is_analysed(finished_run, tmp_path):
     shutil.copytree(finished_run, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "evaluate")
@@ -133,10 +150,6 @@ def test_command_lines_print_the_analysis_and_show_runs_side_by_side(work_dir, t
     assert code == 0, said
     for shown in ("CentrePrior", "AUC within images", "true masks, found categories", "NMI"):
         assert shown in said
-    process = start("analyze_foreground.py", TINY, "--work-dir", work_dir, "--sources", "Nothing")
-    code, said = finish(process)
-    assert code == 2
-    assert "no source of foreground 'Nothing'" in said
 
     runs = work_dir, work_dir / "evaluate"
     code, said = finish(start("compare_runs.py", *runs, "--out", tmp_path / "page"))
@@ -145,6 +158,43 @@ def test_command_lines_print_the_analysis_and_show_runs_side_by_side(work_dir, t
     code, said = finish(start("compare_runs.py", *runs, "--out", tmp_path / "page", "--names", "a"))
     assert code == 2
     assert "a name of its own" in said
+
+
+def test_as_a_stage_of_a_config(finished_run, tmp_path):
+    shutil.copytree(finished_run, tmp_path / "run")
+    options = {
+        "stages__foreground_analysis__type": "ForegroundAnalysisStage",
+        "stages__foreground_analysis__sources": ["CentrePrior"],
+        "stages__foreground_analysis__num_photos": 1,
+    }
+    Pipeline(read_tiny(**options), str(tmp_path / "run")).run()
+    facts = json.loads((tmp_path / "run/foreground_analysis/done.json").read_text())
+    assert (facts["split"], facts["images"]) == ("validation", 6)
+    maps = tmp_path / "run/foreground_analysis/maps/CentrePrior"
+    assert len(list(maps.rglob("*.png"))) == 1
+
+
+def test_two_processes_find_the_same(found, finished_run, tmp_path):
+    shutil.copytree(finished_run, tmp_path / "run")
+    tool = REPOSITORY / "tools" / "analyze_foreground.py"
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"),
+        *(str(tool), str(TINY), "--work-dir", str(tmp_path / "run"), "--launcher", "pytorch"),
+        *("--sources", *SOURCES, "--cfg-options", "num_workers=0"),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    together = json.loads((tmp_path / "run/foreground_analysis/analysis.json").read_text())
+    for part in ("ladder", "embeddings"):
+        assert together[part].keys() == found[part].keys()
+        for name, values in found[part].items():
+            assert together[part][name] == pytest.approx(values)
+    for name, values in found["sources"].items():
+        assert together["sources"][name]["curves"]["IoU"] == values["curves"]["IoU"]
+        assert together["sources"][name]["AUC within images"] == pytest.approx(
+            values["AUC within images"]
+        )
 
 
 def test_features_are_pooled_over_cells():

@@ -39,6 +39,7 @@ from luss.models.heads.pixel_attention import SCALE
 from luss.models.segmentors import predict_ids
 from luss.ranks import fail_together, own_share, summed_over_ranks
 from luss.registry import (
+    EMBEDDERS,
     LABEL_GENERATORS,
     LABEL_WRITERS,
     LOOPS,
@@ -67,7 +68,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
         evaluator: of MMEngine's test loops; nothing is evaluated by it.
         folder: takes maps of photos: ``maps/<source>``, ``channels/<channel>``, ``channels/mean``.
         labels: what label generation used: its ``folder``, ``num_categories`` and the configs of
-            ``foreground``, ``threshold``, ``writer`` and ``generator``.
+            ``embedder``, ``foreground``, ``threshold``, ``writer`` and ``generator``.
         sources: name -> config of sources of foreground to compare; the run's own is added.
         segmentor: ``model`` and ``checkpoint`` of the finished model; None if there is none.
         num_photos: whose maps are kept, spread over the split.
@@ -91,6 +92,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
         self.folder = Path(folder)
         self.num_photos, self.num_channels = num_photos, num_channels
         self.num_categories = labels["num_categories"]
+        self.embedder = EMBEDDERS.build(labels["embedder"])
         self.generator = LABEL_GENERATORS.build(labels["generator"])
         self.rule = THRESHOLD_RULES.build(labels["threshold"])
         self.writer = LABEL_WRITERS.build(labels["writer"])
@@ -195,26 +197,25 @@ class ForegroundAnalysisLoop(StreamingLoop):
     # Embeddings
 
     def _reserve_embeddings(self, count: int) -> None:
-        names = [*self.sources, _WHOLE, _TRUE_MASKS]
-        if self.has_attention:
-            names.append(_OF_MODEL)
+        names = [*self.sources, _WHOLE, _TRUE_MASKS, _OF_MODEL]
         self.rows_of = {
             name: self.folder / f".embeddings_{place}.npy" for place, name in enumerate(names)
         }
         if is_main_process():
             (first,) = photos_of(self, "photos", "width of the features", [0])
-            shape = count, first.features.shape[1]
+            widths = dict.fromkeys(names, first.features.shape[1])
+            widths[_OF_MODEL] = self.embedder.embed(self.model, first.inputs).shape[1]
             self.folder.mkdir(parents=True, exist_ok=True)
-            for path in self.rows_of.values():
-                np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
+            for name, path in self.rows_of.items():
+                np.lib.format.open_memmap(path, "w+", np.float32, (count, widths[name])).flush()
         barrier()
         self.rows = {
             name: np.lib.format.open_memmap(path, "r+") for name, path in self.rows_of.items()
         }
 
     def _pool(self, place: int, photo: Photo, truth: NDArray) -> None:
-        if self.has_attention:
-            self.rows[_OF_MODEL][place] = self.model.embed_images(photo.inputs)[0].cpu().numpy()
+        own = self.embedder.embed(self.model, photo.inputs)
+        self.rows[_OF_MODEL][place] = own[0].cpu().numpy()
         inside = (truth > 0) & (truth != IGNORE_ID)
         self._pool_over(_TRUE_MASKS, place, photo, inside.astype(np.float32))
         self._pool_over(_WHOLE, place, photo, np.ones((1, 1), np.float32))

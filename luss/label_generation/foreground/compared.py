@@ -83,9 +83,9 @@ def _build_once(config: dict, built: dict[str, ForegroundSource]) -> ForegroundS
     key = json.dumps(config, sort_keys=True, default=str)
     if key not in built:
         filled: dict[str, Any] = dict(config)
-        if "source" in config:
+        if isinstance(config.get("source"), dict):
             filled["source"] = _build_once(config["source"], built)
-        if "sources" in config:
+        if isinstance(config.get("sources"), list | tuple):
             filled["sources"] = [_build_once(inner, built) for inner in config["sources"]]
         built[key] = _Remembering(FOREGROUND_SOURCES.build(filled))
     return built[key]

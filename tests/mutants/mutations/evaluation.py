@@ -50,6 +50,10 @@ ceiling = of(
     f"{_EVALUATION}/test_ceiling.py",
     f"{_EVALUATION}/test_ceiling_is_bilinear.py",
 )
+foreground_quality = of(
+    "luss/evaluation/foreground_quality.py", f"{_EVALUATION}/test_foreground_quality.py"
+)
+ladder = of("luss/evaluation/ladder.py", f"{_EVALUATION}/test_ladder.py")
 
 MUTATIONS = [
     boundary(
@@ -278,5 +282,40 @@ MUTATIONS = [
         'mode="bilinear", align_corners=False)',
         'mode="nearest")',
         "The ceiling is that of blocks.",
+    ),
+    foreground_quality(
+        "below = np.cumsum(other) - other / 2",
+        "below = np.cumsum(other)",
+        "Equal values count as right in the AUC.",
+    ),
+    foreground_quality(
+        "kept = truth != IGNORE_ID",
+        "kept = truth == truth",
+        "Ignored pixels are foreground.",
+    ),
+    foreground_quality(
+        "self.auc / self.images_with_auc",
+        "self.auc / self.images",
+        "Photos without an AUC count as wrong.",
+    ),
+    foreground_quality(
+        "unit.sum(dim=0).square().mean() - count",
+        "unit.sum(dim=0).square().mean()",
+        "Channels are correlated with themselves.",
+    ),
+    ladder(
+        "reachable = through_grid(truth, grid)",
+        "reachable = np.where(truth == IGNORE_ID, 0, truth)",
+        "True masks are finer than any label.",
+    ),
+    ladder(
+        "np.where(mask, nearest_ids(reachable), 0)",
+        "np.where(mask, reachable, 0)",
+        "A found mask that is too large costs nothing.",
+    ),
+    ladder(
+        "np.add.at(joined, self.matcher(counts), confusion)",
+        "joined[self.matcher(counts)] = confusion",
+        "Of categories that are joined the last one counts.",
     ),
 ]
