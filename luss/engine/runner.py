@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
+from mmengine.device import get_device
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
@@ -114,7 +115,12 @@ class Runner(MMEngineRunner):
         """Write nothing: the pipeline keeps the whole configuration."""
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Wrap for several processes; MMEngine's default assumes GPUs."""
+        """Wrap for several processes; MMEngine's default assumes GPUs.
+
+        PyTorch refuses to wrap a model in which nothing is trained, of which there is no need.
+        """
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            return model.to(get_device())
         if self.distributed and not torch.cuda.is_available():
             synchronised = any(isinstance(part, nn.SyncBatchNorm) for part in model.modules())
             if self.cfg.pop("sync_bn", None) or synchronised:

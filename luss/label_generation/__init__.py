@@ -6,7 +6,12 @@ from luss.label_generation.clustering_quality import (
     matched_accuracy,
     normalised_mutual_information,
 )
-from luss.label_generation.embedders import ImageEmbeddings, PixelEmbeddings, PooledFeatures
+from luss.label_generation.embedders import (
+    ForegroundEmbeddings,
+    ImageEmbeddings,
+    PixelEmbeddings,
+    PooledFeatures,
+)
 from luss.label_generation.faiss_kmeans import FaissKMeans
 from luss.label_generation.given_centroids import GivenCentroids, read_centroids
 from luss.label_generation.kmeans import KMeans, KMeansResult, assign
@@ -33,6 +38,7 @@ from luss.label_generation.torch_kmeans import TorchKMeans
 
 __all__ = [
     "FaissKMeans",
+    "ForegroundEmbeddings",
     "GivenCentroids",
     "GivenThreshold",
     "ImageEmbeddings",

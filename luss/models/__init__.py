@@ -7,6 +7,7 @@ from luss.models.algorithms import *  # noqa: E402, F403
 from luss.models.backbones import *  # noqa: E402, F403
 from luss.models.data_preprocessors import *  # noqa: E402, F403
 from luss.models.heads import *  # noqa: E402, F403
+from luss.models.no_model import *  # noqa: E402, F403
 from luss.models.objectives import *  # noqa: E402, F403
 from luss.models.pretrainers import *  # noqa: E402, F403
 from luss.models.segmentors import *  # noqa: E402, F403

@@ -3,6 +3,7 @@
 from luss.stages.distance_matching import DistanceMatchingStage
 from luss.stages.finetune_stage import FinetuneStage
 from luss.stages.foreground_analysis_stage import ForegroundAnalysisStage, analyze_foreground
+from luss.stages.foreground_stage import ForegroundStage
 from luss.stages.fully_unsupervised import EvaluateStage
 from luss.stages.label_evaluation import EvaluateLabelsStage
 from luss.stages.label_generation_stage import LabelGenerationStage
@@ -11,6 +12,7 @@ from luss.stages.protocol_stage import ProtocolStage, evaluation_set_config
 from luss.stages.report_stage import ReportStage
 from luss.stages.semi_supervised import FinetuneSemiStage, SemiSupervisedStage
 from luss.stages.train_stage import TrainStage
+from luss.stages.train_with_maps_stage import TrainWithMapsStage
 
 __all__ = [
     "DistanceMatchingStage",
@@ -19,12 +21,14 @@ __all__ = [
     "FinetuneSemiStage",
     "FinetuneStage",
     "ForegroundAnalysisStage",
+    "ForegroundStage",
     "LabelGenerationStage",
     "PretrainStage",
     "ProtocolStage",
     "ReportStage",
     "SemiSupervisedStage",
     "TrainStage",
+    "TrainWithMapsStage",
     "analyze_foreground",
     "evaluation_set_config",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from luss.config_checks import require_count, require_keys
 from luss.engine.checkpoint import required_checkpoint
@@ -19,6 +19,8 @@ from luss.registry import (
     STAGES,
     THRESHOLD_RULES,
 )
+from luss.stages.map_folders import maps_of, require_reader, with_map_folders
+from luss.stages.share_loader import share_loader
 from luss.stages.sound_masks import require_sound_masks
 
 __all__ = ["LabelGenerationStage"]
@@ -57,6 +59,8 @@ class LabelGenerationStage(RunnerStage):
             ``type`` and settings of one of ``LABEL_WRITERS``, by default ``PixelLabels``.
         preprocessor: config of the data preprocessor of both.
         foreground: config of one of ``FOREGROUND_SOURCES``; by default ``Attention``.
+        maps_from: the stage that made the maps which ``FolderOfMaps`` and ``LoadForegroundAsMask``
+            read where they name no folder; by default the latter reads those of ``foreground``.
         threshold: a fixed tau, or the config of one of ``THRESHOLD_RULES``; by default
             ``ValidationThreshold`` where validation has masks, else ``OtsuThreshold``.
         num_attention_maps: of how many photos the report shows the foreground.
@@ -75,11 +79,12 @@ class LabelGenerationStage(RunnerStage):
         preprocessor: dict,
         model_from: str = "pixel_attention",
         foreground: dict | None = None,
+        maps_from: str | None = None,
         threshold: float | dict | None = None,
         num_attention_maps: int = 24,
         on_unreadable: str = "skip",
     ) -> None:
-        super().__init__(name, requires=(model_from,))
+        super().__init__(name, requires=(model_from, *([maps_from] if maps_from else [])))
         where = f"stages.{name}"
         self.embedder, self.embedding = _split(embedding, "ImageEmbeddings", ("batch_size",))
         self.writer, self.pixels = _split(pixels, "PixelLabels")
@@ -90,6 +95,7 @@ class LabelGenerationStage(RunnerStage):
         self.generator = generator
         self.preprocessor = preprocessor
         self.foreground = {"type": "Attention", **(foreground or {})}
+        self.maps_from = maps_from
         self.threshold = threshold
         self.num_attention_maps = num_attention_maps
         self.on_unreadable = on_unreadable
@@ -114,8 +120,18 @@ class LabelGenerationStage(RunnerStage):
                 "lower num_categories"
             )
         MODELS.build(dict(self.preprocessor))
-        parts = self.parts(context)
+        if self.maps_from is not None:
+            require_reader([self.foreground, self.embedding["pipeline"]], f"stages.{self.name}")
+        # The folder of maps may be yet to come; another stands for it.
+        parts = self.parts(context, maps_root=context.work_dir.root)
         built = {name: registry.build(parts[name]) for name, registry in _PARTS.items()}
+        reads_maps = getattr(built["embedder"], "reads_maps", False)
+        if reads_maps and self.maps_from is None and built["foreground"].is_free:
+            raise LussError(
+                f"stages.{self.name}.embedding: {self.embedder['type']} reads maps of foreground, "
+                f"of which {self.foreground['type']} leaves none; choose another foreground, or "
+                "name a stage that makes maps by maps_from"
+            )
         if built["threshold"].reads == "validation":
             if "validation" not in context.splits_with_masks:
                 raise LussError(
@@ -124,13 +140,22 @@ class LabelGenerationStage(RunnerStage):
                 )
             require_sound_masks(context, "validation")
 
-    def parts(self, context: Context) -> dict[str, dict]:
-        """The configurations of all parts."""
+    def parts(self, context: Context, maps_root: Path | None = None) -> dict[str, dict]:
+        """The configurations of all parts.
+
+        Args:
+            context: of the run.
+            maps_root: instead of the folder of maps of another stage.
+        """
+        foreground = dict(self.foreground)
+        if self.maps_from is not None:
+            root = maps_root or maps_of(self.maps_from, context)
+            foreground = with_map_folders(foreground, root)
         filled = {"num_clusters": context.num_categories, "seed": context.seed}
         return {
             "embedder": self.embedder,
             "generator": {**filled, **self.generator},
-            "foreground": dict(self.foreground),
+            "foreground": foreground,
             "threshold": self._rule(context),
             "writer": self.writer,
         }
@@ -148,19 +173,21 @@ class LabelGenerationStage(RunnerStage):
 
     def _loaders(self, context: Context) -> dict[str, dict]:
         train = self._training_set(self.pixels["pipeline"])
-        embedding = self._training_set(self.embedding["pipeline"])
+        own = context.work_dir.stage(self.name) / "foreground"
+        maps = own if self.maps_from is None else maps_of(self.maps_from, context)
+        embedding = with_map_folders(self._training_set(self.embedding["pipeline"]), maps)
         masks = "validation" in context.splits_with_masks
         validation = {**train, "split": "validation", "on_unreadable": "fail"}
         validation |= {"require_masks": True} if masks else {}
         report = validation if context.splits_with_masks else train
         loaders = {
-            "embedding": _loader(context, embedding, self.embedding["batch_size"]),
-            "pixels": _loader(context, train),
+            "embedding": share_loader(context, embedding, self.embedding["batch_size"]),
+            "pixels": share_loader(context, train),
         }
         if masks:
-            loaders["validation"] = _loader(context, validation)
+            loaders["validation"] = share_loader(context, validation)
         if self.num_attention_maps:
-            loaders["report"] = _loader(context, report, most=self.num_attention_maps)
+            loaders["report"] = share_loader(context, report, most=self.num_attention_maps)
         return loaders
 
     def runner_config(self, context: Context) -> dict:
@@ -194,17 +221,3 @@ def _split(settings: dict, kind: str, own: tuple[str, ...] = ()) -> tuple[dict, 
         return {"type": kind}, settings
     photos = {key: settings.pop(key) for key in ("pipeline", *own) if key in settings}
     return settings, photos
-
-
-def _loader(
-    context: Context, dataset: dict[str, Any], batch_size: int = 1, most: int | None = None
-) -> dict:
-    sampler = {"type": "ShareSampler"}
-    return {
-        "batch_size": batch_size,
-        "num_workers": context.num_workers,
-        "sampler": sampler if most is None else {**sampler, "most": most},
-        "collate_fn": {"type": "pseudo_collate"},
-        "worker_init_fn": {"type": "luss.start_worker"},
-        "dataset": context.dataset_config(dataset),
-    }

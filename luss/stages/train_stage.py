@@ -21,6 +21,7 @@ from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import MODELS, STAGES
+from luss.stages.map_folders import loads_maps
 from luss.stages.starting_parts import StartingParts
 
 __all__ = ["TrainStage"]
@@ -213,6 +214,11 @@ class TrainStage(RunnerStage):
         require_keys(self.runner, _NEEDED, where, optional=_OPTIONAL)
 
         def compare_starts(model: nn.Module) -> None:
+            if getattr(model, "reads_maps", False) != loads_maps(self.train_dataloader["dataset"]):
+                raise LussError(
+                    f"{where}: a model with a teacher and LoadForegroundMap in the pipeline belong "
+                    "together, one of them is missing; a TrainWithMapsStage says where the maps lie"
+                )
             StartingParts(self.init_from, context).refuse_other_tensors(model, where)
             if self.weights:
                 self.filled_backbone(self.model_config(context), self.weights, context)

@@ -1,5 +1,11 @@
 from luss.structures.batches import step_by_size
-from luss.structures.geometry import OUTSIDE, ViewGeometry, near_pixels, overlap_grids
+from luss.structures.geometry import (
+    OUTSIDE,
+    ViewGeometry,
+    near_pixels,
+    overlap_grids,
+    sample_in_views,
+)
 from luss.structures.view_features import Assignment, ViewFeatures
 
 __all__ = [
@@ -9,5 +15,6 @@ __all__ = [
     "ViewGeometry",
     "near_pixels",
     "overlap_grids",
+    "sample_in_views",
     "step_by_size",
 ]

@@ -7,11 +7,12 @@ P2P grid of section 4.2, PixPro's pixel centres) derive from it in batches, on t
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from luss.errors import LussError
 
-__all__ = ["OUTSIDE", "ViewGeometry", "near_pixels", "overlap_grids"]
+__all__ = ["OUTSIDE", "ViewGeometry", "near_pixels", "overlap_grids", "sample_in_views"]
 
 OUTSIDE = -2.0
 """Grid coordinate of a point that lies in neither view; it is sampled as zero."""
@@ -45,6 +46,20 @@ class ViewGeometry:
         sizes = packed[:, 5:] if packed.shape[1] == 7 else None
         return cls(rectangles=packed[:, :4], flipped=packed[:, 4] != 0, photo_sizes=sizes)
 
+    @property
+    def known_photo_sizes(self) -> Tensor:
+        """``photo_sizes``.
+
+        Raises:
+            LussError: if they are not known.
+        """
+        if self.photo_sizes is None:
+            raise LussError(
+                "the views come without the width and height of their photos; end the data set's "
+                "pipeline with MultiCrop and PackViews, whose geometry has 7 numbers a view"
+            )
+        return self.photo_sizes
+
     def corners(self) -> Tensor:
         """Where the photo's point lies that each view shows at its borders.
 
@@ -56,12 +71,7 @@ class ViewGeometry:
         Raises:
             LussError: if the photos' sizes are not known.
         """
-        if self.photo_sizes is None:
-            raise LussError(
-                "the views come without the width and height of their photos; end the data set's "
-                "pipeline with MultiCrop and PackViews, whose geometry has 7 numbers a view"
-            )
-        last = (self.photo_sizes - 1).clamp(min=1)
+        last = (self.known_photo_sizes - 1).clamp(min=1)
         start = self.rectangles[:, :2] / last
         end = (self.rectangles[:, :2] + self.rectangles[:, 2:] - 1) / last
         corners = torch.cat([start, end], dim=1)
@@ -143,3 +153,32 @@ def overlap_grids(first: ViewGeometry, second: ViewGeometry, size: int) -> tuple
         return torch.where(overlaps[:, None, None, None], grid, OUTSIDE)
 
     return in_view(first), in_view(second)
+
+
+def sample_in_views(maps: Tensor, views: ViewGeometry, size: tuple[int, int]) -> Tensor:
+    """What views show of maps that cover their whole photos.
+
+    Args:
+        maps: (N, C, h, w) float, one of each photo, of any size.
+        views: N views of the photos.
+        size: height and width of the result.
+
+    Returns:
+        (N, C, *size): bilinear values at the centres of the view's pixels.
+
+    Raises:
+        LussError: if the photos' sizes are not known.
+    """
+    height, width = size
+    left, top, across, down = views.rectangles.unbind(dim=1)
+    photo_width, photo_height = views.known_photo_sizes.unbind(dim=1)
+    columns = ((torch.arange(width, device=maps.device) + 0.5) / width).expand(len(maps), -1)
+    rows = ((torch.arange(height, device=maps.device) + 0.5) / height).expand(len(maps), -1)
+    columns = torch.where(views.flipped[:, None], 1 - columns, columns)
+    x = (left[:, None] + columns * across[:, None]) / photo_width[:, None]
+    y = (top[:, None] + rows * down[:, None]) / photo_height[:, None]
+    grid = torch.stack(
+        [x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=-1
+    )
+    grid = (grid * 2 - 1).to(maps.dtype)
+    return F.grid_sample(maps, grid, padding_mode="border", align_corners=False)

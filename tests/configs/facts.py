@@ -630,7 +630,28 @@ PRIORS = {
     )
     for letter, method in (("s", PASS_S), ("p", PASS_P))
 }
+JOINED = {
+    "type": "GrabCut",
+    "source": {
+        "type": "MeanOfRanks",
+        "sources": [
+            {
+                "type": "ProductOfMaps",
+                "sources": [{"type": "BoundaryPrior"}, {"type": "CentrePrior"}],
+            },
+            RC,
+        ],
+    },
+}
+PRIORS["pass/pass_s_photos_prior.py"] = (
+    "pass/pass_s_photos.py",
+    with_prior(PASS_S, "prior", "PASS_s", JOINED),
+)
 """Config with a shape prior -> (config without, tables of the stages that differ)."""
+
+
+TAUGHT = {"pass/pass_s_photos_taught.py": "pass/pass_s_photos_prior.py"}
+"""Config whose prior teaches attention, too -> config without a teacher."""
 
 
 def semi_supervised(recipe: list) -> dict:

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from luss.datasets.transforms.multi_crop import MultiCrop, PackViews
 from luss.errors import LussError
-from luss.structures import OUTSIDE, ViewGeometry, near_pixels, overlap_grids
+from luss.structures import (
+    OUTSIDE,
+    ViewGeometry,
+    near_pixels,
+    overlap_grids,
+    sample_in_views,
+)
 
 WIDTH, HEIGHT = 200, 150
 rectangles = st.tuples(
@@ -185,3 +191,29 @@ def test_views_far_apart_have_no_near_pixels():
 def test_a_crop_of_one_pixel_is_near_nothing():
     point = torch.tensor([[0.5, 0.5, 0.5, 0.5]])
     assert not near_pixels(point, point, (7, 7), 0.7).any()
+
+
+def test_maps_are_sampled_where_views_look():
+    """A map that shows each pixel's place looks, within a view, as the view of such a photo."""
+    photo = coordinates()
+    crop = MultiCrop([{"count": 6, "size": 32, "scale": (0.2, 1.0)}], flip_probability=0.5)
+    random.seed(0)
+    packed = PackViews()(crop({"img": photo}))
+    views = ViewGeometry.unpack(packed["geometry"])
+    assert set(views.flipped.tolist()) == {True, False}
+    maps = torch.from_numpy(photo).permute(2, 0, 1)[None].float().expand(6, -1, -1, -1)
+    found = sample_in_views(maps, views, (32, 32))
+    for shown, expected in zip(found, packed["inputs"], strict=True):
+        # At its border a view sees its rectangle alone, and levels are rounded.
+        inner = np.s_[:, 2:-2, 2:-2]
+        torch.testing.assert_close(shown[inner], expected[inner].float(), atol=1.1, rtol=0)
+
+
+def test_a_map_of_another_size_covers_the_same_photo():
+    whole = view_of(0, 0, WIDTH, HEIGHT, 0, WIDTH, HEIGHT)
+    small = torch.rand(1, 1, 6, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(sample_in_views(small, whole, (6, 8)), small)
+    mirrored = view_of(0, 0, WIDTH, HEIGHT, 1, WIDTH, HEIGHT)
+    torch.testing.assert_close(sample_in_views(small, mirrored, (6, 8)), small.flip(3))
+    with pytest.raises(LussError, match="width and height"):
+        sample_in_views(small, view_of(0, 0, 9, 9, 0), (6, 8))

@@ -138,14 +138,18 @@ class PackViews(BaseTransform):
         """Keep the views and their geometry.
 
         Returns:
-            ``inputs``, V contiguous uint8 tensors (3, S, S), and ``geometry``, (V, 7) float32.
+            ``inputs``, V contiguous uint8 tensors (3, S, S), and ``geometry``, (V, 7) float32;
+            ``foreground``, (1, h, w) uint8, where ``LoadForegroundMap`` has loaded a map.
         """
         # Contiguous here: stacking permuted tensors would give batches in channels-last.
         inputs = [
             torch.from_numpy(np.ascontiguousarray(view.transpose(2, 0, 1)))
             for view in results["views"]
         ]
-        return {"inputs": inputs, "geometry": torch.from_numpy(results["geometry"])}
+        packed = {"inputs": inputs, "geometry": torch.from_numpy(results["geometry"])}
+        if "foreground" in results:
+            packed["foreground"] = torch.from_numpy(results["foreground"])[None]
+        return packed
 
 
 def _view_spec(view: dict) -> ViewSpec:

@@ -1,5 +1,6 @@
 from luss.engine.loops.epoch_train_loop import EpochTrainLoop
 from luss.engine.loops.foreground_analysis_loop import ForegroundAnalysisLoop
+from luss.engine.loops.foreground_loop import ForegroundLoop
 from luss.engine.loops.iter_train_loop import IterTrainLoop
 from luss.engine.loops.label_generation_loop import LabelGenerationLoop
 from luss.engine.loops.splits_test_loop import SplitsTestLoop
@@ -9,6 +10,7 @@ from luss.engine.loops.val_loop import ValLoop
 __all__ = [
     "EpochTrainLoop",
     "ForegroundAnalysisLoop",
+    "ForegroundLoop",
     "IterTrainLoop",
     "LabelGenerationLoop",
     "SplitsTestLoop",

@@ -1,11 +1,14 @@
 """Maps of foreground of a whole run: made once, by all processes, and kept on disk."""
 
 import copy
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from mmengine.dataset import BaseDataset
 from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
 from numpy.typing import NDArray
@@ -20,29 +23,35 @@ from luss.label_generation.map_folder import MapFolder
 from luss.label_generation.step_record import StepRecord
 from luss.ranks import fail_together, summed_over_ranks
 
-__all__ = ["ForegroundMaps", "photos_of", "split_of"]
-
-_RAW, _SCALE, _FINAL = "foreground_raw", "foreground_scale.npy", "foreground"
+__all__ = ["ForegroundMaps", "digest_of_ids", "digest_of_settings", "photos_of", "split_of"]
 
 
 class ForegroundMaps:
-    """The folder ``foreground`` of label generation.
+    """A folder of maps.
 
-    Maps that are scaled over the set are first kept in 16 bits in ``foreground_raw``; the scale,
-    of 65,536 levels, is that of the training photos.
+    Maps that are scaled over the set are first kept in 16 bits in ``<name>_raw``; the scale, of
+    65,536 levels, is that of the training photos.
 
     Args:
         loop: with the data loaders ``pixels``, ``validation`` and ``report``, where it has them.
         source: of the maps.
         record: of what outputs were made from.
+        name: of the folder.
     """
 
-    def __init__(self, loop: StreamingLoop, source: ForegroundSource, record: StepRecord) -> None:
+    def __init__(
+        self,
+        loop: StreamingLoop,
+        source: ForegroundSource,
+        record: StepRecord,
+        name: str = "foreground",
+    ) -> None:
         self.loop = loop
         self.source = source
         self.record = record
-        self.final = MapFolder(record.folder / _FINAL)
-        self.raw = MapFolder(record.folder / _RAW, np.uint16)
+        self.final = MapFolder(record.folder / name)
+        self.raw = MapFolder(record.folder / f"{name}_raw", np.uint16)
+        self.scale = f"{name}_scale.npy"
 
     def make(self, sources: dict[str, str], names: list[str]) -> dict[str, str]:
         """Make what is missing, for the photos of data loaders.
@@ -57,8 +66,8 @@ class ForegroundMaps:
         if not self.source.scale_of_set:
             return self._fill(self.final, sources, names, self._from_photos)
         raw = self._fill(self.raw, sources, names, self._from_photos)
-        scale = self.record.ensure(_SCALE, raw, self._find_scale)
-        self.table = np.load(self.record.folder / _SCALE)
+        scale = self.record.ensure(self.scale, raw, self._find_scale)
+        self.table = np.load(self.record.folder / self.scale)
         return self._fill(self.final, raw | scale, names, self._from_raw)
 
     def read(self, photo: Photo) -> NDArray[np.float32]:
@@ -124,7 +133,7 @@ class ForegroundMaps:
                     counts += np.bincount(levels.ravel(), minlength=LEVELS)
         counts = summed_over_ranks(counts)
         if is_main_process():
-            with atomic_write(self.record.folder / _SCALE) as file:
+            with atomic_write(self.record.folder / self.scale) as file:
                 np.save(file, scale_of_set(counts, self.source.scale_of_set))
 
 
@@ -154,6 +163,19 @@ def photos_of(
 def split_of(loader: DataLoader) -> str:
     """The split that a loader's data set shows; of a set without splits, all is for training."""
     return getattr(loader.dataset, "split", "train")
+
+
+def digest_of_settings(source: dict) -> str:
+    """A digest of a source's config."""
+    return hashlib.sha256(json.dumps(source, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def digest_of_ids(dataset: BaseDataset) -> str:
+    """A digest of the ids of a data set's photos."""
+    digest = hashlib.sha256()
+    for index in range(len(dataset)):
+        digest.update(dataset.get_data_info(index)["image_id"].encode() + b"\0")
+    return digest.hexdigest()
 
 
 def _empty(folder: Path) -> None:

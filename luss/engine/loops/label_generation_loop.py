@@ -1,7 +1,5 @@
 """Steps 2.2 to 2.4: image embeddings, categories, threshold, pseudo labels (PASS, section 4.3)."""
 
-import hashlib
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -9,13 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from luss.engine.checkpoint import checkpoint_digest
-from luss.engine.loops.foreground_maps import ForegroundMaps, photos_of
+from luss.engine.loops.foreground_maps import (
+    ForegroundMaps,
+    digest_of_ids,
+    digest_of_settings,
+    photos_of,
+)
 from luss.engine.loops.streaming_loop import StreamingLoop
 from luss.errors import LussError
 from luss.files import atomic_write, write_json
@@ -91,10 +94,10 @@ class LabelGenerationLoop(StreamingLoop):
         self.folder = Path(folder)
         self.num_categories = num_categories
         self.embedder = EMBEDDERS.build(embedder)
+        self._reads_maps = getattr(self.embedder, "reads_maps", False)
         self.generator = LABEL_GENERATORS.build(generator)
         self.foreground = FOREGROUND_SOURCES.build(foreground)
-        settings = json.dumps(foreground, sort_keys=True, default=str).encode()
-        self._source_digest = {"source's settings": hashlib.sha256(settings).hexdigest()}
+        self._source_digest = {"source's settings": digest_of_settings(foreground)}
         self.rule = THRESHOLD_RULES.build(threshold)
         self.writer = LABEL_WRITERS.build(writer)
         if self.rule.reads is not None and _LOADER_OF[self.rule.reads] not in dataloader:
@@ -119,15 +122,19 @@ class LabelGenerationLoop(StreamingLoop):
         ensure = self.record.ensure
         dataset = self.loader("embedding").dataset
         trained = {"checkpoint": checkpoint_digest(self._checkpoint())}
-        photos = {"list of photos": _digest_of_ids(dataset)}
-        embeddings = ensure("embeddings.npy", trained | photos, self._embed)
+        photos = {"list of photos": digest_of_ids(dataset)}
+        sources = trained | photos | self._source_digest
+        read = {}
+        if self._reads_maps and not self.foreground.is_free:
+            read = self._make_maps(sources)
+        embeddings = ensure("embeddings.npy", trained | photos | read, self._embed)
         centroids = ensure("centroids.npz", embeddings, self._cluster)
         with np.load(self.folder / "centroids.npz") as arrays:
             self.centroids = torch.from_numpy(arrays["centroids"])
         self.found["categories"] = len(self.centroids)
         maps = {}
         if not self.foreground.is_free:
-            maps = self._make_maps(trained | photos | self._source_digest)
+            maps = self._make_maps(sources)
         chosen = ensure("threshold.json", trained | centroids | maps, self._find_threshold)
         threshold = read_threshold(self.folder / "threshold.json")
         if threshold.value is not None:
@@ -172,7 +179,11 @@ class LabelGenerationLoop(StreamingLoop):
         for rows in rows_of.values():
             images = torch.stack([batch["inputs"][row] for row in rows])
             inputs = self.model.data_preprocessor({"inputs": [images]})["inputs"][0]
-            parts.append(self.embedder.embed(self.model, inputs))
+            maps = ()
+            if self._reads_maps:
+                samples = [batch["data_samples"][row] for row in rows]
+                maps = (_maps_of(samples, inputs),)
+            parts.append(self.embedder.embed(self.model, inputs, *maps))
         if len({part.shape[1:] for part in parts}) > 1:
             raise LussError(
                 f"{type(self.embedder).__name__} embeds every pixel, so photos must be of one "
@@ -313,8 +324,15 @@ class LabelGenerationLoop(StreamingLoop):
             )
 
 
-def _digest_of_ids(dataset: BaseDataset) -> str:
-    digest = hashlib.sha256()
-    for index in range(len(dataset)):
-        digest.update(dataset.get_data_info(index)["image_id"].encode() + b"\0")
-    return digest.hexdigest()
+def _maps_of(samples: list[BaseDataElement], images: Tensor) -> Tensor:
+    """Maps of foreground (N, 1, H, W) in [0, 1] of images (N, 3, H, W), from their samples."""
+    size = images.shape[2:]
+    for sample in samples:
+        if "gt_sem_seg" not in sample or sample.gt_sem_seg.data.shape[1:] != size:
+            raise LussError(
+                f"the photo {sample.image_id} comes without a map of foreground of its size; put "
+                "LoadForegroundAsMask into stages.label_generation.embedding.pipeline, behind "
+                "ResizeShortSide and before CenterCrop"
+            )
+    maps = torch.stack([sample.gt_sem_seg.data for sample in samples])
+    return maps.to(images.device, images.dtype) / 255

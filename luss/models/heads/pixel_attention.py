@@ -103,24 +103,44 @@ class PixelAttention(BaseModule):
         Returns:
             (N, L), not normalised.
         """
+        return self._pool_normalised(features)[0]
+
+    def pool_normalised_with_mean(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`pool_normalised` and :meth:`mean_attention`, of one pass.
+
+        Args:
+            features: the backbone's last feature map (N, L, h, w).
+
+        Returns:
+            (N, L) and (N, 1, 4h, 4w).
+        """
+        pooled, attention = self._pool_normalised(features)
+        return pooled, attention.mean(dim=1, keepdim=True)
+
+    def _pool_normalised(self, features: Tensor) -> tuple[Tensor, Tensor]:
         upsampled = upsample(features)
         norm = _norm(upsampled)
+        attention = self._attention(features, norm)
         # The norm joins the (often fewer) attention maps, so that no normalised copy is made.
-        return _weighted_mean(upsampled, self._attention(features, norm) / norm)
+        return _weighted_mean(upsampled, attention / norm), attention
 
-    def pool_raw(self, features: Tensor) -> Tensor:
+    def pool_raw(self, features: Tensor, foreground: Tensor | None = None) -> Tensor:
         """The spatial mean of c(z) * z, z as up-sampled from the backbone (clustering, step 2.2).
 
         The attention is computed from normalised features all the same.
 
         Args:
             features: the backbone's last feature map (N, L, h, w).
+            foreground: (N, 1, 4h, 4w) in [0, 1], by which pixels are weighted on top.
 
         Returns:
             (N, L), not normalised.
         """
         upsampled = upsample(features)
-        return _weighted_mean(upsampled, self._attention(features, _norm(upsampled)))
+        attention = self._attention(features, _norm(upsampled))
+        return _weighted_mean(
+            upsampled, attention if foreground is None else attention * foreground
+        )
 
     def _attention(self, features: Tensor, norm: Tensor) -> Tensor:
         """c(z) from the raw feature map and the norm (N, 1, 4h, 4w) of its up-sampled pixels.

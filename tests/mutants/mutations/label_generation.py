@@ -133,8 +133,8 @@ MUTATIONS = [
         "Hooks are not told where a pass begins.",
     ),
     loop(
-        'embeddings = ensure("embeddings.npy", trained | photos, self._embed)',
-        'embeddings = ensure("embeddings.npy", photos, self._embed)',
+        'embeddings = ensure("embeddings.npy", trained | photos | read, self._embed)',
+        'embeddings = ensure("embeddings.npy", photos | read, self._embed)',
         "Embeddings of another checkpoint are used again.",
     ),
     kmeans(

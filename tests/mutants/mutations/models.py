@@ -103,6 +103,9 @@ segmentor = of(
 )
 argmax = of("luss/models/segmentors/upsampled_argmax.py", "tests/models/segmentors")
 views = of("luss/structures/view_features.py", "tests/structures", "tests/models/pretrainers")
+teacher = of(
+    "luss/models/objectives/foreground_teacher.py", f"{_OBJECTIVES}/test_foreground_teacher.py"
+)
 geometry = of(
     "luss/structures/geometry.py",
     "tests/structures",
@@ -365,13 +368,13 @@ MUTATIONS = [
         "M_p has the paper's two layers, not the released code's three.",
     ),
     attention(
-        "self._attention(features, norm) / norm)",
-        "self._attention(features, norm))",
+        "_weighted_mean(upsampled, attention / norm)",
+        "_weighted_mean(upsampled, attention)",
         "Attention trains on raw features.",
     ),
     attention(
-        "self._attention(features, _norm(upsampled)))",
-        "self._attention(features, _norm(upsampled)) / _norm(upsampled))",
+        "attention = self._attention(features, _norm(upsampled))",
+        "attention = self._attention(features, _norm(upsampled)) / _norm(upsampled)",
         "K-means gets normalised features.",
     ),
     attention(
@@ -460,14 +463,19 @@ MUTATIONS = [
         "M_I is trained in step 2.1.",
     ),
     attention_trainer(
-        "return self.attention.pool_raw(self.extract(images))",
-        "return self.attention.pool_normalised(self.extract(images))",
+        "return self.attention.pool_raw(features, foreground)",
+        "return self.attention.pool_normalised(features)",
         "K-means clusters what training pools.",
     ),
     attention_trainer(
-        "self.attention.pool_normalised(self.extract(torch.cat(inputs)))",
-        "self.attention.pool_raw(self.extract(torch.cat(inputs)))",
+        "self.attention.pool_normalised(features), {}",
+        "self.attention.pool_raw(features), {}",
         "Training pools what k-means clusters.",
+    ),
+    attention_trainer(
+        '{"loss_clustering": 1 - share, "loss_foreground": share}',
+        '{"loss_clustering": share, "loss_foreground": 1 - share}',
+        "The teacher's weight is the clustering loss's.",
     ),
     attention_trainer(
         "batch_size = len(inputs[0])",
@@ -578,6 +586,17 @@ MUTATIONS = [
         "fraction = torch.linspace(0, 1, size, device=start.device, dtype=start.dtype)",
         "fraction = (torch.arange(size, device=start.device) + 0.5) / size",
         "Points lie in the cells' centres, not from border to border.",
+    ),
+    teacher(
+        "for view in views])",
+        "for view in views[::-1]])",
+        "The teacher shows each view what the other one sees.",
+    ),
+    teacher("maps = maps / 255", "maps = 1 - maps / 255", "Background is taught as foreground."),
+    geometry(
+        "columns = torch.where(views.flipped[:, None], 1 - columns, columns)",
+        "columns = torch.where(views.flipped[:, None], columns, 1 - columns)",
+        "Maps are mirrored where views are not.",
     ),
     geometry("OUTSIDE = -2.0", "OUTSIDE = -1.0", "Points of no overlap read a corner."),
     geometry(

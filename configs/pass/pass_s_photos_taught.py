@@ -1,0 +1,29 @@
+# PASS_s on photos with the foreground of pass_s_photos_prior.py, which also teaches attention:
+# the maps are made first, and weigh 0.9 in its training, the clustering loss 0.1.
+_base_ = ["pass_s_photos_prior.py"]
+
+two_views = [
+    dict(type="LoadRGBImage"),
+    dict(type="LoadForegroundMap"),
+    dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.2, 1.0))]),
+    dict(type="PackViews"),
+]
+
+stages = dict(
+    foreground=dict(
+        type="ForegroundStage",
+        before="pixel_attention",
+        foreground=_base_.stages.label_generation.foreground,
+    ),
+    pixel_attention=dict(
+        type="TrainWithMapsStage",
+        maps_from="foreground",
+        model=dict(teacher=dict(type="ForegroundTeacher", weight=0.9)),
+        train_dataloader=dict(dataset=dict(pipeline=two_views)),
+    ),
+    label_generation=dict(
+        maps_from="foreground",
+        foreground=dict(_delete_=True, type="FolderOfMaps"),
+    ),
+    report=dict(title="PASS_s + prior as teacher on photos"),
+)

@@ -1,0 +1,64 @@
+"""Maps of foreground as a step of its own, for stages that read them."""
+
+from pathlib import Path
+
+import torch
+
+from luss.engine.checkpoint import checkpoint_digest
+from luss.engine.loops.foreground_maps import ForegroundMaps, digest_of_ids, digest_of_settings
+from luss.engine.loops.streaming_loop import StreamingLoop
+from luss.label_generation.step_record import StepRecord
+from luss.registry import FOREGROUND_SOURCES, LOOPS
+
+__all__ = ["ForegroundLoop"]
+
+
+@LOOPS.register_module()
+class ForegroundLoop(StreamingLoop):
+    """Makes the maps of a source and keeps them as ``<folder>/maps/<split>/<image id>.png``.
+
+    Maps that are whole are not made again.
+
+    Args:
+        runner: whose model, from ``load_from``, the source looks at if it needs one.
+        dataloader: configs of data loaders, each with a ``ShareSampler``: ``pixels`` of the
+            training photos, and others for further splits.
+        evaluator: of MMEngine's test loops; nothing is evaluated.
+        folder: of the output.
+        foreground: config of one of ``FOREGROUND_SOURCES``.
+    """
+
+    def __init__(
+        self,
+        runner,
+        dataloader: dict[str, dict],
+        evaluator: object = None,
+        *,
+        folder: str,
+        foreground: dict,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self.record = StepRecord(Path(folder))
+        source = FOREGROUND_SOURCES.build(foreground)
+        self.maps = ForegroundMaps(self, source, self.record, "maps")
+        self.settings = foreground
+
+    @torch.no_grad()
+    def run(self) -> dict:
+        """Make the maps that are not whole yet.
+
+        Returns:
+            ``maps``, their number.
+        """
+        self.record.folder.mkdir(parents=True, exist_ok=True)
+        self.runner.call_hook("before_test")
+        self.runner.model.eval()
+        sources = {
+            "source's settings": digest_of_settings(self.settings),
+            "list of photos": digest_of_ids(self.loader("pixels").dataset),
+        }
+        if self.runner._load_from is not None:
+            sources["checkpoint"] = checkpoint_digest(self.runner._load_from)
+        self.maps.make(sources, list(self.configs))
+        self.runner.call_hook("after_test")
+        return {"maps": sum(len(self.loader(name).dataset) for name in self.configs)}

@@ -1,0 +1,246 @@
+"""Maps as a stage of their own, attention that they teach, and embeddings pooled over them."""
+
+import os
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine import Config
+from tiny_run import FAULTY, assert_same, outcome, read_tiny, run_tiny
+
+from luss.datasets import read_mask
+from luss.datasets.image_io import read_image
+from luss.engine.checkpoint import load
+from luss.errors import LussError
+from luss.label_generation.foreground import boundary_prior, centre_prior, mean_of_ranks
+from luss.pipeline import Pipeline
+from luss.registry import MODELS, RUNNERS
+
+PRIOR = {"type": "MeanOfRanks", "sources": [{"type": "BoundaryPrior"}, {"type": "CentrePrior"}]}
+VIEWS = [
+    {"type": "LoadRGBImage"},
+    {"type": "LoadForegroundMap"},
+    {"type": "MultiCrop", "views": [{"count": 2, "size": 32, "scale": (0.3, 1.0)}]},
+    {"type": "PackViews"},
+]
+EMBEDDING = [
+    {"type": "LoadRGBImage"},
+    {"type": "ResizeShortSide", "size": 48},
+    {"type": "LoadForegroundAsMask"},
+    {"type": "CenterCrop", "crop_size": 32},
+    {"type": "PackInputs"},
+]
+HOOKED = {key: hooks for key, hooks in FAULTY.items() if "pretrain" not in key}
+"""Pretraining is that of a run without the hook."""
+TAUGHT = {
+    "stages__foreground": {
+        "type": "ForegroundStage",
+        "foreground": PRIOR,
+        "before": "pixel_attention",
+    },
+    "stages__pixel_attention__type": "TrainWithMapsStage",
+    "stages__pixel_attention__maps_from": "foreground",
+    "stages__pixel_attention__model__teacher": {"type": "ForegroundTeacher", "weight": 0.75},
+    "stages__pixel_attention__train_dataloader__dataset__pipeline": VIEWS,
+    "stages__label_generation__maps_from": "foreground",
+    "stages__label_generation__foreground": {"type": "FolderOfMaps"},
+    "stages__label_generation__embedding__type": "ForegroundEmbeddings",
+    "stages__label_generation__embedding__pipeline": EMBEDDING,
+    "stages__label_generation__threshold": 0.6,
+}
+
+
+@pytest.fixture(scope="module")
+def pretrained(finished_run, tmp_path_factory):
+    """A run up to pretraining."""
+    folder = tmp_path_factory.mktemp("pretrained") / "run"
+    stages = ("pixel_attention", "label_generation", "finetune", "evaluate")
+    shutil.copytree(finished_run, folder, ignore=shutil.ignore_patterns(*stages))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def taught(pretrained, tmp_path_factory):
+    """The whole of a run with a teacher; not to be written to."""
+    folder = tmp_path_factory.mktemp("taught") / "run"
+    shutil.copytree(pretrained, folder)
+    return run_tiny(folder, resume=True, **HOOKED, **TAUGHT)
+
+
+def test_maps_are_those_of_the_source(taught):
+    maps = sorted((taught / "foreground" / "maps").rglob("*.png"))
+    assert len(maps) == 18 + 6
+    for path in maps:
+        photo = taught / "data" / path.relative_to(taught / "foreground" / "maps")
+        image = read_image(photo.with_suffix(".JPEG"))
+        prior = mean_of_ranks([boundary_prior(image), centre_prior(*image.shape[:2])])
+        found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(found, np.round(255 * prior))
+
+
+def test_labels_follow_the_maps(taught):
+    folder = taught / "label_generation" / "pseudo_labels"
+    for path in sorted((taught / "foreground" / "maps" / "train").rglob("*.png")):
+        levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) / np.float32(255)
+        name = path.relative_to(taught / "foreground" / "maps" / "train")
+        np.testing.assert_array_equal(read_mask(folder / name) > 0, levels >= np.float32(0.6))
+
+
+def test_the_teacher_changes_attention_alone(taught, finished_run):
+    own, theirs = (load(root / "pixel_attention" / "iter_8.pth") for root in (taught, finished_run))
+    own, theirs = own["state_dict"], theirs["state_dict"]
+    assert own.keys() == theirs.keys()
+    learnt = [name for name in own if name.startswith("attention")]
+    assert any(not torch.equal(own[name], theirs[name]) for name in learnt)
+    kept = [name for name in own if name.startswith("backbone")]
+    kept += [name for name in own if "projector" in name and name.endswith(("weight", "bias"))]
+    assert len(kept) > 20
+    for name in kept:
+        assert torch.equal(own[name], theirs[name]), name
+
+
+def test_embeddings_are_pooled_over_the_maps(taught):
+    config = Config.fromfile(taught / "label_generation" / "config.py")
+    torch.manual_seed(0)
+    model = MODELS.build(config.model).eval()
+    checkpoint = load(taught / "pixel_attention" / "iter_8.pth")
+    model.load_state_dict(checkpoint["state_dict"])
+    found = np.load(taught / "label_generation" / "embeddings.npy")
+    photos = sorted((taught / "data" / "train").rglob("*.JPEG"))
+    assert len(found) == len(photos)
+    for row, path in zip(found, photos, strict=True):
+        name = path.relative_to(taught / "data").with_suffix(".png")
+        image = read_image(path)
+        assert image.shape[:2] == (48, 48)
+        levels = cv2.imread(str(taught / "foreground" / "maps" / name), cv2.IMREAD_UNCHANGED)
+        inner = np.s_[8:40, 8:40]
+        inputs = torch.from_numpy(image[inner]).permute(2, 0, 1)[None].clone()
+        inputs = model.data_preprocessor({"inputs": [inputs]})["inputs"][0]
+        foreground = torch.from_numpy(levels[inner] / np.float32(255))[None, None]
+        with torch.no_grad():
+            expected = model.embed_images(inputs, foreground)[0]
+        np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-6)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL within a process: nothing catches it."""
+
+
+def test_a_run_killed_in_maps_and_in_teaching_ends_the_same(
+    pretrained, taught, tmp_path, monkeypatch, fault
+):
+    shutil.copytree(pretrained, tmp_path / "run")
+    sync, left = os.fsync, [12]
+
+    def sync_until_killed(descriptor):
+        left[0] -= 1
+        if not left[0]:
+            raise Killed
+        sync(descriptor)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(os, "fsync", sync_until_killed)
+        run_tiny(tmp_path / "run", resume=True, **HOOKED, **TAUGHT)
+    made = {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "foreground").rglob("*.png")}
+    assert 0 < len(made) < 24
+
+    def kill_in_teaching(runner):
+        if runner.work_dir.endswith("pixel_attention") and runner.iter == 6:
+            raise Killed
+
+    fault.plan = kill_in_teaching
+    with pytest.raises(Killed):
+        run_tiny(tmp_path / "run", resume=True, **HOOKED, **TAUGHT)
+    fault.plan = None
+    assert (tmp_path / "run" / "pixel_attention" / "iter_4.pth").exists()
+    run_tiny(tmp_path / "run", resume=True, **HOOKED, **TAUGHT)
+    assert made == {path: path.stat().st_mtime_ns for path in made}
+    assert_same(outcome(taught), outcome(tmp_path / "run"))
+
+
+def test_the_configs_of_the_stages_run_on_their_own(taught, tmp_path):
+    config = Config.fromfile(taught / "foreground" / "config.py")
+    config.test_cfg.folder = config.work_dir = str(tmp_path / "copy")
+    config.run_log = None
+    config.experiment_name = "copy"
+    assert RUNNERS.build(config).test() == {"maps": 24}
+    for path in (taught / "foreground" / "maps").rglob("*.png"):
+        again = tmp_path / "copy" / path.relative_to(taught / "foreground")
+        assert again.read_bytes() == path.read_bytes()
+
+
+def changed(**options):
+    return {**TAUGHT, **options}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            changed(stages__foreground__foreground={"type": "FeatureCut", "_delete_": True}),
+            "FeatureCut looks at a trained model, add model_from",
+        ),
+        (
+            changed(stages__foreground__model_from="pretrain"),
+            "model_from, pipeline and preprocessor together",
+        ),
+        (
+            changed(stages__pixel_attention__maps_from="foregroud"),
+            "foregroud",
+        ),
+        (
+            changed(
+                stages__pixel_attention__train_dataloader__dataset__pipeline=[
+                    step for step in VIEWS if step["type"] != "LoadForegroundMap"
+                ]
+            ),
+            "pixel_attention.maps_from changes nothing",
+        ),
+        (
+            changed(
+                stages__label_generation__foreground={"type": "CentrePrior"},
+                stages__label_generation__embedding__type="ImageEmbeddings",
+                stages__label_generation__embedding__pipeline=EMBEDDING[:2] + EMBEDDING[3:],
+            ),
+            "label_generation.maps_from changes nothing",
+        ),
+        (
+            changed(
+                stages__label_generation__foreground={"type": "Attention"},
+                stages__label_generation__maps_from=None,
+            ),
+            "ForegroundEmbeddings reads maps of foreground, of which Attention leaves none",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_anything_runs(tmp_path, options, message):
+    with pytest.raises(LussError, match=message):
+        run_tiny(tmp_path, **options)
+    assert not (tmp_path / "pretrain").exists()
+
+
+def test_teachers_need_a_stage_with_maps(tmp_path):
+    teacher = {"stages__pixel_attention__model__teacher": {"type": "ForegroundTeacher"}}
+    with pytest.raises(LussError, match="TrainWithMapsStage"):
+        run_tiny(tmp_path, **teacher)
+    without = changed(stages__pixel_attention__model__teacher=None)
+    with pytest.raises(LussError, match="teacher"):
+        run_tiny(tmp_path, **without)
+    assert not (tmp_path / "pretrain").exists()
+
+
+def test_embeddings_may_read_the_maps_of_their_own_stage(taught, tmp_path):
+    options = changed(
+        stages__label_generation__maps_from=None, stages__label_generation__foreground=PRIOR
+    )
+    parts = ("label_generation", "finetune", "evaluate")
+    shutil.copytree(taught, tmp_path / "run", ignore=shutil.ignore_patterns(*parts))
+    run_tiny(tmp_path / "run", "label_generation", **HOOKED, **options)
+    for path in (taught / "label_generation").rglob("*.np?"):
+        again = tmp_path / "run" / path.relative_to(taught)
+        if path.suffix == ".npy":
+            assert again.read_bytes() == path.read_bytes()
+    pipeline = Pipeline(read_tiny(**HOOKED, **options), str(tmp_path / "run"))
+    assert pipeline.stages["label_generation"].requires == ("pixel_attention",)
