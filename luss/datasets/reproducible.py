@@ -15,6 +15,8 @@ from mmengine.logging import print_log
 from luss.datasets.image_io import UnreadableImageError
 from luss.errors import LussError
 
+_MANY = 10_000
+
 __all__ = ["ReproducibleDataset", "SeededByDraw", "get_states", "seeded", "set_states"]
 
 
@@ -122,7 +124,7 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         indices: keep this many first items, or the items of these indices.
         without: ``image_id`` of items to leave out.
         test_mode: as MMEngine's; without effect here.
-        serialize_data: keep the list of items as bytes that workers share.
+        serialize_data: keep a list of 10,000 items or more as bytes that workers share.
         lazy_init: put off listing the files until they are asked for.
     """
 
@@ -154,16 +156,16 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         )
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """The items but those to leave out.
+        """The items but those to leave out; a short list is not kept as bytes.
 
         Raises:
             LussError: if none is left.
         """
-        if not self.without:
-            return self.data_list
         kept = [item for item in self.data_list if item.get("image_id") not in self.without]
-        if not kept:
+        if self.without and not kept:
             raise LussError(f"all {len(self.data_list)} images of {self.data_root} are left out")
+        # MMEngine has the whole process collect garbage to save this memory.
+        self.serialize_data = self.serialize_data and len(kept) >= _MANY
         return kept
 
     def get_data_info(self, idx: int) -> dict[str, Any]:

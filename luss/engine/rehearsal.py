@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from mmengine import Config
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from luss.build_errors import require_known
 from luss.config_checks import require_count, require_keys
+from luss.configuration import PlainConfig
 from luss.engine.hooks import CheckpointHook
 from luss.engine.pretrained import check_pretrained
 from luss.errors import LussError
@@ -42,7 +42,7 @@ def rehearse_training(
         elsewhere = {"work_dir": folder, "experiment_name": folder}
         # Without back ends, whose threads would go on writing.
         visualizer = {**config.get("visualizer", {"type": "Visualizer"}), "vis_backends": None}
-        runner = RUNNERS.build(Config({**config, **elsewhere, "visualizer": visualizer}))
+        runner = RUNNERS.build(PlainConfig({**config, **elsewhere, "visualizer": visualizer}))
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         check_pretrained(model)
         if look_at is not None:

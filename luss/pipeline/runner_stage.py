@@ -4,11 +4,10 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from mmengine import Config
 from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
 
-from luss.configuration import write_config
+from luss.configuration import PlainConfig, write_config
 from luss.pipeline.context import Context
 from luss.pipeline.stage import Stage
 from luss.registry import DATASETS, RUNNERS
@@ -44,7 +43,7 @@ class RunnerStage(Stage):
         if is_main_process():
             write_config(context.work_dir.stage(self.name) / "config.py", config)
         barrier()
-        return RUNNERS.build(Config({**config, **start}))
+        return RUNNERS.build(PlainConfig({**config, **start}))
 
 
 def data_sets_in(config: Any) -> Iterator[dict]:
