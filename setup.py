@@ -25,6 +25,7 @@ setup(
             "visualization/*.html",
             ".mim/model-index.yml",
             ".mim/configs/**/*.py",
+            ".mim/configs/**/*.md",
             ".mim/tools/*.py",
             ".mim/tools/*.sh",
             ".mim/project_template/**/*.py",

@@ -154,4 +154,4 @@ def test_tools_by_the_name_of_luss(tmp_path):
     assert run("make_demo_data", "--help").stdout.startswith("usage: make_demo_data.py")
     unknown = run("tarin")
     assert unknown.returncode == 2
-    assert "Tools: convert_checkpoint, dataset_stats, evaluate" in unknown.stderr
+    assert "Tools: analyze_foreground, compare_runs, convert_checkpoint, " in unknown.stderr

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 NOT_READ = {
-    "pixpro.npz": "of PASS_p, which is not there yet",
     "pretrain_step_weight_shapes.json": "the weights themselves are read",
 }
 
