@@ -19,6 +19,7 @@ from luss.ranks import main_process_decides
 from luss.registry import FOREGROUND_SOURCES, STAGES
 from luss.stages.fully_unsupervised import EvaluateStage
 from luss.stages.label_generation_stage import LabelGenerationStage
+from luss.stages.share_loader import share_loader
 from luss.stages.sound_masks import require_sound_masks
 from luss.visualization.analysis_plots import plot_analysis
 
@@ -105,12 +106,12 @@ class ForegroundAnalysisStage(RunnerStage):
             "require_masks": True,
             "on_unreadable": "fail",
         }
-        loaders = {"photos": _loader(context, context.dataset_config(photos))}
+        loaders = {"photos": share_loader(context, photos)}
         segmentor = self._segmentor(context)
         if segmentor is not None:
             stage = self._stage(context, self.evaluate_from, EvaluateStage)
             whole = {**photos, "pipeline": stage.pipeline}
-            loaders["predictions"] = _loader(context, context.dataset_config(whole))
+            loaders["predictions"] = share_loader(context, whole)
         return {
             **context.runner_defaults(self.name),
             "model": {**trained, "data_preprocessor": dict(labels.preprocessor)},
@@ -215,14 +216,3 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [without_nan(entry) for entry in value]
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _loader(context: Context, dataset: dict) -> dict:
-    return {
-        "batch_size": 1,
-        "num_workers": context.num_workers,
-        "sampler": {"type": "ShareSampler"},
-        "collate_fn": {"type": "pseudo_collate"},
-        "worker_init_fn": {"type": "luss.start_worker"},
-        "dataset": dataset,
-    }

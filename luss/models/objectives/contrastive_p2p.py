@@ -40,34 +40,14 @@ class ContrastiveP2P(PixelAlignment):
     Args:
         in_channels: channels L of the deepest feature map.
         hidden_channels: width of projector M_p.
-        embedding_channels: D, channels of the pixel embeddings.
-        grid_size: S, points a side of the grid over the overlap.
-        projector_layers: see :class:`P2P`.
-        sample_first: see :class:`P2P`.
         temperature: divides the cosines.
-        init_cfg: see :class:`mmengine.model.BaseModule`.
+        **kwargs: see :class:`luss.models.objectives.pixel_alignment.PixelAlignment`.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        hidden_channels: int,
-        embedding_channels: int = 128,
-        grid_size: int = 7,
-        projector_layers: int = 3,
-        sample_first: bool = False,
-        temperature: float = 0.2,
-        init_cfg: dict | None = None,
+        self, in_channels: int, hidden_channels: int, *, temperature: float = 0.2, **kwargs
     ) -> None:
-        super().__init__(
-            in_channels,
-            hidden_channels,
-            embedding_channels,
-            grid_size,
-            projector_layers,
-            sample_first,
-            init_cfg,
-        )
+        super().__init__(in_channels, hidden_channels, **kwargs)
         self.temperature = temperature
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:

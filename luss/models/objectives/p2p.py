@@ -35,34 +35,11 @@ class P2P(PixelAlignment):
     Args:
         in_channels: channels L of the deepest feature map.
         hidden_channels: width of projector M_p.
-        embedding_channels: D, channels of the pixel embeddings.
-        grid_size: S, points a side of the grid over the overlap.
-        projector_layers: 1x1 convolutions of M_p: 3 in the released code, 2 in the paper; 0 leaves
-            M_p out (table 8b), and D is L.
-        sample_first: sample the features before M_p (the paper) instead of its output (the
-            released code).
-        init_cfg: see :class:`mmengine.model.BaseModule`.
+        **kwargs: see :class:`luss.models.objectives.pixel_alignment.PixelAlignment`.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        hidden_channels: int,
-        embedding_channels: int = 128,
-        grid_size: int = 7,
-        projector_layers: int = 3,
-        sample_first: bool = False,
-        init_cfg: dict | None = None,
-    ) -> None:
-        super().__init__(
-            in_channels,
-            hidden_channels,
-            embedding_channels,
-            grid_size,
-            projector_layers,
-            sample_first,
-            init_cfg,
-        )
+    def __init__(self, in_channels: int, hidden_channels: int, **kwargs) -> None:
+        super().__init__(in_channels, hidden_channels, **kwargs)
         self.predictor = nn.Sequential(
             nn.Conv2d(self.width, self.width, 1, bias=False),
             nn.BatchNorm2d(self.width),

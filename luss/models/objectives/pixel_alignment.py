@@ -49,11 +49,11 @@ class PixelAlignment(Objective):
         self,
         in_channels: int,
         hidden_channels: int,
-        embedding_channels: int,
-        grid_size: int,
-        projector_layers: int,
-        sample_first: bool,
-        init_cfg: dict | None,
+        embedding_channels: int = 128,
+        grid_size: int = 7,
+        projector_layers: int = 3,
+        sample_first: bool = False,
+        init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.in_channels = in_channels

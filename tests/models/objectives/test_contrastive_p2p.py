@@ -52,7 +52,9 @@ def test_without_any_overlap_there_is_no_loss_and_no_gradient():
 @pytest.mark.parametrize("sample_first", [False, True])
 def test_the_objective_reads_both_views_on_one_grid(sample_first):
     torch.manual_seed(0)
-    objective = ContrastiveP2P(6, 8, 5, grid_size=3, sample_first=sample_first).eval()
+    objective = ContrastiveP2P(
+        6, 8, embedding_channels=5, grid_size=3, sample_first=sample_first
+    ).eval()
     first = ViewGeometry.unpack(torch.tensor([[0, 0, 60, 40, 0], [0, 0, 9, 9, 0.0]]))
     second = ViewGeometry.unpack(torch.tensor([[20, 10, 60, 60, 1], [50, 50, 9, 9, 0.0]]))
     features = torch.randn(4, 6, 7, 7)

@@ -361,8 +361,10 @@ MUTATIONS = [
         '"nearest", "zeros", align_corners=False',
         "The grid is read at the nearest feature.",
     ),
-    p2p("grid_size: int = 7,", "grid_size: int = 8,", "The grid has 8 points a side instead of 7."),
-    p2p(
+    pixel_alignment(
+        "grid_size: int = 7,", "grid_size: int = 8,", "The grid has 8 points a side instead of 7."
+    ),
+    pixel_alignment(
         "projector_layers: int = 3,",
         "projector_layers: int = 2,",
         "M_p has the paper's two layers, not the released code's three.",
