@@ -7,6 +7,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from luss.datasets.image_io import MAX_PIXELS
 from luss.errors import LussError
 from luss.models.backbones import maps_of, probe
 from luss.models.segmentors.cam import cam_ids
@@ -27,7 +28,8 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
     Logits are up-sampled bilinearly, then the largest is taken. Images of more than a million
     pixels take a way round: up-sampled to (1000, int(1000 W / H)), the largest taken, and its id
     resized to the nearest (as the released code does). The authors' later semi-supervised code
-    makes the longer side 1000 instead of the height; this rule serves both.
+    makes the longer side 1000 instead of the height; this rule serves both. Images so wide that
+    the way round would be larger than any photo, over 100 million pixels, go straight.
 
     Args:
         logits: (N, C + 1, h, w).
@@ -38,9 +40,9 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
         (N, H, W) int64 in 0..C, the lowest on a tie.
     """
     height, width = size
-    if height * width <= LARGE_IMAGE:
-        return upsampled_argmax(logits, (height, width), align_corners)
     narrower = max(1, int(_HEIGHT_OF_LARGE * width / height))
+    if height * width <= LARGE_IMAGE or _HEIGHT_OF_LARGE * narrower > MAX_PIXELS:
+        return upsampled_argmax(logits, (height, width), align_corners)
     ids = upsampled_argmax(logits, (_HEIGHT_OF_LARGE, narrower), align_corners)
     return nearest_resize_ids(ids, (height, width))
 
