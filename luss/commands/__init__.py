@@ -9,7 +9,6 @@ import argparse
 import ast
 import difflib
 import importlib
-import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,8 +80,11 @@ def _run(name: str, arguments: Sequence[str]) -> None:
     if _is_module(COMMANDS[name]):
         run_command(name, arguments, called)
     else:
+        script = _SCRIPTS / COMMANDS[name]
+        # Help and errors name what was called; runpy would put the script's path there.
         sys.argv = [called, *arguments]
-        runpy.run_path(str(_SCRIPTS / COMMANDS[name]), run_name="__main__")
+        code = compile(script.read_text(encoding="utf-8"), script, "exec")
+        exec(code, {"__name__": "__main__", "__file__": str(script)})
 
 
 def _help() -> str:
