@@ -19,6 +19,9 @@ from luss.version import __version__
 __all__ = ["COMMANDS", "GROUPS", "main", "run_command"]
 
 GROUPS: dict[str, dict[str, str]] = {
+    "photos": {
+        "predict": "luss.commands.predict",
+    },
     "configs, data sets and projects": {
         "run": "train.py",
         "test": "test.py",

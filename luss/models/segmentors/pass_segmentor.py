@@ -49,7 +49,7 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
 
 @MODELS.register_module()
 class PassSegmentor(EncoderDecoder):
-    """``mmseg.EncoderDecoder`` that trains on thinned labels and predicts ids only.
+    """``mmseg.EncoderDecoder`` that trains on thinned labels and predicts ids.
 
     Logits are up-sampled to the thinned labels in one go.
 
@@ -82,6 +82,7 @@ class PassSegmentor(EncoderDecoder):
             raise LussError(f"PassSegmentor: cam_threshold is {cam_threshold}, expected 0..1")
         self.label_stride = label_stride
         self.cam_threshold = cam_threshold
+        self.keep_logits = False
 
     def _init_decode_head(self, decode_head: dict) -> None:
         if not isinstance(decode_head, dict):
@@ -146,7 +147,8 @@ class PassSegmentor(EncoderDecoder):
                 to predict at. Without them, the size of the inputs is.
 
         Returns:
-            The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C. Logits are not kept.
+            The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C. Where ``keep_logits`` was
+            set, ``seg_logits`` (C + 1, h, w) are those of the feature map, not of every pixel.
 
         Raises:
             LussError: if an image was padded.
@@ -159,6 +161,8 @@ class PassSegmentor(EncoderDecoder):
             _refuse_padding(sample)
             size = tuple(sample.metainfo["ori_shape"][:2])
             sample.pred_sem_seg = PixelData(data=self._ids(of_image, size))
+            if self.keep_logits:
+                sample.seg_logits = PixelData(data=of_image[0])
         return data_samples
 
     def _ids(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
