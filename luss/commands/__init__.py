@@ -21,6 +21,7 @@ __all__ = ["COMMANDS", "GROUPS", "main", "run_command"]
 GROUPS: dict[str, dict[str, str]] = {
     "photos": {
         "predict": "luss.commands.predict",
+        "name-categories": "luss.commands.name_categories",
     },
     "configs, data sets and projects": {
         "run": "train.py",
