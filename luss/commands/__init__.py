@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "photos": {
         "predict": "luss.commands.predict",
         "name-categories": "luss.commands.name_categories",
+        "export": "luss.commands.export",
     },
     "configs, data sets and projects": {
         "run": "train.py",
