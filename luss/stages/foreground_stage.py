@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import ClassVar
 
-from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
@@ -107,11 +106,10 @@ class ForegroundStage(RunnerStage):
             return config
         # Built as the stage that trained it had it.
         model = context.config["stages"][self.model_from]["model"]
-        checkpoint = required_checkpoint(context.work_dir.stage(self.model_from))
         return {
             **config,
             "model": {**model, "data_preprocessor": dict(self.preprocessor)},
-            "load_from": str(checkpoint),
+            "load_from": str(context.checkpoint_of(self.model_from)),
         }
 
     def run(self, context: Context) -> dict:
