@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
@@ -77,7 +78,10 @@ def import_mmseg() -> None:
         return
     name, _ = installed_mmseg()
     if name == _ONEDL or importlib.util.find_spec(_EXTENSION) is not None:
-        importlib.import_module("mmseg.models")
+        with warnings.catch_warnings():
+            # Of mmcv-lite, about an operator that nothing here calls.
+            warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
+            importlib.import_module("mmseg.models")
         return
     sys.modules[_EXTENSION] = _MissingExtension(_EXTENSION)
     try:
