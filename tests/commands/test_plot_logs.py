@@ -40,10 +40,8 @@ def runs(tmp_path):
         "pretrain": ("20260101_000000", {"loss": falling, "loss_p2p": falling, "lr": falling}),
         "finetune": ("20260102_000000", {"loss": falling, "time": falling}),
     })  # fmt: skip
-    two = write_run(
-        tmp_path / "two",
-        {"pretrain": ("20260101_000000", {"loss": [2.0] * 900, "lr": [1.0] * 900})},
-    )
+    steady = {"loss": [2.0] * 900, "lr": [1.0] * 900}
+    two = write_run(tmp_path / "two", {"pretrain": ("20260101_000000", steady)})
     return one, two
 
 
