@@ -22,6 +22,9 @@ GROUPS: dict[str, dict[str, str]] = {
     "photos of your own": {
         "check": "luss.commands.check",
         "train": "luss.commands.train",
+        "predict": "luss.commands.predict",
+        "name-categories": "luss.commands.name_categories",
+        "export": "luss.commands.export",
     },
     "configs, data sets and projects": {
         "run": "train.py",

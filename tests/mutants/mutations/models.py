@@ -106,6 +106,12 @@ views = of("luss/structures/view_features.py", "tests/structures", "tests/models
 teacher = of(
     "luss/models/objectives/foreground_teacher.py", f"{_OBJECTIVES}/test_foreground_teacher.py"
 )
+contrast = of(
+    "luss/models/objectives/foreground_contrast.py",
+    f"{_OBJECTIVES}/test_foreground_contrast.py",
+)
+disentangler = of("luss/models/heads/disentangler.py", "tests/models/heads/test_disentangler.py")
+c2am = of("luss/models/pretrainers/c2am.py", "tests/models/pretrainers/test_c2am.py")
 geometry = of(
     "luss/structures/geometry.py",
     "tests/structures",
@@ -525,13 +531,13 @@ MUTATIONS = [
         "Every pixel is trained on.",
     ),
     segmentor(
-        "if height * width <= LARGE_IMAGE:",
-        "if height * width < LARGE_IMAGE:",
+        "if height * width <= LARGE_IMAGE or",
+        "if height * width < LARGE_IMAGE or",
         "An image of exactly a million pixels takes the way round.",
     ),
     segmentor(
-        "_HEIGHT_OF_LARGE = 1000",
-        "_HEIGHT_OF_LARGE = 1024",
+        "HEIGHT_OF_LARGE = 1000",
+        "HEIGHT_OF_LARGE = 1024",
         "Large images go by way of other sizes.",
     ),
     segmentor(
@@ -540,8 +546,8 @@ MUTATIONS = [
         "Predictions have the size of the resized image.",
     ),
     argmax(
-        "ids = torch.where(largest > best, place, ids)",
-        "ids = torch.where(largest >= best, place, ids)",
+        "ids = torch.where(largest > best, place + first, ids)",
+        "ids = torch.where(largest >= best, place + first, ids)",
         "The highest id wins a tie between chunks.",
     ),
     argmax(
@@ -555,9 +561,14 @@ MUTATIONS = [
         "Classes that win between grid points are left out.",
     ),
     argmax(
-        'size=size, mode="nearest")',
-        'size=size, mode="nearest-exact")',
+        'size=after, mode="nearest")',
+        'size=after, mode="nearest-exact")',
         "Ids are resized to the nearest centre.",
+    ),
+    argmax(
+        "rivals = _candidates(widened[..., strip], (2, 1))",
+        "rivals = _candidates(widened[..., strip], (1, 1))",
+        "Classes that win between two rows of a strip are left out.",
     ),
     views(
         "return features[: 2 * self.batch_size]",
@@ -595,6 +606,46 @@ MUTATIONS = [
         "The teacher shows each view what the other one sees.",
     ),
     teacher("maps = maps / 255", "maps = 1 - maps / 255", "Background is taught as foreground."),
+    contrast(
+        "torch.exp(-alpha * ranks)",
+        "torch.exp(-alpha * (ranks + 1))",
+        "The pair that is most alike does not weigh 1.",
+    ),
+    contrast(
+        "argsort(dim=1, descending=True, stable=True)",
+        "argsort(dim=1, stable=True)",
+        "The pairs that are least alike weigh most.",
+    ),
+    contrast(
+        "view(count - 1, count + 1)[:, :-1]",
+        "view(count - 1, count + 1)[:, 1:]",
+        "A vector is its own pair.",
+    ),
+    contrast(
+        "-torch.log1p(-pair_similarities(foreground, background)).mean()",
+        "-torch.log(pair_similarities(foreground, background)).mean()",
+        "Foreground and background are pulled together.",
+    ),
+    disentangler(
+        "torch.cat([weights, 1 - weights], dim=1)",
+        "torch.cat([weights, weights], dim=1)",
+        "Both representations are those of the foreground.",
+    ),
+    c2am(
+        "torch.where(self.frame_lead > 0, 1 - activation, activation)",
+        "torch.where(self.frame_lead < 0, 1 - activation, activation)",
+        "The side that touches the frame is the foreground.",
+    ),
+    c2am(
+        "return torch.where((areas > 1e-3).all(), at_frame - inside, known)",
+        "return at_frame - inside",
+        "Crops that show no frame say that the frame is not active.",
+    ),
+    c2am(
+        "            self.get_submodule(name).eval()",
+        "            self.get_submodule(name).train(mode)",
+        "The frozen backbone's statistics move.",
+    ),
     geometry(
         "columns = torch.where(views.flipped[:, None], 1 - columns, columns)",
         "columns = torch.where(views.flipped[:, None], columns, 1 - columns)",
