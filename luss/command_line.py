@@ -99,6 +99,9 @@ def leave_on_signals(advice: str = "--resume goes on from what is whole") -> Non
     def leave(number: int, frame) -> None:
         if os.getpid() == own:
             # Unlike print, this may interrupt any other output.
+            if os.isatty(2):
+                # The line that says how far the run is.
+                os.write(2, b"\r\x1b[K")
             name = signal.Signals(number).name
             os.write(2, f"stopped by {name}; {advice}\n".encode())
         os._exit(128 + number)
