@@ -19,7 +19,9 @@ from luss.version import __version__
 __all__ = ["COMMANDS", "GROUPS", "main", "run_command"]
 
 GROUPS: dict[str, dict[str, str]] = {
-    "photos": {
+    "photos of your own": {
+        "check": "luss.commands.check",
+        "train": "luss.commands.train",
         "predict": "luss.commands.predict",
         "name-categories": "luss.commands.name_categories",
         "export": "luss.commands.export",
