@@ -9,7 +9,7 @@ whole_photo = [
     dict(type="ResizeShortSide", size=short_side),
     dict(type="PackInputs"),
 ]
-# Nearly whole, as maps are made of whole photos: smaller parts teach another split of them.
+# Nearly whole, as maps are made of whole photos.
 one_view = [
     dict(type="LoadRGBImage"),
     dict(type="MultiCrop", views=[dict(count=1, size=short_side, scale=(0.9, 1.0))]),
