@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mmengine import Config
@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 
 from luss.build_errors import clear_build_errors, require_known
 from luss.config_checks import check_settings
-from luss.datasets.photo_lists import describe_difference, list_photos
+from luss.engine.progress import Position, position
 from luss.engine.resume_from import adopt_checkpoint
 from luss.engine.run_log import open_run_log
 from luss.engine.runner import init_processes
@@ -40,19 +40,31 @@ class Pipeline:
         config: with ``stages``, a dict of name -> stage config, in order.
         work_dir: folder of the run.
         launcher: as MMEngine's.
+        expected: stage -> seconds that it will take, for those of which that is known.
+
+    Attributes:
+        timings: of the stages that this process ran, when and how long.
 
     Raises:
         LussError: if a stage's type or one of its settings is unknown, or a setting of all stages
             makes no sense.
     """
 
-    def __init__(self, config: Config, work_dir: str, launcher: str = "none") -> None:
+    def __init__(
+        self,
+        config: Config,
+        work_dir: str,
+        launcher: str = "none",
+        expected: Mapping[str, float] | None = None,
+    ) -> None:
         check_settings(config)
         init_processes(launcher)
         init_default_scope("luss")
         self.config = config
         self.work_dir = WorkDir(work_dir)
         self.launcher = launcher
+        self.expected = expected or {}
+        self.timings: dict[str, Position] = {}
         self.stages = {name: self._build(name, stage) for name, stage in config.stages.items()}
 
     @staticmethod
@@ -92,8 +104,12 @@ class Pipeline:
             for place, stage in enumerate(pending):
                 self._refuse_partial(stage, resume)
                 self.check(stage, context, made=[before.name for before in pending[:place]])
+            names = [stage.name for stage in chosen]
             for stage in pending:
-                self._run_stage(stage, context)
+                with position(self._position(stage.name, names)) as where:
+                    print_log(str(where), "current")
+                    self._run_stage(stage, context)
+                self.timings[stage.name] = where
 
     def evaluate(
         self, protocol: str = "fully_unsupervised", checkpoint: str | None = None
@@ -211,6 +227,11 @@ class Pipeline:
 
     def _refusal(self, identities: dict[str, dict], running: Collection[str]) -> str | None:
         """Why this config cannot go on in the work dir; stages made again at need are forgotten."""
+        if running:
+            try:
+                self._forget_where_files_changed()
+            except LussError as error:
+                return str(error)
         root, begun = self.work_dir.root, self._begun()
         differences = self.work_dir.differences(identities, begun)
         to_be_made = [name for name in running if name not in begun]
@@ -240,6 +261,19 @@ class Pipeline:
             self.work_dir.forget_done(name)
         return None
 
+    def _forget_where_files_changed(self) -> None:
+        """Let stages be made again that read a file of people's which says something else now."""
+        for name, stage in self.stages.items():
+            if not self.work_dir.is_done(name):
+                continue
+            inputs = StageInputs.read(self.work_dir, name)
+            before = inputs.files if inputs else {}
+            now = stage.digests_of_files(self.work_dir)
+            changed = [file for file in {**before, **now} if before.get(file) != now.get(file)]
+            if changed:
+                print_log(f"{', '.join(changed)} changed: {name} is made again", "current")
+                self.work_dir.forget_done(name)
+
     def _folders(self, names: Iterable[str]) -> str:
         """The folders of stages, and of all that were made from them."""
         affected = set(names)
@@ -266,17 +300,11 @@ class Pipeline:
 
     def _refuse_photos_of(self, name: str, root: str, context: Context) -> None:
         inputs = StageInputs.read(self.work_dir, name)
-        for key, digest in (inputs.photos if inputs else {}).items():
-            settings = json.loads(key)
-            photos = list_photos(context.dataset({**settings, "pipeline": []}))
-            difference = describe_difference(self.work_dir.photos, digest, photos or [])
-            if difference:
-                split = f" of {settings['split']!r}" if "split" in settings else ""
-                raise LussError(
-                    f"the photos{split} in {root} are not those that stage {name!r} saw: "
-                    f"{difference}. Let them be as they were, remove {self._folders([name])} to "
-                    "make that again, or choose another --work-dir"
-                )
+        if inputs and (difference := inputs.difference(context.dataset, root)):
+            raise LussError(
+                f"the photos{difference} Let them be as they were, remove "
+                f"{self._folders([name])} to make that again, or choose another --work-dir"
+            )
 
     def _go_back_to(self, checkpoint: str, stage: str | None) -> None:
         """Make a checkpoint the one that its stage goes on from."""
@@ -313,10 +341,16 @@ class Pipeline:
                 "--resume, or choose another --work-dir"
             )
 
+    def _position(self, name: str, names: list[str]) -> Position:
+        """Where a stage stands among those that are asked for."""
+        place = names.index(name)
+        later = [self.expected.get(after, 0.0) for after in names[place + 1 :]]
+        return Position(name, place + 1, len(names), self.expected.get(name), sum(later))
+
     def _run_stage(self, stage: Stage, context: Context) -> None:
-        print_log(f"stage {stage.name}", "current")
         goes_on = self._is_begun(stage.name)
-        with context.noting_inputs(stage.name, stage.requires, goes_on):
+        files = stage.digests_of_files(self.work_dir)
+        with context.noting_inputs(stage.name, stage.requires, goes_on, files):
             facts = stage.run(context)
         barrier()
         self.work_dir.mark_done(stage.name, facts)

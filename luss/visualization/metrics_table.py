@@ -15,12 +15,19 @@ _MEANINGS = {
     "Img-Acc": "images whose largest predicted category is in the truth",
     "F_beta": "foreground against ‘other’, precision weighted (β² = 0.3)",
 }
+_NAMED = (
+    "A person merged or dropped discovered categories (names.json) before they were matched, so "
+    "that these numbers are not fully unsupervised."
+)
 _SHOWN_NAMES = {"F_beta": joined("F", element("sub", "β"))}
 _SPLIT_NAMES = {"val": "validation"}
 
 
 def metrics_section(
-    results: Mapping[str, Any] | None, threshold: Threshold | None, matched: bool
+    results: Mapping[str, Any] | None,
+    threshold: Threshold | None,
+    matched: bool,
+    measurable: bool = True,
 ) -> Markup:
     """The tables of all protocols in ``results.json``.
 
@@ -28,12 +35,20 @@ def metrics_section(
         results: protocol to split to metric to percent, besides 'provenance'; None if absent.
         threshold: None if absent.
         matched: whether there is a match of generated to true categories.
+        measurable: whether the photos have true masks.
     """
     protocols = {
         name: splits
         for name, splits in (results or {}).items()
         if name != "provenance" and isinstance(splits, Mapping) and _figures(splits)
     }
+    if not protocols and not measurable:
+        return element(
+            "p",
+            "Metrics compare predictions with true masks, of which these photos have none. Whether "
+            "the categories make sense, the pictures below show.",
+            class_="aside",
+        )
     if not protocols:
         return notice(
             "There are no metrics: ",
@@ -44,8 +59,18 @@ def metrics_section(
         )
     names = sorted(protocols, key=lambda name: name != _PROTOCOL)
     return joined(
-        *(_table(name, _figures(protocols[name]), how_chosen(threshold, matched)) for name in names)
+        *(
+            _table(name, _figures(protocols[name]), _said_of(name, threshold, matched))
+            for name in names
+        )
     )
+
+
+def _said_of(protocol: str, threshold: Threshold | None, matched: bool) -> str | None:
+    """What readers must know of the numbers of a protocol."""
+    if protocol.endswith("_named"):
+        return _NAMED
+    return how_chosen(threshold, matched) if protocol == _PROTOCOL else None
 
 
 def how_chosen(threshold: Threshold | None, matched: bool) -> str:
@@ -97,7 +122,9 @@ def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     return {split: metrics for split, metrics in figures.items() if metrics}
 
 
-def _table(protocol: str, figures: Mapping[str, Mapping[str, float | None]], chosen: str) -> Markup:
+def _table(
+    protocol: str, figures: Mapping[str, Mapping[str, float | None]], said: str | None
+) -> Markup:
     metrics = list(dict.fromkeys(metric for split in figures.values() for metric in split))
     head = element(
         "tr",
@@ -128,7 +155,7 @@ def _table(protocol: str, figures: Mapping[str, Mapping[str, float | None]], cho
             element("thead", head),
             element("tbody", *rows),
         ),
-        element("p", chosen, class_="aside") if protocol == _PROTOCOL else None,
+        element("p", said, class_="aside") if said else None,
         None if "test" in figures else notice("There are no numbers on test."),
     )
 

@@ -531,13 +531,13 @@ MUTATIONS = [
         "Every pixel is trained on.",
     ),
     segmentor(
-        "if height * width <= LARGE_IMAGE:",
-        "if height * width < LARGE_IMAGE:",
+        "if height * width <= LARGE_IMAGE or",
+        "if height * width < LARGE_IMAGE or",
         "An image of exactly a million pixels takes the way round.",
     ),
     segmentor(
-        "_HEIGHT_OF_LARGE = 1000",
-        "_HEIGHT_OF_LARGE = 1024",
+        "HEIGHT_OF_LARGE = 1000",
+        "HEIGHT_OF_LARGE = 1024",
         "Large images go by way of other sizes.",
     ),
     segmentor(
@@ -546,8 +546,8 @@ MUTATIONS = [
         "Predictions have the size of the resized image.",
     ),
     argmax(
-        "ids = torch.where(largest > best, place, ids)",
-        "ids = torch.where(largest >= best, place, ids)",
+        "ids = torch.where(largest > best, place + first, ids)",
+        "ids = torch.where(largest >= best, place + first, ids)",
         "The highest id wins a tie between chunks.",
     ),
     argmax(
@@ -561,9 +561,14 @@ MUTATIONS = [
         "Classes that win between grid points are left out.",
     ),
     argmax(
-        'size=size, mode="nearest")',
-        'size=size, mode="nearest-exact")',
+        'size=after, mode="nearest")',
+        'size=after, mode="nearest-exact")',
         "Ids are resized to the nearest centre.",
+    ),
+    argmax(
+        "rivals = _candidates(widened[..., strip], (2, 1))",
+        "rivals = _candidates(widened[..., strip], (1, 1))",
+        "Classes that win between two rows of a strip are left out.",
     ),
     views(
         "return features[: 2 * self.batch_size]",
