@@ -1,4 +1,4 @@
-"""Count parameters, and the multiply-adds of one image through backbone and heads, of the models of a config's stages."""
+"""Count the parameters and multiply-adds of the models of a config's stages."""
 
 from luss.commands import run_command
 

@@ -1,4 +1,4 @@
-"""Print the whole runner configuration of stages, as it would stand in WORK_DIR/<stage>/config.py."""
+"""Print the whole runner configuration of stages of a config."""
 
 from luss.commands import run_command
 
