@@ -116,7 +116,8 @@ def _summary(place: str) -> str:
     else:
         source = (_SCRIPTS / place).read_text(encoding="utf-8")
         text = ast.get_docstring(ast.parse(source)) or ""
-    return text.partition("\n")[0]
+    first, dot, _ = text.partition("\n")[0].partition(". ")
+    return first + dot.strip()
 
 
 def _is_module(place: str) -> bool:
