@@ -1,0 +1,42 @@
+"""What every command line says of itself."""
+
+import ast
+import os
+from unittest.mock import patch
+
+from luss_docs.links import REPOSITORY
+from luss_docs.parsers import parser_of
+
+__all__ = ["command_pages"]
+
+
+def command_pages() -> dict[str, str]:
+    """The page of all command lines."""
+    parts = [
+        "# Command lines\n\nWhat each of them says for `--help`. Scripts of `tools/` stand in a "
+        "checkout; `luss COMMAND`, or `python -m luss COMMAND`, is the same from anywhere."
+    ]
+    for path in sorted((REPOSITORY / "tools").glob("*.py")):
+        script = f"tools/{path.name}"
+        with patch.dict(os.environ, COLUMNS="88"):
+            parser = parser_of(script)
+            parser.prog = script
+            usage = parser.format_help()
+        parts.append(f"## {path.stem}\n\n```text\n{usage.rstrip()}\n```")
+    scripts = sorted((REPOSITORY / "tools").glob("*.sh"))
+    lines = [f"- `tools/{path.name}`: {_first_comment(path.read_text('utf-8'))}" for path in scripts]
+    parts.append("## Shell scripts\n\n" + "\n".join(lines))
+    benchmarks = sorted((REPOSITORY / "benchmarks").glob("*.py"))
+    lines = [f"- `benchmarks/{path.name}`: {_summary(path.read_text('utf-8'))}" for path in benchmarks]
+    parts.append("## Benchmarks\n\n" + "\n".join(lines))
+    return {"commands.md": "\n\n".join(parts) + "\n"}
+
+
+def _first_comment(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.startswith("# ")]
+    return lines[0].removeprefix("# ") if lines else ""
+
+
+def _summary(text: str) -> str:
+    docstring = ast.get_docstring(ast.parse(text)) or ""
+    return " ".join(docstring.partition("\n\n")[0].split())
