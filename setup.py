@@ -53,6 +53,7 @@ setup(
         "modelindex",
         "tensorboard>=2.15",
     ],
+    entry_points={"console_scripts": ["luss = luss.commands:main"]},
     extras_require={
         "cpu": ["faiss-cpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],
         "gpu": ["faiss-gpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],

@@ -1,6 +1,5 @@
 """Configs outside the repository: what they inherit, and what they can import."""
 
-import subprocess
 import sys
 
 import pytest
@@ -144,14 +143,3 @@ def test_imports_that_fail(make_project, init, imports, message):
 def test_imports_that_may_fail(make_project):
     allowed = "custom_imports = dict(imports='made_nowhere', allow_failed_imports=True)\n"
     assert read_config(make_project("made_may", config=allowed + STAGES)).stages
-
-
-def test_tools_by_the_name_of_luss(tmp_path):
-    def run(*arguments):
-        command = [sys.executable, "-m", "luss", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-
-    assert run("make_demo_data", "--help").stdout.startswith("usage: make_demo_data.py")
-    unknown = run("tarin")
-    assert unknown.returncode == 2
-    assert "Tools: analyze_foreground, compare_runs, convert_checkpoint, " in unknown.stderr

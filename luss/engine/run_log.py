@@ -7,17 +7,21 @@ from pathlib import Path
 import mmengine
 from mmengine.logging import MMLogger
 
+from luss.engine.status_line import StatusLine
+
 __all__ = ["open_run_log"]
 
 _MMENGINE = Path(mmengine.__file__).parent
 _METRICS_OF_A_TEST = re.compile(r"\w+\(test\) .*\w/\S+: ")
+_ITERATIONS = re.compile(r"(Epoch|Iter)\((train|test)\)")
 _CHATTER = ("Exp name:", "Distributed training is not used", "Load checkpoint from")
 
 
 class _WithoutDumps(logging.Filter):
     """Drops what MMEngine dumps for the record: environment, configuration, hooks, initialisation.
 
-    And the metrics of a test in one line, which are logged as a table, too.
+    And the metrics of a test in one line, which are logged as a table, too; and the lines of single
+    iterations, in whose place :class:`luss.engine.progress.Progress` says how far they are.
 
     Warnings and errors always pass.
     """
@@ -31,7 +35,8 @@ class _WithoutDumps(logging.Filter):
             return True
         message = record.getMessage()
         dump = "\n" in message or _METRICS_OF_A_TEST.match(message) is not None
-        return not dump and not message.startswith(_CHATTER)
+        iterations = Path(record.pathname).name == "logger_hook.py" and _ITERATIONS.match(message)
+        return not (dump or iterations or message.startswith(_CHATTER))
 
 
 def open_run_log(path: Path, level: str = "INFO") -> MMLogger:
@@ -53,6 +58,7 @@ def open_run_log(path: Path, level: str = "INFO") -> MMLogger:
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(_WithoutDumps())
+                handler.setStream(StatusLine(handler.stream))
     else:
         # The newest instance is the current one.
         MMLogger._instance_dict[name] = MMLogger._instance_dict.pop(name)

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mmengine import Config
@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from luss.build_errors import clear_build_errors, require_known
 from luss.config_checks import check_settings
 from luss.datasets.photo_lists import describe_difference, list_photos
+from luss.engine.progress import Position, position
 from luss.engine.resume_from import adopt_checkpoint
 from luss.engine.run_log import open_run_log
 from luss.engine.runner import init_processes
@@ -40,19 +41,31 @@ class Pipeline:
         config: with ``stages``, a dict of name -> stage config, in order.
         work_dir: folder of the run.
         launcher: as MMEngine's.
+        expected: stage -> seconds that it will take, for those of which that is known.
+
+    Attributes:
+        timings: of the stages that this process ran, when and how long.
 
     Raises:
         LussError: if a stage's type or one of its settings is unknown, or a setting of all stages
             makes no sense.
     """
 
-    def __init__(self, config: Config, work_dir: str, launcher: str = "none") -> None:
+    def __init__(
+        self,
+        config: Config,
+        work_dir: str,
+        launcher: str = "none",
+        expected: Mapping[str, float] | None = None,
+    ) -> None:
         check_settings(config)
         init_processes(launcher)
         init_default_scope("luss")
         self.config = config
         self.work_dir = WorkDir(work_dir)
         self.launcher = launcher
+        self.expected = expected or {}
+        self.timings: dict[str, Position] = {}
         self.stages = {name: self._build(name, stage) for name, stage in config.stages.items()}
 
     @staticmethod
@@ -92,8 +105,12 @@ class Pipeline:
             for place, stage in enumerate(pending):
                 self._refuse_partial(stage, resume)
                 self.check(stage, context, made=[before.name for before in pending[:place]])
+            names = [stage.name for stage in chosen]
             for stage in pending:
-                self._run_stage(stage, context)
+                with position(self._position(stage.name, names)) as where:
+                    print_log(str(where), "current")
+                    self._run_stage(stage, context)
+                self.timings[stage.name] = where
 
     def evaluate(
         self, protocol: str = "fully_unsupervised", checkpoint: str | None = None
@@ -313,8 +330,13 @@ class Pipeline:
                 "--resume, or choose another --work-dir"
             )
 
+    def _position(self, name: str, names: list[str]) -> Position:
+        """Where a stage stands among those that are asked for."""
+        place = names.index(name)
+        later = [self.expected.get(after, 0.0) for after in names[place + 1 :]]
+        return Position(name, place + 1, len(names), self.expected.get(name), sum(later))
+
     def _run_stage(self, stage: Stage, context: Context) -> None:
-        print_log(f"stage {stage.name}", "current")
         goes_on = self._is_begun(stage.name)
         with context.noting_inputs(stage.name, stage.requires, goes_on):
             facts = stage.run(context)

@@ -26,7 +26,7 @@ from luss.stages.starting_parts import StartingParts
 
 __all__ = ["TrainStage"]
 
-_OWN_HOOKS = ("StatelessRandomnessHook", "LossGuardHook", "GracefulStopHook")
+_OWN_HOOKS = ("StatelessRandomnessHook", "LossGuardHook", "GracefulStopHook", "ProgressHook")
 
 _IN_CONFIG = (
     "sync_bn",

@@ -6,6 +6,7 @@ from luss.engine.hooks.distance_bank_hook import DistanceBankHook
 from luss.engine.hooks.early_stopping_hook import EarlyStoppingHook
 from luss.engine.hooks.graceful_stop_hook import GracefulStopHook
 from luss.engine.hooks.loss_guard_hook import LossGuardHook
+from luss.engine.hooks.progress_hook import ProgressHook
 from luss.engine.hooks.stateless_randomness_hook import StatelessRandomnessHook
 from luss.engine.hooks.swav_hook import SwAVHook
 
@@ -18,6 +19,7 @@ __all__ = [
     "EarlyStoppingHook",
     "GracefulStopHook",
     "LossGuardHook",
+    "ProgressHook",
     "StatelessRandomnessHook",
     "SwAVHook",
 ]

@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from mmengine.evaluator import Evaluator
-from mmengine.logging import print_log
 from mmengine.runner import BaseLoop
 from mmengine.runner.amp import autocast
+from torch.utils.data import DataLoader
 
+from luss.engine.progress import Progress
 from luss.engine.workers import iterate
 from luss.errors import LussError
 from luss.ranks import fail_together
@@ -89,12 +90,15 @@ class SplitsTestLoop(BaseLoop):
         self.dataloader, self.evaluator = self.dataloaders[split], self.evaluators[split]
         self.runner.visualizer.dataset_meta = self.evaluator.dataset_meta
         images = len(self.dataloader.dataset)
-        print_log(f"{split}: {images} images", "current")
         self.runner.call_hook("before_test_epoch")
         self.runner.model.eval()
         with fail_together():
+            progress = Progress(
+                len(self.dataloader), f"predicting {split}", unit=_unit(self.dataloader)
+            )
             for index, batch in enumerate(iterate(self.dataloader)):
                 self.run_iter(index, batch)
+                progress.advance(1)
         metrics = self.evaluator.evaluate(images)
         named = {f"{split}/{name}": value for name, value in metrics.items()}
         self.runner.call_hook("after_test_epoch", metrics=named)
@@ -115,6 +119,10 @@ class SplitsTestLoop(BaseLoop):
         self.runner.call_hook(
             "after_test_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
         )
+
+
+def _unit(loader: DataLoader) -> str:
+    return "images" if loader.batch_size == 1 else "batches"
 
 
 def _by_split(evaluator: Any, splits: list[str]) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mmengine.logging import print_log
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
+from luss.engine.progress import Progress
 from luss.engine.workers import iterate
 
 __all__ = ["StreamingLoop"]
@@ -59,7 +59,7 @@ class StreamingLoop(BaseLoop):
         loader.sampler.indices = share if indices is None else indices
         self.dataloader = loader
         self.runner.call_hook("before_test_epoch")
-        print_log(f"{what}: {len(loader.sampler)} images", "current")
+        progress = Progress(len(loader.sampler), what)
         try:
             for index, batch in enumerate(iterate(loader)):
                 self.runner.call_hook("before_test_iter", batch_idx=index, data_batch=batch)
@@ -70,6 +70,8 @@ class StreamingLoop(BaseLoop):
                     data_batch=batch,
                     outputs=batch.get("data_samples", []),
                 )
+                # The last batch may be smaller.
+                progress.advance(min(loader.batch_size, progress.total - progress.done))
         finally:
             loader.sampler.indices = share
         self.runner.call_hook("after_test_epoch", metrics=dict(self.found))

@@ -1,0 +1,116 @@
+"""The commands of ``luss``: one module each, imported when its command is called.
+
+A command's module has ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(args)``, and imports
+what takes time within ``run``. A new one is a module here, a line in ``GROUPS``, and a script in
+``tools/`` that calls :func:`run_command`.
+"""
+
+import argparse
+import ast
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from luss.command_line import exit_cleanly
+from luss.version import __version__
+
+__all__ = ["COMMANDS", "GROUPS", "main", "run_command"]
+
+GROUPS: dict[str, dict[str, str]] = {
+    "configs, data sets and projects": {
+        "run": "train.py",
+        "test": "test.py",
+        "evaluate": "evaluate.py",
+        "analyze-foreground": "analyze_foreground.py",
+        "compare-runs": "compare_runs.py",
+        "sweep": "sweep.py",
+        "dataset-stats": "dataset_stats.py",
+        "prepare-imagenet-s": "prepare_imagenet_s.py",
+        "make-submission": "make_submission.py",
+        "make-demo-data": "make_demo_data.py",
+        "convert-checkpoint": "convert_checkpoint.py",
+        "new-project": "luss.commands.new_project",
+    },
+}
+"""What commands are for -> name of each -> its module, or its script in ``tools/``; as in help."""
+
+COMMANDS: dict[str, str] = {
+    name: place for group in GROUPS.values() for name, place in group.items()
+}
+"""Name of each command -> its module or script."""
+
+_SCRIPTS = Path(__file__).resolve().parents[1] / ".mim" / "tools"
+
+
+def main() -> None:
+    """``luss COMMAND ...``: hand the arguments over to the command that the first of them names."""
+    name, *arguments = sys.argv[1:] or [""]
+    # As scripts are called.
+    command = name.replace("_", "-")
+    if command in COMMANDS:
+        _run(command, arguments)
+    elif name in ("-h", "--help", "help"):
+        print(_help())
+    elif name == "--version":
+        print(f"luss {__version__}")
+    else:
+        print(_unknown(name) if name else _help(), file=sys.stderr)
+        sys.exit(2)
+
+
+def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> None:
+    """Parse a command's arguments and run it, to a clear message and the right exit code.
+
+    Args:
+        name: of a command that is a module.
+        arguments: behind the name; by default those of this process.
+        prog: how the command is called, for its help; by default the script's name.
+    """
+    with exit_cleanly():
+        module = importlib.import_module(COMMANDS[name])
+        parser = argparse.ArgumentParser(prog=prog, description=module.DESCRIPTION)
+        module.add_arguments(parser)
+        module.run(parser.parse_args(arguments))
+
+
+def _run(name: str, arguments: Sequence[str]) -> None:
+    called = f"luss {name}"
+    if _is_module(COMMANDS[name]):
+        run_command(name, arguments, called)
+    else:
+        script = _SCRIPTS / COMMANDS[name]
+        # Help and errors name what was called; runpy would put the script's path there.
+        sys.argv = [called, *arguments]
+        code = compile(script.read_text(encoding="utf-8"), script, "exec")
+        exec(code, {"__name__": "__main__", "__file__": str(script)})
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = ["usage: luss COMMAND ..."]
+    for title, group in GROUPS.items():
+        lines += ["", f"For {title}:"]
+        lines += [f"  {name:{width}}  {_summary(place)}" for name, place in group.items()]
+    return "\n".join([*lines, "", "luss COMMAND --help says more."])
+
+
+def _summary(place: str) -> str:
+    """What a command does, in a line."""
+    if _is_module(place):
+        text = importlib.import_module(place).DESCRIPTION
+    else:
+        source = (_SCRIPTS / place).read_text(encoding="utf-8")
+        text = ast.get_docstring(ast.parse(source)) or ""
+    return text.partition("\n")[0]
+
+
+def _is_module(place: str) -> bool:
+    return not place.endswith(".py")
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name.replace("_", "-"), COMMANDS, n=1)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return f"error: luss has no command {name!r}; {meant}luss --help lists them"
