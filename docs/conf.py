@@ -3,12 +3,15 @@
 ``make docs`` builds it.
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
 
 # Reference values do not matter here; a second thread would only take a core from others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Sphinx shows what libraries log while they are imported.
+logging.getLogger("faiss").setLevel(logging.WARNING)
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent)]
 

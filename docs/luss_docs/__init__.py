@@ -21,7 +21,7 @@ def setup(app) -> dict:
     app.connect("builder-inited", lambda app: write_pages(GENERATED))
     app.connect("source-read", _rewrite_links)
     app.connect("missing-reference", _find_by_import)
-    app.connect("autodoc-process-docstring", _mend_examples)
+    app.connect("autodoc-process-docstring", _plain_bars)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -39,8 +39,19 @@ def write_pages(folder: Path) -> None:
 
 
 def _rewrite_links(app, docname: str, source: list[str]) -> None:
-    if app.env.doc2path(docname).endswith(".md"):
+    if str(app.env.doc2path(docname)).endswith(".md"):
         source[0] = with_links_of_the_site(source[0], docname)
+    if docname == "index":
+        source[0] = source[0].replace(_OTHERS, "\n".join(_other_pages(source[0])))
+
+
+_OTHERS = "(all other pages)"
+
+
+def _other_pages(index: str) -> list[str]:
+    """Pages of ``docs/`` that the index does not name, so that a new one has its place at once."""
+    names = sorted(path.stem for path in GENERATED.parent.glob("*.md"))
+    return [name for name in names if name != "index" and f"\n{name}\n" not in index]
 
 
 def _find_by_import(app, env, node, contnode):
@@ -78,9 +89,9 @@ def _defined_as(target: str) -> str | None:
     return f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
 
 
-def _mend_examples(app, what, name, obj, options, lines: list[str]) -> None:
-    """Docstrings of other libraries are Markdown at times; only ours are shown whole."""
-    if not getattr(obj, "__module__", "luss") or not str(
-        getattr(obj, "__module__", "luss")
-    ).startswith("luss"):
-        del lines[1:]
+def _plain_bars(app, what, name, obj, options, lines: list[str]) -> None:
+    """A norm such as |z| is no substitution of reStructuredText."""
+    for index, line in enumerate(lines):
+        parts = line.split("``")
+        parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+        lines[index] = "``".join(parts)

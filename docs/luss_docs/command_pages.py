@@ -2,6 +2,7 @@
 
 import ast
 import os
+from collections.abc import Callable
 from unittest.mock import patch
 
 from luss_docs.links import REPOSITORY
@@ -23,13 +24,18 @@ def command_pages() -> dict[str, str]:
             parser.prog = script
             usage = parser.format_help()
         parts.append(f"## {path.stem}\n\n```text\n{usage.rstrip()}\n```")
-    scripts = sorted((REPOSITORY / "tools").glob("*.sh"))
-    lines = [f"- `tools/{path.name}`: {_first_comment(path.read_text('utf-8'))}" for path in scripts]
-    parts.append("## Shell scripts\n\n" + "\n".join(lines))
-    benchmarks = sorted((REPOSITORY / "benchmarks").glob("*.py"))
-    lines = [f"- `benchmarks/{path.name}`: {_summary(path.read_text('utf-8'))}" for path in benchmarks]
-    parts.append("## Benchmarks\n\n" + "\n".join(lines))
+    parts += [
+        "## Shell scripts\n\n" + _listed("tools", "*.sh", _first_comment),
+        "## Benchmarks\n\n" + _listed("benchmarks", "*.py", _summary),
+    ]
     return {"commands.md": "\n\n".join(parts) + "\n"}
+
+
+def _listed(folder: str, pattern: str, about: Callable[[str], str]) -> str:
+    paths = sorted((REPOSITORY / folder).glob(pattern))
+    return "\n".join(
+        f"- `{folder}/{path.name}`: {about(path.read_text('utf-8'))}" for path in paths
+    )
 
 
 def _first_comment(text: str) -> str:

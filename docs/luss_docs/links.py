@@ -27,7 +27,7 @@ def with_links_of_the_site(text: str, docname: str) -> str:
     """A page whose relative links lead to pages of the site.
 
     What the repository has and the site has not, such as the folder of a project, becomes its
-    path. Code is left alone.
+    path.
 
     Args:
         text: Markdown, written for its place in the repository.
@@ -50,7 +50,7 @@ def with_links_of_the_site(text: str, docname: str) -> str:
             return f"`{name}`" if plain in name else f"{shown} (`{name}`)"
         return match[0]
 
-    parts = re.split(r"(^```.*?^```$|`[^`\n]+`(?!\]))", text, flags=re.DOTALL | re.MULTILINE)
+    parts = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)
     parts[::2] = [_LINK.sub(link, part) for part in parts[::2]]
     return "".join(parts)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from luss_docs.figures import PAPER, measured
-from luss_docs.links import REPOSITORY
-from luss_docs.markdown import table, toctree
 from mmengine import Config
 
 from luss.configuration import read_config
+from luss_docs.figures import PAPER, measured
+from luss_docs.links import REPOSITORY
+from luss_docs.markdown import table, toctree
 
 __all__ = ["model_pages"]
 
@@ -39,7 +39,9 @@ def model_pages() -> dict[str, str]:
             pages[f"models/{folder}/{name}.md"] = page.text()
             rows.append((f"[{name}]({folder}/{name}.md)", page.about(), page.paper(), page.ours()))
         parts += [f"## {title}", table(("config", "what it is", "paper", "ours"), rows)]
-        parts.append(toctree(f"{folder}/{name}" for name in names).replace("\n\n", "\n:hidden:\n\n"))
+        parts.append(
+            toctree(f"{folder}/{name}" for name in names).replace("\n\n", "\n:hidden:\n\n")
+        )
     return {"models/index.md": "\n\n".join(parts) + "\n", **pages}
 
 

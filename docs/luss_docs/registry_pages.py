@@ -3,11 +3,11 @@
 import inspect
 from typing import Any
 
-from luss_docs.docstrings import signature_of, summary
-from luss_docs.markdown import table, toctree
 from mmengine.registry import Registry
 
 from luss import registry as registries
+from luss_docs.docstrings import signature_of, summary
+from luss_docs.markdown import table, toctree
 
 __all__ = ["components_of", "registry_pages"]
 

@@ -2,12 +2,11 @@
 
 import inspect
 
+from luss.configuration import SETTINGS
+from luss.registry import STAGES
 from luss_docs.docstrings import argument_texts, defaults_of, summary
 from luss_docs.markdown import table
 from luss_docs.registry_pages import components_of
-
-from luss.configuration import SETTINGS
-from luss.registry import STAGES
 
 __all__ = ["TOP_LEVEL", "settings_page", "top_level_settings"]
 
