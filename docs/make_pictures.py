@@ -26,7 +26,7 @@ from luss.visualization.scalars import read_scalars
 PICTURES = Path(__file__).resolve().parent / "pictures"
 SIDE = 96
 GAP = 6
-MARGIN = 92
+MARGIN = 104
 COLOURS = 96
 """A palette of so many colours keeps the files small."""
 PAPER, INK = "white", "#444"
@@ -39,6 +39,7 @@ _CARD = re.compile(
 
 
 def main() -> None:
+    """Draw all of them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("work_dir", type=Path, metavar="WORK_DIR")
     parser.add_argument("--out", type=Path, default=PICTURES, metavar="DIR")

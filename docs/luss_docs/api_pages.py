@@ -23,7 +23,7 @@ def api_pages() -> dict[str, str]:
         if modules:
             pages[f"api/{_dotted(package)}.rst"] = _page(package, modules)
     names = [name.removeprefix("api/").removesuffix(".rst") for name in pages]
-    index = ["Reference", "=========", "", "All public classes and functions, by package.", ""]
+    index = ["Modules", "=======", "", "All public classes and functions, by package.", ""]
     index += [".. toctree::", "   :maxdepth: 1", "", *(f"   {name}" for name in names), ""]
     return {"api/index.rst": "\n".join(index), **pages}
 

@@ -8,6 +8,7 @@ from typing import Any
 __all__ = ["argument_texts", "as_markdown", "defaults_of", "signature_of", "summary"]
 
 _SECTIONS = ("Args:", "Returns:", "Raises:", "Attributes:", "Yields:", "Example:", "Note:")
+_LONGEST = 66
 _ROLE = re.compile(r":(?:py:)?(class|func|meth|mod|attr|data|obj):`~?([^`]+)`")
 
 
@@ -22,9 +23,10 @@ def as_markdown(text: str) -> str:
 def summary(thing: Any) -> str:
     """The first paragraph of a docstring, as Markdown; '' without any.
 
-    A class without one of its own says what its base class says only if the base is ours, too.
+    What a class inherits from its base is not its own.
     """
-    text = inspect.getdoc(thing) if "__doc__" in vars(thing) else None
+    inherits = inspect.isclass(thing) and not vars(thing).get("__doc__")
+    text = None if inherits else inspect.getdoc(thing)
     return as_markdown((text or "").partition("\n\n")[0])
 
 
@@ -35,7 +37,10 @@ def signature_of(thing: Any) -> str:
         for parameter in _parameters(thing)
         if parameter.name != "self"
     ]
-    return str(inspect.Signature(plain))
+    text = str(inspect.Signature(plain))
+    if len(text) <= _LONGEST:
+        return text
+    return "(\n" + "".join(f"    {parameter},\n" for parameter in plain) + ")"
 
 
 def _parameters(thing: Any) -> list[inspect.Parameter]:

@@ -30,7 +30,7 @@ LABELLED_IMAGES = {50: 500, 300: 3_000, 919: 9_190}
 
 def model_pages() -> dict[str, str]:
     """The pages, and one that compares them."""
-    pages, parts = {}, ["# Models\n\n" + _INTRODUCTION]
+    pages = {}
     for folder, title in GROUPS.items():
         names = sorted(path.stem for path in (CONFIGS / folder).glob("*.py"))
         rows = []
@@ -38,15 +38,20 @@ def model_pages() -> dict[str, str]:
             page = ModelPage(f"{folder}/{name}.py")
             pages[f"models/{folder}/{name}.md"] = page.text()
             rows.append((f"[{name}]({folder}/{name}.md)", page.about(), page.paper(), page.ours()))
-        parts += [f"## {title}", table(("config", "what it is", "paper", "ours"), rows)]
-        parts.append(
-            toctree(f"{folder}/{name}" for name in names).replace("\n\n", "\n:hidden:\n\n")
-        )
-    return {"models/index.md": "\n\n".join(parts) + "\n", **pages}
+        listed = toctree(f"{folder}/{name}" for name in names)
+        parts = [
+            f"# {title}",
+            f"The configs of `configs/{folder}/`.",
+            table(("config", "what it is", "paper", "ours"), rows),
+            listed.replace("\n\n", "\n:hidden:\n\n"),
+        ]
+        pages[f"models/{folder}.md"] = "\n\n".join(parts) + "\n"
+    return {"models/index.md": f"# Models\n\n{_INTRODUCTION}\n\n{toctree(GROUPS, 1)}\n", **pages}
 
 
-_INTRODUCTION = """What the paper reports is test mIoU in percent; ours, where it was measured, stands
-in [What was measured](../results.md) with its command. No weights are released with luss; those of
+_INTRODUCTION = """\
+What the paper reports is test mIoU in percent; ours, where it was measured, stands in
+[What was measured](../results.md) with its command. No weights are released with luss; those of
 the released PASS are taken, see [Weights of others](../../weights.md). These pages are generated
 from the configs and from the facts that tests hold the configs to."""
 
@@ -101,14 +106,13 @@ class ModelPage:
             f"`{name}` (`{stage.get('type')}`)" for name, stage in config.stages.items()
         )
         rows = [
-            ("file", f"`configs/{self.name}`"),
             ("inherits", ", ".join(f"`{base}`" for base in _bases(self.path)) or "nothing"),
             ("data", f"`{config.get('data', {}).get('type', 'auto')}`"),
             ("backbone", _backbone(config)),
             ("stages", stages),
             ("seed", config.get("seed", 0)),
         ]
-        return table(("", ""), rows)
+        return table(("file", f"`configs/{self.name}`"), rows)
 
     def _figures(self) -> list[str]:
         parts = ["## Figures"]
@@ -171,7 +175,8 @@ class ModelPage:
         parts = [
             "## Settings and their sources",
             "Read off the objects that this config builds: a test compares them with these rows. "
-            "Where paper and released code differ, see [Deviations](../../../deviations.md).",
+            "Code is the released one; where it differs from the paper, see "
+            "[Deviations](../../../deviations.md).",
         ]
         for stage, rows in tables.items():
             shown = [
@@ -257,16 +262,16 @@ def _sourced(rows: list) -> list:
 
 
 def _source(source: str) -> str:
-    """Who says it. What is said of no one in particular is said by paper and code alike."""
+    """Who says it, paper or released code; what names neither is said by both."""
     if source.startswith("ours"):
         return "luss"
     if "C only" in source or source.startswith("C:") or "(C)" in source or "in C" in source:
-        return "released code"
+        return "code"
     if "(P)" in source:
         return "paper"
     if source.startswith("PixPro"):
         return "luss, an assumption" if "assumption" in source else "PixPro"
-    return "paper and released code"
+    return "paper, code"
 
 
 _UNREADABLE = ("convolutions", "rate of layers")
@@ -277,7 +282,22 @@ def _value(value: Any) -> str:
     # Rates of all epochs, as a test compares them.
     if hasattr(value, "expected"):
         return f"from `{value.expected[0]:.3g}` to `{value.expected[-1]:.3g}`"
-    if isinstance(value, list | tuple) and any(isinstance(entry, list | tuple) for entry in value):
-        return "; ".join(_value(entry) for entry in value)
-    text = str(value)
-    return f"`{text}`" if len(text) <= 240 else f"`{text[:237]}...`"
+    text = _plain(value)
+    return f"`{text}`" if len(text) <= _LONGEST else f"`{text[: _LONGEST - 3]}...`"
+
+
+_LONGEST = 400
+
+
+def _plain(value: Any) -> str:
+    """A value as one would write it down: ``Name(setting=value)`` for a component."""
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
+        return f"{value[0]}({_plain(value[1])})"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_plain(entry)}" for name, entry in value.items())
+    if isinstance(value, set | frozenset):
+        return ", ".join(sorted(map(_plain, value))) or "none"
+    if isinstance(value, list | tuple):
+        inside = ", ".join(map(_plain, value))
+        return f"({inside})" if isinstance(value, tuple) else inside
+    return str(value)

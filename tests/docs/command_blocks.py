@@ -49,7 +49,7 @@ class Block:
 def blocks_of(text: str, document: str) -> list[Block]:
     """All command blocks of a document, in order."""
     lines, found = text.splitlines(), []
-    start, mark = None, None
+    start, mark, opened, language = None, None, "", ""
     for number, line in enumerate(lines):
         fence = re.match(r"^ *(`{3,})\s*\{?([\w-]*)", line)
         if start is not None:
