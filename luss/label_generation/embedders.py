@@ -6,12 +6,10 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.label_generation.feature_maps import deepest_map
-from luss.label_generation.pooling import pooled_over
+from luss.label_generation.pooling import pooled_over, whole_where_empty
 from luss.registry import EMBEDDERS
 
 __all__ = ["ForegroundEmbeddings", "ImageEmbeddings", "PixelEmbeddings", "PooledFeatures"]
-
-_SMALLEST = 1e-6
 
 
 @EMBEDDERS.register_module()
@@ -58,8 +56,7 @@ class ForegroundEmbeddings:
         Returns:
             (N, L) floating point, not normalised. An image without foreground is pooled whole.
         """
-        empty = foreground.mean(dim=(1, 2, 3), keepdim=True) < _SMALLEST
-        foreground = foreground.masked_fill(empty, 1)
+        foreground = whole_where_empty(foreground)
         if self.attention:
             return model.embed_images(images, foreground)
         return pooled_over(deepest_map(model, images), foreground)

@@ -59,11 +59,19 @@ class PixelLabels:
 class ImageLabels(PixelLabels):
     """All of the foreground gets the category of the image (table 10a, image level).
 
-    With the pipeline of the embeddings and ``PooledFeatures`` it is the image's cluster.
+    With the pipeline of the embeddings it is the image's cluster: for ``PooledFeatures`` as it is,
+    for ``ForegroundEmbeddings(attention=False)`` with ``over_foreground``.
+
+    Args:
+        over_foreground: whether the category is that of the features pooled over the foreground,
+            not over the whole image.
     """
+
+    def __init__(self, over_foreground: bool = False) -> None:
+        self.over_foreground = over_foreground
 
     def evidence(
         self, features: Tensor, foreground: Tensor, centroids: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         """As of :class:`PixelLabels`; the ids of an image are all the same."""
-        return image_evidence(features, foreground, centroids, size)
+        return image_evidence(features, foreground, centroids, size, self.over_foreground)

@@ -3,7 +3,16 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["pooled_over"]
+__all__ = ["pooled_over", "whole_where_empty"]
+
+# A map whose mean is below says nothing: 8-bit maps have one pixel in 10^6 at least.
+_SMALLEST = 1e-6
+
+
+def whole_where_empty(maps: Tensor) -> Tensor:
+    """Maps of foreground (N, 1, H, W), those without any replaced by the whole photo."""
+    empty = maps.mean(dim=(1, 2, 3), keepdim=True) < _SMALLEST
+    return maps.masked_fill(empty, 1)
 
 
 def pooled_over(features: Tensor, weights: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
+from luss.label_generation.pooling import pooled_over, whole_where_empty
 from luss.models.heads.pixel_attention import SCALE
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
 
@@ -81,27 +82,40 @@ def pixel_evidence(
     return ids, _at_full_size(mean_attention, size)
 
 
-def category_of_image(features: Tensor, centroids: Tensor) -> Tensor:
+def category_of_image(
+    features: Tensor, centroids: Tensor, foreground: Tensor | None = None
+) -> Tensor:
     """The category of an image: the centroid nearest to its pooled features, as k-means assigns.
 
     Args:
         features: the backbone's last feature map (N, L, h, w).
         centroids: (C, L), as they were found.
+        foreground: maps (N, 1, h', w') in [0, 1] that features are pooled over; None pools over
+            the whole image, and so does a map that is empty.
 
     Returns:
         (N,) int64 in 1..C, the lowest on a tie.
     """
-    pooled = F.normalize(features.float().mean(dim=(2, 3)), dim=1)
+    features = features.float()
+    if foreground is None:
+        pooled = features.mean(dim=(2, 3))
+    else:
+        pooled = pooled_over(features, whole_where_empty(foreground))
+    pooled = F.normalize(pooled, dim=1)
     centroids = centroids.to(pooled)
     half_squares = centroids.square().sum(dim=1) / 2
     return torch.addmm(half_squares, pooled, centroids.T, alpha=-1).argmin(dim=1) + 1
 
 
 def image_evidence(
-    features: Tensor, foreground: Tensor, centroids: Tensor, size: tuple[int, int]
+    features: Tensor,
+    foreground: Tensor,
+    centroids: Tensor,
+    size: tuple[int, int],
+    over_foreground: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """As :func:`pixel_evidence`, with the category of the image at every pixel."""
-    ids = category_of_image(features, centroids)
+    """As :func:`pixel_evidence`, with the category of the image, or of its foreground, at all."""
+    ids = category_of_image(features, centroids, foreground if over_foreground else None)
     return ids[:, None, None].expand(-1, *size), _at_full_size(foreground, size)
 
 

@@ -58,6 +58,20 @@ def test_the_category_of_an_image_is_its_cluster():
     assert len(set(found.tolist())) > 1
 
 
+def test_the_category_of_a_foreground_is_the_cluster_of_its_features():
+    torch.manual_seed(0)
+    features, centroids = torch.randn(40, 6, 3, 3), 0.3 * torch.randn(5, 6)
+    foreground = torch.zeros(40, 1, 6, 6)
+    foreground[:, :, 2:4, :2] = 0.7
+    foreground[0] = 0  # nothing found: the whole image
+    pooled = torch.cat([features[:1].mean(dim=(2, 3)), features[1:, :, 1, 0]])
+    whole = torch.zeros(40, 1, 1, 1)
+    for maps, expected in ((foreground, pooled), (whole, features.mean(dim=(2, 3)))):
+        found = ImageLabels(over_foreground=True).evidence(features, maps, centroids, (6, 6))[0]
+        assert (found == found[:, :1, :1]).all()
+        np.testing.assert_array_equal(found[:, 0, 0], kmeans.assign(expected, centroids) + 1)
+
+
 def test_image_labels_fill_the_foreground():
     torch.manual_seed(0)
     features, centroids = torch.randn(2, 6, 3, 3), torch.randn(5, 6)
