@@ -19,6 +19,10 @@ from luss.version import __version__
 __all__ = ["COMMANDS", "GROUPS", "main", "run_command"]
 
 GROUPS: dict[str, dict[str, str]] = {
+    "photos of your own": {
+        "check": "luss.commands.check",
+        "train": "luss.commands.train",
+    },
     "configs, data sets and projects": {
         "run": "train.py",
         "test": "test.py",

@@ -20,7 +20,10 @@ _SPLIT_NAMES = {"val": "validation"}
 
 
 def metrics_section(
-    results: Mapping[str, Any] | None, threshold: Threshold | None, matched: bool
+    results: Mapping[str, Any] | None,
+    threshold: Threshold | None,
+    matched: bool,
+    measurable: bool = True,
 ) -> Markup:
     """The tables of all protocols in ``results.json``.
 
@@ -28,12 +31,20 @@ def metrics_section(
         results: protocol to split to metric to percent, besides 'provenance'; None if absent.
         threshold: None if absent.
         matched: whether there is a match of generated to true categories.
+        measurable: whether the photos have true masks.
     """
     protocols = {
         name: splits
         for name, splits in (results or {}).items()
         if name != "provenance" and isinstance(splits, Mapping) and _figures(splits)
     }
+    if not protocols and not measurable:
+        return element(
+            "p",
+            "Metrics compare predictions with true masks, of which these photos have none. Whether "
+            "the categories make sense, the pictures below show.",
+            class_="aside",
+        )
     if not protocols:
         return notice(
             "There are no metrics: ",

@@ -41,7 +41,8 @@ class Section(NamedTuple):
 
 @REPORT_SECTIONS.register_module(name="metrics")
 def _metrics(run: RunFiles) -> Section:
-    table = metrics_section(run.results, run.threshold, run.match is not None)
+    measurable = run.gallery_split != "train"
+    table = metrics_section(run.results, run.threshold, run.match is not None, measurable)
     return Section("Metrics", table)
 
 
@@ -121,7 +122,10 @@ def _training(run: RunFiles) -> Section:
 
 
 @REPORT_SECTIONS.register_module(name="provenance")
-def _provenance(run: RunFiles) -> Section:
+def _provenance(run: RunFiles) -> Section | None:
+    """Of the metrics; absent where nothing can be measured."""
+    if run.results is None and run.gallery_split == "train":
+        return None
     return Section("Provenance", provenance_section(run.results))
 
 

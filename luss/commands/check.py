@@ -1,0 +1,30 @@
+"""``luss check PHOTOS``: whether the photos can be trained on, before anything is trained."""
+
+import argparse
+
+__all__ = ["DESCRIPTION", "add_arguments", "run"]
+
+DESCRIPTION = "Look through a folder of photos: what is in it, what is wrong, what train would do."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the photos."""
+    parser.add_argument("photos", metavar="PHOTOS", help="a folder of photos, flat or nested")
+    parser.add_argument(
+        "--categories", type=int, metavar="C", help="how many are to be found, as for train"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print what was found; exit with 1 if something is wrong with the photos."""
+    from mmengine.logging import print_log
+
+    from luss.planning.inspection import inspect_photos
+
+    found = inspect_photos(args.photos, args.categories)
+    for line in found.said:
+        print_log(line, "current")
+    for problem in found.problems:
+        print_log(problem, "current", level=30)
+    if found.problems:
+        raise SystemExit(1)

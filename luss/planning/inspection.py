@@ -1,0 +1,96 @@
+"""All photos and masks of a folder, read once, without training."""
+
+from dataclasses import dataclass, field
+
+from luss.datasets.image_io import TooLargeImageError, UnreadableImageError, read_rgb
+from luss.datasets.mask_check import check_masks
+from luss.datasets.photo_listing import shown
+from luss.engine.progress import Progress
+from luss.errors import LussError
+from luss.planning.schedule import TRAINED, fitting_batch, full_schedule
+from luss.planning.settings import choose_foreground, settings_for
+from luss.planning.survey import Survey, split_of_data, survey
+
+__all__ = ["Inspection", "inspect_photos"]
+
+
+@dataclass
+class Inspection:
+    """What was found.
+
+    Attributes:
+        said: lines on the photos, and on what ``luss train`` would do.
+        problems: lines on what is to be mended.
+    """
+
+    said: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def inspect_photos(root: str, categories: int | None = None) -> Inspection:
+    """Read every photo and every mask of a folder.
+
+    Args:
+        root: the folder.
+        categories: that are to be found, or None.
+
+    Raises:
+        LussError: as :func:`luss.planning.survey`.
+    """
+    found = survey(root)
+    seen = Inspection([f"{found.root} is read as {found.kind}; {found.said()}"])
+    for split in found.counts:
+        dataset = split_of_data(found.settings, split)
+        if unreadable := _unreadable(dataset, split):
+            left_out = "training leaves them out" if split == "train" else "evaluation needs them"
+            seen.problems.append(
+                f"{len(unreadable)} photos of {split} cannot be read ({left_out}; replace or "
+                f"remove them): {shown(unreadable)}"
+            )
+        if split in found.description.measured:
+            _look_at_masks(found, split, seen)
+    _say_what_training_does(found, categories, seen)
+    return seen
+
+
+def _unreadable(dataset, split: str) -> list[str]:
+    bad = []
+    progress = Progress(len(dataset), f"reading the photos of {split}")
+    for index in range(len(dataset)):
+        item = dataset.get_data_info(index)
+        try:
+            read_rgb(item["img_path"], upright=item.get("upright", False))
+        except (UnreadableImageError, TooLargeImageError):
+            bad.append(item["img_path"])
+        progress.advance(1)
+    return bad
+
+
+def _look_at_masks(found: Survey, split: str, seen: Inspection) -> None:
+    try:
+        dataset = split_of_data({**found.settings, "require_masks": True}, split)
+        progress = Progress(len(dataset), f"checking the masks of {split}")
+        check_masks(dataset, progress.advance)
+    except LussError as error:
+        seen.problems.append(f"{split}: {error}")
+    else:
+        seen.said.append(f"{split}: {len(dataset)} photos, and all of their masks are sound")
+
+
+def _say_what_training_does(found: Survey, categories: int | None, seen: Inspection) -> None:
+    try:
+        number = found.num_categories(categories)
+    except LussError as error:
+        # Without a number there is a choice to make, but nothing wrong.
+        (seen.said if categories is None else seen.problems).append(str(error))
+        return
+    foreground = choose_foreground(None)
+    stages = settings_for(foreground, {}).stages
+    full = full_schedule({n: stages[n].train_cfg.max_epochs for n in TRAINED}, found.photos)
+    batch = fitting_batch(found.photos, stages.pretrain.train_dataloader.batch_size)
+    epochs = ", ".join(f"{name} {count}" for name, count in full.items())
+    seen.said.append(
+        f"luss train {found.root} --categories {number} would train a small ResNet-18 (PASS_s) in "
+        f"batches of {batch}, with the foreground {foreground!r}, for up to these epochs, fewer "
+        f"if --minutes ends them: {epochs}; it rehearses first and says how long it will take"
+    )

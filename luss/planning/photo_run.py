@@ -1,0 +1,199 @@
+"""A run of one's own photos, from the folder to the report."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine import Config
+from mmengine.logging import print_log
+
+from luss.engine.progress import clock
+from luss.engine.run_log import open_run_log
+from luss.errors import LussError
+from luss.files import read_json, write_json
+from luss.pipeline import Pipeline
+from luss.planning.rehearsed_run import rehearse_run
+from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule
+from luss.planning.settings import choose_foreground, settings_for, start_from
+from luss.planning.survey import Survey, survey
+from luss.training_switches import scale_learning_rates
+
+__all__ = ["PhotoRun", "outcome"]
+
+_SAFETY = 0.95
+_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+_PLAN = "plan.json"
+
+
+@dataclass
+class PhotoRun:
+    """What was asked for.
+
+    Attributes:
+        photos: the folder.
+        work_dir: by default ``work_dirs/<name of the folder>``.
+        categories: to find; None reads the number off class folders.
+        minutes: for the whole run.
+        seed: of everything random.
+        foreground: one of :data:`luss.planning.FOREGROUNDS`; None for the best that works here.
+        start: work dir of a run whose pretraining is taken.
+        options: as ``--cfg-options`` gives them.
+    """
+
+    photos: str
+    work_dir: str | None = None
+    categories: int | None = None
+    minutes: float = 60.0
+    seed: int = 0
+    foreground: str | None = None
+    start: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The work dir."""
+        given = self.work_dir or f"work_dirs/{Path(self.photos).expanduser().resolve().name}"
+        return Path(given).expanduser()
+
+    def run(self, resume: bool = False) -> str:
+        """Run all of it.
+
+        Args:
+            resume: go on where this run was killed or stopped.
+
+        Returns:
+            Lines on what came of it, and what to do next.
+
+        Raises:
+            LussError: before anything is trained, if the time does not suffice, or something is
+                wrong with the photos or the settings.
+        """
+        self._begun = time.monotonic()
+        if not self.minutes > 0:
+            raise LussError(f"--minutes is {self.minutes}, expected a number above 0")
+        found = survey(self.photos, self._data())
+        categories = found.num_categories(self.categories)
+        config = self.config(found, categories)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        open_run_log(self.folder / "run.log")
+        print_log(f"{found.root} is read as {found.kind}; {found.said()}", "current")
+        plan = self._plan(config, found)
+        for name, epochs in plan["epochs"].items():
+            stage = config.stages[name]
+            stage.train_cfg["max_epochs"] = epochs
+            each = max(1, round(_SECONDS_BETWEEN_CHECKPOINTS / plan["epoch_seconds"][name]))
+            stage["default_hooks"] = {"checkpoint": {"interval": min(each, epochs)}}
+        Pipeline(config, str(self.folder), expected=plan["seconds"]).run(resume=resume)
+        took = time.monotonic() - self._begun
+        return outcome(self.folder, found, categories) + f"\nIt took {clock(took)}."
+
+    def config(self, found: Survey, categories: int) -> Config:
+        """All settings but the epochs."""
+        if self.start is None:
+            config = settings_for(choose_foreground(self.foreground), self.options)
+        else:
+            chosen = choose_foreground(self.foreground) if self.foreground else None
+            config = start_from(self.start, chosen, self.options)
+        config.data_root = str(found.root)
+        config.data = {**config.get("data", {}), "type": found.kind}
+        config.num_categories = categories
+        config.seed = self.seed
+        for name in TRAINED:
+            loader = config.stages[name].train_dataloader
+            loader["batch_size"] = fitting_batch(found.photos, loader.batch_size)
+        if config.get("auto_scale_lr"):
+            scale_learning_rates(config)
+        return config
+
+    def _data(self) -> dict[str, Any]:
+        kind = self.options.get("data.type")
+        return {"type": kind} if kind else {}
+
+    def _asked(self) -> dict[str, Any]:
+        """What the plan depends on, as plain values."""
+        asked = {**vars(self), "photos": str(Path(self.photos).resolve()), "work_dir": None}
+        return json.loads(
+            json.dumps({k: v for k, v in asked.items() if not k.startswith("_")}, default=str)
+        )
+
+    def _plan(self, config: Config, found: Survey) -> dict[str, Any]:
+        """The plan of this work dir, made now or when the run was begun.
+
+        Raises:
+            LussError: if the run was begun with something else.
+        """
+        path, asked = self.folder / _PLAN, self._asked()
+        if path.exists():
+            plan = read_json(path)
+            before = plan["asked"]
+            other = [key for key in asked if before.get(key) != asked[key]]
+            if other:
+                said = "; ".join(f"{key} was {before.get(key)}, now {asked[key]}" for key in other)
+                raise LussError(
+                    f"{self.folder} belongs to another run: {said}. Choose another --work-dir; "
+                    f"--from {self.folder} takes its pretraining over"
+                )
+            return plan
+        plan = {"asked": asked, **self._new_plan(config, found)}
+        write_json(path, plan)
+        return plan
+
+    def _new_plan(self, config: Config, found: Survey) -> dict[str, Any]:
+        print_log(
+            "rehearsing all stages on a few of the photos, to see how long they take", "current"
+        )
+        trained = [name for name in TRAINED if name != "pretrain" or self.start is None]
+        rehearsal = rehearse_run(config, found.counts)
+        open_run_log(self.folder / "run.log")
+        batches = {name: config.stages[name].train_dataloader.batch_size for name in trained}
+        epoch_seconds = {
+            name: rehearsal.epoch_seconds(name, found.photos, batches[name]) for name in trained
+        }
+        others = rehearsal.other_seconds(found.counts)
+        elapsed = time.monotonic() - self._begun + rehearsal.checks
+        available = _SAFETY * (60 * self.minutes - elapsed - sum(others.values()))
+        full = full_schedule(
+            {name: config.stages[name].train_cfg.max_epochs for name in trained}, found.photos
+        )
+        try:
+            epochs = plan_schedule(full, epoch_seconds, available)
+        except LussError as error:
+            least = elapsed + sum(others.values()) + sum(epoch_seconds.values()) / _SAFETY
+            raise LussError(
+                f"{self.minutes:g} minutes do not suffice for {found.photos} photos: what does not "
+                f"train takes {clock(elapsed + sum(others.values()))}, and {error}. Give --minutes "
+                f"{-(-least // 60):.0f} or more (ten times that is better), or fewer photos"
+            ) from error
+        seconds = {
+            name: taken + epochs.get(name, 0) * epoch_seconds.get(name, 0.0)
+            for name, taken in others.items()
+        }
+        said = ", ".join(f"{name} {count} of {full[name]}" for name, count in epochs.items())
+        print_log(
+            f"epochs: {said}, in batches of {', '.join(map(str, dict.fromkeys(batches.values())))}"
+            f"; the whole run takes about {clock(elapsed + sum(seconds.values()))}",
+            "current",
+        )
+        return {"epochs": epochs, "epoch_seconds": epoch_seconds, "seconds": seconds}
+
+
+def outcome(folder: Path, found: Survey, categories: int) -> str:
+    """What a finished run found, where its report lies, and what comes next."""
+    results = read_json(folder / "results.json") if (folder / "results.json").exists() else {}
+    measured = results.get("fully_unsupervised", {})
+    metrics = {split: values["mIoU"] for split, values in measured.items() if "mIoU" in values}
+    with np.load(folder / "label_generation" / "centroids.npz") as arrays:
+        sizes = np.bincount(arrays["assignments"], minlength=categories)
+    result = (
+        f"Found {categories} categories in {found.photos} photos, of {sizes.min()} to "
+        f"{sizes.max()} photos each"
+    )
+    if metrics:
+        result += "; mIoU " + ", ".join(f"{value:.1f} % on {s}" for s, value in metrics.items())
+    return (
+        f"{result}.\nReport: {folder / 'report' / 'index.html'}\n"
+        f"Next: luss predict {folder} PHOTOS --out PREDICTIONS"
+    )

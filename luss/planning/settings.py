@@ -1,0 +1,107 @@
+"""Which config a folder of photos is trained by, and what is changed in it."""
+
+import copy
+import importlib.util
+from typing import Any
+
+from mmengine import Config
+from mmengine.logging import print_log
+
+from luss.configuration import read_config
+from luss.engine.checkpoint import required_checkpoint
+from luss.errors import LussError
+from luss.label_generation.foreground.compared import COMBINATIONS
+from luss.pipeline.work_dir import WorkDir
+
+__all__ = ["FOREGROUNDS", "choose_foreground", "settings_for", "start_from"]
+
+FOREGROUNDS = {
+    "prior": "colours unlike the photo's frame, near its centre, with region contrast and GrabCut "
+    "(needs scikit-image)",
+    "boundary-centre": "colours unlike the photo's frame, near its centre",
+    "region-contrast": "salient regions by colour (needs scikit-image)",
+    "attention": "what the model's pixel attention, which is trained, looks at",
+}
+"""Name of each foreground -> what tells objects from 'other' by it."""
+
+_CONFIGS = {
+    "prior": "luss::pass/pass_s_photos_prior.py",
+    "boundary-centre": "luss::pass/pass_s_photos_prior.py",
+    "region-contrast": "luss::pass/pass_s_photos_rc.py",
+    "attention": "luss::pass/pass_s_photos.py",
+}
+_NEED_SKIMAGE = ("prior", "region-contrast")
+_OF_FOREGROUND = ("foreground", "embedding")
+
+
+def choose_foreground(given: str | None) -> str:
+    """The foreground that was asked for, or else the best that can be computed here.
+
+    Raises:
+        LussError: if it needs scikit-image, which is not installed.
+    """
+    has_skimage = importlib.util.find_spec("skimage") is not None
+    install = 'pip install "luss[foreground]" installs it'
+    if given in _NEED_SKIMAGE and not has_skimage:
+        raise LussError(
+            f"--foreground {given} needs scikit-image, which is not installed; {install}, and "
+            "--foreground boundary-centre needs nothing"
+        )
+    if given is not None:
+        return given
+    if not has_skimage:
+        print_log(
+            "scikit-image is not installed, so objects are told from 'other' by boundary and "
+            f"centre alone (--foreground boundary-centre), which is less exact; {install}",
+            "current",
+        )
+    return "prior" if has_skimage else "boundary-centre"
+
+
+def settings_for(foreground: str, options: dict[str, Any]) -> Config:
+    """The config for small photos with a foreground.
+
+    Args:
+        foreground: one of ``FOREGROUNDS``.
+        options: as ``--cfg-options`` gives them.
+
+    Raises:
+        LussError: as :func:`read_config`.
+    """
+    config = read_config(_CONFIGS[foreground], options)
+    if foreground == "boundary-centre":
+        chosen = copy.deepcopy(COMBINATIONS["boundary-centre"])
+        config.stages.label_generation.foreground = chosen
+    return config
+
+
+def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -> Config:
+    """The config of a run whose pretraining is finished, to go on from it otherwise.
+
+    Args:
+        work_dir: of that run.
+        foreground: one of ``FOREGROUNDS`` instead of that run's, or None.
+        options: as ``--cfg-options`` gives them.
+
+    Raises:
+        LussError: if there is no such run, or its pretraining is not whole.
+    """
+    other = WorkDir(work_dir)
+    path = other.root / "config.py"
+    if not path.is_file():
+        raise LussError(f"--from {work_dir} is no work dir of a run: there is no {path}")
+    if not other.is_done("pretrain"):
+        raise LussError(
+            f"--from {work_dir}: its pretraining is not finished; let that run go on by --resume"
+        )
+    config = read_config(str(path), options)
+    pretrain = config.stages.pretrain
+    pretrain["type"] = "PretrainStage"
+    pretrain["weights"] = str(required_checkpoint(other.stage("pretrain")).resolve())
+    if foreground is not None:
+        chosen = settings_for(foreground, {}).stages.label_generation
+        for key in _OF_FOREGROUND:
+            config.stages.label_generation.pop(key, None)
+            if key in chosen:
+                config.stages.label_generation[key] = chosen[key]
+    return config
