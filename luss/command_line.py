@@ -73,18 +73,21 @@ def exit_cleanly() -> Iterator[None]:
             raise
         name = f"{error.filename}: " if error.filename else ""
         _end(
-            f"error: {name}{error.strerror}; what was written before is whole, and --resume goes "
-            "on from it once that is mended",
+            f"error: {name}{error.strerror}; what was written before is whole, and the same "
+            "command (of training, with --resume) goes on from it once that is mended",
             1,
         )
 
 
-def leave_on_signals() -> None:
+def leave_on_signals(advice: str = "--resume goes on from what is whole") -> None:
     """From now on, exit at once on Ctrl-C and SIGTERM.
 
     For programs whose files are whole at any time. An exception is no way to stop those that load
     data: it gets lost where a process is forked, and workers are stopped loudly. They end by
     themselves when this process is gone.
+
+    Args:
+        advice: how to go on, to be said then.
     """
     own = os.getpid()
 
@@ -92,7 +95,7 @@ def leave_on_signals() -> None:
         if os.getpid() == own:
             # Unlike print, this may interrupt any other output.
             name = signal.Signals(number).name
-            os.write(2, f"stopped by {name}; --resume goes on from what is whole\n".encode())
+            os.write(2, f"stopped by {name}; {advice}\n".encode())
         os._exit(128 + number)
 
     signal.signal(signal.SIGINT, leave)

@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "photos of your own": {
         "check": "luss.commands.check",
         "train": "luss.commands.train",
+        "predict": "luss.commands.predict",
     },
     "configs, data sets and projects": {
         "run": "train.py",

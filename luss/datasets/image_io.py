@@ -36,8 +36,8 @@ IMAGE_SUFFIXES = frozenset(
 MAX_PIXELS = 100_000_000
 """Photos of more pixels are not read; their masks alone would take gigabytes and minutes."""
 
-_MAX_SIDE = 1 << 20
-"""OpenCV reads no mask that is longer."""
+_MAX_SIDE = 1_000_000
+"""OpenCV writes no mask that is longer."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -59,7 +59,7 @@ class UnreadableImageError(LussError):
 
 
 class TooLargeImageError(UnreadableImageError):
-    """An image has more than `MAX_PIXELS` pixels."""
+    """An image has more than `MAX_PIXELS` pixels, or a side that is too long."""
 
 
 def open_image(path: str | os.PathLike, upright: bool = False) -> Image.Image:
@@ -127,7 +127,8 @@ def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
             if image.width * image.height > MAX_PIXELS or max(image.size) > _MAX_SIDE:
                 raise TooLargeImageError(
                     f"the image {path} has {image.width} x {image.height} pixels (width x "
-                    f"height), at most {MAX_PIXELS // 10**6} megapixels are read; make it smaller"
+                    f"height), at most {MAX_PIXELS // 10**6} megapixels, and {_MAX_SIDE} pixels a "
+                    "side, are read; make it smaller"
                 )
             yield image
     except TooLargeImageError:

@@ -30,6 +30,7 @@ __all__ = [
     "publish",
     "required_checkpoint",
     "save",
+    "stored_weights",
 ]
 
 _FILENAME = re.compile(r"iter_(\d+)\.pth")
@@ -239,7 +240,7 @@ def init_weights_from(model: nn.Module, path: str | os.PathLike, parts: list[str
     Raises:
         LussError: if a part is missing on either side, or does not fit in name or shape.
     """
-    source = _weights(load(path))
+    source = stored_weights(load(path))
     target = model.state_dict()
     chosen = {}
     for part in parts:
@@ -268,7 +269,7 @@ def load_weights(model: nn.Module, checkpoint: dict, path: str | os.PathLike) ->
     Raises:
         LussError: if they do not fit in name or shape.
     """
-    source, target = _weights(checkpoint), model.state_dict()
+    source, target = stored_weights(checkpoint), model.state_dict()
     if source.keys() != target.keys():
         raise LussError(
             f"{path} does not fit the model: only there: {_first(source.keys() - target.keys())}; "
@@ -278,7 +279,8 @@ def load_weights(model: nn.Module, checkpoint: dict, path: str | os.PathLike) ->
     model.load_state_dict(source)
 
 
-def _weights(checkpoint: dict) -> dict[str, Tensor]:
+def stored_weights(checkpoint: dict) -> dict[str, Tensor]:
+    """The tensors of a model by name, in what :func:`load` gave."""
     weights = checkpoint.get("state_dict", {})
     # Checkpoints of wrapped models name every module below 'module'.
     return {key.removeprefix("module."): value for key, value in weights.items()}

@@ -47,6 +47,7 @@ class EvaluateStage(ProtocolStage):
 
     protocol = "fully_unsupervised"
     example_configs = "configs/pass/"
+    predicts_generated_ids = True
     settings: ClassVar[tuple[str, ...]] = ("data", "num_categories")
 
     def __init__(

@@ -76,6 +76,9 @@ class ProtocolStage(RunnerStage):
     without_entry_after: ClassVar[str | None] = None
     """Name of a stage after which the protocol needs no entry in the config."""
 
+    predicts_generated_ids: ClassVar[bool] = False
+    """Whether the model predicts discovered categories, which only a match makes true classes."""
+
     def __init__(
         self,
         name: str,
@@ -261,7 +264,11 @@ class ProtocolStage(RunnerStage):
             if self.splits(context):
                 self.build_runner(context).test()
             print_log(f"{self.protocol}: no split has masks, so there are no metrics", "current")
-        return {"checkpoint": checkpoint.name if checkpoint else None, "splits": splits}
+        return {
+            "checkpoint": checkpoint.name if checkpoint else None,
+            "splits": splits,
+            "classes": context.description.classes,
+        }
 
     def evaluate(self, context: Context) -> Results:
         """Test, and write the results.

@@ -7,6 +7,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from luss.datasets.image_io import MAX_PIXELS
 from luss.errors import LussError
 from luss.models.backbones import maps_of, probe
 from luss.models.segmentors.cam import cam_ids
@@ -27,7 +28,8 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
     Logits are up-sampled bilinearly, then the largest is taken. Images of more than a million
     pixels take a way round: up-sampled to (1000, int(1000 W / H)), the largest taken, and its id
     resized to the nearest (as the released code does). The authors' later semi-supervised code
-    makes the longer side 1000 instead of the height; this rule serves both.
+    makes the longer side 1000 instead of the height; this rule serves both. Images so wide that
+    the way round would be larger than any photo, over 100 million pixels, go straight.
 
     Args:
         logits: (N, C + 1, h, w).
@@ -38,16 +40,16 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
         (N, H, W) int64 in 0..C, the lowest on a tie.
     """
     height, width = size
-    if height * width <= LARGE_IMAGE:
-        return upsampled_argmax(logits, (height, width), align_corners)
     narrower = max(1, int(_HEIGHT_OF_LARGE * width / height))
+    if height * width <= LARGE_IMAGE or _HEIGHT_OF_LARGE * narrower > MAX_PIXELS:
+        return upsampled_argmax(logits, (height, width), align_corners)
     ids = upsampled_argmax(logits, (_HEIGHT_OF_LARGE, narrower), align_corners)
     return nearest_resize_ids(ids, (height, width))
 
 
 @MODELS.register_module()
 class PassSegmentor(EncoderDecoder):
-    """``mmseg.EncoderDecoder`` that trains on thinned labels and predicts ids only.
+    """``mmseg.EncoderDecoder`` that trains on thinned labels and predicts ids.
 
     Logits are up-sampled to the thinned labels in one go.
 
@@ -80,6 +82,7 @@ class PassSegmentor(EncoderDecoder):
             raise LussError(f"PassSegmentor: cam_threshold is {cam_threshold}, expected 0..1")
         self.label_stride = label_stride
         self.cam_threshold = cam_threshold
+        self.keep_logits = False
 
     def _init_decode_head(self, decode_head: dict) -> None:
         if not isinstance(decode_head, dict):
@@ -144,7 +147,8 @@ class PassSegmentor(EncoderDecoder):
                 to predict at. Without them, the size of the inputs is.
 
         Returns:
-            The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C. Logits are not kept.
+            The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C. Where ``keep_logits`` was
+            set, ``seg_logits`` (C + 1, h, w) are those of the feature map, not of every pixel.
 
         Raises:
             LussError: if an image was padded.
@@ -157,6 +161,8 @@ class PassSegmentor(EncoderDecoder):
             _refuse_padding(sample)
             size = tuple(sample.metainfo["ori_shape"][:2])
             sample.pred_sem_seg = PixelData(data=self._ids(of_image, size))
+            if self.keep_logits:
+                sample.seg_logits = PixelData(data=of_image[0])
         return data_samples
 
     def _ids(self, logits: Tensor, size: tuple[int, int]) -> Tensor:

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
 from luss.errors import LussError
 from luss.models.segmentors import nearest_resize_ids, predict_ids, upsampled_argmax
@@ -43,6 +44,49 @@ def test_hopeless_channels_are_left_out_without_a_trace(
     assert torch.equal(upsampled_argmax(scores, size), plain(scores, size))
 
 
+@settings(max_examples=80, deadline=None)
+@given(
+    channels=st.integers(4, 30),
+    small=st.tuples(st.integers(1, 9), st.integers(2, 9)),
+    size=st.tuples(st.sampled_from([1, 40, 129, 300]), st.sampled_from([130, 257, 700])),
+    align_corners=st.booleans(),
+    elements=st.sampled_from([1, 2_000, 20_000, 300_000]),
+    spread=st.sampled_from([0, 3]),
+    seed=st.integers(0, 999),
+)
+def test_strips_do_not_change_the_ids_of_near_ties(
+    channels, small, size, align_corners, elements, spread, seed
+):
+    """Scores in steps of a half: many up-sampled ones differ in their last bit, or not at all."""
+    generator = torch.Generator().manual_seed(seed)
+    favour = spread * torch.randn(1, channels, 1, 1, generator=generator)
+    scores = (2 * favour + 2 * torch.randn(2, channels, *small, generator=generator)).round() / 2
+    ids = upsampled_argmax(scores, size, align_corners, elements_at_a_time=elements)
+    assert torch.equal(ids, plain(scores, size, align_corners))
+
+
+class SizesOfUpsampled(TorchFunctionMode):
+    """Notes how much ``F.interpolate`` gives at a time."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def __torch_function__(self, function, types, arguments=(), settings=None):
+        result = function(*arguments, **(settings or {}))
+        if function is F.interpolate:
+            self.sizes.append(result.numel())
+        return result
+
+
+def test_large_images_are_up_sampled_in_strips_of_few_elements():
+    with SizesOfUpsampled() as noted:
+        upsampled_argmax(torch.randn(1, 50, 6, 6), (1500, 1400), elements_at_a_time=100_000)
+    # The first widens the 6 rows; all others are strips.
+    assert noted.sizes[0] <= 50 * 6 * 1400
+    assert max(noted.sizes[1:]) <= 100_000
+
+
 def test_ties_go_to_the_lowest_id_across_chunks():
     scores = torch.zeros(1, 9, 2, 2)
     scores[:, [3, 7]] = 1.0
@@ -76,6 +120,21 @@ def test_images_of_more_than_a_million_pixels_go_by_way_of_a_thousand_rows(size)
 
 def test_an_extremely_narrow_image():
     assert predict_ids(torch.randn(1, 3, 2, 1), (1_100_000, 1)).shape == (1, 1_100_000, 1)
+
+
+@pytest.mark.parametrize("size", [(1, 1_000_001), (9, 111_120)])
+def test_an_image_whose_way_round_would_exceed_any_photo_goes_straight(size):
+    logits = torch.randn(1, 5, 2, 30)
+    assert torch.equal(predict_ids(logits, size), plain(logits, size))
+
+
+@settings(max_examples=60, deadline=None)
+@given(sides=st.tuples(*[st.integers(1, 400)] * 4), seed=st.integers(0, 99))
+def test_ids_are_resized_as_pytorch_resizes_to_the_nearest(sides, seed):
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(0, 65536, (2, *sides[:2]), generator=generator)
+    expected = F.interpolate(ids[:, None].float(), size=sides[2:], mode="nearest")[:, 0].long()
+    assert torch.equal(nearest_resize_ids(ids, sides[2:]), expected)
 
 
 def test_large_ids_survive_resizing():

@@ -7,6 +7,7 @@ from mutations import (
     label_generation,
     models,
     pipeline,
+    prediction,
     sweep,
     training,
 )
@@ -14,6 +15,16 @@ from mutations.mutation import Mutation
 
 MUTATIONS: list[Mutation] = [
     mutation
-    for room in (models, data, training, evaluation, label_generation, pipeline, sweep, configs)
+    for room in (
+        models,
+        data,
+        training,
+        evaluation,
+        label_generation,
+        pipeline,
+        prediction,
+        sweep,
+        configs,
+    )
     for mutation in room.MUTATIONS
 ]

@@ -525,8 +525,8 @@ MUTATIONS = [
         "Every pixel is trained on.",
     ),
     segmentor(
-        "if height * width <= LARGE_IMAGE:",
-        "if height * width < LARGE_IMAGE:",
+        "if height * width <= LARGE_IMAGE or",
+        "if height * width < LARGE_IMAGE or",
         "An image of exactly a million pixels takes the way round.",
     ),
     segmentor(
@@ -540,8 +540,8 @@ MUTATIONS = [
         "Predictions have the size of the resized image.",
     ),
     argmax(
-        "ids = torch.where(largest > best, place, ids)",
-        "ids = torch.where(largest >= best, place, ids)",
+        "ids = torch.where(largest > best, place + first, ids)",
+        "ids = torch.where(largest >= best, place + first, ids)",
         "The highest id wins a tie between chunks.",
     ),
     argmax(
@@ -555,9 +555,14 @@ MUTATIONS = [
         "Classes that win between grid points are left out.",
     ),
     argmax(
-        'size=size, mode="nearest")',
-        'size=size, mode="nearest-exact")',
+        'size=after, mode="nearest")',
+        'size=after, mode="nearest-exact")',
         "Ids are resized to the nearest centre.",
+    ),
+    argmax(
+        "rivals = _candidates(widened[..., strip], (2, 1))",
+        "rivals = _candidates(widened[..., strip], (1, 1))",
+        "Classes that win between two rows of a strip are left out.",
     ),
     views(
         "return features[: 2 * self.batch_size]",

@@ -1,0 +1,325 @@
+"""The segmentor of a finished run on any photos."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+from mmengine.device import get_device
+from mmengine.infer import BaseInferencer
+from mmengine.model import BaseModel
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from luss.apis.categories import WrittenCategories
+from luss.apis.finished_run import FinishedRun
+from luss.apis.found import FoundCategory, found_categories
+from luss.apis.photos import list_photos
+from luss.datasets.image_io import UnreadableImageError, read_image
+from luss.engine.inference import stream
+from luss.errors import LussError
+from luss.evaluation.dump_masks import ids_of
+from luss.visualization.overlay import overlay, resize_ids
+
+__all__ = ["LUSSInferencer", "overlay_of"]
+
+_PIXELS_AT_A_TIME = 50_000_000
+"""Of the masks that are predicted together, unless one photo has more."""
+
+_LONGEST_OVERLAY = 2000
+_LOADER = "LoadRGBImage"
+
+
+class LUSSInferencer(BaseInferencer):
+    """Predicts masks of any photos with the segmentor of a finished run.
+
+    ::
+
+        inferencer = LUSSInferencer("work_dirs/pass_s_photos")
+        result = inferencer("photos/", batch_size=8, return_datasamples=True, return_vis=True)
+        result["predictions"][0].pred_sem_seg.data     # (1, H, W) ids, 0 is 'other'
+        result["visualization"][0]                     # (H, W, 3) uint8 RGB
+
+    It takes a path of a photo or a folder, an array, or a list of these. Photos are prepared as in
+    the run's evaluation, which sees the whole photo with its short side resized; masks have the
+    photo's own size. Photos of a batch may differ in size.
+
+    A call takes ``batch_size``, ``return_datasamples`` (:class:`SegDataSample` instead of dicts),
+    ``return_vis`` (see :meth:`visualize`) and ``return_logits`` (see :meth:`postprocess`), and
+    holds all results; :meth:`stream` is for any number of photos.
+
+    Args:
+        run: a work dir, a checkpoint or a :class:`FinishedRun`.
+        config: of the run, for a checkpoint that lies in no work dir.
+        device: such as ``cuda:1``; by default the accelerator, if there is one.
+        categories: which ids masks have, see :meth:`WrittenCategories.of`.
+        upright: turn photos as their EXIF orientation says. Evaluation on data sets with masks
+            does not, as masks are drawn on photos as they are stored.
+        channel_order: of arrays, ``rgb`` or ``bgr`` (as OpenCV reads them).
+
+    Raises:
+        LussError: as :meth:`FinishedRun.read` and :meth:`WrittenCategories.of`, or if there is no
+            such device.
+    """
+
+    visualize_kwargs = {"return_vis"}
+    postprocess_kwargs = {"return_logits"}
+
+    def __init__(
+        self,
+        run: str | os.PathLike | FinishedRun,
+        config: str | os.PathLike | None = None,
+        device: str | torch.device | None = None,
+        *,
+        categories: str | None = None,
+        upright: bool = True,
+        channel_order: str = "rgb",
+    ) -> None:
+        if channel_order not in ("rgb", "bgr"):
+            raise LussError(f"channel_order is {channel_order!r}, expected 'rgb' or 'bgr'")
+        self.run = run if isinstance(run, FinishedRun) else FinishedRun.read(run, config)
+        self.categories = WrittenCategories.of(self.run, categories)
+        self.upright = upright
+        self.channel_order = channel_order
+        super().__init__(
+            {"model": self.run.model},
+            str(self.run.checkpoint),
+            str(_known_device(device or get_device())),
+            scope="luss",
+            show_progress=False,
+        )
+
+    def stream(
+        self, paths: Sequence[str], batch_size: int = 1, num_workers: int = 0
+    ) -> Iterator[SegDataSample | str]:
+        """Predict photos in order, holding no more than a batch.
+
+        Args:
+            paths: of photos.
+            batch_size: photos that are loaded together; those of one size are predicted together.
+            num_workers: processes that load photos.
+
+        Yields:
+            For each photo a sample as :meth:`forward` gives it, or why it cannot be read.
+        """
+        dataset = _Photos(paths, self.pipeline)
+        for batch in stream(dataset, range(len(paths)), batch_size, num_workers, "prediction"):
+            samples = self._predicted([item for item in batch if not isinstance(item, str)])
+            for item in batch:
+                yield item if isinstance(item, str) else next(samples)
+
+    def _predicted(self, items: list[dict]) -> Iterator[SegDataSample]:
+        """The samples of a batch, predicted in parts whose masks fit into memory."""
+        while items:
+            pixels = np.cumsum([np.prod(item["data_samples"].ori_shape[:2]) for item in items])
+            count = max(1, int(np.searchsorted(pixels, _PIXELS_AT_A_TIME, side="right")))
+            samples = self.forward(self.collate_fn(items[:count]))
+            items = items[count:]
+            while samples:
+                yield samples.pop(0)
+
+    def ids(self, sample: SegDataSample) -> NDArray[np.uint16]:
+        """The mask (H, W) of a sample that :meth:`forward` gave, in ids of the categories."""
+        return self.categories.write_as(_predicted_ids(sample))
+
+    def found(self, sample: SegDataSample) -> list[FoundCategory]:
+        """The categories in a sample that :meth:`forward` gave, the largest first."""
+        logits = sample.seg_logits.data.float().cpu().numpy()
+        return found_categories(_predicted_ids(sample), logits, self.categories)
+
+    # What MMEngine calls in turn
+
+    def _init_model(self, cfg: Any, weights: str | None, device: str = "cpu") -> BaseModel:
+        model = self.run.load_model(device)
+        model.keep_logits = True
+        return model
+
+    def _init_pipeline(self, cfg: Any) -> Callable[[str | NDArray[np.uint8]], dict]:
+        return _Preparation(self.run.pipeline, self.upright)
+
+    def _inputs_to_list(self, inputs: Any) -> list[str | NDArray[np.uint8]]:
+        """Paths of photos and RGB arrays (H, W, 3); folders give the photos in them."""
+        photos: list[str | NDArray[np.uint8]] = []
+        for given in inputs if isinstance(inputs, list | tuple) else [inputs]:
+            if isinstance(given, np.ndarray):
+                photos.append(_as_rgb(given, self.channel_order))
+            elif isinstance(given, str | os.PathLike):
+                photos += [photo.path for photo in list_photos([given])]
+            else:
+                raise LussError(
+                    f"cannot predict a {type(given).__name__}; give paths of photos and folders, "
+                    "or arrays (H, W, 3) uint8"
+                )
+        return photos
+
+    @torch.no_grad()
+    def forward(self, inputs: dict) -> list[SegDataSample]:
+        """Predict a batch.
+
+        Args:
+            inputs: a collated batch of prepared photos.
+
+        Returns:
+            Samples on the CPU with ``pred_sem_seg`` (1, H, W) int64, ids as the model predicts
+            them, and ``seg_logits`` (C + 1, h, w), of the feature map where the model is a
+            ``PassSegmentor``.
+        """
+        return [sample.cpu() for sample in self.model.test_step(inputs)]
+
+    def visualize(
+        self,
+        inputs: list[str | NDArray[np.uint8]],
+        preds: list[SegDataSample],
+        return_vis: bool = False,
+    ) -> list[NDArray[np.uint8]] | None:
+        """Overlays (H, W, 3) uint8 RGB, at most 2000 pixels wide or high; None if not wanted."""
+        if not return_vis:
+            return None
+        photos = (
+            given if isinstance(given, np.ndarray) else read_image(given, self.upright)
+            for given in inputs
+        )
+        return [
+            overlay_of(photo, self.ids(sample), self.categories)
+            for photo, sample in zip(photos, preds, strict=True)
+        ]
+
+    def postprocess(
+        self,
+        preds: list[SegDataSample],
+        visualization: list[NDArray[np.uint8]] | None,
+        return_datasample: bool = False,
+        return_logits: bool = False,
+    ) -> dict[str, Any]:
+        """What a call returns.
+
+        Args:
+            preds: as :meth:`forward` gives them.
+            visualization: of :meth:`visualize`.
+            return_datasample: give samples instead of dicts.
+            return_logits: leave ``seg_logits`` in the samples.
+
+        Returns:
+            ``visualization``, and ``predictions``: samples with ``pred_sem_seg`` (1, H, W) int64,
+            ids of the categories; or for each photo ``photo`` (its path, or None), ``height``,
+            ``width`` and ``categories``, the largest first, with ``id``, ``name``, ``area``
+            (fraction of the photo) and ``score`` (mean probability).
+        """
+        if not return_datasample:
+            described = [self._described(sample) for sample in preds]
+            return {"predictions": described, "visualization": visualization}
+        for sample in preds:
+            ids = torch.from_numpy(self.ids(sample).astype(np.int64))
+            sample.pred_sem_seg = PixelData(data=ids[None])
+            if not return_logits:
+                sample.pop("seg_logits", None)
+        return {"predictions": preds, "visualization": visualization}
+
+    def _described(self, sample: SegDataSample) -> dict[str, Any]:
+        height, width = sample.ori_shape[:2]
+        return {
+            "photo": sample.get("img_path"),
+            "height": height,
+            "width": width,
+            "categories": [asdict(category) for category in self.found(sample)],
+        }
+
+
+def overlay_of(
+    photo: NDArray[np.uint8], ids: NDArray[np.integer], categories: WrittenCategories
+) -> NDArray[np.uint8]:
+    """The categories of a mask in colour over the photo, as in the report.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        ids: (H, W), as they are written.
+        categories: of the ids.
+
+    Returns:
+        (h, w, 3) uint8 RGB, the photo's size, or shrunk to 2000 pixels.
+    """
+    if max(ids.shape) > _LONGEST_OVERLAY:
+        scale = _LONGEST_OVERLAY / max(ids.shape)
+        height, width = (max(1, round(side * scale)) for side in ids.shape)
+        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        ids = resize_ids(ids, (height, width))
+    return overlay(photo, ids, categories.legend.colours, striped=categories.legend.unmatched)
+
+
+def _predicted_ids(sample: SegDataSample) -> NDArray[np.int32]:
+    return ids_of(sample.to_dict(), "pred_sem_seg")
+
+
+class _Preparation:
+    """Prepares a path or an array as evaluation prepares photos.
+
+    Args:
+        pipeline: configs of transforms.
+        upright: whether to turn photos as their EXIF orientation says.
+    """
+
+    def __init__(self, pipeline: list[dict], upright: bool) -> None:
+        self.whole = Compose(pipeline)
+        self.loaded = Compose([step for step in pipeline if step["type"] != _LOADER])
+        self.upright = upright
+
+    def __call__(self, photo: str | NDArray[np.uint8]) -> dict:
+        """``inputs`` (3, h, w) uint8 and ``data_samples`` of one photo."""
+        if isinstance(photo, np.ndarray):
+            size = photo.shape[:2]
+            return self.loaded({"img": photo, "img_shape": size, "ori_shape": size})
+        item = {"img_path": photo, "image_id": Path(photo).stem, "upright": self.upright}
+        return self.whole(item)
+
+
+class _Photos(Dataset):
+    """Prepared photos; those that cannot be read are the reason why."""
+
+    def __init__(self, paths: Sequence[str], preparation: _Preparation) -> None:
+        self.paths = paths
+        self.preparation = preparation
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> dict | str:
+        try:
+            return self.preparation(self.paths[index])
+        except UnreadableImageError as error:
+            return str(error)
+
+
+def _as_rgb(array: NDArray, channel_order: str) -> NDArray[np.uint8]:
+    """An array (H, W), (H, W, 1) or (H, W, 3) as (H, W, 3) RGB."""
+    grey = array.ndim == 2 or array.shape[2:] == (1,)
+    if array.dtype != np.uint8 or not (grey or array.shape[2:] == (3,)) or not array.size:
+        raise LussError(
+            f"cannot predict an array {array.shape} of {array.dtype}; expected (H, W, 3) or "
+            "(H, W), uint8"
+        )
+    if grey:
+        return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+    return array if channel_order == "rgb" else np.ascontiguousarray(array[..., ::-1])
+
+
+def _known_device(name: str | torch.device) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        LussError: if there is none.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    # PyTorch raises RuntimeError, or AssertionError where it was built without the device.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise LussError(f"cannot predict on the device {name!r}: {reason}") from error
+    return device

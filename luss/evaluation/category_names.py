@@ -1,0 +1,265 @@
+"""``names.json``: what a person calls the discovered categories, and which are one, or none.
+
+It holds an entry for each generated id, all of whose keys may be left out::
+
+    {"centroids": "8e93d11f1afc4fd7",
+     "categories": {"1": {"name": "dog"}, "2": {"merge_into": 1}, "3": {"drop": true}}}
+
+Category 2 takes the id of category 1, category 3 becomes 'other' (0). ``centroids`` tells for
+which clustering it was written: those of another one have nothing to do with these ids.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luss.configuration import nearest
+from luss.errors import LussError
+from luss.files import file_digest, read_json, write_json
+
+__all__ = [
+    "NAMES_FILE",
+    "CategoryNames",
+    "complete_category_names",
+    "digest_of_clustering",
+    "read_category_names",
+]
+
+NAMES_FILE = "names.json"
+"""In the work dir, beside the folders of stages."""
+
+_ID = re.compile(r"[1-9][0-9]{0,4}")
+_KEYS = ("name", "merge_into", "drop")
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class CategoryNames:
+    """Names of generated categories, and which of them are kept.
+
+    Attributes:
+        kept: (G+1,) int64, what each generated id becomes: itself, that of the category it is
+            merged into, or 0 if it is dropped; ``kept[0] == 0``.
+        names: id -> name, of the categories that have been given one.
+    """
+
+    kept: NDArray[np.int64]
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def none(cls, num_categories: int) -> "CategoryNames":
+        """No names at all, every one of G categories is kept."""
+        return cls(np.arange(num_categories + 1))
+
+    @property
+    def num_categories(self) -> int:
+        """G, of generated categories, those that are merged or dropped included."""
+        return len(self.kept) - 1
+
+    @property
+    def changes_ids(self) -> bool:
+        """Whether any category is merged or dropped."""
+        return not np.array_equal(self.kept, np.arange(len(self.kept)))
+
+    def name(self, index: int) -> str:
+        """What to call a generated id: its name, that of what it is merged into, or its number.
+
+        Raises:
+            LussError: if there is no such id.
+        """
+        if not 0 <= index < len(self.kept):
+            raise LussError(f"there is no category {index}, expected 0..{self.num_categories}")
+        kept = int(self.kept[index])
+        return "other" if kept == 0 else self.names.get(kept, f"category {kept}")
+
+    def apply(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Merge and drop categories of a mask.
+
+        Args:
+            ids: of any shape, generated ids in 0..G.
+
+        Returns:
+            The ids that are kept, of the same shape.
+
+        Raises:
+            LussError: if an id is outside 0..G.
+        """
+        if ids.size and not 0 <= ids.min() <= ids.max() <= self.num_categories:
+            raise LussError(
+                f"ids are in {ids.min()}..{ids.max()}, but there are names of the categories "
+                f"0..{self.num_categories}"
+            )
+        return self.kept[ids]
+
+    def digest(self, of_names: bool = True) -> str | None:
+        """Sixteen hexadecimal digits that tell what is made of the categories; None if nothing is.
+
+        Args:
+            of_names: whether the names matter, or only what is merged and dropped.
+        """
+        names = {str(index): self.names[index] for index in sorted(self.names)} if of_names else {}
+        if not names and not self.changes_ids:
+            return None
+        content = json.dumps([self.kept.tolist(), names]).encode()
+        return hashlib.sha256(content).hexdigest()[:16]
+
+
+def digest_of_clustering(path: str | os.PathLike) -> str | None:
+    """Sixteen hexadecimal digits that tell which ``centroids.npz`` it is; None if it is absent."""
+    return file_digest(path)[:16] if Path(path).is_file() else None
+
+
+def read_category_names(
+    path: str | os.PathLike, num_categories: int, clustering: str | None = None
+) -> CategoryNames:
+    """Read ``names.json``; without the file there are no names.
+
+    Args:
+        path: of the file.
+        num_categories: G, of generated categories.
+        clustering: digest of the run's clustering, see :func:`digest_of_clustering`, which is
+            compared with that in the file where both are known.
+
+    Raises:
+        LussError: if the file is damaged, was written for other categories, names ids that are
+            not there, says two things of a category, or merges categories in a circle or into one
+            that is dropped.
+    """
+    if not Path(path).exists():
+        return CategoryNames.none(num_categories)
+    content = read_json(path)
+    _check_outline(content, path, clustering)
+    names: dict[int, str] = {}
+    targets: dict[int, int] = {}
+    for key, entry in content["categories"].items():
+        index = _id(key, num_categories, path)
+        where = f"category {index} in {path}"
+        if name := _checked_entry(entry, where):
+            names[index] = name
+        if entry.get("drop"):
+            targets[index] = 0
+        elif "merge_into" in entry:
+            targets[index] = _target(entry["merge_into"], num_categories, where)
+    kept = np.arange(num_categories + 1)
+    for index in targets:
+        kept[index] = _end_of_chain(index, targets, path)
+    return CategoryNames(kept, names)
+
+
+def complete_category_names(
+    path: str | os.PathLike, num_categories: int, clustering: str | None = None
+) -> list[int]:
+    """Add an empty entry for each category without one; what was written stays as it is.
+
+    Args:
+        path: of ``names.json``, written anew if it is absent.
+        num_categories: G, of generated categories.
+        clustering: digest of the run's clustering, see :func:`digest_of_clustering`.
+
+    Returns:
+        The ids that were added; if there are none, the file is not touched.
+
+    Raises:
+        LussError: as :func:`read_category_names`.
+    """
+    read_category_names(path, num_categories, clustering)
+    content = read_json(path) if Path(path).exists() else {}
+    entries = content.get("categories", {})
+    added = [index for index in range(1, num_categories + 1) if str(index) not in entries]
+    if added:
+        entries = {**entries, **{str(index): {"name": ""} for index in added}}
+        known = {"centroids": clustering} if clustering else {}
+        ordered = {key: entries[key] for key in sorted(entries, key=int)}
+        write_json(path, {**known, **content, "categories": ordered})
+    return added
+
+
+def _check_outline(content: dict[str, Any], path: str | os.PathLike, clustering: str | None):
+    known = ("centroids", "categories")
+    for key in content:
+        if key not in known:
+            raise LussError(
+                f"{path} has the key {key!r}{nearest(key, known)} Known are: {', '.join(known)}"
+            )
+    if not isinstance(content.get("categories"), dict):
+        raise LussError(
+            f"{path} has no object 'categories'; expected such as "
+            '{"categories": {"1": {"name": "dog"}}}'
+        )
+    written_for = content.get("centroids")
+    if written_for is not None and not isinstance(written_for, str):
+        raise LussError(f"'centroids' in {path} is {written_for!r}, expected text")
+    if clustering and written_for and clustering != written_for:
+        raise LussError(
+            f"{path} was written for other categories than those that were discovered: they came "
+            f"of centroids.npz {written_for}, now it is {clustering}; move the file away and look "
+            "at the categories again"
+        )
+
+
+def _id(key: str, num_categories: int, path: str | os.PathLike) -> int:
+    if not _ID.fullmatch(key) or int(key) > num_categories:
+        raise LussError(
+            f"{path} has an entry for category {key[:40]!r}, but the discovered categories are "
+            f"1..{num_categories}"
+        )
+    return int(key)
+
+
+def _checked_entry(entry: Any, where: str) -> str:
+    """Refuse what is no entry of a category; return its name, empty if it has none."""
+    if not isinstance(entry, dict):
+        raise LussError(f'{where} is {str(entry)[:40]!r}, expected such as {{"name": "dog"}}')
+    for key in entry:
+        if key not in _KEYS:
+            raise LussError(
+                f"{where} has the key {key!r}{nearest(key, _KEYS)} Known are: {', '.join(_KEYS)}"
+            )
+    name, drop = entry.get("name", ""), entry.get("drop", False)
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise LussError(
+            f"the name of {where} is {str(name)[:40]!r}, expected one line of at most "
+            f"{_LONGEST_NAME} characters"
+        )
+    if not isinstance(drop, bool):
+        raise LussError(f"'drop' of {where} is {drop!r}, expected true or false")
+    if drop and "merge_into" in entry:
+        raise LussError(f"{where} is dropped and merged; remove 'drop' or 'merge_into'")
+    return name.strip()
+
+
+def _target(target: Any, num_categories: int, where: str) -> int:
+    if isinstance(target, bool) or not isinstance(target, int):
+        raise LussError(f"'merge_into' of {where} is {target!r}, expected the id of a category")
+    if not 1 <= target <= num_categories:
+        raise LussError(
+            f"{where} is merged into {target}, but the discovered categories are "
+            f"1..{num_categories}"
+            + ("; to make it 'other', write \"drop\": true" if target == 0 else "")
+        )
+    return target
+
+
+def _end_of_chain(index: int, targets: Mapping[int, int], path: str | os.PathLike) -> int:
+    """What a category becomes that is merged into one that may be merged itself."""
+    chain = [index]
+    while chain[-1] in targets:
+        target = targets[chain[-1]]
+        if target in chain:
+            circle = " -> ".join(map(str, [*chain[chain.index(target) :], target]))
+            raise LussError(f"{path} merges categories in a circle, {circle}; keep one of them")
+        if target == 0 and len(chain) > 1:
+            raise LussError(
+                f"category {chain[-2]} in {path} is merged into {chain[-1]}, which is dropped; "
+                "drop both, or merge it into another one"
+            )
+        chain.append(target)
+    return chain[-1]

@@ -1,0 +1,61 @@
+"""The pictures of one photo whose mask is known."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from luss.apis.categories import WrittenCategories
+from luss.apis.found import found_categories
+from luss.apis.photos import Photo
+from luss.apis.prediction_folder import PredictionFolder
+from luss.datasets import read_mask
+from luss.visualization.colours import generated_legend, true_legend
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "x.png"
+    Image.fromarray(np.full((20, 20, 3), 90, np.uint8)).save(path)
+    return Photo(str(path), "x.png", "x")
+
+
+def written(root, photo, ids, num_categories):
+    legend = generated_legend(num_categories, None, true_legend({}))
+    categories = WrittenCategories("generated", np.arange(num_categories + 1), legend)
+    folder = PredictionFolder(root, categories)
+    folder.begin({})
+    found = found_categories(ids, np.zeros((num_categories + 1, 1, 1), np.float32), categories)
+    folder.add(photo, np.full((*ids.shape, 3), 90, np.uint8), ids.astype(np.uint16), found)
+    folder.finish([photo], [])
+    return legend
+
+
+def test_specks_of_less_than_a_hundredth_are_not_cut_out(photo, tmp_path):
+    ids = np.zeros((20, 20), int)
+    ids[0, :4], ids[5, :3] = 1, 2
+    written(tmp_path / "out", photo, ids, 2)
+    assert [path.name for path in (tmp_path / "out" / "cutouts" / "x").iterdir()] == ["1.png"]
+    (record,) = json.loads((tmp_path / "out" / "predictions.json").read_text())["photos"]
+    assert [each["area"] for each in record["categories"]] == [0.01, 0.0075]
+
+
+def test_palettes_of_more_than_256_categories_hold_those_of_the_photo(photo, tmp_path):
+    ids = np.zeros((20, 20), int)
+    ids[:5], ids[5:9] = 300, 7
+    legend = written(tmp_path / "out", photo, ids, 400)
+    assert np.array_equal(read_mask(tmp_path / "out" / "masks" / "x.png"), ids)
+    with Image.open(tmp_path / "out" / "indexed" / "x.png") as indexed:
+        assert np.array_equal(np.array(indexed), np.searchsorted([0, 7, 300], ids))
+        assert np.array_equal(
+            np.array(indexed.convert("RGB"))[ids > 0], legend.colours[ids[ids > 0]]
+        )
+
+
+def test_a_photo_without_categories_is_listed_as_such(photo, tmp_path):
+    written(tmp_path / "out", photo, np.zeros((20, 20), int), 2)
+    assert (tmp_path / "out" / "categories.csv").read_text().split() == [
+        "photo,category,name,area,score",
+        "x.png,,,,",
+    ]
