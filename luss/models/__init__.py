@@ -4,6 +4,7 @@ from luss.compat import import_mmseg
 import_mmseg()
 
 from luss.models.algorithms import *  # noqa: E402, F403
+from luss.models.backbone_features import *  # noqa: E402, F403
 from luss.models.backbones import *  # noqa: E402, F403
 from luss.models.data_preprocessors import *  # noqa: E402, F403
 from luss.models.heads import *  # noqa: E402, F403

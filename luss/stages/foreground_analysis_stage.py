@@ -98,7 +98,6 @@ class ForegroundAnalysisStage(RunnerStage):
         """The runner's whole configuration."""
         labels = self._stage(context, self.labels_from, LabelGenerationStage)
         trained = context.config["stages"][labels.model_from]["model"]
-        attentive = "attention" in trained
         parts = labels.parts(context)
         photos = {
             "split": self.split,
@@ -126,7 +125,7 @@ class ForegroundAnalysisStage(RunnerStage):
                     "num_categories": context.num_categories,
                     **parts,
                 },
-                "sources": sources_to_compare(self.sources, with_attention=attentive),
+                "sources": sources_to_compare(self.sources, model_parts=trained),
                 "segmentor": segmentor,
                 "num_photos": self.num_photos,
                 "num_channels": self.num_channels,

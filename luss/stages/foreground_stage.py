@@ -5,9 +5,11 @@ from typing import ClassVar
 
 from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
+from luss.label_generation.foreground import ForegroundSource
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
-from luss.registry import FOREGROUND_SOURCES, STAGES
+from luss.registry import FOREGROUND_SOURCES, MODELS, STAGES
+from luss.stages.model_of_source import require_model_parts, trained_model
 from luss.stages.share_loader import share_loader
 
 __all__ = ["ForegroundStage"]
@@ -24,7 +26,9 @@ class ForegroundStage(RunnerStage):
     Args:
         name: see :class:`Stage`.
         foreground: config of one of ``FOREGROUND_SOURCES``.
-        model_from: the stage whose trained model the source looks at, if it needs one.
+        model_from: the stage whose trained model the source looks at, if it needs one. For a
+            source of features alone, such as ``FeatureCut``, that is the model's backbone,
+            whatever trained it: any pretrainer, or a file of others (``PretrainStage``).
         pipeline: of the photos, as that model takes them.
         preprocessor: config of that model's data preprocessor.
         on_unreadable: what becomes of a training image that cannot be read, see
@@ -66,7 +70,8 @@ class ForegroundStage(RunnerStage):
         """Build the source and list the photos.
 
         Raises:
-            LussError: if the source needs a model and none is named, or the other way round.
+            LussError: if the source needs a model and none is named, or the other way round, or
+                the model lacks what the source looks at.
         """
         source = FOREGROUND_SOURCES.build(dict(self.foreground))
         if source.needs_model != (self.model_from is not None):
@@ -75,6 +80,9 @@ class ForegroundStage(RunnerStage):
                 f"stages.{self.name}.foreground: {self.foreground['type']} looks at {wanted} "
                 "model_from, pipeline and preprocessor"
             )
+        if self.model_from is not None:
+            require_model_parts(source, self.model_from, context, f"stages.{self.name}")
+            MODELS.build(self._model_config(source, context))
         for loader in self._loaders(context).values():
             context.dataset(loader["dataset"])
 
@@ -105,14 +113,28 @@ class ForegroundStage(RunnerStage):
         }
         if self.model_from is None:
             return config
-        # Built as the stage that trained it had it.
-        model = context.config["stages"][self.model_from]["model"]
-        checkpoint = required_checkpoint(context.work_dir.stage(self.model_from))
-        return {
-            **config,
-            "model": {**model, "data_preprocessor": dict(self.preprocessor)},
-            "load_from": str(checkpoint),
-        }
+        source = FOREGROUND_SOURCES.build(dict(self.foreground))
+        checkpoint = str(required_checkpoint(context.work_dir.stage(self.model_from)))
+        config["model"] = self._model_config(source, context)
+        config["test_cfg"]["checkpoint"] = checkpoint
+        if source.model_parts:
+            return {**config, "load_from": checkpoint}
+        fill = {"type": "BackboneWeightsHook", "weights": checkpoint}
+        return {**config, "custom_hooks": [fill]}
+
+    def _model_config(self, source: ForegroundSource, context: Context) -> dict:
+        """The model as the stage that trained it had it; its backbone alone for features."""
+        where = f"stages.{self.name}"
+        model = trained_model(self.model_from, context, where)
+        if not source.model_parts:
+            if "backbone" not in model:
+                raise LussError(
+                    f"{where}.foreground looks at the features of a backbone, but {model['type']}, "
+                    f"the model of stage {self.model_from!r}, has no 'backbone'; name another "
+                    "stage by model_from"
+                )
+            model = {"type": "BackboneFeatures", "backbone": model["backbone"]}
+        return {**model, "data_preprocessor": dict(self.preprocessor)}
 
     def run(self, context: Context) -> dict:
         """Make the maps that are not whole yet."""

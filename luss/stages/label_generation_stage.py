@@ -20,6 +20,7 @@ from luss.registry import (
     THRESHOLD_RULES,
 )
 from luss.stages.map_folders import maps_of, require_reader, with_map_folders
+from luss.stages.model_of_source import require_model_parts
 from luss.stages.share_loader import share_loader
 from luss.stages.sound_masks import require_sound_masks
 
@@ -108,8 +109,9 @@ class LabelGenerationStage(RunnerStage):
         """Build the data set and the parts.
 
         Raises:
-            LussError: if there are fewer images than categories, the threshold is none, or it is
-                to be found on masks and validation has none.
+            LussError: if there are fewer images than categories, the model lacks what the source
+                of foreground looks at, the threshold is none, or it is to be found on masks and
+                validation has none.
         """
         train = self._training_set(self.embedding["pipeline"])
         context.dataset(self._training_set(self.pixels["pipeline"]))
@@ -125,6 +127,7 @@ class LabelGenerationStage(RunnerStage):
         # The folder of maps may be yet to come; another stands for it.
         parts = self.parts(context, maps_root=context.work_dir.root)
         built = {name: registry.build(parts[name]) for name, registry in _PARTS.items()}
+        require_model_parts(built["foreground"], self.model_from, context, f"stages.{self.name}")
         reads_maps = getattr(built["embedder"], "reads_maps", False)
         if reads_maps and self.maps_from is None and built["foreground"].is_free:
             raise LussError(

@@ -20,12 +20,13 @@ class ForegroundLoop(StreamingLoop):
     Maps that are whole are not made again.
 
     Args:
-        runner: whose model, from ``load_from``, the source looks at if it needs one.
+        runner: whose model the source looks at if it needs one.
         dataloader: configs of data loaders, each with a ``ShareSampler``: ``pixels`` of the
             training photos, and others for further splits.
         evaluator: of MMEngine's test loops; nothing is evaluated.
         folder: of the output.
         foreground: config of one of ``FOREGROUND_SOURCES``.
+        checkpoint: path of that whose weights the model has; None where the source needs no model.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class ForegroundLoop(StreamingLoop):
         *,
         folder: str,
         foreground: dict,
+        checkpoint: str | None = None,
     ) -> None:
         super().__init__(runner, dataloader)
         self.record = StepRecord(Path(folder))
         source = FOREGROUND_SOURCES.build(foreground)
         self.maps = ForegroundMaps(self, source, self.record, "maps")
         self.settings = foreground
+        self.checkpoint = checkpoint
 
     @torch.no_grad()
     def run(self) -> dict:
@@ -57,8 +60,8 @@ class ForegroundLoop(StreamingLoop):
             "source's settings": digest_of_settings(self.settings),
             "list of photos": digest_of_ids(self.loader("pixels").dataset),
         }
-        if self.runner._load_from is not None:
-            sources["checkpoint"] = checkpoint_digest(self.runner._load_from)
+        if self.checkpoint is not None:
+            sources["checkpoint"] = checkpoint_digest(self.checkpoint)
         self.maps.make(sources, list(self.configs))
         self.runner.call_hook("after_test")
         return {"maps": sum(len(self.loader(name).dataset) for name in self.configs)}

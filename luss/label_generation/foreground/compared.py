@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+from collections.abc import Container
 from typing import Any
 
 from mmengine.logging import print_log
@@ -32,9 +33,13 @@ COMBINATIONS: dict[str, dict] = {
 }
 """Combinations that are worth a look beside the plain sources."""
 
+_FACTS = ("needs_model", "model_parts", "is_free", "largest_threshold", "scale_of_set")
+
 
 def sources_to_compare(
-    names: list[str] | None = None, with_model: bool = True, with_attention: bool = True
+    names: list[str] | None = None,
+    with_model: bool = True,
+    model_parts: Container[str] | None = None,
 ) -> dict[str, dict]:
     """Name -> config of sources of foreground.
 
@@ -42,7 +47,8 @@ def sources_to_compare(
         names: of registered sources that need no settings, or of :data:`COMBINATIONS`; by default
             all of them that can be built here; the log names the others.
         with_model: whether those of a trained model are among the default ones.
-        with_attention: whether those of its pixel attention are.
+        model_parts: parts of the model, beside which sources may look at its features; None for
+            whatever parts sources look at.
 
     Raises:
         LussError: if there is no source of a name, or it needs settings.
@@ -64,7 +70,7 @@ def sources_to_compare(
         name: config
         for name, config in known.items()
         if (with_model or not _looks_at_model(config))
-        and (with_attention or "Attention" not in _types_in(config))
+        and (model_parts is None or all(part in model_parts for part in _parts_in(config)))
         and _can_be_built(name, config)
     }
 
@@ -96,7 +102,7 @@ class _Remembering(ForegroundSource):
 
     def __init__(self, source: ForegroundSource) -> None:
         self.source = source
-        for name in ("needs_model", "is_free", "largest_threshold", "scale_of_set"):
+        for name in _FACTS:
             setattr(self, name, getattr(source, name))
         self._last: tuple[Photo, NDArray | Tensor] | None = None
 
@@ -129,3 +135,8 @@ def _types_in(config: dict) -> set[str]:
 
 def _looks_at_model(config: dict) -> bool:
     return any(FOREGROUND_SOURCES.get(name).needs_model for name in _types_in(config))
+
+
+def _parts_in(config: dict) -> frozenset[str]:
+    kinds = (FOREGROUND_SOURCES.get(name) for name in _types_in(config))
+    return frozenset().union(*(getattr(kind, "model_parts", ()) for kind in kinds))

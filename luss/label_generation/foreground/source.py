@@ -26,6 +26,9 @@ class ForegroundSource(ABC):
     """Whether the trained model is looked at. A source that needs none works in the processes that
     load data."""
 
+    model_parts: frozenset[str] = frozenset()
+    """What it looks at of the trained model beside features, such as ``attention``."""
+
     is_free: ClassVar[bool] = False
     """Whether the map costs nothing, as a by-product of the model, and is not worth a file; it then
     keeps its precision, where files have 8 bits."""
@@ -54,6 +57,7 @@ class WrappingSource(ForegroundSource):
             for source in sources
         ]
         self.needs_model = any(source.needs_model for source in self.sources)
+        self.model_parts = frozenset().union(*(source.model_parts for source in self.sources))
         for source in self.sources:
             if source.scale_of_set:
                 raise LussError(

@@ -31,6 +31,7 @@ class Attention(ForegroundSource):
     """The mean of pixel attention over channels, as in the paper (eq. 7)."""
 
     needs_model = True
+    model_parts = frozenset({"attention"})
     is_free = True
     largest_threshold = 0.8  # as in the released search
 

@@ -1,5 +1,12 @@
+from luss.models.heads.disentangler import Disentangler
 from luss.models.heads.pixel_attention import PixelAttention
 from luss.models.heads.pixel_propagation import PixelPropagation
 from luss.models.heads.projector import LinearProjector, PixelProjector
 
-__all__ = ["LinearProjector", "PixelAttention", "PixelProjector", "PixelPropagation"]
+__all__ = [
+    "Disentangler",
+    "LinearProjector",
+    "PixelAttention",
+    "PixelProjector",
+    "PixelPropagation",
+]

@@ -33,9 +33,12 @@ def test_those_of_a_model_and_of_attention_can_be_left_out():
     of_photos = sources_to_compare(with_model=False)
     assert all(not FOREGROUND_SOURCES.build(config).needs_model for config in of_photos.values())
     assert "boundary-centre" in of_photos
-    without = sources_to_compare(with_attention=False)
+    without = sources_to_compare(model_parts={"backbone"})
     assert "FeatureCut" in without
-    assert not {"Attention", "attention-photo-ranks"} & without.keys()
+    assert not {"Attention", "attention-photo-ranks", "C2AM"} & without.keys()
+    of_attention = sources_to_compare(model_parts={"attention"})
+    assert {"Attention", "attention-photo-ranks"} < of_attention.keys()
+    assert "C2AM" not in of_attention
 
 
 def test_names_choose_in_their_order_and_unknown_ones_are_refused():

@@ -1,0 +1,72 @@
+# PASS_s on photos with a foreground that is learnt without labels (C2AM): after step 1, a 3x3
+# convolution on its frozen features learns to part each photo in two, in all photos alike. Its maps
+# say which pixels are labelled, and over which ones image embeddings are pooled.
+_base_ = ["pass_s_photos.py"]
+
+short_side = 96
+whole_photo = [
+    dict(type="LoadRGBImage"),
+    dict(type="ResizeShortSide", size=short_side),
+    dict(type="PackInputs"),
+]
+# Nearly whole, as maps are made of whole photos, and so that most views show the photo's frame.
+one_view = [
+    dict(type="LoadRGBImage"),
+    dict(type="MultiCrop", views=[dict(count=1, size=short_side, scale=(0.6, 1.0))]),
+    dict(type="PackViews"),
+]
+
+stages = dict(
+    c2am=dict(
+        type="TrainStage",
+        before="pixel_attention",
+        init_from=dict(pretrain=["backbone"]),
+        model=dict(
+            type="C2AM",
+            # Stage 3 alone: with stage 4, as in the paper, so small a network parts photos by
+            # something else than objects, and frame_lead stays near zero.
+            backbone=dict(_base_.stages.pretrain.model.backbone, out_indices=(3,)),
+            data_preprocessor=_base_.stages.pretrain.model.data_preprocessor,
+        ),
+        sync_bn="torch",
+        train_dataloader=dict(
+            batch_size=32,
+            drop_last=True,
+            sampler=dict(type="EpochSampler", shuffle=True),
+            collate_fn=dict(type="default_collate"),
+            dataset=dict(split="train", on_unreadable="skip", pipeline=one_view),
+        ),
+        optim_wrapper=dict(
+            type="OptimWrapper",
+            optimizer=dict(type="SGD", lr=0.02, momentum=0.9, weight_decay=1e-4),
+        ),
+        auto_scale_lr=dict(base_batch_size=32),
+        param_scheduler=[
+            dict(type="CosineAnnealingLR", eta_min=2e-5, by_epoch=True, convert_to_iter_based=True)
+        ],
+        train_cfg=dict(type="EpochTrainLoop", max_epochs=10),
+    ),
+    foreground=dict(
+        type="ForegroundStage",
+        before="pixel_attention",
+        model_from="c2am",
+        foreground=dict(type="C2AM"),
+        pipeline=whole_photo,
+        preprocessor=_base_.stages.label_generation.preprocessor,
+    ),
+    label_generation=dict(
+        maps_from="foreground",
+        foreground=dict(type="FolderOfMaps"),
+        embedding=dict(
+            type="ForegroundEmbeddings",
+            pipeline=[
+                dict(type="LoadRGBImage"),
+                dict(type="ResizeShortSide", size=short_side),
+                dict(type="LoadForegroundAsMask"),
+                dict(type="CenterCrop", crop_size=short_side),
+                dict(type="PackInputs"),
+            ],
+        ),
+    ),
+    report=dict(title="PASS_s + C2AM on photos"),
+)

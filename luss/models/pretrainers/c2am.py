@@ -1,0 +1,221 @@
+"""Class-agnostic activation maps by contrast: a foreground that is learnt without labels."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from luss.errors import LussError
+from luss.models.backbones import maps_of, probe
+from luss.models.heads.disentangler import disentangle
+from luss.models.objectives.foreground_contrast import negative_pairs_loss, positive_pairs_loss
+from luss.registry import MODELS
+from luss.structures import ViewGeometry, sample_in_views
+
+__all__ = ["C2AM", "frame_shares", "joined_maps", "lead_at_frame"]
+
+_FINE = 64
+"""Cells a side of a photo in which its frame is drawn."""
+_POINTS = 8
+"""Points a side of a pixel of a feature map that are looked up in it."""
+
+
+def joined_maps(maps: Sequence[Tensor]) -> Tensor:
+    """Feature maps as one, at the resolution of the first and finest.
+
+    Args:
+        maps: (N, L_i, h_i, w_i), from shallow to deep.
+
+    Returns:
+        (N, sum of L_i, h_1, w_1); deeper ones are resized bilinearly.
+    """
+    size = maps[0].shape[2:]
+    return torch.cat(
+        [
+            found
+            if found.shape[2:] == size
+            else F.interpolate(found, size, mode="bilinear", align_corners=False)
+            for found in maps
+        ],
+        dim=1,
+    )
+
+
+def frame_shares(views: ViewGeometry, size: tuple[int, int], part: float) -> Tensor:
+    """How much of each pixel of a view's feature map lies in the frame of the whole photo.
+
+    Args:
+        views: N views.
+        size: height and width of the feature map.
+        part: thickness of the frame as a part of each side of the photo.
+
+    Returns:
+        (N, 1, *size) float32 in [0, 1].
+    """
+    count = len(views.rectangles)
+    inner = round(_FINE * part)
+    frame = torch.ones(count, 1, _FINE, _FINE, device=views.rectangles.device)
+    frame[:, :, inner : _FINE - inner, inner : _FINE - inner] = 0
+    fine = sample_in_views(frame, views, (_POINTS * size[0], _POINTS * size[1]))
+    return F.avg_pool2d(fine, _POINTS)
+
+
+def lead_at_frame(activation: Tensor, shares: Tensor, known: Tensor) -> Tensor:
+    """By how much a map is more active at the photos' frames than inside.
+
+    Args:
+        activation: (M, 1, h, w) in [0, 1].
+        shares: (M, 1, h, w) in [0, 1], of each pixel that lies in the frame.
+        known: scalar, what holds where the views show no frame, or nothing else.
+
+    Returns:
+        Scalar in [-1, 1], over the views of all processes.
+    """
+    sums = torch.stack([(activation * part).sum() for part in (shares, 1 - shares)])
+    areas = torch.stack([part.sum() for part in (shares, 1 - shares)])
+    totals = torch.stack([sums, areas])
+    all_reduce(totals)
+    sums, areas = totals
+    at_frame, inside = sums / areas.clamp(min=1e-6)
+    return torch.where((areas > 1e-3).all(), at_frame - inside, known)
+
+
+@MODELS.register_module()
+class C2AM(BaseModel):
+    """Learns which pixels of a photo are foreground (Xie et al., C2AM, CVPR 2022).
+
+    The activation map of a disentangler parts the features of each photo, the maps of all stages
+    that the backbone gives as one, into two representations. Those of one side are pulled
+    together over photos, the two sides are pushed apart. Pairs are those of one process.
+
+    A network whose last stage tells scenes from scenes, not objects from their surroundings, may
+    part photos by that; ``frame_lead``, which is logged, then stays near zero.
+
+    The losses do not tell which side is the foreground. Without labels, it is the side that
+    touches the frames of the photos less, over all photos of the last iterations: ``frame_lead``
+    follows by how much the map is more active at the frames than inside, and
+    :meth:`foreground_map` is turned over where it is positive. (The authors' code compares the
+    borders of the crops of one batch, once.) One decision for all photos lets an object touch the
+    frame of its own.
+
+    Args:
+        backbone: config of a backbone that gives the maps to read: stages 3 and 4 in the paper,
+            ``out_indices=(3, 4)``.
+        disentangler: config of a :class:`luss.models.Disentangler`, which is the default; its
+            ``in_channels`` are those of all maps, and may be left out.
+        alpha: see :func:`positive_pairs_loss`.
+        frame: thickness of a photo's frame as a part of each of its sides.
+        frozen: names of the modules that are not trained. A stage leaves those out that it starts
+            from random weights. A frozen backbone normalises by its running statistics; the
+            authors train theirs (``frozen=[]``).
+        data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
+        init_cfg: see :class:`mmengine.model.BaseModule`.
+
+    Raises:
+        LussError: if a setting is out of range, or the channels are not those of the backbone.
+    """
+
+    reads_feature_maps: ClassVar[bool] = True
+    """So that a stage tries the backbone on the sizes of its views."""
+
+    pretrained_parts: ClassVar[tuple[str, ...]] = ("backbone",)
+    """Modules that are frozen where they start from pretrained weights."""
+
+    momentum: ClassVar[float] = 0.1
+    """Weight of an iteration in ``frame_lead``."""
+
+    def __init__(
+        self,
+        backbone: dict,
+        disentangler: dict | None = None,
+        alpha: float = 0.25,
+        frame: float = 0.1,
+        frozen: Sequence[str] | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        if alpha < 0 or not 1 / _FINE <= frame < 0.5:
+            raise LussError(
+                f"C2AM: alpha is {alpha}, expected 0 or more; frame is {frame}, expected a part of "
+                f"a side from {1 / _FINE:.3f} to below 0.5"
+            )
+        self.backbone = MODELS.build(backbone)
+        channels = sum(stage.channels for stage in probe(self.backbone))
+        config = {"type": "Disentangler", "in_channels": channels, **(disentangler or {})}
+        if config["in_channels"] != channels:
+            raise LussError(
+                f"disentangler has in_channels={config['in_channels']}, but the maps of the "
+                f"backbone have {channels} together; correct in_channels, or leave it out"
+            )
+        self.disentangler = MODELS.build(config)
+        self.alpha = alpha
+        self.frame = frame
+        self.register_buffer("frame_lead", torch.zeros(()))
+        self.frozen = tuple(self.pretrained_parts if frozen is None else frozen)
+        for name in self.frozen:
+            self.get_submodule(name).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "C2AM":
+        """As PyTorch's; frozen parts stay in evaluation mode, as maps are made later."""
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        return self
+
+    def extract(self, images: Tensor) -> Tensor:
+        """The backbone's maps as one (N, L, h, w) of images (N, 3, H, W)."""
+        learns = "backbone" not in self.frozen and torch.is_grad_enabled()
+        with torch.set_grad_enabled(learns):
+            return joined_maps(maps_of(self.backbone, images))
+
+    def foreground_map(self, images: Tensor) -> Tensor:
+        """The map (N, 1, h, w) in [0, 1] of images (N, 3, H, W), larger on the foreground."""
+        activation = self.disentangler(self.extract(images))
+        return torch.where(self.frame_lead > 0, 1 - activation, activation)
+
+    def forward(
+        self, inputs: list[Tensor] | Tensor, geometry: Tensor | None = None, mode: str = "tensor"
+    ) -> dict[str, Tensor] | Tensor:
+        """Losses of a batch of views of one resolution, or the foreground of images.
+
+        Args:
+            inputs: V tensors (N, 3, H, W) for losses, one (N, 3, H, W) for maps.
+            geometry: (N, V, 7), as collated, for losses.
+            mode: ``loss`` or ``tensor``.
+
+        Raises:
+            LussError: if views come without their geometry, or there is one view alone.
+        """
+        if mode == "tensor":
+            return self.foreground_map(inputs)
+        if mode != "loss":
+            raise ValueError(f"mode {mode!r}: C2AM knows 'loss' and 'tensor'")
+        if geometry is None:
+            raise LussError(
+                "C2AM looks where photos end to tell foreground from background; end the data "
+                "set's pipeline with MultiCrop and PackViews"
+            )
+        features = self.extract(torch.cat(list(inputs)))
+        activation = self.disentangler(features)
+        if self.training:
+            views = [ViewGeometry.unpack(view) for view in geometry.unbind(dim=1)]
+            self._follow_frame(activation.detach(), views)
+        active, rest = disentangle(features, activation)
+        return {
+            "loss_active": positive_pairs_loss(active, self.alpha),
+            "loss_rest": positive_pairs_loss(rest, self.alpha),
+            "loss_apart": negative_pairs_loss(active, rest),
+            "frame_lead": self.frame_lead.clone(),
+        }
+
+    @torch.no_grad()
+    def _follow_frame(self, activation: Tensor, views: Sequence[ViewGeometry]) -> None:
+        size = tuple(activation.shape[2:])
+        shares = torch.cat([frame_shares(view, size, self.frame) for view in views])
+        lead = lead_at_frame(activation, shares, self.frame_lead)
+        self.frame_lead.lerp_(lead, self.momentum)
