@@ -9,6 +9,7 @@ A comment stands before each block of commands:
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,10 @@ NEEDS = re.compile(r"not run, (needs|takes) \w+")
 SHELL = ("source", "export", "mkdir", "cd", "cp")
 OTHERS = ("mim", "tensorboard", "pre-commit")
 """Programs of others, whose arguments are theirs."""
+
+
+LUSS = 'luss() { python -m luss "$@"; }'
+"""The console command, also where luss is not installed but on the path."""
 
 
 def test_there_are_commands():
@@ -135,7 +140,7 @@ def check_run(args, where: str) -> None:
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
-    """A folder with what the documents call DATA and PREDICTIONS."""
+    """A folder with what the documents call DATA, PHOTOS and PREDICTIONS."""
     folder = tmp_path_factory.mktemp("documents")
     draw_demo_data(folder / "DATA", train=2, train_semi=1, validation=2, test=1, size=48)
     for path in (folder / "DATA" / "validation-segmentation").rglob("*.png"):
@@ -143,6 +148,9 @@ def pictures(tmp_path_factory):
         predicted[predicted == IGNORE_ID] = 0
         name = path.relative_to(folder / "DATA" / "validation-segmentation")
         write_mask(folder / "PREDICTIONS" / name, predicted)
+    (folder / "PHOTOS").mkdir()
+    for path in (folder / "DATA" / "train").rglob("*.*"):
+        shutil.copy(path, folder / "PHOTOS")
     for name in ("configs", "tools", "benchmarks"):
         (folder / name).symlink_to(REPOSITORY / name)
     return folder
@@ -160,7 +168,7 @@ def test_it_runs(block, pictures, tmp_path):
     }
     for command in block.commands:
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", command],
+            ["bash", "-euo", "pipefail", "-c", f"{LUSS}\n{command}"],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
