@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from luss.datasets.image_io import TooLargeImageError, UnreadableImageError, read_image
+from luss.datasets.image_io import TooLargeImageError, UnreadableImageError, read_rgb
 from luss.datasets.mask_check import check_masks
 from luss.datasets.photo_listing import shown
 from luss.engine.progress import Progress
@@ -59,7 +59,7 @@ def _unreadable(dataset, split: str) -> list[str]:
     for index in range(len(dataset)):
         item = dataset.get_data_info(index)
         try:
-            read_image(item["img_path"], upright=item.get("upright", False))
+            read_rgb(item["img_path"], upright=item.get("upright", False))
         except (UnreadableImageError, TooLargeImageError):
             bad.append(item["img_path"])
         progress.advance(1)
