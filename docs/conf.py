@@ -31,7 +31,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "luss_docs", "README.md"]
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "attrs_inline"]
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header"]
 

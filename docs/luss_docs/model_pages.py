@@ -81,7 +81,7 @@ class ModelPage:
 
     def ours(self) -> str:
         """Whether there are figures of ours."""
-        return "measured" if measured(self.name) else "not measured"
+        return "measured" if measured(self.name) else ""
 
     def text(self) -> str:
         """The page."""
@@ -129,7 +129,7 @@ class ModelPage:
             parts.append(table(found.columns, found.rows))
         if len(parts) == 1:
             parts.append("The paper reports none, and none were measured here.")
-        elif self.ours() == "not measured":
+        elif not self.ours():
             parts.append("Ours: not measured.")
         return parts
 

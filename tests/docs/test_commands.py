@@ -142,7 +142,7 @@ def check_run(args, where: str) -> None:
 def pictures(tmp_path_factory):
     """A folder with what the documents call DATA, PHOTOS and PREDICTIONS."""
     folder = tmp_path_factory.mktemp("documents")
-    draw_demo_data(folder / "DATA", train=2, train_semi=1, validation=2, test=1, size=48)
+    draw_demo_data(folder / "DATA", train=5, train_semi=1, validation=2, test=1, size=48)
     for path in (folder / "DATA" / "validation-segmentation").rglob("*.png"):
         predicted = read_mask(path)
         predicted[predicted == IGNORE_ID] = 0
