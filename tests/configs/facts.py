@@ -630,18 +630,13 @@ PRIORS = {
     )
     for letter, method in (("s", PASS_S), ("p", PASS_P))
 }
+FRAME_AND_CENTRE = {
+    "type": "ProductOfMaps",
+    "sources": [{"type": "BoundaryPrior"}, {"type": "CentrePrior"}],
+}
 JOINED = {
     "type": "GrabCut",
-    "source": {
-        "type": "MeanOfRanks",
-        "sources": [
-            {
-                "type": "ProductOfMaps",
-                "sources": [{"type": "BoundaryPrior"}, {"type": "CentrePrior"}],
-            },
-            RC,
-        ],
-    },
+    "source": {"type": "MeanOfRanks", "sources": [FRAME_AND_CENTRE, RC]},
 }
 PRIORS["pass/pass_s_photos_prior.py"] = (
     "pass/pass_s_photos.py",
@@ -712,9 +707,9 @@ SHARED = {
 }  # fmt: skip
 UNPUBLISHED = {
     "pass/pass_s_photos.py": PASS_S,
-    "pass/pass_s_demo.py": PASS_S,
+    "pass/pass_s_demo.py": PASS_S | with_prior(PASS_S, "prior", "PASS_s", FRAME_AND_CENTRE),
     "pass/pass_p_photos.py": PASS_P,
-    "pass/pass_p_demo.py": PASS_P,
+    "pass/pass_p_demo.py": PASS_P | with_prior(PASS_P, "prior", "PASS_p", FRAME_AND_CENTRE),
     "semi_supervised/pass_s_photos_lars.py": semi_supervised(LARS_SEMI),
     "semi_supervised/pass_s_photos_adamw.py": semi_supervised(ADAMW_32),
 }
