@@ -1,6 +1,6 @@
 """Which ids and names predictions get: those that were discovered, named by people, or true."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from luss.visualization.colours import Legend
 
 __all__ = ["KINDS", "WrittenCategories"]
 
-KINDS = ("generated", "true")
+KINDS = ("named", "generated", "true")
 
 
 @dataclass(frozen=True)
@@ -35,28 +35,29 @@ class WrittenCategories:
 
         - ``generated``: ids as the run discovered them, called as the true classes that they are
           matched with, where there is a match;
+        - ``named``: as the work dir's ``names.json`` says: merged categories have one id, dropped
+          ones become 'other'; those without a name are called as generated ones are;
         - ``true``: ids and names of the true classes; generated ones that are left over become
           'other'.
 
         Args:
             run: whose model predicts.
-            kind: one of these; by default ``generated``, but ``true`` for a model that learnt
-                true classes.
+            kind: one of these; by default ``named`` where there is a ``names.json``, else
+                ``generated``, and ``true`` for a model that learnt true classes.
 
         Raises:
             LussError: if the kind is unknown, or the run has no such ids.
         """
-        kind = kind or ("true" if run.predicts_true_classes else "generated")
-        if kind not in KINDS:
+        if kind not in (None, *KINDS):
             raise LussError(f"there are no {kind!r} categories; known are: {', '.join(KINDS)}")
         same = np.arange(run.num_categories + 1)
         if run.predicts_true_classes:
-            if kind != "true":
+            if kind not in (None, "true"):
                 raise LussError(
                     f"the model {run.checkpoint} learnt true classes, so that it has no {kind} "
                     "ones; leave the kind of categories out"
                 )
-            return cls(kind, same, run.legend)
+            return cls("true", same, run.legend)
         if kind == "true":
             if run.match is None:
                 raise LussError(
@@ -65,7 +66,16 @@ class WrittenCategories:
                     "validation masks first"
                 )
             return cls(kind, run.match, run.true_legend)
-        return cls(kind, same, run.legend)
+        given = None if kind == "generated" else run.category_names()
+        if given is not None:
+            legend = replace(run.legend, names={**run.legend.names, **given.names})
+            return cls("named", given.kept, legend)
+        if kind == "named":
+            raise LussError(
+                f"there is no {run.names_file or 'names.json'} to name the categories of "
+                f"{run.checkpoint}; write it, or take the generated ones"
+            )
+        return cls("generated", same, run.legend)
 
     @property
     def colours(self) -> NDArray[np.uint8]:

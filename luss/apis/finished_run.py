@@ -19,6 +19,12 @@ from luss.configuration import read_config
 from luss.engine.checkpoint import load, required_checkpoint, stored_weights
 from luss.engine.inference import load_model
 from luss.errors import LussError
+from luss.evaluation.category_names import (
+    NAMES_FILE,
+    CategoryNames,
+    digest_of_clustering,
+    read_category_names,
+)
 from luss.evaluation.matching import read_match
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline import Context
@@ -145,7 +151,26 @@ class FinishedRun:
     @property
     def names_file(self) -> Path | None:
         """Where names that people gave to categories are, or would be; None without a work dir."""
-        return self.work_dir / "names.json" if self.work_dir else None
+        return self.work_dir / NAMES_FILE if self.work_dir else None
+
+    @property
+    def clustering_file(self) -> Path | None:
+        """The clustering that the categories come from; None without a work dir."""
+        if self.work_dir is None:
+            return None
+        labels_from = self.config["stages"][self.stage].get("labels_from", "label_generation")
+        return self.work_dir / labels_from / "centroids.npz"
+
+    def category_names(self) -> CategoryNames | None:
+        """What people made of the generated categories; None where there is no ``names.json``.
+
+        Raises:
+            LussError: if the file is damaged, or does not fit the run.
+        """
+        if self.predicts_true_classes or self.names_file is None or not self.names_file.exists():
+            return None
+        clustering = digest_of_clustering(self.clustering_file)
+        return read_category_names(self.names_file, self.num_categories, clustering)
 
     @cached_property
     def true_legend(self) -> Legend:

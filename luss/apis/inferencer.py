@@ -26,6 +26,7 @@ from luss.datasets.image_io import UnreadableImageError, read_image
 from luss.engine.inference import stream
 from luss.errors import LussError
 from luss.evaluation.dump_masks import ids_of
+from luss.structures.batches import step_by_size
 from luss.visualization.overlay import overlay, resize_ids
 
 __all__ = ["LUSSInferencer", "overlay_of"]
@@ -171,7 +172,7 @@ class LUSSInferencer(BaseInferencer):
             them, and ``seg_logits`` (C + 1, h, w), of the feature map where the model is a
             ``PassSegmentor``.
         """
-        return [sample.cpu() for sample in self.model.test_step(inputs)]
+        return [sample.cpu() for sample in step_by_size(self.model.test_step, inputs)]
 
     def visualize(
         self,

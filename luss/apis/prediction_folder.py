@@ -71,6 +71,7 @@ class PredictionFolder:
             "model": model,
             "categories": self.categories.kind,
             "ids": self.categories.ids.tolist(),
+            "names": [self.categories.legend.name(index) for index in self.categories.used],
             "outputs": list(self.outputs),
             "rle": self.rle,
         }

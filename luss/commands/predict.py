@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=["masks", "indexed", "overlays", "cutouts"],
         default=["masks", "indexed", "overlays", "cutouts"],
-        help="pictures to write of each photo (default: all of them)",
+        metavar="KIND",
+        help="pictures to write of each photo: masks, indexed (with a palette), overlays, cutouts "
+        "(default: all of them)",
     )
     parser.add_argument(
         "--rle", action="store_true", help="put masks into predictions.json, too, as COCO has them"

@@ -76,6 +76,25 @@ def test_true_categories_are_those_of_the_match(finished_run, photos, predicted,
     assert all(each["name"] == classes[each["id"] - 1] for each in listed[1:])
 
 
+def test_names_are_those_that_a_person_gave(finished_run, photos, predicted, tmp_path):
+    """By default, where there is a names.json: 2 is merged into 1, 3 is dropped."""
+    ignored = shutil.ignore_patterns("data", "predictions", "pretrain")
+    run = shutil.copytree(finished_run, tmp_path / "run", ignore=ignored)
+    said = {"1": {"name": "tree"}, "2": {"merge_into": 1}, "3": {"drop": True}}
+    (run / "names.json").write_text(json.dumps({"categories": said}))
+    inferencer = LUSSInferencer(run, device="cpu")
+    predict_photos(inferencer, [photos], tmp_path / "out", outputs=["masks"], batch_size=3)
+    for path in sorted((predicted / "masks").rglob("*.png")):
+        mask = read_mask(tmp_path / "out" / "masks" / path.relative_to(predicted / "masks"))
+        assert np.array_equal(mask, np.array([0, 1, 1, 0, 4, 5, 6])[read_mask(path)])
+    listed = read_json(tmp_path / "out" / "predictions.json")["categories"]
+    assert [each["id"] for each in listed] == [0, 1, 4, 5, 6]
+    assert listed[1]["name"] == "tree"
+    assert listed[2]["name"] == FinishedRun.read(run).legend.name(4)
+    unnamed = LUSSInferencer(run, device="cpu", categories="generated")
+    assert unnamed.categories.used == list(range(7))
+
+
 def test_lists_say_what_the_masks_hold(predicted):
     content = read_json(predicted / "predictions.json")
     with (predicted / "categories.csv").open() as file:
@@ -255,7 +274,7 @@ def test_other_predictions_and_other_folders_are_not_written_to(inferencer, fini
     with pytest.raises(LussError, match="predictions with another rle"):
         predict_photos(inferencer, [path], tmp_path / "out", rle=True)
     true = LUSSInferencer(finished_run, device="cpu", categories="true")
-    with pytest.raises(LussError, match="predictions with another categories and ids"):
+    with pytest.raises(LussError, match="predictions with another categories and ids and names"):
         predict_photos(true, [path], tmp_path / "out")
     with pytest.raises(LussError, match="holds something else than predictions"):
         predict_photos(inferencer, [path], tmp_path)
@@ -315,6 +334,8 @@ def test_unknown_devices_and_categories_are_refused(finished_run):
 def test_true_categories_need_a_match(finished_run, tmp_path):
     ignored = shutil.ignore_patterns("data", "predictions", "match.json", "pretrain")
     run = shutil.copytree(finished_run, tmp_path / "run", ignore=ignored)
+    with pytest.raises(LussError, match=r"there is no .*names\.json to name"):
+        LUSSInferencer(run, device="cpu", categories="named")
     with pytest.raises(LussError, match="no match of generated categories"):
         LUSSInferencer(run, device="cpu", categories="true")
     legend = LUSSInferencer(Path(run), device="cpu").categories.legend

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny_networks import CLASSES
 
+from luss.apis import LUSSInferencer
 from luss.configuration import read_config
 from luss.datasets.mask_codec import IGNORE_ID, read_mask, write_mask
 from luss.engine.checkpoint import load
@@ -76,6 +77,19 @@ def test_a_recipe_from_weights_to_results(recipe, configuration, demo_root, pret
         folder = tmp_path / "run" / "semi_supervised" / "predictions" / split
         found = evaluate_folders(folder, demo_root / f"{split}-segmentation", CLASSES)
         assert results[short] == {name: found[name] for name in results[short]}
+
+    # Its model predicts true classes anywhere.
+    inferencer = LUSSInferencer(tmp_path / "run", device="cpu", upright=False)
+    assert inferencer.categories.kind == "true"
+    assert [inferencer.categories.legend.name(index) for index in range(1, CLASSES + 1)] == sorted(
+        path.name for path in (demo_root / "train").iterdir()
+    )
+    photos = sorted((demo_root / "test").rglob("*.JPEG"))[:4]
+    samples = inferencer(list(photos), return_datasamples=True)["predictions"]
+    for photo, sample in zip(photos, samples, strict=True):
+        name = photo.relative_to(demo_root / "test").with_suffix(".png")
+        evaluated = tmp_path / "run" / "semi_supervised" / "predictions" / "test" / name
+        assert np.array_equal(sample.pred_sem_seg.data[0], read_mask(evaluated))
 
     # Killed after the fifth epoch and resumed, it ends the same.
     folder = tmp_path / "run" / "finetune_semi"
