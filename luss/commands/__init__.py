@@ -23,6 +23,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "check": "luss.commands.check",
         "train": "luss.commands.train",
         "predict": "luss.commands.predict",
+        "name-categories": "luss.commands.name_categories",
     },
     "configs, data sets and projects": {
         "run": "train.py",

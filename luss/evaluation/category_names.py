@@ -28,6 +28,7 @@ from luss.files import file_digest, read_json, write_json
 __all__ = [
     "NAMES_FILE",
     "CategoryNames",
+    "category_names_of",
     "complete_category_names",
     "digest_of_clustering",
     "read_category_names",
@@ -115,6 +116,30 @@ class CategoryNames:
 def digest_of_clustering(path: str | os.PathLike) -> str | None:
     """Sixteen hexadecimal digits that tell which ``centroids.npz`` it is; None if it is absent."""
     return file_digest(path)[:16] if Path(path).is_file() else None
+
+
+def category_names_of(
+    work_dir: str | os.PathLike, labels: str = "label_generation"
+) -> CategoryNames | None:
+    """What a person has written about a run's discovered categories; None if there is nothing.
+
+    Args:
+        work_dir: of the run.
+        labels: name of the stage that discovered them.
+
+    Raises:
+        LussError: as :func:`read_category_names`, or if the clustering is damaged.
+    """
+    path, clustering = Path(work_dir, NAMES_FILE), Path(work_dir, labels, "centroids.npz")
+    if not path.exists() or not clustering.exists():
+        return None
+    try:
+        with np.load(clustering, allow_pickle=False) as arrays:
+            num_categories = len(arrays["centroids"])
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds
+        raise LussError(f"cannot read centroids from {clustering}: {error}") from error
+    names = read_category_names(path, num_categories, digest_of_clustering(clustering))
+    return None if names.digest() is None else names
 
 
 def read_category_names(

@@ -236,6 +236,7 @@ def count_masks(
     boundary: bool = True,
     jobs: int = 1,
     progress: Callable[[int], None] | None = None,
+    num_matched: int | None = None,
 ) -> tuple[Counts, Problems]:
     """Count all images of two folders, and find everything that does not fit.
 
@@ -247,6 +248,7 @@ def count_masks(
         boundary: whether to count boundaries.
         jobs: processes.
         progress: called with the number of images done, about once a second and at the end.
+        num_matched: largest id that a match may give; by default C, as of true ids.
 
     Returns:
         Sums over true ids if a match is given, else over the predictions' own ids; and the
@@ -259,7 +261,8 @@ def count_masks(
         raise LussError(f"expected at least one job, found {jobs}")
     if num_generated is None:
         num_generated = num_classes if match is None else len(match) - 1
-    shared = (pair, num_classes, num_generated, match, boundary)
+    rows = num_generated if match is None else num_matched or num_classes
+    shared = (pair, num_classes, num_generated, match, boundary, rows)
     if jobs == 1:
         counts, problems = _count_shard(slice(None), shared, progress)
     else:
@@ -270,8 +273,7 @@ def count_masks(
 def _count_shard(
     shard: slice, shared: tuple, progress: Callable[[int], None] | None
 ) -> tuple[Counts, Problems]:
-    pair, num_classes, num_generated, match, boundary = shared
-    rows = num_generated if match is None else num_classes
+    pair, num_classes, num_generated, match, boundary, rows = shared
     counts, problems = Counts.zeros(num_classes, rows, boundary), Problems()
     names = pair.names[shard]
     for done, name in enumerate(names, 1):

@@ -23,9 +23,12 @@ class MatchSource:
         match: true id of each generated id, as (G+1,) array or an official ``match.json``.
         matcher: config of one of ``MATCHERS``.
         match_file: with ``matcher``, where to write the match that was found.
+        joined: with ``matcher``, the (G+1,) ids that generated ids become before a match is found,
+            as people merge and drop categories (``CategoryNames.kept``).
 
     Raises:
-        LussError: if both or none are given, or there is a file to write, but no matcher.
+        LussError: if both or none are given, or there is a file to write or ids are joined, but
+            there is no matcher.
     """
 
     def __init__(
@@ -33,14 +36,16 @@ class MatchSource:
         match: Sequence[int] | np.ndarray | str | os.PathLike | None = None,
         matcher: Mapping[str, Any] | None = None,
         match_file: str | os.PathLike | None = None,
+        joined: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         if (match is None) == (matcher is None):
             raise LussError("SegmentationMetric takes a match or a matcher, not both, nor none")
-        if matcher is None and match_file is not None:
-            raise LussError("match_file needs a matcher in SegmentationMetric")
+        if matcher is None and (match_file is not None or joined is not None):
+            raise LussError("match_file and joined need a matcher in SegmentationMetric")
         self.match = match
         self.matcher = None if matcher is None else MATCHERS.build(dict(matcher))
         self.match_file = match_file
+        self.joined = None if joined is None else np.asarray(joined, np.int64)
 
     def given(self, num_classes: int) -> np.ndarray | None:
         """The (G+1,) match that is given; None if it is to be found.
@@ -61,7 +66,7 @@ class MatchSource:
         """The match for images that were counted. Called by all ranks together.
 
         Args:
-            counts: over generated ids, of all ranks.
+            counts: over generated ids, of all ranks; over joined ones where ids are joined.
 
         Returns:
             (G+1,) true ids; generated ids that a given match does not name are 'other'.
@@ -72,6 +77,8 @@ class MatchSource:
         match = self.given(counts.num_classes)
         if match is None:
             match = main_process_decides(self.matcher(counts))
+            if self.joined is not None:
+                match = match[self.joined]
             with fail_together():
                 if self.match_file is not None and is_main_process():
                     write_match(self.match_file, match)

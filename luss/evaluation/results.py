@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def write_results(
     tables: Mapping[str, Results],
     facts: Mapping[str, Any],
     run: Mapping[str, Any],
+    gone: Collection[str] = (),
 ) -> None:
     """Add protocols to the file of results, beside those that are there, and log their tables.
 
@@ -63,6 +64,7 @@ def write_results(
             variants of it.
         facts: what the numbers came from, such as the data root and the checkpoint.
         run: what all protocols of the run share: its seed and the hash of its config.
+        gone: names of tables that are taken out, since they are not made any more.
     """
     path = Path(path)
     if is_main_process():
@@ -76,7 +78,8 @@ def write_results(
             # Evaluated with options of its own, perhaps, hence with facts of its own.
             provenance = {**run, **provenance, protocol: own}
         provenance |= {"processes": get_world_size(), "versions": versions()}
-        write_json(path, {**content, **tables, "provenance": provenance})
+        kept = {name: table for name, table in content.items() if name not in gone}
+        write_json(path, {**kept, **tables, "provenance": provenance})
     for name, results in tables.items():
         print_log(f"{name}\n{metric_table(results)}", "current")
     print_log(f"written to {path}", "current")

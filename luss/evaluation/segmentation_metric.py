@@ -44,10 +44,12 @@ class SegmentationMetric(BaseMetric):
         num_generated: G, only with a match or a matcher; by default C with a matcher.
         match_file: with ``matcher``, where to write the match that was found.
         variants: further matches of the same predictions, name -> ``match``, or ``matcher`` and
-            perhaps ``match_file``; their metrics are called ``<name>/<metric>``.
+            perhaps ``match_file`` and ``joined``, see :class:`MatchSource`; their metrics are
+            called ``<name>/<metric>``.
         predictions: folder where ``DumpMasks`` writes the predictions. They are read once more
             for a match that joins generated ids, as when there are more of them than true classes
-            (table 6); the true masks are those that samples name by ``seg_map_path``.
+            (table 6), or where people have merged some; the true masks are those that samples name
+            by ``seg_map_path``.
         metrics: names of ``COUNT_METRICS``, see :func:`luss.evaluation.named_metrics`.
         boundary: whether to count boundaries (b-mIoU, BS, BMS, BML, BL).
         without_other: add every metric of ImageNet-S without class 0, under '<name> without
@@ -218,13 +220,27 @@ class SegmentationMetric(BaseMetric):
 
     def _matched(self, counts: Counts, source: MatchSource) -> Counts:
         """Counts over true ids: by arithmetic, or by reading the predictions again."""
-        match = source.of(counts)
+        joined = counts
+        if source.joined is not None:
+            joined = self._count_again(counts, source, source.joined, counts.num_generated)
+        match = source.of(joined)
         if counts.can_match(match):
             return counts.matched(match)
+        return self._count_again(counts, source, match, counts.num_classes)
+
+    def _count_again(
+        self, counts: Counts, source: MatchSource, match: np.ndarray, num_matched: int
+    ) -> Counts:
+        """Counts over the ids 0..``num_matched`` that a match gives to those of predictions."""
+        if len(match) != counts.num_generated + 1:
+            raise LussError(
+                f"{len(match) - 1} categories are merged or kept, but the model has "
+                f"{counts.num_generated}"
+            )
         if self.predictions is None:
             raise LussError(
-                f"the model generated more categories than the {counts.num_classes} true ones, "
-                "and what is left over joins other categories, which takes a second pass: give "
+                f"generated categories are joined, as they are merged, or more than the "
+                f"{counts.num_classes} true ones, which takes a second pass: give "
                 "the folder of DumpMasks as predictions"
                 + (
                     f", or evaluate again with match={str(source.match_file)!r}"
@@ -246,7 +262,11 @@ class SegmentationMetric(BaseMetric):
                 true_encoding=next((encoding for *_, encoding in files if encoding), "rgb"),
             )
             found, problems = count_masks(
-                pair, counts.num_classes, match=match, boundary=self.boundary
+                pair,
+                counts.num_classes,
+                match=match,
+                boundary=self.boundary,
+                num_matched=num_matched,
             )
         problems = sum(all_gather_object(problems), Problems())
         problems.refuse(f"the predictions in {self.predictions} cannot be counted")

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -177,12 +177,21 @@ class Context:
             self.dataset(config)
 
     @contextlib.contextmanager
-    def noting_inputs(self, stage: str, requires: tuple[str, ...], goes_on: bool) -> Iterator[None]:
+    def noting_inputs(
+        self,
+        stage: str,
+        requires: tuple[str, ...],
+        goes_on: bool,
+        files: Mapping[str, str],
+    ) -> Iterator[None]:
         """Keep a record of what a stage reads while it runs; see :meth:`StageInputs.begin`."""
         if is_main_process():
-            self._inputs = StageInputs.begin(self.work_dir, stage, requires, goes_on)
+            self._inputs = StageInputs.begin(self.work_dir, stage, requires, goes_on, files)
         try:
             yield
+            if self._inputs is not None:
+                # The stage may have put another folder in the place of its own.
+                self._inputs.write()
         finally:
             self._inputs = None
 

@@ -1,4 +1,4 @@
-"""What a stage was made from: the outputs of other stages, and the photos.
+"""What a stage was made from: outputs of other stages, photos, and files that people write.
 
 Kept as ``inputs.json`` in the stage's folder from its beginning, so that photos that come, go or
 change their names, and stages that were made again, are noticed.
@@ -6,13 +6,13 @@ change their names, and stages that were made again, are noticed.
 
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmengine.dataset import BaseDataset
 
-from luss.datasets.photo_lists import list_photos, write_photo_list
+from luss.datasets.photo_lists import describe_difference, list_photos, write_photo_list
 from luss.errors import LussError
 from luss.files import read_json, write_json
 from luss.pipeline.work_dir import WorkDir
@@ -44,6 +44,7 @@ class StageInputs:
         identity: of the output that is made, drawn at random when it is begun.
         stages: name of each stage it reads from -> identity of that output, where it is known.
         photos: as JSON text, the settings of each data set it lists -> digest of the photos' ids.
+        files: see :meth:`Stage.digests_of_files`.
     """
 
     work_dir: WorkDir
@@ -51,6 +52,7 @@ class StageInputs:
     identity: str = field(default_factory=lambda: secrets.token_hex(8))
     stages: dict[str, str] = field(default_factory=dict)
     photos: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, work_dir: WorkDir, stage: str) -> "StageInputs | None":
@@ -58,13 +60,18 @@ class StageInputs:
         try:
             content = read_json(cls._path(work_dir, stage))
             parts = str(content["identity"]), dict(content["stages"]), dict(content["photos"])
-            return cls(work_dir, stage, *parts)
+            return cls(work_dir, stage, *parts, dict(content.get("files", {})))
         except (LussError, KeyError, TypeError, ValueError):
             return None
 
     @classmethod
     def begin(
-        cls, work_dir: WorkDir, stage: str, requires: tuple[str, ...], goes_on: bool
+        cls,
+        work_dir: WorkDir,
+        stage: str,
+        requires: tuple[str, ...],
+        goes_on: bool,
+        files: Mapping[str, str],
     ) -> "StageInputs":
         """The record of a stage that goes on, or a new one of a stage that begins.
 
@@ -73,19 +80,21 @@ class StageInputs:
             stage: its name.
             requires: the stages it reads from.
             goes_on: whether there is some of its output already.
+            files: see :meth:`Stage.digests_of_files`.
         """
         inputs = cls.read(work_dir, stage) if goes_on else None
         if inputs is None:
             sources = {name: cls.read(work_dir, name) for name in requires}
             known = {name: source.identity for name, source in sources.items() if source}
-            inputs = cls(work_dir, stage, stages=known)
+            inputs = cls(work_dir, stage, stages=known, files=dict(files))
             inputs.write()
         return inputs
 
     def write(self) -> None:
         """Write the record, whole or not at all."""
         content = {"identity": self.identity, "stages": self.stages, "photos": self.photos}
-        write_json(self._path(self.work_dir, self.stage), content)
+        files = {"files": self.files} if self.files else {}
+        write_json(self._path(self.work_dir, self.stage), content | files)
 
     def outdated_by(self, to_be_made: Collection[str]) -> str | None:
         """The stage that was made again, or will be, since this one read its output; or None.
@@ -111,6 +120,25 @@ class StageInputs:
             return
         self.photos[key] = write_photo_list(self.work_dir.photos, photos)
         self.write()
+
+    def difference(self, build: Callable[[dict], BaseDataset], root: str) -> str | None:
+        """How the photos that are there differ from those that the stage saw; None if nowhere.
+
+        Args:
+            build: from the settings of a data set to the data set.
+            root: where the photos lie, for the sentence.
+
+        Returns:
+            A sentence behind 'the photos', such as " of 'train' in DIR are not those that ...".
+        """
+        for key, digest in self.photos.items():
+            settings = json.loads(key)
+            photos = list_photos(build({**settings, "pipeline": []}))
+            found = describe_difference(self.work_dir.photos, digest, photos or [])
+            if found:
+                split = f" of {settings['split']!r}" if "split" in settings else ""
+                return f"{split} in {root} are not those that stage {self.stage!r} saw: {found}."
+        return None
 
     @staticmethod
     def _path(work_dir: WorkDir, stage: str) -> Path:

@@ -12,7 +12,6 @@ from mmengine.registry import init_default_scope
 
 from luss.build_errors import clear_build_errors, require_known
 from luss.config_checks import check_settings
-from luss.datasets.photo_lists import describe_difference, list_photos
 from luss.engine.progress import Position, position
 from luss.engine.resume_from import adopt_checkpoint
 from luss.engine.run_log import open_run_log
@@ -228,6 +227,11 @@ class Pipeline:
 
     def _refusal(self, identities: dict[str, dict], running: Collection[str]) -> str | None:
         """Why this config cannot go on in the work dir; stages made again at need are forgotten."""
+        if running:
+            try:
+                self._forget_where_files_changed()
+            except LussError as error:
+                return str(error)
         root, begun = self.work_dir.root, self._begun()
         differences = self.work_dir.differences(identities, begun)
         to_be_made = [name for name in running if name not in begun]
@@ -257,6 +261,19 @@ class Pipeline:
             self.work_dir.forget_done(name)
         return None
 
+    def _forget_where_files_changed(self) -> None:
+        """Let stages be made again that read a file of people's which says something else now."""
+        for name, stage in self.stages.items():
+            if not self.work_dir.is_done(name):
+                continue
+            inputs = StageInputs.read(self.work_dir, name)
+            before = inputs.files if inputs else {}
+            now = stage.digests_of_files(self.work_dir)
+            changed = [file for file in {**before, **now} if before.get(file) != now.get(file)]
+            if changed:
+                print_log(f"{', '.join(changed)} changed: {name} is made again", "current")
+                self.work_dir.forget_done(name)
+
     def _folders(self, names: Iterable[str]) -> str:
         """The folders of stages, and of all that were made from them."""
         affected = set(names)
@@ -283,17 +300,11 @@ class Pipeline:
 
     def _refuse_photos_of(self, name: str, root: str, context: Context) -> None:
         inputs = StageInputs.read(self.work_dir, name)
-        for key, digest in (inputs.photos if inputs else {}).items():
-            settings = json.loads(key)
-            photos = list_photos(context.dataset({**settings, "pipeline": []}))
-            difference = describe_difference(self.work_dir.photos, digest, photos or [])
-            if difference:
-                split = f" of {settings['split']!r}" if "split" in settings else ""
-                raise LussError(
-                    f"the photos{split} in {root} are not those that stage {name!r} saw: "
-                    f"{difference}. Let them be as they were, remove {self._folders([name])} to "
-                    "make that again, or choose another --work-dir"
-                )
+        if inputs and (difference := inputs.difference(context.dataset, root)):
+            raise LussError(
+                f"the photos{difference} Let them be as they were, remove "
+                f"{self._folders([name])} to make that again, or choose another --work-dir"
+            )
 
     def _go_back_to(self, checkpoint: str, stage: str | None) -> None:
         """Make a checkpoint the one that its stage goes on from."""
@@ -338,7 +349,8 @@ class Pipeline:
 
     def _run_stage(self, stage: Stage, context: Context) -> None:
         goes_on = self._is_begun(stage.name)
-        with context.noting_inputs(stage.name, stage.requires, goes_on):
+        files = stage.digests_of_files(self.work_dir)
+        with context.noting_inputs(stage.name, stage.requires, goes_on, files):
             facts = stage.run(context)
         barrier()
         self.work_dir.mark_done(stage.name, facts)

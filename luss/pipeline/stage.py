@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from luss.pipeline.context import Context
+from luss.pipeline.work_dir import WorkDir
 
 __all__ = ["Stage"]
 
@@ -49,6 +50,17 @@ class Stage(ABC):
         Returns:
             Facts for ``done.json``.
         """
+
+    def digests_of_files(self, work_dir: WorkDir) -> dict[str, str]:
+        """Of files that people write into the work dir: name -> digest of what the stage takes.
+
+        A file that is absent, or says nothing to the stage, is left out. When a digest changes,
+        the output is made again.
+
+        Raises:
+            LussError: if a file is damaged.
+        """
+        return {}
 
     def has_partial_output(self, folder: Path) -> bool:
         """Whether a killed run has left something that ``--resume`` would go on from."""

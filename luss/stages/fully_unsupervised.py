@@ -6,6 +6,7 @@ from typing import ClassVar
 from mmengine.logging import print_log
 
 from luss.errors import LussError
+from luss.evaluation.category_names import NAMES_FILE, CategoryNames, category_names_of
 from luss.evaluation.matching import read_match
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
@@ -30,6 +31,11 @@ class EvaluateStage(ProtocolStage):
         python tools/test.py configs/pass/pass_s_in300.py .../in300/finetune/iter_N.pth \
             --work-dir .../in300_on_50 --cfg-options num_categories=300 data_root=.../ImageNetS50
 
+    Where people have merged or dropped categories in ``WORK_DIR/names.json``, the variant
+    ``named`` does so with the predictions before it finds a match of its own
+    (``match_named.json``). These numbers owe something to whoever looked at the categories, and
+    stand beside the others.
+
     Of the generated categories as many as there are true classes are matched; the others count as
     'other', or by ``matcher=dict(type='ImageLevelMatcher', unmatched='best')`` as the class that
     fits them best.
@@ -48,6 +54,7 @@ class EvaluateStage(ProtocolStage):
     protocol = "fully_unsupervised"
     example_configs = "configs/pass/"
     predicts_generated_ids = True
+    optional_variants: ClassVar[tuple[str, ...]] = ("named",)
     settings: ClassVar[tuple[str, ...]] = ("data", "num_categories")
 
     def __init__(
@@ -100,15 +107,32 @@ class EvaluateStage(ProtocolStage):
             return {"match": str(file)}
 
         first = {"match": self.match} if self.match else found(self.matcher, self._file(context))
-        second = found(self.second_matcher, folder / f"match_{self.variant}.json")
+        variants = {self.variant: found(self.second_matcher, folder / f"match_{self.variant}.json")}
+        names = self._names(context.work_dir)
+        if names is not None and names.changes_ids:
+            named = found(self.matcher, folder / "match_named.json")
+            joined = {"joined": names.kept.tolist()} if "matcher" in named else {}
+            variants["named"] = {**named, **joined}
         is_found = "validation" in context.splits_with_masks
         return {
             **super().segmentation_metric(context, split),
             "num_generated": context.num_categories,
             "predictions": str(self.folder(context, split)),
             **first,
-            "variants": {self.variant: second} if is_found else {},
+            "variants": variants if is_found else {},
         }
+
+    def digests_of_files(self, work_dir: WorkDir) -> dict[str, str]:
+        """What ``names.json`` merges and drops; the numbers do not depend on names."""
+        names = self._names(work_dir)
+        digest = names.digest(of_names=False) if names is not None else None
+        return {NAMES_FILE: digest} if digest else {}
+
+    def _names(self, work_dir: WorkDir) -> CategoryNames | None:
+        """What people say of the categories; the ids of another model mean something else."""
+        if self.checkpoint is not None:
+            return None
+        return category_names_of(work_dir.root, self.labels_from)
 
     def check(self, context: Context) -> None:
         """Build what the test needs.
@@ -145,6 +169,7 @@ class EvaluateStage(ProtocolStage):
             "threshold_chosen_by": chosen.method if chosen else None,
             "match": f"{self.matched_by} on validation masks" if found else self.match,
             "categories": context.num_categories,
+            NAMES_FILE: self.digests_of_files(context.work_dir).get(NAMES_FILE),
         }
 
     def _file(self, context: Context) -> Path:

@@ -76,6 +76,9 @@ class ProtocolStage(RunnerStage):
     without_entry_after: ClassVar[str | None] = None
     """Name of a stage after which the protocol needs no entry in the config."""
 
+    optional_variants: ClassVar[tuple[str, ...]] = ()
+    """Variants whose tables are in ``results.json`` only where there is something to measure."""
+
     predicts_generated_ids: ClassVar[bool] = False
     """Whether the model predicts discovered categories, which only a match makes true classes."""
 
@@ -282,7 +285,9 @@ class ProtocolStage(RunnerStage):
         tables = tables_of_variants(metrics, self.protocol)
         path = context.work_dir.root / f"{self.report_name}.json"
         run = {"seed": context.seed, "config_hash": context.config_hash}
-        write_results(path, tables, {**facts, **self.facts_of_test(context)}, run)
+        optional = {f"{self.protocol}_{variant}" for variant in self.optional_variants}
+        gone = optional - tables.keys()
+        write_results(path, tables, {**facts, **self.facts_of_test(context)}, run, gone)
         return tables[self.protocol]
 
     def facts(self, context: Context) -> dict:

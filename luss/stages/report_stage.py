@@ -6,8 +6,10 @@ from typing import ClassVar
 from mmengine.dist import is_main_process
 
 from luss.build_errors import named_functions
+from luss.evaluation.category_names import NAMES_FILE, category_names_of
 from luss.pipeline.context import Context
 from luss.pipeline.stage import Stage
+from luss.pipeline.work_dir import WorkDir
 from luss.registry import REPORT_SECTIONS, STAGES
 from luss.visualization import DEFAULT_SECTIONS, build_report
 
@@ -40,6 +42,12 @@ class ReportStage(Stage):
         self.title = title
         self.sections = sections
         named_functions(sections, REPORT_SECTIONS, f"stages.{name}.sections")
+
+    def digests_of_files(self, work_dir: WorkDir) -> dict[str, str]:
+        """All that ``names.json`` says of categories."""
+        names = category_names_of(work_dir.root)
+        digest = names.digest() if names is not None else None
+        return {NAMES_FILE: digest} if digest else {}
 
     def run(self, context: Context) -> dict:
         """Build the page on the main process."""

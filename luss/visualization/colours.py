@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.datasets.palette import make_palette
+from luss.evaluation.category_names import CategoryNames
 
-__all__ = ["UNMATCHED_COLOUR", "Legend", "generated_legend", "true_legend"]
+__all__ = ["UNMATCHED_COLOUR", "Legend", "generated_legend", "named_legend", "true_legend"]
 
 UNMATCHED_COLOUR = (150, 150, 150)
 """Of generated ids that a match leaves over; they count as 'other'."""
@@ -27,12 +28,18 @@ class Legend:
         names: of the ids that have one.
         unmatched: ids of generated categories that a match leaves over.
         ignore: id of pixels that are not evaluated; masks of generated ids have none.
+        given: what people say of the ids, which are merged and dropped before they are shown.
     """
 
     colours: NDArray[np.uint8]
     names: dict[int, str]
     unmatched: frozenset[int] = frozenset()
     ignore: int | None = None
+    given: CategoryNames | None = None
+
+    def shown(self, ids: NDArray[np.integer]) -> NDArray[np.integer]:
+        """The ids of a mask as they are to be shown."""
+        return ids if self.given is None else self.given.apply(ids)
 
     def name(self, index: int) -> str:
         """Name of an id, also of one that nobody named."""
@@ -78,6 +85,25 @@ def generated_legend(num_generated: int, match: NDArray[np.integer] | None, true
     names |= {index: f"category {index}, unmatched" for index in unmatched}
     names |= {index: true.name(int(match[index])) for index in matched.tolist()}
     return Legend(colours, names, unmatched)
+
+
+def named_legend(legend: Legend, given: CategoryNames) -> Legend:
+    """A legend of generated categories with what people say of them.
+
+    What is merged has colour and name of where it went; categories without a name keep what they
+    were called.
+
+    Args:
+        legend: of ids 0..G.
+        given: of the same.
+    """
+    ids = np.arange(given.num_categories + 1)
+    colours = legend.colours.copy()
+    colours[ids] = legend.colours[given.kept]
+    kept = given.kept.tolist()
+    names = {index: given.names.get(to, legend.name(to)) for index, to in enumerate(kept)}
+    unmatched = frozenset(index for index, to in enumerate(kept) if to in legend.unmatched)
+    return Legend(colours, {**legend.names, **names}, unmatched, legend.ignore, given)
 
 
 def _stripes(first: str, second: str) -> str:

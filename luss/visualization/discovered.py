@@ -16,7 +16,7 @@ from luss.visualization.photo_rows import chip
 from luss.visualization.pictures import PictureFolder, read_fitting_mask, read_thumbnail
 from luss.visualization.sources import Clustering
 
-__all__ = ["discovered_section"]
+__all__ = ["discovered_section", "title_of"]
 
 _LONGEST_SIDE = 192
 
@@ -104,11 +104,9 @@ def _card(
     examples: int,
 ) -> Markup:
     count = len(category.members)
-    name = legend.name(category.index)
-    own = f"category {category.index}"
     head = element(
         "h3",
-        chip(name if name.startswith(own) else f"{own}: {name}", legend.swatch(category.index)),
+        chip(title_of(category.index, legend), legend.swatch(category.index)),
         element("small", f"{count} image{'' if count == 1 else 's'}"),
     )
     thumbnails = [
@@ -118,6 +116,18 @@ def _card(
         for place in evenly_spaced(count, examples)
     ]
     return element("article", head, element("div", *thumbnails, class_="strip"), class_="card")
+
+
+def title_of(index: int, legend: Legend) -> str:
+    """A discovered category by its number, with its name and what people did with it."""
+    own, name = f"category {index}", legend.name(index)
+    to = index if legend.given is None else int(legend.given.kept[index])
+    if to == 0:
+        return f"{own}: dropped, counts as ‘other’"
+    if to != index:
+        called = "" if name.startswith(f"category {to}") else f": {name}"
+        return f"{own}, merged into {to}{called}"
+    return name if name.startswith(own) else f"{own}: {name}"
 
 
 def _thumbnail(

@@ -15,6 +15,10 @@ _MEANINGS = {
     "Img-Acc": "images whose largest predicted category is in the truth",
     "F_beta": "foreground against ‘other’, precision weighted (β² = 0.3)",
 }
+_NAMED = (
+    "A person merged or dropped discovered categories (names.json) before they were matched, so "
+    "that these numbers are not fully unsupervised."
+)
 _SHOWN_NAMES = {"F_beta": joined("F", element("sub", "β"))}
 _SPLIT_NAMES = {"val": "validation"}
 
@@ -55,8 +59,18 @@ def metrics_section(
         )
     names = sorted(protocols, key=lambda name: name != _PROTOCOL)
     return joined(
-        *(_table(name, _figures(protocols[name]), how_chosen(threshold, matched)) for name in names)
+        *(
+            _table(name, _figures(protocols[name]), _said_of(name, threshold, matched))
+            for name in names
+        )
     )
+
+
+def _said_of(protocol: str, threshold: Threshold | None, matched: bool) -> str | None:
+    """What readers must know of the numbers of a protocol."""
+    if protocol.endswith("_named"):
+        return _NAMED
+    return how_chosen(threshold, matched) if protocol == _PROTOCOL else None
 
 
 def how_chosen(threshold: Threshold | None, matched: bool) -> str:
@@ -108,7 +122,9 @@ def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     return {split: metrics for split, metrics in figures.items() if metrics}
 
 
-def _table(protocol: str, figures: Mapping[str, Mapping[str, float | None]], chosen: str) -> Markup:
+def _table(
+    protocol: str, figures: Mapping[str, Mapping[str, float | None]], said: str | None
+) -> Markup:
     metrics = list(dict.fromkeys(metric for split in figures.values() for metric in split))
     head = element(
         "tr",
@@ -139,7 +155,7 @@ def _table(protocol: str, figures: Mapping[str, Mapping[str, float | None]], cho
             element("thead", head),
             element("tbody", *rows),
         ),
-        element("p", chosen, class_="aside") if protocol == _PROTOCOL else None,
+        element("p", said, class_="aside") if said else None,
         None if "test" in figures else notice("There are no numbers on test."),
     )
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OPACITY", "attention_picture", "outline", "overlay", "resize_ids"]
+__all__ = ["OPACITY", "attention_picture", "outline", "overlay", "resize_ids", "spotlight"]
 
 OPACITY = 0.6
 """Of a category's colour over the grey photo."""
@@ -16,6 +16,7 @@ _HATCH_PERIOD = 8
 _HATCH_WHITE, _HATCH_GREY = 250, 205
 _LUMA = np.float32([0.299, 0.587, 0.114])
 _DARK = 110
+_AROUND = 0.5
 _HALO = 0.6
 
 
@@ -88,6 +89,24 @@ def outline(
             line = np.rint(_HALO * halo + (1 - _HALO) * photo[boundary]).astype(np.uint8)
         picture[boundary] = line
     return picture
+
+
+def spotlight(
+    photo: NDArray[np.uint8], region: NDArray[np.bool_], colour: tuple[int, int, int]
+) -> NDArray[np.uint8]:
+    """Show a region as it is and outlined, and all around it darkened.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        region: (H, W).
+        colour: RGB of the outline, 0..255.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    darkened = np.where(region[..., None], photo, np.rint(_AROUND * photo)).astype(np.uint8)
+    colours = np.array([(0, 0, 0), colour], np.uint8)
+    return outline(darkened, region, colours)
 
 
 def attention_picture(

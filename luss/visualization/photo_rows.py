@@ -64,7 +64,7 @@ def coloured_mask(
     def make(photo: NDArray[np.uint8], full: tuple[int, int]) -> tuple[NDArray, Markup]:
         if path is None:
             raise LussError("this photo has no true mask")
-        ids = read_fitting_mask(path, full, encoding)
+        ids = legend.shown(read_fitting_mask(path, full, encoding))
         small = resize_ids(ids, photo.shape[:2])
         picture = overlay(photo, small, legend.colours, legend.ignore, legend.unmatched)
         return picture, _chips(ids, legend)

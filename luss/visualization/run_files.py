@@ -8,8 +8,9 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from numpy.typing import NDArray
 
+from luss.evaluation.category_names import CategoryNames, category_names_of
 from luss.evaluation.matching import read_match
-from luss.visualization.colours import Legend, generated_legend, true_legend
+from luss.visualization.colours import Legend, generated_legend, named_legend, true_legend
 from luss.visualization.pictures import PictureFolder
 from luss.visualization.sources import (
     Clustering,
@@ -36,7 +37,9 @@ class RunFiles:
         threshold: how foreground was told from 'other'.
         analysis: content of ``foreground_analysis/analysis.json``.
         clustering: the discovered categories of the training images.
-        match: (G + 1,) true id of each generated id.
+        names: what people say of the discovered categories.
+        match: (G + 1,) true id of each generated id; where categories are merged or dropped, the
+            match that was found after that.
         true: colours and names of the true classes.
         generated: those of the generated categories.
     """
@@ -50,6 +53,7 @@ class RunFiles:
     threshold: Threshold | None
     analysis: dict[str, Any] | None
     clustering: Clustering | None
+    names: CategoryNames | None
     match: NDArray[np.int64] | None
     true: Legend
     generated: Legend
@@ -70,13 +74,18 @@ class RunFiles:
         """
         labels = work_dir / "label_generation"
         clustering = read_clustering(labels / "centroids.npz", len(train_dataset))
+        names = category_names_of(work_dir)
         match_path = work_dir / "evaluate" / "match.json"
+        if names is not None and names.changes_ids:
+            named = match_path.with_name("match_named.json")
+            match_path = named if named.exists() else match_path
         match = read_match(match_path) if match_path.exists() else None
         true = true_legend(gallery_dataset.metainfo)
         num_generated = max(
             0 if clustering is None else clustering.num_categories,
             0 if match is None else len(match) - 1,
         )
+        generated = generated_legend(num_generated, match, true)
         return cls(
             work_dir,
             train_dataset,
@@ -87,9 +96,10 @@ class RunFiles:
             threshold=read_threshold(labels / "threshold.json"),
             analysis=read_object(work_dir / "foreground_analysis" / "analysis.json"),
             clustering=clustering,
+            names=names,
             match=match,
             true=true,
-            generated=generated_legend(num_generated, match, true),
+            generated=generated if names is None else named_legend(generated, names),
         )
 
     def pictures(self, name: str) -> PictureFolder:

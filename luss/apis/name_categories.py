@@ -1,0 +1,105 @@
+"""Sheets of a run's discovered categories, and the file to name them in."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.dataset import BaseDataset
+from mmengine.registry import init_default_scope
+
+from luss.configuration import read_config
+from luss.errors import LussError
+from luss.evaluation.category_names import (
+    NAMES_FILE,
+    CategoryNames,
+    complete_category_names,
+    digest_of_clustering,
+    read_category_names,
+)
+from luss.pipeline import Context
+from luss.pipeline.inputs import StageInputs
+from luss.pipeline.work_dir import WorkDir
+from luss.visualization.category_sheets import read_members, write_category_sheets
+
+__all__ = ["NamingFiles", "name_categories"]
+
+_LABELS = "label_generation"
+
+
+@dataclass(frozen=True)
+class NamingFiles:
+    """What was written.
+
+    Attributes:
+        page: on which all sheets are.
+        names_file: to be filled in.
+        added: categories that got an entry in it.
+        twins: name -> categories that bear it, where these are several and stay apart.
+    """
+
+    page: Path
+    names_file: Path
+    added: list[int]
+    twins: dict[str, list[int]]
+
+
+def name_categories(
+    work_dir: str | os.PathLike,
+    typical: int = 24,
+    spread: int = 16,
+    data_root: str | os.PathLike | None = None,
+) -> NamingFiles:
+    """Write ``categories/`` of a run, and ``names.json`` with what is missing in it.
+
+    Later stages of the run may be at work; nothing of theirs is read or written but the match.
+
+    Args:
+        work_dir: of a run whose stage ``label_generation`` is whole.
+        typical: photos a sheet that are nearest to the centroid.
+        spread: further ones, spread from near to far.
+        data_root: of the photos, where they are not where they were.
+
+    Raises:
+        LussError: if no categories were discovered there, the photos are others than those that
+            were clustered, or ``names.json`` says what cannot be meant.
+    """
+    init_default_scope("luss")
+    root = Path(work_dir).expanduser()
+    if not (root / "config.py").is_file():
+        raise LussError(f"{root} is no work dir of a run: it has no config.py")
+    folder = WorkDir(root)
+    if not folder.is_done(_LABELS):
+        raise LussError(
+            f"the stage {_LABELS} is not whole in {root}, so that there are no categories to "
+            "name; run it first"
+        )
+    dataset = _photos(folder, data_root)
+    members = read_members(folder.stage(_LABELS), len(dataset))
+    path, count = root / NAMES_FILE, members.num_categories
+    clustering = digest_of_clustering(folder.stage(_LABELS) / "centroids.npz")
+    names = read_category_names(path, count, clustering)
+    page = write_category_sheets(root, dataset, members, names, typical, spread)
+    added = complete_category_names(path, count, clustering)
+    return NamingFiles(page, path, added, _twins(names))
+
+
+def _photos(work_dir: WorkDir, data_root: str | os.PathLike | None) -> BaseDataset:
+    """The training photos, which must be those that were clustered."""
+    config = read_config(str(work_dir.root / "config.py"))
+    if data_root is not None:
+        config.data_root = str(data_root)
+        config.get("data", {}).pop("data_root", None)
+    context = Context(config, work_dir)
+    inputs = StageInputs.read(work_dir, _LABELS)
+    root = context.data["data_root"]
+    if inputs is not None and (difference := inputs.difference(context.dataset, root)):
+        raise LussError(f"the photos{difference} Give the folder that was clustered (--data-root)")
+    return context.dataset({"split": "train", "pipeline": []})
+
+
+def _twins(names: CategoryNames) -> dict[str, list[int]]:
+    bearers: dict[str, list[int]] = {}
+    for index, name in names.names.items():
+        if names.kept[index] == index:
+            bearers.setdefault(name, []).append(index)
+    return {name: ids for name, ids in bearers.items() if len(ids) > 1}

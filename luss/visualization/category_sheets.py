@@ -1,0 +1,212 @@
+"""Pages for people who name discovered categories: a contact sheet each, and all on one page."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from numpy.typing import NDArray
+from PIL import Image
+
+from luss.errors import LussError
+from luss.evaluation.category_names import CategoryNames
+from luss.evaluation.matching import read_match
+from luss.label_generation.typical_members import distances_to_centroids, members_by_distance
+from luss.visualization.colours import Legend, generated_legend, named_legend, true_legend
+from luss.visualization.contact_sheet import contact_sheet
+from luss.visualization.discovered import title_of
+from luss.visualization.gallery import evenly_spaced
+from luss.visualization.markup import Markup, element, joined, note, notice
+from luss.visualization.overlay import resize_ids, spotlight
+from luss.visualization.photo_rows import chip
+from luss.visualization.pictures import read_fitting_mask, read_thumbnail
+from luss.visualization.report import page_of, whole_folder
+from luss.visualization.sections import Section
+from luss.visualization.sources import Clustering, read_clustering
+
+__all__ = ["Members", "read_members", "write_category_sheets"]
+
+_SIDE = 160
+_QUALITY = 88
+_OUTLINE = (255, 214, 0)
+
+
+@dataclass(frozen=True)
+class Members:
+    """The photos of each discovered category.
+
+    Attributes:
+        num_categories: G.
+        ordered: G arrays of indices into the training data set, the nearest to the centroid first.
+    """
+
+    num_categories: int
+    ordered: list[NDArray[np.int64]]
+
+
+def read_members(labels: Path, num_images: int) -> Members:
+    """Read which training photos a category has, and which of them are nearest to its centroid.
+
+    Args:
+        labels: the folder of label generation.
+        num_images: N, of the training data set.
+
+    Raises:
+        LussError: if there is no clustering, or its files do not fit together.
+    """
+    path = labels / "centroids.npz"
+    clustering: Clustering | None = read_clustering(path, num_images)
+    if clustering is None:
+        raise LussError(
+            f"no categories were discovered yet: {path} is missing; run the stage "
+            "label_generation first"
+        )
+    try:
+        embeddings = np.load(labels / "embeddings.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise LussError(
+            f"cannot read {labels / 'embeddings.npy'}, by which typical photos are found: {error}"
+        ) from error
+    with np.load(path, allow_pickle=False) as arrays:
+        centroids = arrays["centroids"]
+    distances = distances_to_centroids(embeddings, centroids, clustering.assignments)
+    count = clustering.num_categories
+    return Members(count, members_by_distance(clustering.assignments, distances, count))
+
+
+def write_category_sheets(
+    work_dir: Path,
+    dataset: BaseDataset,
+    members: Members,
+    names: CategoryNames,
+    typical: int = 24,
+    spread: int = 16,
+) -> Path:
+    """Write ``categories/`` of a work dir: ``category_<id>.jpg`` and ``index.html``, or nothing.
+
+    Args:
+        work_dir: of the run.
+        dataset: the training photos that were clustered, in the same order.
+        members: of the categories.
+        names: what is written in ``names.json`` already.
+        typical: photos a sheet that are nearest to the centroid.
+        spread: further ones, spread from near to far.
+
+    Returns:
+        The path of the page, which opens without a server.
+
+    Raises:
+        LussError: if a number is below 0, or no photo would be shown.
+    """
+    if min(typical, spread) < 0 or typical + spread < 1:
+        raise LussError(
+            f"{typical} typical photos and {spread} others make no sheet; expected one or more"
+        )
+    labels = work_dir / "label_generation" / "pseudo_labels"
+    # Colours in which neighbours differ; a match would give categories colours of the truth.
+    legend = named_legend(generated_legend(members.num_categories, None, true_legend({})), names)
+    true = _true_names(work_dir, dataset, members.num_categories)
+    digits = len(str(members.num_categories))
+    with whole_folder(work_dir / "categories") as folder:
+        cards = []
+        for index, ordered in enumerate(members.ordered, 1):
+            near, rest = ordered[:typical], ordered[typical:]
+            far = rest[evenly_spaced(len(rest), spread)] if len(rest) else rest
+            file = folder / f"category_{index:0{digits}d}.jpg"
+            unreadable: list[str] = []
+            parts = [
+                (heading, _pictures(photos, dataset, labels, index, unreadable))
+                for heading, photos in (
+                    (f"category {index}: {len(ordered)} photos, the most typical first", near),
+                    ("others, from near to far", far),
+                )
+                if len(photos) or photos is near
+            ]
+            sheet = contact_sheet(parts, _SIDE)
+            Image.fromarray(sheet).save(file, quality=_QUALITY, optimize=True)
+            cards.append(_card(index, len(ordered), sheet, file.name, legend, true, unreadable))
+        lead = (
+            f"{members.num_categories} categories discovered in "
+            f"{sum(map(len, members.ordered))} training photos"
+        )
+        section = Section("Categories", joined(_how_to(work_dir, names), *cards))
+        page = page_of("Discovered categories", lead, [section])
+        (folder / "index.html").write_text(page, encoding="utf-8")
+    return work_dir / "categories" / "index.html"
+
+
+def _true_names(work_dir: Path, dataset: BaseDataset, num_categories: int) -> dict[int, str]:
+    """Generated id -> name of the true class that evaluation matched it to, where that is known."""
+    path = work_dir / "evaluate" / "match.json"
+    if not path.exists():
+        return {}
+    match, legend = read_match(path), true_legend(dataset.metainfo)
+    matched = np.flatnonzero(match[: num_categories + 1]).tolist()
+    return {index: legend.name(int(match[index])) for index in matched}
+
+
+def _pictures(
+    photos: NDArray[np.int64],
+    dataset: BaseDataset,
+    labels: Path,
+    category: int,
+    unreadable: list[str],
+) -> list[NDArray[np.uint8]]:
+    """The photos with the category's region in the light; what cannot be read is noted."""
+    pictures = []
+    for photo in photos.tolist():
+        item = dataset.get_data_info(photo)
+        try:
+            picture, full = read_thumbnail(item, _SIDE)
+            ids = read_fitting_mask(labels / f"{item['image_id']}.png", full)
+        except LussError as error:
+            unreadable.append(str(error))
+            continue
+        region = resize_ids(ids, picture.shape[:2]) == category
+        pictures.append(spotlight(picture, region, _OUTLINE))
+    return pictures
+
+
+def _card(
+    index: int,
+    count: int,
+    sheet: NDArray[np.uint8],
+    file: str,
+    legend: Legend,
+    true: dict[int, str],
+    unreadable: list[str],
+) -> Markup:
+    height, width = sheet.shape[:2]
+    title = chip(title_of(index, legend), legend.swatch(index))
+    said = f"{count} photo{'' if count == 1 else 's'}"
+    if index in true:
+        said += f"; evaluation matched it to: {true[index]}"
+    picture = element(
+        "img",
+        src=file,
+        alt=f"Photos of category {index}",
+        width=width,
+        height=height,
+        loading="lazy",
+    )
+    return element(
+        "article",
+        element("h3", title, element("small", said)),
+        element("a", picture, href=file),
+        *(notice(reason) for reason in unreadable[:3]),
+        notice(f"{len(unreadable) - 3} more photos cannot be shown") if unreadable[3:] else None,
+        class_="card wide",
+        id=f"category-{index}",
+    )
+
+
+def _how_to(work_dir: Path, names: CategoryNames) -> Markup:
+    given = len(names.names)
+    return note(
+        "Each sheet shows the photos nearest to the category's centroid, then others from near to "
+        "far. What its pseudo labels give to the category is in the light. Write what you see to ",
+        element("code", str(work_dir / "names.json")),
+        ": a ", element("code", "name"), " for a category, ", element("code", '"merge_into": 7'),
+        " where it is the same as category 7, ", element("code", '"drop": true'),
+        f" where it is nothing. {given} of {names.num_categories} have a name.",
+    )  # fmt: skip

@@ -1,0 +1,6 @@
+"""Show what each discovered category is, and begin names.json to fill in."""
+
+from luss.commands import run_command
+
+if __name__ == "__main__":
+    run_command("name-categories")
