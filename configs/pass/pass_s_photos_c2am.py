@@ -26,7 +26,10 @@ stages = dict(
             # Stage 3 alone: with stage 4, as in the paper, so small a network parts photos by
             # something else than objects, and frame_lead stays near zero.
             backbone=dict(_base_.stages.pretrain.model.backbone, out_indices=(3,)),
-            data_preprocessor=_base_.stages.pretrain.model.data_preprocessor,
+            # No colours are changed: maps are made of photos as they are.
+            data_preprocessor=dict(
+                _base_.stages.pretrain.model.data_preprocessor, augmentations=[]
+            ),
         ),
         sync_bn="torch",
         train_dataloader=dict(

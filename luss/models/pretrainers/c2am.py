@@ -92,15 +92,12 @@ class C2AM(BaseModel):
     that the backbone gives as one, into two representations. Those of one side are pulled
     together over photos, the two sides are pushed apart. Pairs are those of one process.
 
-    A network whose last stage tells scenes from scenes, not objects from their surroundings, may
-    part photos by that; ``frame_lead``, which is logged, then stays near zero.
-
     The losses do not tell which side is the foreground. Without labels, it is the side that
     touches the frames of the photos less, over all photos of the last iterations: ``frame_lead``
     follows by how much the map is more active at the frames than inside, and
     :meth:`foreground_map` is turned over where it is positive. (The authors' code compares the
     borders of the crops of one batch, once.) One decision for all photos lets an object touch the
-    frame of its own.
+    frame of its own. A lead near zero says that the sides are not object and surroundings.
 
     Args:
         backbone: config of a backbone that gives the maps to read: stages 3 and 4 in the paper,

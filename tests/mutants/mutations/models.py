@@ -106,6 +106,12 @@ views = of("luss/structures/view_features.py", "tests/structures", "tests/models
 teacher = of(
     "luss/models/objectives/foreground_teacher.py", f"{_OBJECTIVES}/test_foreground_teacher.py"
 )
+contrast = of(
+    "luss/models/objectives/foreground_contrast.py",
+    f"{_OBJECTIVES}/test_foreground_contrast.py",
+)
+disentangler = of("luss/models/heads/disentangler.py", "tests/models/heads/test_disentangler.py")
+c2am = of("luss/models/pretrainers/c2am.py", "tests/models/pretrainers/test_c2am.py")
 geometry = of(
     "luss/structures/geometry.py",
     "tests/structures",
@@ -600,6 +606,46 @@ MUTATIONS = [
         "The teacher shows each view what the other one sees.",
     ),
     teacher("maps = maps / 255", "maps = 1 - maps / 255", "Background is taught as foreground."),
+    contrast(
+        "torch.exp(-alpha * ranks)",
+        "torch.exp(-alpha * (ranks + 1))",
+        "The pair that is most alike does not weigh 1.",
+    ),
+    contrast(
+        "argsort(dim=1, descending=True, stable=True)",
+        "argsort(dim=1, stable=True)",
+        "The pairs that are least alike weigh most.",
+    ),
+    contrast(
+        "view(count - 1, count + 1)[:, :-1]",
+        "view(count - 1, count + 1)[:, 1:]",
+        "A vector is its own pair.",
+    ),
+    contrast(
+        "-torch.log1p(-pair_similarities(foreground, background)).mean()",
+        "-torch.log(pair_similarities(foreground, background)).mean()",
+        "Foreground and background are pulled together.",
+    ),
+    disentangler(
+        "torch.cat([weights, 1 - weights], dim=1)",
+        "torch.cat([weights, weights], dim=1)",
+        "Both representations are those of the foreground.",
+    ),
+    c2am(
+        "torch.where(self.frame_lead > 0, 1 - activation, activation)",
+        "torch.where(self.frame_lead < 0, 1 - activation, activation)",
+        "The side that touches the frame is the foreground.",
+    ),
+    c2am(
+        "return torch.where((areas > 1e-3).all(), at_frame - inside, known)",
+        "return at_frame - inside",
+        "Crops that show no frame say that the frame is not active.",
+    ),
+    c2am(
+        "            self.get_submodule(name).eval()",
+        "            self.get_submodule(name).train(mode)",
+        "The frozen backbone's statistics move.",
+    ),
     geometry(
         "columns = torch.where(views.flipped[:, None], 1 - columns, columns)",
         "columns = torch.where(views.flipped[:, None], columns, 1 - columns)",
