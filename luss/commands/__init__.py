@@ -24,6 +24,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "train": "luss.commands.train",
         "predict": "luss.commands.predict",
         "name-categories": "luss.commands.name_categories",
+        "export": "luss.commands.export",
     },
     "configs, data sets and projects": {
         "run": "train.py",

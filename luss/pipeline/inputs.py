@@ -71,7 +71,7 @@ class StageInputs:
         stage: str,
         requires: tuple[str, ...],
         goes_on: bool,
-        files: Mapping[str, str],
+        files: Mapping[str, str] | None = None,
     ) -> "StageInputs":
         """The record of a stage that goes on, or a new one of a stage that begins.
 
@@ -86,7 +86,7 @@ class StageInputs:
         if inputs is None:
             sources = {name: cls.read(work_dir, name) for name in requires}
             known = {name: source.identity for name, source in sources.items() if source}
-            inputs = cls(work_dir, stage, stages=known, files=dict(files))
+            inputs = cls(work_dir, stage, stages=known, files=dict(files or {}))
             inputs.write()
         return inputs
 

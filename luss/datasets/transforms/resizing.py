@@ -13,6 +13,7 @@ from luss.errors import LussError
 from luss.registry import TRANSFORMS
 
 __all__ = [
+    "MAX_RATIO",
     "RandomResizedCropWithMask",
     "ResizeShortSide",
     "resize_image",
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 
-_MAX_RATIO = 16
+MAX_RATIO = 16
 """Of long to short side; 3 x 60,000 pixels would become 256 x 5,120,000."""
 
 
@@ -52,7 +53,7 @@ def short_side_size(
         (width, height), each at least 1.
     """
     short, long = min(width, height), max(width, height)
-    new_long = min(int(size * long / short), max_long or _MAX_RATIO * size)
+    new_long = min(int(size * long / short), max_long or MAX_RATIO * size)
     return (size, new_long) if width <= height else (new_long, size)
 
 

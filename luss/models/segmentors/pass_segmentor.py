@@ -16,10 +16,10 @@ from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsample
 from luss.registry import MODELS
 from luss.structures.batches import step_by_size
 
-__all__ = ["PassSegmentor", "predict_ids"]
+__all__ = ["HEIGHT_OF_LARGE", "LARGE_IMAGE", "PassSegmentor", "predict_ids"]
 
 LARGE_IMAGE = 1_000_000
-_HEIGHT_OF_LARGE = 1000
+HEIGHT_OF_LARGE = 1000
 
 
 def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
@@ -40,10 +40,10 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
         (N, H, W) int64 in 0..C, the lowest on a tie.
     """
     height, width = size
-    narrower = max(1, int(_HEIGHT_OF_LARGE * width / height))
-    if height * width <= LARGE_IMAGE or _HEIGHT_OF_LARGE * narrower > MAX_PIXELS:
+    narrower = max(1, int(HEIGHT_OF_LARGE * width / height))
+    if height * width <= LARGE_IMAGE or HEIGHT_OF_LARGE * narrower > MAX_PIXELS:
         return upsampled_argmax(logits, (height, width), align_corners)
-    ids = upsampled_argmax(logits, (_HEIGHT_OF_LARGE, narrower), align_corners)
+    ids = upsampled_argmax(logits, (HEIGHT_OF_LARGE, narrower), align_corners)
     return nearest_resize_ids(ids, (height, width))
 
 

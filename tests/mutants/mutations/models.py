@@ -536,8 +536,8 @@ MUTATIONS = [
         "An image of exactly a million pixels takes the way round.",
     ),
     segmentor(
-        "_HEIGHT_OF_LARGE = 1000",
-        "_HEIGHT_OF_LARGE = 1024",
+        "HEIGHT_OF_LARGE = 1000",
+        "HEIGHT_OF_LARGE = 1024",
         "Large images go by way of other sizes.",
     ),
     segmentor(

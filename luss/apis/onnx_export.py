@@ -1,0 +1,222 @@
+"""The segmentor of a finished run as one ONNX file, which needs neither luss nor PyTorch."""
+
+import importlib.util
+import io
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+
+from luss.apis.categories import WrittenCategories
+from luss.apis.finished_run import FinishedRun
+from luss.apis.inferencer import LUSSInferencer
+from luss.apis.onnx_model import PhotoSegmentor
+from luss.apis.photos import list_photos
+from luss.datasets.image_io import read_image
+from luss.datasets.transforms.resizing import MAX_RATIO
+from luss.errors import LussError
+from luss.files import atomic_write
+from luss.models.segmentors.pass_segmentor import PassSegmentor
+from luss.visualization.gallery import evenly_spaced
+
+__all__ = ["OPSET", "SMALLEST_AGREEMENT", "Agreement", "export_onnx"]
+
+OPSET = 17
+"""Version of ONNX's operators in the file."""
+
+SMALLEST_AGREEMENT = 0.995
+"""Of pixels, in each photo of the check, whose ids are those of PyTorch."""
+
+_NEEDED = ("onnx", "onnxruntime")
+_TRACED = (120, 160)
+_SIZES = ((64, 64), (97, 131), (240, 320), (375, 500), (640, 427), (100, 900), (1100, 1300))
+_MOST_PHOTOS = 16
+_LARGEST_FILE = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far ONNX Runtime and PyTorch give the same ids.
+
+    Attributes:
+        photos: what was compared -> fraction of pixels whose ids are the same.
+        pixels: fraction over all pixels together.
+    """
+
+    photos: dict[str, float]
+    pixels: float
+
+    @property
+    def worst(self) -> tuple[str, float]:
+        """The photo of the smallest fraction, and the fraction."""
+        return min(self.photos.items(), key=lambda item: item[1])
+
+    def require(self, smallest: float = SMALLEST_AGREEMENT) -> None:
+        """Refuse a file that differs.
+
+        Raises:
+            LussError: if a photo's fraction is smaller.
+        """
+        name, worst = self.worst
+        if worst < smallest:
+            raise LussError(
+                f"the exported model differs from PyTorch: {100 * worst:.2f} % of the pixels of "
+                f"{name} have the same id, expected {100 * smallest:g} % or more. Nothing was "
+                "written; the backbone may do what depends on the size of the photo"
+            )
+
+
+def export_onnx(
+    run: FinishedRun,
+    out: str | Path,
+    categories: str | None = None,
+    photos: list[str] | None = None,
+) -> Agreement:
+    """Write a segmentor as one ONNX file, once it is seen to give what PyTorch gives.
+
+    The file takes ``photo``, (1, H, W, 3) uint8 RGB of any size, and gives ``ids``, (1, H, W)
+    int64, and ``scores``, (1, H, W) float32, the probability of each pixel's id. Resizing and
+    normalisation are inside. Its metadata has ``luss.names``, a JSON object of id to name.
+
+    Args:
+        run: whose segmentor is exported.
+        out: path of the file.
+        categories: which ids are written, see :meth:`WrittenCategories.of`.
+        photos: paths of photos, or of folders of them, to compare on, 16 of them at most; besides
+            drawn pictures of several sizes.
+
+    Returns:
+        How well the file agrees with PyTorch.
+
+    Raises:
+        LussError: if packages are missing, the model cannot be exported, or its ids differ from
+            PyTorch's in more than 0.5 percent of a photo's pixels; nothing is written then.
+    """
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise LussError(
+            f"export needs {' and '.join(missing)}; install them with pip install 'luss[export]'"
+        )
+    out = Path(out).expanduser()
+    if out.is_dir():
+        raise LussError(f"{out} is a folder; give the path of a file, such as {out / 'model.onnx'}")
+    compared = _pictures(photos or [])
+    written = WrittenCategories.of(run, categories)
+    content = _with_metadata(_traced(_photo_segmentor(run, written)), run, written)
+    inferencer = LUSSInferencer(run, device="cpu", categories=categories)
+    agreement = _compare(content, inferencer, compared)
+    agreement.require()
+    with atomic_write(out) as file:
+        file.write(content)
+    return agreement
+
+
+def _photo_segmentor(run: FinishedRun, written: WrittenCategories) -> PhotoSegmentor:
+    model = run.load_model("cpu")
+    if not isinstance(model, PassSegmentor) or model.cam_threshold is not None:
+        kind = type(model).__name__
+        said = "with cam_threshold" if isinstance(model, PassSegmentor) else "of that type"
+        raise LussError(f"{kind} cannot be exported {said}; PassSegmentor without it can")
+    kinds = [step["type"] for step in run.pipeline]
+    if kinds != ["LoadRGBImage", "ResizeShortSide", "PackInputs"]:
+        raise LussError(
+            f"photos of this run are prepared by {', '.join(kinds)}; only the resizing of "
+            "ResizeShortSide can be put into the file"
+        )
+    size = run.pipeline[1]["size"]
+    max_long = run.pipeline[1].get("max_long") or MAX_RATIO * size
+    return PhotoSegmentor(model, size, max_long, written.ids).eval()
+
+
+@torch.no_grad()
+def _traced(model: PhotoSegmentor) -> bytes:
+    """The model in ONNX, weights inside."""
+    buffer = io.BytesIO()
+    photo = torch.zeros((1, *_TRACED, 3), dtype=torch.uint8)
+    with warnings.catch_warnings():
+        # The exporter that follows sizes as tensors, which torch.export would make constants of,
+        # says that it is the older one; and that sizes which really are constant become such.
+        warnings.simplefilter("ignore")
+        try:
+            torch.onnx.export(
+                model,
+                (photo,),
+                buffer,
+                input_names=["photo"],
+                output_names=["ids", "scores"],
+                dynamic_axes={
+                    name: {1: "height", 2: "width"} for name in ("photo", "ids", "scores")
+                },
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise LussError(f"this model cannot be written as ONNX: {reason}") from error
+    if buffer.tell() > _LARGEST_FILE:
+        raise LussError("the model has more than 2 GB, which one ONNX file cannot hold")
+    return buffer.getvalue()
+
+
+def _with_metadata(content: bytes, run: FinishedRun, written: WrittenCategories) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(content)
+    names = {str(index): written.legend.name(index) for index in written.used}
+    facts = {
+        "luss.names": json.dumps(names),
+        "luss.categories": written.kind,
+        "luss.checkpoint": f"{run.checkpoint.parent.name}/{run.checkpoint.name}",
+        "luss.input": "photo: (1, H, W, 3) uint8 RGB, upright",
+        "luss.output": "ids: (1, H, W) int64, 0 is other; scores: (1, H, W) float32 in 0..1",
+    }
+    onnx.helper.set_model_props(model, facts)
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()
+
+
+def _compare(
+    content: bytes, inferencer: LUSSInferencer, photos: dict[str, NDArray[np.uint8]]
+) -> Agreement:
+    session = _session(content)
+    agreement, same, count = {}, 0, 0
+    for name, photo in photos.items():
+        found = session.run(["ids"], {"photo": photo[None]})[0][0]
+        (sample,) = inferencer([photo], return_datasamples=True)["predictions"]
+        equal = found == sample.pred_sem_seg.data[0].numpy()
+        agreement[name] = float(equal.mean())
+        same, count = same + int(equal.sum()), count + equal.size
+        print_log(f"{name}: {100 * agreement[name]:.3f} % of pixels have the same id", "current")
+    return Agreement(agreement, same / count)
+
+
+def _session(content: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _pictures(paths: list[str]) -> dict[str, NDArray[np.uint8]]:
+    """What to compare on: drawn pictures of several sizes, and photos."""
+    random = np.random.default_rng(0)
+    pictures = {}
+    for height, width in _SIZES:
+        coarse = random.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+        smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+        grain = random.integers(-20, 21, (height, width, 3))
+        drawn = np.clip(smooth + grain, 0, 255).astype(np.uint8)
+        pictures[f"a drawn picture of {height} x {width}"] = drawn
+    found = list_photos(paths) if paths else []
+    for index in evenly_spaced(len(found), _MOST_PHOTOS) if found else []:
+        path = found[index].path
+        pictures[str(path)] = read_image(path, True)
+    return pictures
