@@ -1,6 +1,6 @@
 """Which ids and names predictions get: those that were discovered, named by people, or true."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from luss.apis.finished_run import FinishedRun
 from luss.errors import LussError
 from luss.evaluation.matching import apply_match
-from luss.visualization.colours import Legend
+from luss.visualization.colours import Legend, named_legend
 
 __all__ = ["KINDS", "WrittenCategories"]
 
@@ -68,8 +68,7 @@ class WrittenCategories:
             return cls(kind, run.match, run.true_legend)
         given = None if kind == "generated" else run.category_names()
         if given is not None:
-            legend = replace(run.legend, names={**run.legend.names, **given.names})
-            return cls("named", given.kept, legend)
+            return cls("named", given.kept, named_legend(run.legend, given))
         if kind == "named":
             raise LussError(
                 f"there is no {run.names_file or 'names.json'} to name the categories of "
