@@ -156,9 +156,12 @@ class PlainConfig(Config):
 
     @property
     def pretty_text(self) -> str:
-        """A config file of the same settings."""
+        """A config file of the same settings; stages stay in their order."""
         settings = self.to_dict()
-        return "".join(f"{key} = {pformat(settings[key], width=100)}\n" for key in sorted(settings))
+        return "".join(
+            f"{key} = {pformat(settings[key], width=100, sort_dicts=False)}\n"
+            for key in sorted(settings)
+        )
 
 
 def write_config(path: str | os.PathLike, config: Config | dict) -> None:

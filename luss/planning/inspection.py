@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from luss.datasets.image_io import TooLargeImageError, UnreadableImageError, read_rgb
+from luss.datasets.image_io import TooLargeImageError, UnreadableImageError, read_image
 from luss.datasets.mask_check import check_masks
 from luss.datasets.photo_listing import shown
 from luss.engine.progress import Progress
@@ -43,8 +43,9 @@ def inspect_photos(root: str, categories: int | None = None) -> Inspection:
         dataset = split_of_data(found.settings, split)
         if unreadable := _unreadable(dataset, split):
             left_out = "training leaves them out" if split == "train" else "evaluation needs them"
+            photos = "photo" if len(unreadable) == 1 else "photos"
             seen.problems.append(
-                f"{len(unreadable)} photos of {split} cannot be read ({left_out}; replace or "
+                f"{len(unreadable)} {photos} of {split} cannot be read ({left_out}; replace or "
                 f"remove them): {shown(unreadable)}"
             )
         if split in found.description.measured:
@@ -59,7 +60,7 @@ def _unreadable(dataset, split: str) -> list[str]:
     for index in range(len(dataset)):
         item = dataset.get_data_info(index)
         try:
-            read_rgb(item["img_path"], upright=item.get("upright", False))
+            read_image(item["img_path"], upright=item.get("upright", False))
         except (UnreadableImageError, TooLargeImageError):
             bad.append(item["img_path"])
         progress.advance(1)

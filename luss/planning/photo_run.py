@@ -164,8 +164,11 @@ class PhotoRun:
             least = elapsed + sum(others.values()) + sum(epoch_seconds.values()) / _SAFETY
             raise LussError(
                 f"{self.minutes:g} minutes do not suffice for {found.photos} photos: what does not "
-                f"train takes {clock(elapsed + sum(others.values()))}, and {error}. Give --minutes "
-                f"{-(-least // 60):.0f} or more (ten times that is better), or fewer photos"
+                f"train, such as maps and masks of all photos, takes about "
+                f"{clock(elapsed + sum(others.values()))}, and an epoch of each stage "
+                f"{clock(sum(epoch_seconds.values()))}. Give --minutes {-(-least // 60):.0f} at "
+                "least (the more, the better it learns), or fewer photos; --foreground "
+                "boundary-centre takes less time than others"
             ) from error
         seconds = {
             name: taken + epochs.get(name, 0) * epoch_seconds.get(name, 0.0)

@@ -118,7 +118,7 @@ def survey(root: str, data: dict[str, Any] | None = None) -> Survey:
 
 def split_of_data(settings: dict[str, Any], split: str):
     """The photos of a split, without loading any."""
-    config = reproduciblesplit_of_data(split_config(settings, split))
+    config = reproducible_dataset(split_config(settings, split))
     return DATASETS.build({**config, "pipeline": []})
 
 

@@ -1,0 +1,69 @@
+"""``luss train`` on a folder of a few photos, to its end; and what may follow."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from luss.errors import LussError
+from luss.planning.photo_run import PhotoRun
+
+pytestmark = pytest.mark.slow
+
+
+def train(folder, work_dir, *more):
+    command = [
+        *(sys.executable, "-m", "luss", "train", str(folder), "--work-dir", str(work_dir)),
+        *("--minutes", "1", "--foreground", "boundary-centre", *more),
+    ]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture
+def options():
+    return ["--cfg-options", "num_workers=0", "stages.pretrain.train_cfg.max_epochs=1"]
+
+
+def test_twelve_photos_to_the_report_and_on(photo_folder, tmp_path, options):
+    first, second = tmp_path / "first", tmp_path / "second"
+    done = train(photo_folder, first, "--categories", "3", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.strip().splitlines()[-4:]
+    assert last[0].startswith("Found 3 categories in 12 photos")
+    assert last[1] == f"Report: {first / 'report' / 'index.html'}"
+    assert last[2].startswith(f"Next: luss predict {first} ")
+    page = (first / "report" / "index.html").read_text()
+    assert "Metrics compare predictions with true masks" in page
+    assert "results.json" not in page
+    plan = json.loads((first / "plan.json").read_text())
+    stages = ["pretrain", "pixel_attention", "finetune"]
+    assert list(plan["epochs"]) == stages
+    for stage in stages:
+        facts = json.loads((first / stage / "done.json").read_text())
+        assert facts["epochs"] == plan["epochs"][stage]
+
+    # The same again makes nothing; something else is refused.
+    assert (
+        "stage finetune: done before"
+        in train(photo_folder, first, "--categories", "3", *options).stdout
+    )
+    other = train(photo_folder, first, "--categories", "4", *options)
+    assert other.returncode == 2
+    assert f"categories was 3, now 4. Choose another --work-dir; --from {first}" in other.stderr
+
+    begun = (first / "pretrain" / "done.json").read_text()
+    again = train(photo_folder, second, "--categories", "4", "--from", str(first), *options)
+    assert again.returncode == 0, again.stdout + again.stderr
+    facts = json.loads((second / "pretrain" / "done.json").read_text())
+    checkpoint = json.loads(begun)["checkpoint"]
+    assert facts["weights"] == str(first / "pretrain" / checkpoint)
+    assert re.search("Found 4 categories", again.stdout)
+
+
+def test_too_little_time_is_refused_before_anything_is_trained(photo_folder, tmp_path):
+    run = PhotoRun(str(photo_folder), str(tmp_path / "run"), 3, 0.01, foreground="boundary-centre")
+    with pytest.raises(LussError, match=r"0\.01 minutes do not suffice .* Give --minutes \d+ at"):
+        run.run()
+    assert not (tmp_path / "run" / "pretrain").exists()

@@ -1,0 +1,58 @@
+"""Batch sizes and epochs of a run that has so many photos and so much time."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luss.errors import LussError
+from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule
+
+CONFIG = {"pretrain": 165, "pixel_attention": 5, "finetune": 15}
+
+
+@given(st.integers(1, 3000))
+def test_a_batch_can_be_filled_and_leaves_few_photos_over(photos):
+    batch = fitting_batch(photos, 32)
+    assert 1 <= batch <= min(32, photos)
+    # No more photos are left over than there are batches.
+    assert photos % batch < max(photos // batch, 32)
+    if photos < 320:
+        assert photos // batch >= -(-photos // 32) and photos % batch <= photos // batch
+
+
+@pytest.mark.parametrize(("photos", "batch"), [(10, 10), (32, 32), (33, 16), (60, 30), (1200, 32)])
+def test_batches_of_some_folders(photos, batch):
+    assert fitting_batch(photos, 32) == batch
+
+
+def test_the_full_schedule_is_the_configs_for_the_photos_it_was_made_for():
+    assert full_schedule(CONFIG, 1200) == CONFIG
+    assert full_schedule(CONFIG, 60) == {name: 20 * count for name, count in CONFIG.items()}
+    assert full_schedule(CONFIG, 10**6) == {"pretrain": 20, "pixel_attention": 2, "finetune": 5}
+
+
+@given(
+    st.lists(st.floats(0.01, 100), min_size=3, max_size=3),
+    st.floats(0, 10_000),
+    st.integers(10, 10_000),
+    st.booleans(),
+)
+def test_a_plan_keeps_to_the_time_and_to_the_full_schedule(seconds, more, photos, taken_over):
+    epoch_seconds = dict(zip(TRAINED, seconds, strict=True))
+    full = full_schedule(CONFIG, photos)
+    if taken_over:
+        del full["pretrain"]
+    available = sum(epoch_seconds[name] for name in full) + more
+    plan = plan_schedule(full, epoch_seconds, available)
+    assert plan.keys() == full.keys()
+    assert all(1 <= plan[name] <= full[name] for name in full)
+    took = sum(plan[name] * epoch_seconds[name] for name in plan)
+    assert took <= available * (1 + 1e-9)
+    # Pretraining takes whatever is left.
+    if not taken_over and plan["pretrain"] < full["pretrain"]:
+        assert available - took < epoch_seconds["pretrain"] * (1 + 1e-6)
+
+
+def test_too_little_time_is_refused():
+    with pytest.raises(LussError, match="an epoch of each stage takes 6 s, 5 s are left"):
+        plan_schedule(CONFIG, dict.fromkeys(CONFIG, 2.0), 5.0)

@@ -1,0 +1,76 @@
+"""What ``luss train`` and ``luss check`` see in a folder."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from luss.errors import LussError
+from luss.planning import choose_foreground, settings_for, start_from, survey
+from luss.planning.inspection import inspect_photos
+
+
+def test_a_plain_folder(photo_folder):
+    found = survey(str(photo_folder))
+    assert (found.kind, found.photos, found.short_sides) == ("PhotoFolder", 12, (48, 48, 48))
+    assert "no true masks" in found.said()
+    assert found.num_categories(3) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"), [(None, "add --categories C"), (13, "in 12 photos"), (0, "from 1 to 12")]
+)
+def test_numbers_of_categories_that_cannot_be(photo_folder, given, message):
+    with pytest.raises(LussError, match=message):
+        survey(str(photo_folder)).num_categories(given)
+
+
+def test_a_config_in_the_place_of_photos(tmp_path):
+    config = tmp_path / "mine.py"
+    config.write_text("")
+    with pytest.raises(LussError, match=r"is a config, .* luss run .*mine\.py"):
+        survey(str(config))
+
+
+def test_a_sound_folder_and_one_with_a_broken_photo(photo_folder):
+    assert inspect_photos(str(photo_folder), 3).problems == []
+    (photo_folder / "broken.jpg").write_bytes(b"no photo")
+    (problem,) = inspect_photos(str(photo_folder), 3).problems
+    assert "1 photo of train cannot be read" in problem and "broken.jpg" in problem
+
+
+def test_the_exit_code_says_whether_something_is_wrong(photo_folder):
+    def check():
+        command = [sys.executable, "-m", "luss", "check", str(photo_folder), "--categories", "3"]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    sound = check()
+    assert sound.returncode == 0
+    assert "12 photos (12 .png)" in sound.stdout and "in batches of 12" in sound.stdout
+    (photo_folder / "broken.jpg").write_bytes(b"no photo")
+    assert check().returncode == 1
+    shutil.rmtree(photo_folder)
+    gone = check()
+    assert gone.returncode == 2
+    assert gone.stderr.startswith("error: there is no folder ")
+
+
+def test_without_scikit_image(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(LussError, match=r"--foreground prior needs scikit-image.*boundary-centre"):
+        choose_foreground("prior")
+    assert choose_foreground(None) == "boundary-centre"
+    assert choose_foreground("attention") == "attention"
+
+
+def test_the_foreground_without_scikit_image_needs_none(monkeypatch):
+    stage = settings_for("boundary-centre", {}).stages.label_generation
+    kinds = [source["type"] for source in stage.foreground.sources]
+    assert (stage.foreground.type, kinds) == ("ProductOfMaps", ["BoundaryPrior", "CentrePrior"])
+    assert stage.embedding.type == "ForegroundEmbeddings"
+
+
+def test_a_run_to_start_from_must_be_one(tmp_path):
+    with pytest.raises(LussError, match="is no work dir of a run"):
+        start_from(str(tmp_path), None, {})
