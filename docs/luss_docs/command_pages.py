@@ -17,13 +17,13 @@ def command_pages() -> dict[str, str]:
         "# Command lines\n\nWhat each of them says for `--help`. Scripts of `tools/` stand in a "
         "checkout; `luss COMMAND`, or `python -m luss COMMAND`, is the same from anywhere."
     ]
-    for path in sorted((REPOSITORY / "tools").glob("*.py")):
-        script = f"tools/{path.name}"
+    for path in sorted((REPOSITORY / "tools").rglob("*.py")):
+        script = path.relative_to(REPOSITORY).as_posix()
         with patch.dict(os.environ, COLUMNS="88"):
             parser = parser_of(script)
             parser.prog = script
             usage = parser.format_help()
-        parts.append(f"## {path.stem}\n\n```text\n{usage.rstrip()}\n```")
+        parts.append(f"## {script}\n\n```text\n{usage.rstrip()}\n```")
     parts += [
         "## Shell scripts\n\n" + _listed("tools", "*.sh", _first_comment),
         "## Benchmarks\n\n" + _listed("benchmarks", "*.py", _summary),
