@@ -8,6 +8,7 @@ exec((HERE / "luss" / "version.py").read_text(), VERSION)
 
 # For region contrast.
 FOREGROUND = ["scikit-image>=0.24"]
+MMCV = "mmcv-lite>=2.0.1,<2.1"
 TESTS = ["pytest>=8", "hypothesis>=6.100", *FOREGROUND]
 
 setup(
@@ -26,7 +27,7 @@ setup(
             ".mim/model-index.yml",
             ".mim/configs/**/*.py",
             ".mim/configs/**/*.md",
-            ".mim/tools/*.py",
+            ".mim/tools/**/*.py",
             ".mim/tools/*.sh",
             ".mim/project_template/**/*.py",
             ".mim/project_template/*.md",
@@ -44,8 +45,8 @@ setup(
         "mmengine>=0.10.7,<0.12",
         "mmcls>=1.0.0rc6,<1.1",
         "mmselfsup>=1.0.0,<1.1",
-        "mmsegmentation>=1.2.2,<1.3",
-        # Imported by mmsegmentation and mmcls, which do not declare them.
+        # Imported by mmsegmentation and mmcls, which do not declare them. mmseg itself comes with
+        # the extras: two packages provide it, see docs/stacks.md.
         "ftfy",
         "regex",
         "einops",
@@ -55,8 +56,13 @@ setup(
     ],
     entry_points={"console_scripts": ["luss = luss.commands:main"]},
     extras_require={
-        "cpu": ["faiss-cpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],
-        "gpu": ["faiss-gpu>=1.8", "mmcv-lite>=2.0.1,<2.1"],
+        "cpu": ["faiss-cpu>=1.8", MMCV, "mmsegmentation>=1.2.2,<1.3"],
+        "gpu": ["faiss-gpu>=1.8", MMCV, "mmsegmentation>=1.2.2,<1.3"],
+        "cpu-onedl": ["faiss-cpu>=1.8", MMCV, "onedl-mmsegmentation>=1.4.2,<1.5"],
+        "gpu-onedl": ["faiss-gpu>=1.8", MMCV, "onedl-mmsegmentation>=1.4.2,<1.5"],
+        "mmpretrain": ["mmpretrain>=1.2,<1.3"],
+        "timm": ["timm>=1.0"],
+        "wandb": ["wandb>=0.18"],
         "foreground": FOREGROUND,
         "tests": TESTS,
         "dev": [*TESTS, "ruff>=0.9", "pre-commit>=3"],

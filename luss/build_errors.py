@@ -6,7 +6,7 @@ import inspect
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from mmengine.logging import print_log
@@ -55,8 +55,10 @@ def require_known(config: dict, registry: Registry, where: str) -> None:
         where: its place, for the message.
 
     Raises:
-        LussError: listing what the registry has.
+        LussError: listing what the registry has; or if it is no config at all.
     """
+    if not isinstance(config, Mapping):
+        raise LussError(f"{where} is {config!r}, expected a dict with 'type' and settings")
     kind = config.get("type")
     if kind is None:
         raise LussError(f"{where} has no 'type'; set it to one of: {_listing(registry)}")

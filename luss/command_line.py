@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from luss.errors import LussError
 
-__all__ = ["add_run_arguments", "exit_cleanly", "leave_on_signals"]
+__all__ = ["add_config_arguments", "add_run_arguments", "exit_cleanly", "leave_on_signals"]
 
 _DISK = {
     errno.ENOSPC,
@@ -26,6 +26,14 @@ _DISK = {
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what training and testing a run have in common: config, work dir, options, launcher."""
+    add_config_arguments(parser)
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    # torchrun may pass either spelling.
+    parser.add_argument("--local-rank", "--local_rank", type=int, default=0)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add config, work dir and options."""
     # Loads MMEngine, which other tools do without.
     from luss.configuration import ConfigOptions
 
@@ -39,9 +47,6 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="settings that override the config's, such as data_root=DIR "
         "stages.pretrain.train_cfg.max_epochs=10",
     )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    # torchrun may pass either spelling.
-    parser.add_argument("--local-rank", "--local_rank", type=int, default=0)
 
 
 @contextlib.contextmanager
@@ -94,6 +99,9 @@ def leave_on_signals(advice: str = "--resume goes on from what is whole") -> Non
     def leave(number: int, frame) -> None:
         if os.getpid() == own:
             # Unlike print, this may interrupt any other output.
+            if os.isatty(2):
+                # The line that says how far the run is.
+                os.write(2, b"\r\x1b[K")
             name = signal.Signals(number).name
             os.write(2, f"stopped by {name}; {advice}\n".encode())
         os._exit(128 + number)

@@ -1,14 +1,18 @@
 """The one place that knows which versions of the OpenMMLab stack are installed.
 
-``mmsegmentation`` 1.2 imports ``mmcv.ops`` unguarded, and mmcv-lite lacks the compiled module
+Two packages provide ``mmseg``: ``mmsegmentation`` 1.2, and ``onedl-mmsegmentation`` 1.4, which goes
+on from it. The first imports ``mmcv.ops`` unguarded, and mmcv-lite lacks the compiled module
 ``mmcv._ext`` behind it. None of the components that ``luss`` uses calls a compiled operator, so a
-placeholder stands in while ``mmseg`` is imported. With the full mmcv nothing is replaced.
+placeholder stands in while ``mmseg`` is imported. With the full mmcv, or with the second package,
+nothing is replaced.
 """
 
 import contextlib
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
@@ -16,9 +20,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import interpolate
 
-__all__ = ["import_mmseg", "scipy_with_interp2d"]
+__all__ = ["import_mmseg", "installed_mmseg", "scipy_with_interp2d"]
 
 _EXTENSION = "mmcv._ext"
+_MMSEG, _ONEDL = "mmsegmentation", "onedl-mmsegmentation"
 
 
 class _MissingExtension(ModuleType):
@@ -37,19 +42,46 @@ class _MissingExtension(ModuleType):
         return missing_operator
 
 
+def installed_mmseg() -> tuple[str, str]:
+    """Name and version of the package that provides ``mmseg``.
+
+    Raises:
+        ImportError: if there is none, or both are there, whose files lie in one folder.
+    """
+    found = {}
+    for name in (_MMSEG, _ONEDL):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    if len(found) == 1:
+        return next(iter(found.items()))
+    if found:
+        raise ImportError(
+            f"{_MMSEG} and {_ONEDL} are both installed, and one has overwritten files of the "
+            f"other; run 'pip uninstall -y {_MMSEG} {_ONEDL}', then install one of them"
+        )
+    raise ImportError(
+        f"mmseg is not installed; run 'pip install {_MMSEG}', or 'pip install {_ONEDL}' "
+        "(docs/stacks.md compares them)"
+    )
+
+
 def import_mmseg() -> None:
-    """Import ``mmseg.models`` with the full mmcv or with mmcv-lite.
+    """Import ``mmseg.models`` of either package, with the full mmcv or with mmcv-lite.
 
     Afterwards ``mmseg.X`` can be named in configs. The placeholder is removed again, since
     MMEngine looks for ``mmcv._ext`` to tell the full mmcv from mmcv-lite.
 
     Raises:
-        ImportError: if mmsegmentation or one of its own dependencies is missing.
+        ImportError: as :func:`installed_mmseg`, or if one of its own dependencies is missing.
     """
     if "mmseg.models" in sys.modules:
         return
-    if importlib.util.find_spec(_EXTENSION) is not None:
-        importlib.import_module("mmseg.models")
+    name, _ = installed_mmseg()
+    if name == _ONEDL or importlib.util.find_spec(_EXTENSION) is not None:
+        with warnings.catch_warnings():
+            # Of mmcv-lite, about an operator that nothing here calls.
+            warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
+            importlib.import_module("mmseg.models")
         return
     sys.modules[_EXTENSION] = _MissingExtension(_EXTENSION)
     try:

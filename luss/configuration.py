@@ -106,6 +106,12 @@ def read_option(text: str) -> tuple[str, Any]:
         return key, value if is_text else ConfigOptions._parse_iterable(value)
     except AssertionError as error:
         raise LussError(f"{text}: {error}") from error
+    # MMEngine knows no dicts, and looks for the comma of a list in them for ever.
+    except RecursionError as error:
+        raise LussError(
+            f"{text}: a value is a number, a text, or a list of these; what stands in a dict has "
+            "an option of its own, such as visualizer.vis_backends.1.type=WandbVisBackend"
+        ) from error
 
 
 def read_config(path: str, options: dict | None = None) -> Config:

@@ -45,7 +45,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
 
 RUNNERS = _child(root.RUNNERS, "luss.engine.runner")
 LOOPS = _child(root.LOOPS, "luss.engine.loops")
-HOOKS = _child(root.HOOKS, "luss.engine.hooks")
+HOOKS = _child(root.HOOKS, "luss.engine.hooks", "luss.visualization")
 DATASETS = _child(root.DATASETS, "luss.datasets")
 DATA_SAMPLERS = _child(root.DATA_SAMPLERS, "luss.datasets")
 TRANSFORMS = _child(root.TRANSFORMS, "luss.datasets.transforms")

@@ -1,13 +1,39 @@
 """What the command line switches on in all stages that train."""
 
+import argparse
+
 from mmengine import Config
 
 from luss.errors import LussError
 
-__all__ = ["scale_learning_rates", "use_mixed_precision"]
+__all__ = ["add_switches", "apply_switches", "scale_learning_rates", "use_mixed_precision"]
 
 _PLAIN = ("OptimWrapper", "mmengine.OptimWrapper")
 _MIXED = ("AmpOptimWrapper", "luss.AmpOptimWrapper", "mmengine.AmpOptimWrapper")
+
+
+def add_switches(parser: argparse.ArgumentParser) -> None:
+    """Add ``--amp`` and ``--auto-scale-lr``."""
+    parser.add_argument(
+        "--amp", action="store_true", help="train in mixed precision, in all stages that train"
+    )
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale learning rates to the batch over all processes, see auto_scale_lr in configs",
+    )
+
+
+def apply_switches(config: Config, args: argparse.Namespace) -> None:
+    """Change a config as the switches say.
+
+    Raises:
+        LussError: as :func:`use_mixed_precision` and :func:`scale_learning_rates`.
+    """
+    if args.amp:
+        use_mixed_precision(config)
+    if args.auto_scale_lr:
+        scale_learning_rates(config)
 
 
 def use_mixed_precision(config: Config) -> None:

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from luss.configuration import ConfigOptions, read_config
+from luss.configuration import ConfigOptions, read_config, read_option
 from luss.errors import LussError
 
 PASS_S = "configs/pass/pass_s_in300.py"
@@ -146,3 +146,8 @@ def test_a_stage_is_inserted_by_options(tmp_path):
 def test_places_that_are_none(tmp_path, place):
     with pytest.raises(LussError, match="expected after or before, with one of: pretrain, pixel"):
         order(tmp_path, f"stages = dict(mine=dict(type='ReportStage', {place}))")
+
+
+def test_dicts_in_options_are_refused():
+    with pytest.raises(LussError, match="what stands in a dict has an option of its own"):
+        read_option("visualizer.vis_backends=[dict(type=A,b=1)]")

@@ -73,3 +73,30 @@ def test_a_project_on_the_wheel_alone(installed, tmp_path):
         "print(luss.__file__, *config.stages.pretrain.model.objectives)",
     )
     assert said.split() == [str(installed / "luss/__init__.py"), "clustering", "d2s", "p2p", "mine"]
+
+
+def test_the_wheel_has_the_command(installed):
+    (entries,) = installed.glob("luss-*.dist-info/entry_points.txt")
+    assert "luss = luss.commands:main" in entries.read_text()
+
+
+@pytest.mark.slow
+def test_photos_are_checked_and_trained_on_from_an_empty_folder(installed, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
+
+    def luss(*arguments):
+        command = [sys.executable, "-m", "luss", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    made = luss("make-demo-data", "demo", "--train", "4", "--train-semi", "1", "--size", "64")
+    assert made.returncode == 0, made.stderr
+    # A plain folder: class folders without a split are folders of photos.
+    (tmp_path / "demo" / "train").rename(tmp_path / "photos")
+    checked = luss("check", "photos", "--categories", "3")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    done = luss("train", "photos", "--categories", "3", "--minutes", "1.5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Report: work_dirs/photos/report/index.html" in done.stdout
+    assert (tmp_path / "work_dirs/photos/report/index.html").is_file()

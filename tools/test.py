@@ -26,7 +26,21 @@ def parse_args() -> argparse.Namespace:
         help="how to evaluate: fully_unsupervised (the default), distance_matching, "
         "semi_supervised, or the protocol of another stage of the config",
     )
-    return parser.parse_args()
+    parser.add_argument(
+        "--show-dir",
+        metavar="DIR",
+        help="draw photo, prediction and truth side by side to DIR/<split>/<image id>.png",
+    )
+    parser.add_argument(
+        "--show-photos",
+        type=int,
+        metavar="N",
+        help="draw so many photos of each split, evenly spaced (default: all)",
+    )
+    args = parser.parse_args()
+    if args.show_photos is not None and not args.show_dir:
+        parser.error("--show-photos needs --show-dir")
+    return args
 
 
 def main() -> None:
@@ -36,7 +50,16 @@ def main() -> None:
 
     config = read_config(args.config, args.cfg_options)
     work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
-    Pipeline(config, work_dir, args.launcher).evaluate(args.protocol, args.checkpoint)
+    hooks = []
+    if args.show_dir:
+        hooks.append(
+            {
+                "type": "PredictionPicturesHook",
+                "folder": args.show_dir,
+                "max_photos": args.show_photos,
+            }
+        )
+    Pipeline(config, work_dir, args.launcher).evaluate(args.protocol, args.checkpoint, hooks)
 
 
 if __name__ == "__main__":

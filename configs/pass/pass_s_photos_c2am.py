@@ -9,10 +9,10 @@ whole_photo = [
     dict(type="ResizeShortSide", size=short_side),
     dict(type="PackInputs"),
 ]
-# Nearly whole, as maps are made of whole photos, and so that most views show the photo's frame.
+# Nearly whole, as maps are made of whole photos.
 one_view = [
     dict(type="LoadRGBImage"),
-    dict(type="MultiCrop", views=[dict(count=1, size=short_side, scale=(0.6, 1.0))]),
+    dict(type="MultiCrop", views=[dict(count=1, size=short_side, scale=(0.9, 1.0))]),
     dict(type="PackViews"),
 ]
 

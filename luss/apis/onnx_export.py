@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,15 @@ from luss.files import atomic_write
 from luss.models.segmentors.pass_segmentor import PassSegmentor
 from luss.visualization.gallery import evenly_spaced
 
-__all__ = ["OPSET", "SMALLEST_AGREEMENT", "Agreement", "export_onnx"]
+__all__ = [
+    "OPSET",
+    "SMALLEST_AGREEMENT",
+    "Agreement",
+    "compare",
+    "drawn_pictures",
+    "export_onnx",
+    "traced",
+]
 
 OPSET = 17
 """Version of ONNX's operators in the file."""
@@ -38,7 +47,13 @@ _NEEDED = ("onnx", "onnxruntime")
 _TRACED = (120, 160)
 _SIZES = ((64, 64), (97, 131), (240, 320), (375, 500), (640, 427), (100, 900), (1100, 1300))
 _MOST_PHOTOS = 16
+_FIXED = (
+    "nothing was written. Convolutional backbones can be exported; transformers, whose positions "
+    "depend on the size of the photo, cannot"
+)
 _LARGEST_FILE = (1 << 31) - 1
+_FATAL = 4
+"""Severity of what ONNX Runtime prints; errors are raised as well."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +83,7 @@ class Agreement:
         if worst < smallest:
             raise LussError(
                 f"the exported model differs from PyTorch: {100 * worst:.2f} % of the pixels of "
-                f"{name} have the same id, expected {100 * smallest:g} % or more. Nothing was "
-                "written; the backbone may do what depends on the size of the photo"
+                f"{name} have the same id, expected {100 * smallest:g} % or more; {_FIXED}"
             )
 
 
@@ -107,11 +121,16 @@ def export_onnx(
     out = Path(out).expanduser()
     if out.is_dir():
         raise LussError(f"{out} is a folder; give the path of a file, such as {out / 'model.onnx'}")
-    compared = _pictures(photos or [])
+    compared = drawn_pictures() | _photos(photos or [])
     written = WrittenCategories.of(run, categories)
-    content = _with_metadata(_traced(_photo_segmentor(run, written)), run, written)
+    content = _with_metadata(traced(_photo_segmentor(run, written)), run, written)
     inferencer = LUSSInferencer(run, device="cpu", categories=categories)
-    agreement = _compare(content, inferencer, compared)
+
+    def expected(photo: NDArray[np.uint8]) -> NDArray[np.int64]:
+        (sample,) = inferencer([photo], return_datasamples=True)["predictions"]
+        return sample.pred_sem_seg.data[0].numpy()
+
+    agreement = compare(content, expected, compared)
     agreement.require()
     with atomic_write(out) as file:
         file.write(content)
@@ -136,8 +155,12 @@ def _photo_segmentor(run: FinishedRun, written: WrittenCategories) -> PhotoSegme
 
 
 @torch.no_grad()
-def _traced(model: PhotoSegmentor) -> bytes:
-    """The model in ONNX, weights inside."""
+def traced(model: PhotoSegmentor) -> bytes:
+    """The model in ONNX, weights inside.
+
+    Raises:
+        LussError: if it has what ONNX has not, or is too large.
+    """
     buffer = io.BytesIO()
     photo = torch.zeros((1, *_TRACED, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
@@ -182,15 +205,32 @@ def _with_metadata(content: bytes, run: FinishedRun, written: WrittenCategories)
     return model.SerializeToString()
 
 
-def _compare(
-    content: bytes, inferencer: LUSSInferencer, photos: dict[str, NDArray[np.uint8]]
+def compare(
+    content: bytes,
+    expected: Callable[[NDArray[np.uint8]], NDArray[np.integer]],
+    photos: dict[str, NDArray[np.uint8]],
 ) -> Agreement:
+    """Run a model in ONNX Runtime and compare its ids.
+
+    Args:
+        content: of the file.
+        expected: from a photo (H, W, 3) to its ids (H, W).
+        photos: name -> photo (H, W, 3) uint8 RGB.
+
+    Raises:
+        LussError: if ONNX Runtime cannot run the model on one of them.
+    """
     session = _session(content)
     agreement, same, count = {}, 0, 0
     for name, photo in photos.items():
-        found = session.run(["ids"], {"photo": photo[None]})[0][0]
-        (sample,) = inferencer([photo], return_datasamples=True)["predictions"]
-        equal = found == sample.pred_sem_seg.data[0].numpy()
+        try:
+            found = session.run(["ids"], {"photo": photo[None]})[0][0]
+        except Exception as error:  # onnxruntime raises a class for each of its codes
+            reason = str(error).strip().partition("\n")[0]
+            raise LussError(f"the exported model does not run on {name}; {_FIXED}: {reason}") from (
+                error
+            )
+        equal = found == expected(photo)
         agreement[name] = float(equal.mean())
         same, count = same + int(equal.sum()), count + equal.size
         print_log(f"{name}: {100 * agreement[name]:.3f} % of pixels have the same id", "current")
@@ -201,12 +241,12 @@ def _session(content: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = _FATAL
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _pictures(paths: list[str]) -> dict[str, NDArray[np.uint8]]:
-    """What to compare on: drawn pictures of several sizes, and photos."""
+def drawn_pictures() -> dict[str, NDArray[np.uint8]]:
+    """What to compare on in any case: pictures (H, W, 3) uint8 RGB of several sizes, by name."""
     random = np.random.default_rng(0)
     pictures = {}
     for height, width in _SIZES:
@@ -215,6 +255,12 @@ def _pictures(paths: list[str]) -> dict[str, NDArray[np.uint8]]:
         grain = random.integers(-20, 21, (height, width, 3))
         drawn = np.clip(smooth + grain, 0, 255).astype(np.uint8)
         pictures[f"a drawn picture of {height} x {width}"] = drawn
+    return pictures
+
+
+def _photos(paths: list[str]) -> dict[str, NDArray[np.uint8]]:
+    """Some of the photos that people gave, spread evenly."""
+    pictures = {}
     found = list_photos(paths) if paths else []
     for index in evenly_spaced(len(found), _MOST_PHOTOS) if found else []:
         path = found[index].path

@@ -159,7 +159,9 @@ class PhotoSegmentor(nn.Module):
 def _sizes(image: Tensor) -> tuple[Tensor, Tensor]:
     """Height and width as 0-d int64 tensors; while tracing they are tensors already."""
     height, width = image.shape[2:]
-    return torch.as_tensor(height), torch.as_tensor(width)
+    if isinstance(height, Tensor):
+        return height, width
+    return torch.tensor(height), torch.tensor(width)
 
 
 def _to_bytes(values: Tensor) -> Tensor:

@@ -26,6 +26,12 @@ GROUPS: dict[str, dict[str, str]] = {
         "name-categories": "luss.commands.name_categories",
         "export": "luss.commands.export",
     },
+    "a closer look at configs and runs": {
+        "print-config": "luss.commands.print_config",
+        "browse-views": "luss.commands.browse_views",
+        "plot-logs": "luss.commands.plot_logs",
+        "count-flops": "luss.commands.count_flops",
+    },
     "configs, data sets and projects": {
         "run": "train.py",
         "test": "test.py",

@@ -1,5 +1,6 @@
 """Trying a training configuration out before hours pass: all is built, and put away again."""
 
+import importlib
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,17 @@ from luss.models.backbones import probe
 from luss.registry import HOOKS, OPTIMIZERS, RUNNERS, VISBACKENDS
 
 __all__ = ["rehearse_training"]
+
+_OF_BACK_ENDS = {
+    "AimVisBackend": "aim",
+    "ClearMLVisBackend": "clearml",
+    "DVCLiveVisBackend": "dvclive",
+    "MLflowVisBackend": "mlflow",
+    "NeptuneVisBackend": "neptune",
+    "TensorboardVisBackend": "tensorboard",
+    "WandbVisBackend": "wandb",
+}
+"""The library behind each of MMEngine's visualizer back ends."""
 
 _VALIDATION = ("val_cfg", "val_dataloader", "val_evaluator")
 
@@ -81,6 +93,22 @@ def _check_settings(config: Mapping[str, Any], where: str) -> None:
             require_known(hook, HOOKS, f"default_hooks.{name}")
     for backend in config.get("visualizer", {}).get("vis_backends") or ():
         require_known(backend, VISBACKENDS, "visualizer.vis_backends")
+        _require_library(backend["type"], "visualizer.vis_backends")
+
+
+def _require_library(backend: str | type, where: str) -> None:
+    """MMEngine would import it when the first scalar comes."""
+    name = backend if isinstance(backend, str) else backend.__name__
+    library = _OF_BACK_ENDS.get(name.rpartition(".")[2])
+    if library is None:
+        return
+    try:
+        importlib.import_module(library)
+    except ImportError as error:
+        raise LussError(
+            f"{where}: {name} needs {library}, which cannot be imported ({error}); run "
+            f"'pip install {library}', or take the back end out of the config"
+        ) from error
 
 
 def _check_order(loader, by_epoch: bool, where: str) -> None:

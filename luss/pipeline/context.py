@@ -23,6 +23,7 @@ from luss.datasets import (
     reproducible_dataset,
     split_config,
 )
+from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
 from luss.errors import LussError
 from luss.pipeline.inputs import StageInputs
 from luss.pipeline.work_dir import WorkDir
@@ -53,6 +54,7 @@ class Context:
         resume: whether stages go on where they were killed.
         config_hash: tells whether two runs compute the same.
         splits_checked: splits of which all masks were found to be sound.
+        planned: nothing will run: checkpoints that are yet to come are named, not required.
     """
 
     config: Config
@@ -62,6 +64,7 @@ class Context:
     config_hash: str = ""
     _inputs: StageInputs | None = field(default=None, init=False)
     splits_checked: set[str] = field(default_factory=set, init=False)
+    planned: bool = False
     _data: dict | None = field(default=None, init=False)
     _listed: dict[str, BaseDataset] = field(default_factory=dict, init=False)
 
@@ -125,6 +128,28 @@ class Context:
     def description(self) -> DataDescription:
         """What the data set says of its splits, masks and classes."""
         return describe(self.data)
+
+    def checkpoint_of(self, stage: str) -> Path:
+        """The checkpoint with which a stage ended.
+
+        Raises:
+            LussError: as :func:`luss.engine.checkpoint.required_checkpoint`; not if it is
+                ``planned``, when the path of one to come is that of ``iter_<N>.pth``.
+        """
+        folder = self.work_dir.stage(stage)
+        if self.planned and latest_checkpoint(folder) is None:
+            return folder / "iter_<N>.pth"
+        return required_checkpoint(folder)
+
+    def facts_of(self, stage: str) -> dict:
+        """What a stage has noted in ``done.json``; nothing yet if it is ``planned``.
+
+        Raises:
+            LussError: if the note is damaged or missing.
+        """
+        if self.planned and not self.work_dir.is_done(stage):
+            return {}
+        return self.work_dir.facts(stage)
 
     def runner_defaults(self, stage: str) -> dict:
         """What the runners of all stages have in common, by the name of a stage."""

@@ -1,5 +1,6 @@
 """Evaluate by the name of a protocol, as ``tools/test.py --protocol`` does."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine import Config
@@ -27,7 +28,10 @@ def known_protocols() -> dict[str, type]:
 
 
 def evaluate(
-    context: Context, protocol: str = "fully_unsupervised", checkpoint: str | None = None
+    context: Context,
+    protocol: str = "fully_unsupervised",
+    checkpoint: str | None = None,
+    hooks: Sequence[dict] = (),
 ) -> Results:
     """Evaluate by a protocol, and write ``results.json`` into the work dir.
 
@@ -35,6 +39,7 @@ def evaluate(
         context: of the run; the stages that trained must be whole, unless a checkpoint is given.
         protocol: of a stage of the config, or one of :func:`known_protocols`.
         checkpoint: evaluate this file instead of the work dir's newest checkpoint.
+        hooks: configs of hooks of the test, beside those of the stage.
 
     Returns:
         Split -> metric -> percent.
@@ -45,6 +50,8 @@ def evaluate(
     """
     init_default_scope("luss")
     stage = build_protocol(context.config, protocol).for_checkpoint(context.work_dir, checkpoint)
+    if hooks:
+        stage.custom_hooks = [*getattr(stage, "custom_hooks", ()), *hooks]
     if not context.splits_with_masks:
         raise LussError(
             f"no split of {context.data['data_root']} has masks, so there is nothing to compare "

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmengine import Config
@@ -112,13 +112,17 @@ class Pipeline:
                 self.timings[stage.name] = where
 
     def evaluate(
-        self, protocol: str = "fully_unsupervised", checkpoint: str | None = None
+        self,
+        protocol: str = "fully_unsupervised",
+        checkpoint: str | None = None,
+        hooks: Sequence[dict] = (),
     ) -> Results:
         """Evaluate a run once more, or another checkpoint; see :func:`protocols.evaluate`.
 
         Args:
             protocol: its name, see :func:`luss.pipeline.known_protocols`.
             checkpoint: instead of the run's own model.
+            hooks: configs of hooks of the test, beside those of the stage.
 
         Returns:
             Split -> metric -> percent.
@@ -127,7 +131,7 @@ class Pipeline:
             LussError: as :meth:`run`, and if the protocol needs something that is missing.
         """
         with self.opened() as context:
-            return evaluate(context, protocol, checkpoint)
+            return evaluate(context, protocol, checkpoint, hooks)
 
     def _stage(self, name: str) -> Stage:
         if name not in self.stages:

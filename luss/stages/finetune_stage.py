@@ -39,7 +39,7 @@ class FinetuneStage(TrainStage):
         find = {"type": "FindMask", "root": str(root), "num_classes": context.num_categories}
         config["pipeline"] = [find, *config["pipeline"]]
         # Images that could not be read have no label.
-        if without := context.work_dir.facts(self.labels_from).get("unlabelled"):
+        if without := context.facts_of(self.labels_from).get("unlabelled"):
             config["without"] = without
         return config
 

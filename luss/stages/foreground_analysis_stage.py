@@ -8,7 +8,6 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
 from luss.build_errors import clear_build_errors
-from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
 from luss.files import read_json, write_json
 from luss.label_generation.foreground.compared import sources_to_compare
@@ -114,7 +113,7 @@ class ForegroundAnalysisStage(RunnerStage):
         return {
             **context.runner_defaults(self.name),
             "model": {**trained, "data_preprocessor": dict(labels.preprocessor)},
-            "load_from": str(required_checkpoint(context.work_dir.stage(labels.model_from))),
+            "load_from": str(context.checkpoint_of(labels.model_from)),
             "test_dataloader": loaders,
             "test_evaluator": [],
             "test_cfg": {

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import ClassVar
 
-from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
 from luss.label_generation.foreground import ForegroundSource
 from luss.pipeline.context import Context
@@ -114,7 +113,7 @@ class ForegroundStage(RunnerStage):
         if self.model_from is None:
             return config
         source = FOREGROUND_SOURCES.build(dict(self.foreground))
-        checkpoint = str(required_checkpoint(context.work_dir.stage(self.model_from)))
+        checkpoint = str(context.checkpoint_of(self.model_from))
         config["model"] = self._model_config(source, context)
         config["test_cfg"]["checkpoint"] = checkpoint
         if source.model_parts:

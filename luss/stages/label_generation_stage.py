@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from luss.config_checks import require_count, require_keys
-from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
 from luss.label_generation import GivenThreshold
 from luss.pipeline.context import Context
@@ -201,7 +200,7 @@ class LabelGenerationStage(RunnerStage):
         return {
             **context.runner_defaults(self.name),
             "model": {**model, "data_preprocessor": dict(self.preprocessor)},
-            "load_from": str(required_checkpoint(context.work_dir.stage(self.model_from))),
+            "load_from": str(context.checkpoint_of(self.model_from)),
             "test_dataloader": self._loaders(context),
             "test_evaluator": [],
             "test_cfg": {

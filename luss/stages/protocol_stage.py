@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from mmengine.logging import print_log
 
-from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
+from luss.engine.checkpoint import latest_checkpoint
 from luss.errors import LussError
 from luss.evaluation.metrics import IMAGENET_S, named_metrics
 from luss.evaluation.results import Results, tables_of_variants, write_results
@@ -228,7 +228,7 @@ class ProtocolStage(RunnerStage):
             return Path(self.checkpoint)
         if self.model_from is None:
             return None
-        return required_checkpoint(context.work_dir.stage(self.model_from))
+        return context.checkpoint_of(self.model_from)
 
     def folder(self, context: Context, split: str) -> Path:
         """Where the predictions of a split are."""

@@ -51,7 +51,7 @@ class StartingParts:
     def checkpoints(self) -> list[dict]:
         """``init_from`` of the runner: checkpoints of the stages, and the parts to copy."""
         return [
-            {"checkpoint": str(required_checkpoint(self.context.work_dir.stage(n))), "parts": parts}
+            {"checkpoint": str(self.context.checkpoint_of(n)), "parts": parts}
             for n, parts in self.present.items()
             if parts
         ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from luss.visualization.charts import line_chart
 from luss.visualization.markup import Markup, element, joined, notice
-from luss.visualization.scalars import Series, read_scalars
+from luss.visualization.scalars import Series, read_scalars, shown_names
 from luss.visualization.sources import Threshold
 
 __all__ = ["TRAINING_STAGES", "scalars_section", "threshold_section"]
@@ -15,8 +15,6 @@ TRAINING_STAGES = {
     "finetune": "Fine-tuning of the segmentor",
 }
 
-_BOOK_KEEPING = frozenset({"time", "data_time", "memory", "iter", "epoch", "base_lr", "eta"})
-
 
 def scalars_section(work_dir: Path) -> Markup:
     """A chart for each scalar of each training stage, losses first."""
@@ -25,7 +23,7 @@ def scalars_section(work_dir: Path) -> Markup:
 
 def _stage(work_dir: Path, stage: str, title: str) -> Markup:
     found = read_scalars(work_dir / stage)
-    names = sorted(found.keys() - _BOOK_KEEPING, key=lambda name: (_rank(name), name))
+    names = shown_names(found)
     head = element("h3", title, " ", element("code", stage))
     if not names:
         return joined(
@@ -35,10 +33,6 @@ def _stage(work_dir: Path, stage: str, title: str) -> Markup:
         )  # fmt: skip
     charts = element("div", *(_chart(name, found[name]) for name in names), class_="charts")
     return joined(head, charts)
-
-
-def _rank(name: str) -> int:
-    return 0 if name == "loss" else 1 if "loss" in name else 2
 
 
 def _chart(name: str, series: Series) -> Markup:

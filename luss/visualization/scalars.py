@@ -2,12 +2,15 @@
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["Series", "read_scalars"]
+__all__ = ["Series", "read_scalars", "shown_names"]
 
 Series = dict[int, float]
 """The value of each step, in the order of steps."""
+
+_BOOK_KEEPING = frozenset({"time", "data_time", "memory", "iter", "epoch", "base_lr", "eta"})
 
 
 def read_scalars(stage_dir: Path) -> dict[str, Series]:
@@ -29,6 +32,15 @@ def read_scalars(stage_dir: Path) -> dict[str, Series]:
             for line in lines:
                 _add_line(found, line)
     return {name: dict(sorted(series.items())) for name, series in found.items() if series}
+
+
+def shown_names(found: Iterable[str]) -> list[str]:
+    """Names of the scalars that are worth a chart, the total loss first, then other losses."""
+
+    def rank(name: str) -> int:
+        return 0 if name == "loss" else 1 if "loss" in name else 2
+
+    return sorted(set(found) - _BOOK_KEEPING, key=lambda name: (rank(name), name))
 
 
 def _add_line(found: dict[str, Series], line: str) -> None:

@@ -228,13 +228,16 @@ def _preprocessor(preprocessor: nn.Module) -> dict:
         if not preprocessor.per_view:
             (told["augmentation"],) = told["augmentation"]
     else:
+        # No channels are swapped.
+        image = torch.tensor([10.0, 20.0, 30.0])[:, None, None]
+        prepared = preprocessor({"inputs": [image]})["inputs"].flatten()
+        assert torch.allclose(prepared * std + mean, image.flatten(), atol=1e-4)
         mean, std = mean / 255, std / 255
         told["padding"] = {
             "size": preprocessor.size,
             "size_divisor": preprocessor.size_divisor,
             "seg_pad_val": preprocessor.seg_pad_val,
         }
-        assert not preprocessor.channel_conversion
         told["augmentation"] = plain(list(getattr(preprocessor, "augmentations", ())))
     return {
         **told,

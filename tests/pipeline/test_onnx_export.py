@@ -6,12 +6,18 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmseg.structures import SegDataSample
 
 from luss.apis import FinishedRun, LUSSInferencer
-from luss.apis.onnx_export import export_onnx
+from luss.apis.onnx_export import compare, drawn_pictures, export_onnx, traced
+from luss.apis.onnx_model import PhotoSegmentor
 from luss.commands import run_command
 from luss.datasets.image_io import read_image
+from luss.datasets.transforms.resizing import resize_image, short_side_size
 from luss.errors import LussError
+from luss.registry import MODELS
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
 needs_onnx = pytest.mark.skipif(not INSTALLED, reason="onnx and onnxruntime are not installed")
@@ -74,3 +80,52 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(finished_run, tm
 def test_missing_packages_are_named(finished_run, tmp_path):
     with pytest.raises(LussError, match=r"export needs .*onnx.* pip install 'luss\[export\]'"):
         export_onnx(FinishedRun.read(finished_run), tmp_path / "model.onnx")
+
+
+CONVNEXT = {
+    "type": "mmcls.ConvNeXt",
+    "arch": {"depths": [1] * 4, "channels": [8, 16, 24, 32]},
+    "out_indices": (2, 3),
+    "gap_before_final_norm": False,
+}
+VIT = {
+    "type": "mmcls.VisionTransformer",
+    "arch": {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 16},
+    "img_size": 32,
+    "patch_size": 8,
+    "out_indices": [0, 1],
+}
+
+
+@needs_onnx
+@pytest.mark.parametrize(("backbone", "fits"), [(CONVNEXT, True), (VIT, False)])
+def test_every_size_is_compared(backbone, fits):
+    """A transformer traced at one size would label photos of that shape alone."""
+    torch.manual_seed(0)
+    init_default_scope("luss")
+    normalisation = {"mean": [123.0, 116.0, 103.0], "std": [58.0, 57.0, 57.0]}
+    model = MODELS.build(
+        {
+            "type": "PassSegmentor",
+            "backbone": backbone,
+            "decode_head": {"type": "PassHead", "in_index": -1, "num_classes": 7},
+            "data_preprocessor": {"type": "mmseg.SegDataPreProcessor", **normalisation},
+        }
+    ).eval()
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+
+    @torch.no_grad()
+    def expected(photo):
+        size = photo.shape[:2]
+        resized = resize_image(photo, *short_side_size(size[1], size[0], 64))
+        sample = SegDataSample(metainfo={"ori_shape": size})
+        batch = {"inputs": [torch.from_numpy(resized).permute(2, 0, 1)], "data_samples": [sample]}
+        return model.test_step(batch)[0].pred_sem_seg.data[0].numpy()
+
+    content = traced(PhotoSegmentor(model, 64, 1024, range(7)).eval())
+    agreement = compare(content, expected, drawn_pictures())
+    if fits:
+        agreement.require()
+    else:
+        with pytest.raises(LussError, match=r"Convolutional backbones can be exported"):
+            agreement.require()

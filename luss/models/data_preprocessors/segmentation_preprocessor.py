@@ -20,15 +20,25 @@ class PhotometricSegPreprocessor(SegDataPreProcessor):
 
     Args:
         augmentations: configs of photometric transforms, applied to the batch in turn.
+        bgr_to_rgb: see ``mmseg.SegDataPreProcessor``; excludes augmentations, as ``rgb_to_bgr``.
+        rgb_to_bgr: likewise.
         **kwargs: see ``mmseg.SegDataPreProcessor``.
 
     Raises:
         LussError: if channels are to be swapped.
     """
 
-    def __init__(self, *args, augmentations: Sequence[dict] = (), **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        if augmentations and self.channel_conversion:
+    def __init__(
+        self,
+        *,
+        augmentations: Sequence[dict] = (),
+        bgr_to_rgb: bool = False,
+        rgb_to_bgr: bool = False,
+        **kwargs,
+    ) -> None:
+        super().__init__(bgr_to_rgb=bgr_to_rgb, rgb_to_bgr=rgb_to_bgr, **kwargs)
+        # mmsegmentation and its successor keep this under different names.
+        if augmentations and (bgr_to_rgb or rgb_to_bgr):
             raise LussError("PhotometricSegPreprocessor takes RGB images; leave bgr_to_rgb off")
         self.augmentations = torch.nn.ModuleList(MODELS.build(config) for config in augmentations)
 

@@ -3,11 +3,13 @@
 import pytest
 import torch
 from mmengine.structures import PixelData
-from mmseg.models import SegDataPreProcessor
 from mmseg.structures import SegDataSample
 
 from luss.errors import LussError
 from luss.models.data_preprocessors import PhotometricSegPreprocessor
+
+# Imported by luss, which knows how to.
+from mmseg.models import SegDataPreProcessor  # isort: skip
 
 SETTINGS = {
     "mean": [120.0, 110.0, 100.0],

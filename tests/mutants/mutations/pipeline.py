@@ -105,7 +105,7 @@ MUTATIONS = [
         "The threshold that was found is not used.",
     ),
     labels(
-        "str(required_checkpoint(context.work_dir.stage(self.model_from)))",
+        "str(context.checkpoint_of(self.model_from))",
         "str(min(context.work_dir.stage(self.model_from).glob('iter_*.pth')))",
         "Labels are made by an earlier checkpoint.",
     ),

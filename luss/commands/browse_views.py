@@ -1,0 +1,100 @@
+"""``luss browse-views``: what a stage trains on, as pictures."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from luss.commands.stages_of_config import add_stage_arguments, chosen_stages, planned_pipeline
+from luss.errors import LussError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+__all__ = ["DESCRIPTION", "add_arguments", "run"]
+
+DESCRIPTION = (
+    "Draw the views that a stage trains on: the photo with the rectangles they were cut out of, "
+    "the views with their colours changed as in training, and points of the first two that match."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the config, the stage, and which photos are drawn where."""
+    add_stage_arguments(parser, "draw the views")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of <stage>_<place>.png")
+    parser.add_argument(
+        "--photos", type=int, default=8, metavar="N", help="evenly spaced (default: 8)"
+    )
+    parser.add_argument(
+        "--epoch", type=int, default=0, metavar="E", help="the views of this epoch (default: 0)"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="leave the colours as they are in the photo"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Draw the pictures."""
+    from luss.stages import TrainStage
+
+    if args.photos < 1 or args.epoch < 0:
+        raise LussError(
+            f"--photos is {args.photos} and --epoch {args.epoch}, expected at least 1 and 0"
+        )
+    pipeline, context = planned_pipeline(args)
+    stages = chosen_stages(pipeline, args.stage, TrainStage, "training")
+    drawn = [path for stage in stages for path in _draw_stage(stage, context, args)]
+    if not drawn:
+        names = ", ".join(repr(stage.name) for stage in stages)
+        raise LussError(
+            f"the data of {names} has no views with geometry: end the pipeline of its data set "
+            "with MultiCrop and PackViews, or choose another --stage"
+        )
+    print(f"{len(drawn)} pictures written to {args.out}")
+
+
+def _draw_stage(stage, context, args: argparse.Namespace) -> Iterator[Path]:
+    from luss.datasets.image_io import read_image
+    from luss.files import atomic_write
+    from luss.registry import MODELS
+    from luss.stages.map_folders import without_map_loading
+    from luss.visualization.gallery import evenly_spaced
+    from luss.visualization.view_pictures import draw_views
+
+    # Maps of foreground may be yet to come, and are no part of the views.
+    config = without_map_loading(stage.unlabelled_dataset_config(context))
+    dataset = context.dataset(config)
+    preprocessor = MODELS.build(stage.model_config(context)["data_preprocessor"])
+    for index in evenly_spaced(len(dataset), args.photos).tolist():
+        item = dataset[args.epoch * len(dataset) + index]
+        if "geometry" not in item:
+            return
+        info = dataset.get_data_info(index)
+        photo = read_image(info["img_path"], info.get("upright", False))
+        views = _views(item["inputs"], preprocessor, (context.seed, args.epoch, index), args.plain)
+        name = info.get("image_id", Path(info["img_path"]).stem)
+        figure = draw_views(photo, views, item["geometry"], f"{name}, epoch {args.epoch}")
+        Path(args.out).mkdir(parents=True, exist_ok=True)
+        path = Path(args.out, f"{stage.name}_{index:05d}.png")
+        with atomic_write(path) as file:
+            figure.savefig(file, format="png", dpi=110)
+        yield path
+
+
+def _views(
+    inputs: Sequence, preprocessor: "nn.Module", entropy: tuple[int, ...], plain: bool
+) -> list["np.ndarray"]:
+    """Views as they look, (S, S, 3) uint8 RGB; the normalisation is taken back."""
+    import torch
+
+    from luss.datasets.reproducible import seeded
+
+    if plain:
+        return [view.permute(1, 2, 0).numpy() for view in inputs]
+    with seeded(*entropy), torch.no_grad():
+        prepared = preprocessor({"inputs": [view[None] for view in inputs]}, training=True)
+    mean, std = preprocessor.mean.cpu(), preprocessor.std.cpu()
+    shown = [(view[0].cpu() * std + mean).clamp(0, 1) * 255 for view in prepared["inputs"]]
+    return [view.round().byte().permute(1, 2, 0).numpy() for view in shown]

@@ -1,0 +1,50 @@
+"""``luss print-config``: what a stage would run, without running it."""
+
+import argparse
+import contextlib
+import sys
+
+from luss.commands.stages_of_config import add_stage_arguments, chosen_stages, planned_pipeline
+
+__all__ = ["DESCRIPTION", "add_arguments", "run"]
+
+DESCRIPTION = (
+    "Print the whole runner configuration of stages, as it would stand in "
+    "WORK_DIR/<stage>/config.py. Nothing is trained; checkpoints that are yet to come are named "
+    "iter_<N>.pth."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the config, the stages, and what changes the config."""
+    from luss.training_switches import add_switches
+
+    add_stage_arguments(parser, "print the configuration")
+    add_switches(parser)
+    parser.add_argument(
+        "--out", metavar="DIR", help="write <stage>.py into this folder instead of printing"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Resolve the stages, and print or write their configurations."""
+    from pathlib import Path
+
+    from luss.configuration import PlainConfig, write_config
+    from luss.pipeline import RunnerStage
+    from luss.training_switches import apply_switches
+
+    # What is said meanwhile is no part of a configuration.
+    with contextlib.redirect_stdout(sys.stderr):
+        pipeline, context = planned_pipeline(args, apply_switches)
+        stages = chosen_stages(pipeline, args.stage, RunnerStage, "a runner")
+        configs = {stage.name: stage.runner_config(context) for stage in stages}
+    for name, config in configs.items():
+        if args.out:
+            Path(args.out).mkdir(parents=True, exist_ok=True)
+            path = Path(args.out, f"{name}.py")
+            write_config(path, config)
+            print(f"written to {path}")
+        else:
+            heading = f"# stages.{name}\n" if len(configs) > 1 else ""
+            print(heading + PlainConfig(config).pretty_text)

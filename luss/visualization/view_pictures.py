@@ -1,0 +1,115 @@
+"""Views of a photo with their geometry: where they were cut out, and which points match."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch, Rectangle
+from numpy.typing import NDArray
+from torch import Tensor
+
+from luss.structures import ViewGeometry, overlap_grids
+
+__all__ = ["draw_views", "matching_points"]
+
+_POINTS = 3
+"""Matching points a side."""
+_COLUMNS = 6
+"""Of small views in a row."""
+_LARGE, _SMALL = 3.2, 1.4
+"""Inches."""
+
+
+def matching_points(
+    first: Tensor, second: Tensor, sizes: tuple[int, int], points: int = _POINTS
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where two views show the same places, as P2P pairs them (section 4.2).
+
+    Args:
+        first: (5,) or (7,) float, packed geometry of a view, see :meth:`ViewGeometry.unpack`.
+        second: that of another view of the same photo.
+        sizes: side of the first and of the second view, in pixels.
+        points: a side of the grid over the overlap.
+
+    Returns:
+        Two arrays (points ** 2, 2) of x and y in pixels of the first and of the second view, where
+        0 is the left border of the first pixel; (0, 2) each if the views do not overlap.
+    """
+    views = [ViewGeometry.unpack(packed[None].double()) for packed in (first, second)]
+    grids = overlap_grids(*views, size=points)
+    if grids[0].min() < -1.5:
+        return np.empty((0, 2)), np.empty((0, 2))
+    # The outermost points lie on the border of a view; grid_sample has -1 and 1 there.
+    found = [((grid[0].reshape(-1, 2) + 1) / 2 * size).numpy()
+             for grid, size in zip(grids, sizes, strict=True)]  # fmt: skip
+    return found[0], found[1]
+
+
+def draw_views(
+    photo: NDArray[np.uint8],
+    views: Sequence[NDArray[np.uint8]],
+    geometry: Tensor,
+    title: str = "",
+) -> Figure:
+    """Draw a photo with the rectangles of its views, the views, and lines between matching points.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        views: V arrays (S, S, 3) uint8 RGB; the first two are linked.
+        geometry: (V, 5) or (V, 7) float, packed, in pixels of the photo.
+        title: above all.
+    """
+    rest = range(2, len(views))
+    rows = -(-len(rest) // _COLUMNS)
+    size = (2.8 * _LARGE + 0.6, _LARGE + rows * (_SMALL + 0.25) + 0.5)
+    figure = Figure(figsize=size, layout="constrained")
+    upper, *lower = figure.subfigures(1 + (rows > 0), 1, squeeze=False,
+                                      height_ratios=[_LARGE, rows * _SMALL][: 1 + (rows > 0)],
+                                      )[:, 0]  # fmt: skip
+    large = min(2, len(views))
+    whole, *panels = upper.subplots(1, 1 + large, squeeze=False, gridspec_kw={"wspace": 0.15})[0]
+    if lower:
+        small = lower[0].subplots(rows, _COLUMNS, squeeze=False).ravel()
+        panels.extend(small[: len(rest)])
+        for panel in small[len(rest) :]:
+            panel.set_axis_off()
+    whole.imshow(photo)
+    _without_ticks(whole)
+    whole.set_title(f"photo, {photo.shape[1]} x {photo.shape[0]}", fontsize=9)
+    for number, (panel, view) in enumerate(zip(panels, views, strict=True)):
+        colour = f"C{number % 10}"
+        left, top, width, height, flip = geometry[number, :5].tolist()
+        # imshow has pixel centres at whole numbers.
+        whole.add_patch(
+            Rectangle((left - 0.5, top - 0.5), width, height, fill=False, color=colour, linewidth=2)
+        )
+        whole.text(left + 2, top + 2, str(number + 1), color="white", fontsize=8, va="top",
+                   bbox={"facecolor": colour, "edgecolor": "none", "pad": 1})  # fmt: skip
+        panel.imshow(view)
+        _without_ticks(panel, colour)
+        mirrored = ", mirrored" if flip else ""
+        panel.set_title(f"{number + 1}: {view.shape[1]} px{mirrored}", fontsize=9)
+    if len(views) > 1:
+        _link(upper, panels[:2], geometry, (len(views[0]), len(views[1])))
+    figure.suptitle(title, parse_math=False)
+    return figure
+
+
+def _link(figure, panels, geometry: Tensor, sizes: tuple[int, int]) -> None:
+    """Lines between the matching points of the first two views, a colour a point."""
+    colours = colormaps["rainbow"](np.linspace(0, 1, _POINTS**2))
+    for colour, a, b in zip(colours, *matching_points(*geometry[:2], sizes), strict=False):
+        for panel, (x, y) in zip(panels, (a - 0.5, b - 0.5), strict=True):
+            # Points on the border are not cut off.
+            panel.plot(x, y, "o", color=colour, markeredgecolor="white", markersize=7,
+                       clip_on=False, zorder=5)  # fmt: skip
+        line = ConnectionPatch(a - 0.5, b - 0.5, "data", "data", axesA=panels[0], axesB=panels[1],
+                               color=colour, linewidth=1.2, zorder=4)  # fmt: skip
+        figure.add_artist(line)
+
+
+def _without_ticks(panel, colour: str = "none") -> None:
+    panel.set(xticks=[], yticks=[])
+    for spine in panel.spines.values():
+        spine.set(color=colour, linewidth=3)
