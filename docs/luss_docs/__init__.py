@@ -19,6 +19,11 @@ GENERATED = Path(__file__).resolve().parents[1] / "generated"
 def setup(app) -> dict:
     """Connect the extension to Sphinx."""
     app.connect("builder-inited", lambda app: write_pages(GENERATED))
+    # The index lists all pages.
+    app.connect(
+        "env-get-outdated",
+        lambda app, env, added, changed, removed: ["index"] if added or removed else [],
+    )
     app.connect("source-read", _rewrite_links)
     app.connect("missing-reference", _find_by_import)
     app.connect("autodoc-process-docstring", _plain_bars)
