@@ -8,8 +8,10 @@ exec((HERE / "luss" / "version.py").read_text(), VERSION)
 
 # For region contrast.
 FOREGROUND = ["scikit-image>=0.24"]
+# For ONNX files, which are compared with PyTorch.
+EXPORT = ["onnx>=1.16", "onnxruntime>=1.18"]
 MMCV = "mmcv-lite>=2.0.1,<2.1"
-TESTS = ["pytest>=8", "hypothesis>=6.100", *FOREGROUND]
+TESTS = ["pytest>=8", "hypothesis>=6.100", *FOREGROUND, *EXPORT]
 
 setup(
     name="luss",
@@ -64,6 +66,7 @@ setup(
         "timm": ["timm>=1.0"],
         "wandb": ["wandb>=0.18"],
         "foreground": FOREGROUND,
+        "export": EXPORT,
         "tests": TESTS,
         "dev": [*TESTS, "ruff>=0.9", "pre-commit>=3"],
     },

@@ -29,7 +29,8 @@ class StatusLine:
     @property
     def on_terminal(self) -> bool:
         """Whether a line can be rewritten."""
-        return self.stream.isatty()
+        # Whoever captures what is printed may have closed the stream that an older log has.
+        return not self.stream.closed and self.stream.isatty()
 
     def show(self, text: str) -> None:
         """Rewrite the status, cut to the terminal's width."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from luss.errors import LussError
@@ -157,6 +158,8 @@ class EvaluateStage(ProtocolStage):
             read_match(self.match, context.num_true_classes)
             said = self.match
         print_log(f"the match of generated to true categories is {said}", "current")
+        if not self.digests_of_files(context.work_dir) and is_main_process():
+            (context.work_dir.stage(self.name) / "match_named.json").unlink(missing_ok=True)
         return super().evaluate(context)
 
     def facts(self, context: Context) -> dict:

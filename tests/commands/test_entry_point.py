@@ -49,13 +49,10 @@ def test_errors_of_a_command_are_one_line(tmp_path):
 
 
 def test_every_script_is_a_command():
-    scripts = {path.name for path in (REPOSITORY / "tools").glob("*.py")}
+    tools = REPOSITORY / "tools"
+    scripts = {str(path.relative_to(tools)) for path in tools.rglob("*.py")}
     listed = {place for place in COMMANDS.values() if place.endswith(".py")}
-    thin = {
-        name
-        for name in scripts - listed
-        if "run_command(" in (REPOSITORY / "tools" / name).read_text()
-    }
+    thin = {name for name in scripts - listed if "run_command(" in (tools / name).read_text()}
     assert listed | thin == scripts
     assert len(thin) == len(MODULES)
 

@@ -1,5 +1,6 @@
 """How far a run is, in a terminal's last line and in lines of a pipe."""
 
+import io
 import os
 import pty
 import re
@@ -10,6 +11,7 @@ import time
 import pytest
 
 from luss.engine.progress import Position, Progress, clock, position
+from luss.engine.status_line import StatusLine
 
 PROGRAM = """
 import sys, time
@@ -130,3 +132,9 @@ def test_what_was_done_before_counts_for_no_time(monkeypatch):
 )
 def test_clock(seconds, text):
     assert clock(seconds) == text
+
+
+def test_a_stream_that_was_closed_is_no_terminal():
+    stream = io.StringIO()
+    stream.close()
+    assert not StatusLine(stream).on_terminal

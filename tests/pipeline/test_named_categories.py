@@ -74,6 +74,7 @@ def test_only_what_depends_on_names_is_made_again(work_dir):
     assert made_again(work_dir) == ["evaluate", "report"]
     assert "fully_unsupervised_named" not in results(work_dir)
     assert results(work_dir)["provenance"]["names.json"] is None
+    assert not (work_dir / "evaluate" / "match_named.json").exists()
 
 
 def test_a_report_alone_is_not_made_from_outdated_numbers(work_dir):

@@ -71,7 +71,7 @@ class MultiCrop(BaseTransform):
             first two views supervise the others and are aligned by P2P.
         ratio: smallest and largest width / height of a rectangle.
         flip_probability: of each view to be mirrored.
-        backend: ``pillow``, or ``torch``, which is faster and differs from it by at most one of
+        backend: ``pillow``, or ``torch``, which is faster and differs from it by at most two of
             255 levels.
     """
 

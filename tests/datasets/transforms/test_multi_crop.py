@@ -59,12 +59,13 @@ def test_views_show_their_rectangles(width, height, seed):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 99))
-def test_the_torch_backend_is_within_a_level_of_pillow(width, height, seed):
+def test_the_torch_backend_is_within_two_levels_of_pillow(width, height, seed):
+    # Each of the two passes, across and down, rounds to a level.
     image = photo(width, height, seed)
     pillow, torch_ = (crop(image, seed, backend=name) for name in ("pillow", "torch"))
     np.testing.assert_array_equal(pillow["geometry"], torch_["geometry"])
     for one, other in zip(pillow["views"], torch_["views"], strict=True):
-        assert np.abs(one.astype(int) - other).max() <= 1
+        assert np.abs(one.astype(int) - other).max() <= 2
 
 
 @pytest.mark.parametrize(("probability", "flips"), [(0.0, 0), (1.0, 5)])

@@ -54,8 +54,37 @@ foreground_quality = of(
     "luss/evaluation/foreground_quality.py", f"{_EVALUATION}/test_foreground_quality.py"
 )
 ladder = of("luss/evaluation/ladder.py", f"{_EVALUATION}/test_ladder.py")
+names = of("luss/evaluation/category_names.py", f"{_EVALUATION}/test_category_names.py")
+match_source = of(
+    "luss/evaluation/match_source.py",
+    f"{_EVALUATION}/test_segmentation_metric.py",
+    "tests/pipeline/test_named_categories.py",
+)
+typical_members = of(
+    "luss/label_generation/typical_members.py", "tests/label_generation/test_typical_members.py"
+)
 
 MUTATIONS = [
+    names(
+        "targets[index] = 0\n",
+        "targets[index] = index\n",
+        "Categories that are dropped stay.",
+    ),
+    names(
+        "while chain[-1] in targets:",
+        "if chain[-1] in targets:",
+        "A category that is merged into a merged one ends half-way.",
+    ),
+    match_source(
+        "match = match[self.joined]",
+        "match = match",
+        "The match of merged categories is applied to ids before they are merged.",
+    ),
+    typical_members(
+        "np.lexsort((distances, assignments))",
+        "np.lexsort((-distances, assignments))",
+        "Sheets show the photos that least belong to a category.",
+    ),
     boundary(
         "fraction: float = 0.03)",
         "fraction: float = 0.02)",
