@@ -6,6 +6,7 @@ Nothing below but this module imports Sphinx.
 """
 
 import importlib
+import re
 from pathlib import Path
 
 from luss_docs.links import with_links_of_the_site
@@ -26,7 +27,7 @@ def setup(app) -> dict:
     )
     app.connect("source-read", _rewrite_links)
     app.connect("missing-reference", _find_by_import)
-    app.connect("autodoc-process-docstring", _plain_bars)
+    app.connect("autodoc-process-docstring", _plain_text)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -94,9 +95,12 @@ def _defined_as(target: str) -> str | None:
     return f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
 
 
-def _plain_bars(app, what, name, obj, options, lines: list[str]) -> None:
-    """A norm such as |z| is no substitution of reStructuredText."""
+_STAR = re.compile(r"(?<=[(, ])\*(?=\w+[),])")
+
+
+def _plain_text(app, what, name, obj, options, lines: list[str]) -> None:
+    """A norm such as |z| is no substitution of reStructuredText, a shape (N, *size) no emphasis."""
     for index, line in enumerate(lines):
         parts = line.split("``")
-        parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+        parts[::2] = [_STAR.sub(r"\\*", part.replace("|", "\\|")) for part in parts[::2]]
         lines[index] = "``".join(parts)
