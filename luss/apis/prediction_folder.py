@@ -124,6 +124,11 @@ class PredictionFolder:
                 # Full resolution of colour, which thin regions need.
                 picture.save(file, "JPEG", quality=_QUALITY, subsampling=0)
         if "cutouts" in self.outputs:
+            # Those of a file that was there before may be of other categories.
+            for old in self._cutouts(photo).glob("*.png"):
+                # Folders are of photos in a folder that is called as this photo is.
+                if old.is_file():
+                    old.unlink()
             for category in found:
                 if category.area >= _SMALLEST_CUTOUT:
                     self._write_cutout(photo, pixels, ids == category.id, category.id)
@@ -198,6 +203,9 @@ class PredictionFolder:
     def _picture(self, output: str, photo: Photo, suffix: str = ".png") -> Path:
         return self.root / output / f"{photo.image_id}{suffix}"
 
+    def _cutouts(self, photo: Photo) -> Path:
+        return self.root / "cutouts" / photo.image_id
+
     def _record(self, photo: Photo) -> Path:
         return self.root / _RECORDS / f"{photo.image_id}.json"
 
@@ -229,7 +237,7 @@ class PredictionFolder:
         window = np.s_[top : top + height, left : left + width]
         opaque = 255 * inside[window].view(np.uint8)
         cutout = np.dstack((pixels[window] * inside[window][..., None], opaque))
-        with atomic_write(self.root / "cutouts" / photo.image_id / f"{index}.png") as file:
+        with atomic_write(self._cutouts(photo) / f"{index}.png") as file:
             Image.fromarray(cutout).save(file, "PNG")
 
 

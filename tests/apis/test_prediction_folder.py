@@ -59,3 +59,10 @@ def test_a_photo_without_categories_is_listed_as_such(photo, tmp_path):
         "photo,category,name,area,score",
         "x.png,,,,",
     ]
+
+
+def test_cutouts_of_a_photo_that_was_replaced_go_with_it(photo, tmp_path):
+    ids = np.full((20, 20), 1)
+    written(tmp_path / "out", photo, ids, 2)
+    written(tmp_path / "out", photo, 2 * ids, 2)
+    assert [path.name for path in (tmp_path / "out" / "cutouts" / "x").iterdir()] == ["2.png"]
