@@ -24,7 +24,7 @@ from luss.apis.photos import Photo
 from luss.datasets.coco_rle import encode_rle
 from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
-from luss.files import atomic_write, read_json, remove_unfinished, write_json
+from luss.files import atomic_write, file_digest, read_json, remove_unfinished, write_json
 
 __all__ = ["OUTPUTS", "PredictionFolder"]
 
@@ -93,11 +93,11 @@ class PredictionFolder:
         write_json(path, settings)
 
     def is_done(self, photo: Photo) -> bool:
-        """Whether all outputs of a photo are there, made of a file of the same size in bytes."""
+        """Whether all outputs of a photo are there, made of a file of the same content."""
         path = self._record(photo)
         if not path.exists():
             return False
-        return read_json(path).get("bytes") == Path(photo.path).stat().st_size
+        return read_json(path).get("sha256") == file_digest(photo.path)
 
     def add(
         self,
@@ -135,7 +135,7 @@ class PredictionFolder:
         write_json(
             self._record(photo),
             {
-                "bytes": Path(photo.path).stat().st_size,
+                "sha256": file_digest(photo.path),
                 "photo": photo.name,
                 "image_id": photo.image_id,
                 "height": ids.shape[0],
@@ -197,7 +197,7 @@ class PredictionFolder:
     def _records(self, photos: Sequence[Photo]) -> Iterator[dict[str, Any]]:
         for photo in photos:
             record = read_json(self._record(photo))
-            del record["bytes"]
+            del record["sha256"]
             yield record
 
     def _picture(self, output: str, photo: Photo, suffix: str = ".png") -> Path:
