@@ -81,7 +81,7 @@ class PredictionFolder:
             other = [key for key in settings if found.get(key) != settings[key]]
             if other:
                 raise LussError(
-                    f"{self.root} holds predictions with another {' and '.join(other)}; choose "
+                    f"{self.root} holds predictions made otherwise (not the same: {', '.join(other)}); choose "
                     "another --out, or remove that folder"
                 )
             remove_unfinished(self.root)
