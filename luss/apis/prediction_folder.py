@@ -24,7 +24,7 @@ from luss.apis.photos import Photo
 from luss.datasets.coco_rle import encode_rle
 from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
-from luss.files import atomic_write, read_json, remove_unfinished, write_json
+from luss.files import atomic_write, file_digest, read_json, remove_unfinished, write_json
 
 __all__ = ["OUTPUTS", "PredictionFolder"]
 
@@ -93,11 +93,11 @@ class PredictionFolder:
         write_json(path, settings)
 
     def is_done(self, photo: Photo) -> bool:
-        """Whether all outputs of a photo are there, made of a file of the same size in bytes."""
+        """Whether all outputs of a photo are there, made of a file of the same content."""
         path = self._record(photo)
         if not path.exists():
             return False
-        return read_json(path).get("bytes") == Path(photo.path).stat().st_size
+        return read_json(path).get("sha256") == file_digest(photo.path)
 
     def add(
         self,
@@ -124,13 +124,18 @@ class PredictionFolder:
                 # Full resolution of colour, which thin regions need.
                 picture.save(file, "JPEG", quality=_QUALITY, subsampling=0)
         if "cutouts" in self.outputs:
+            # Those of a file that was there before may be of other categories.
+            for old in self._cutouts(photo).glob("*.png"):
+                # Folders are of photos in a folder that is called as this photo is.
+                if old.is_file():
+                    old.unlink()
             for category in found:
                 if category.area >= _SMALLEST_CUTOUT:
                     self._write_cutout(photo, pixels, ids == category.id, category.id)
         write_json(
             self._record(photo),
             {
-                "bytes": Path(photo.path).stat().st_size,
+                "sha256": file_digest(photo.path),
                 "photo": photo.name,
                 "image_id": photo.image_id,
                 "height": ids.shape[0],
@@ -192,11 +197,14 @@ class PredictionFolder:
     def _records(self, photos: Sequence[Photo]) -> Iterator[dict[str, Any]]:
         for photo in photos:
             record = read_json(self._record(photo))
-            del record["bytes"]
+            del record["sha256"]
             yield record
 
     def _picture(self, output: str, photo: Photo, suffix: str = ".png") -> Path:
         return self.root / output / f"{photo.image_id}{suffix}"
+
+    def _cutouts(self, photo: Photo) -> Path:
+        return self.root / "cutouts" / photo.image_id
 
     def _record(self, photo: Photo) -> Path:
         return self.root / _RECORDS / f"{photo.image_id}.json"
@@ -229,7 +237,7 @@ class PredictionFolder:
         window = np.s_[top : top + height, left : left + width]
         opaque = 255 * inside[window].view(np.uint8)
         cutout = np.dstack((pixels[window] * inside[window][..., None], opaque))
-        with atomic_write(self.root / "cutouts" / photo.image_id / f"{index}.png") as file:
+        with atomic_write(self._cutouts(photo) / f"{index}.png") as file:
             Image.fromarray(cutout).save(file, "PNG")
 
 

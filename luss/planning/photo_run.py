@@ -15,6 +15,7 @@ from luss.engine.run_log import open_run_log
 from luss.errors import LussError
 from luss.files import read_json, write_json
 from luss.pipeline import Pipeline
+from luss.pipeline.work_dir import WorkDir
 from luss.planning.rehearsed_run import rehearse_run
 from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule
 from luss.planning.settings import choose_foreground, settings_for, start_from
@@ -77,10 +78,11 @@ class PhotoRun:
         found = survey(self.photos, self._data())
         categories = found.num_categories(self.categories)
         config = self.config(found, categories)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        open_run_log(self.folder / "run.log")
-        print_log(f"{found.root} is read as {found.kind}; {found.said()}", "current")
-        plan = self._plan(config, found)
+        # Another process that rehearses, too, would leave its plan behind this one's run.
+        with WorkDir(self.folder).locked():
+            open_run_log(self.folder / "run.log")
+            print_log(f"{found.root} is read as {found.kind}; {found.said()}", "current")
+            plan = self._plan(config, found)
         for name, epochs in plan["epochs"].items():
             stage = config.stages[name]
             stage.train_cfg["max_epochs"] = epochs
@@ -114,7 +116,11 @@ class PhotoRun:
 
     def _asked(self) -> dict[str, Any]:
         """What the plan depends on, as plain values."""
-        asked = {**vars(self), "photos": str(Path(self.photos).resolve()), "work_dir": None}
+        asked = {
+            **vars(self),
+            "photos": str(Path(self.photos).expanduser().resolve()),
+            "work_dir": None,
+        }
         return json.loads(
             json.dumps({k: v for k, v in asked.items() if not k.startswith("_")}, default=str)
         )

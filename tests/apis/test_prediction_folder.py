@@ -1,6 +1,7 @@
 """The pictures of one photo whose mask is known."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,3 +60,21 @@ def test_a_photo_without_categories_is_listed_as_such(photo, tmp_path):
         "photo,category,name,area,score",
         "x.png,,,,",
     ]
+
+
+def test_cutouts_of_a_photo_that_was_replaced_go_with_it(photo, tmp_path):
+    ids = np.full((20, 20), 1)
+    written(tmp_path / "out", photo, ids, 2)
+    written(tmp_path / "out", photo, 2 * ids, 2)
+    assert [path.name for path in (tmp_path / "out" / "cutouts" / "x").iterdir()] == ["2.png"]
+
+
+def test_a_photo_in_whose_place_another_of_as_many_bytes_has_come_is_not_done(photo, tmp_path):
+    legend = written(tmp_path / "out", photo, np.full((20, 20), 1), 2)
+    folder = PredictionFolder(
+        tmp_path / "out", WrittenCategories("generated", np.arange(3), legend)
+    )
+    assert folder.is_done(photo)
+    path = Path(photo.path)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert not folder.is_done(photo)

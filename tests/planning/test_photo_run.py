@@ -11,8 +11,6 @@ import pytest
 from luss.errors import LussError
 from luss.planning.photo_run import PhotoRun
 
-pytestmark = pytest.mark.slow
-
 
 def train(folder, work_dir, *more):
     command = [
@@ -27,6 +25,7 @@ def options():
     return ["--cfg-options", "num_workers=0", "stages.pretrain.train_cfg.max_epochs=1"]
 
 
+@pytest.mark.slow
 def test_twelve_photos_to_the_report_and_on(photo_folder, tmp_path, options):
     first, second = tmp_path / "first", tmp_path / "second"
     done = train(photo_folder, first, "--categories", "3", *options)
@@ -65,8 +64,26 @@ def test_twelve_photos_to_the_report_and_on(photo_folder, tmp_path, options):
     assert re.search("Found 4 categories", again.stdout)
 
 
+@pytest.mark.slow
 def test_too_little_time_is_refused_before_anything_is_trained(photo_folder, tmp_path):
     run = PhotoRun(str(photo_folder), str(tmp_path / "run"), 3, 0.01, foreground="boundary-centre")
     with pytest.raises(LussError, match=r"0\.01 minutes do not suffice .* Give --minutes \d+ at"):
         run.run()
     assert not (tmp_path / "run" / "pretrain").exists()
+
+
+def test_a_folder_that_another_process_works_in_is_not_planned_anew(photo_folder, tmp_path):
+    held = (
+        "import sys; from luss.pipeline.work_dir import WorkDir\n"
+        "with WorkDir(sys.argv[1]).locked(): print('held', flush=True); sys.stdin.read()"
+    )
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", held, str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        run = PhotoRun(str(photo_folder), str(folder), 3, 1.0, foreground="boundary-centre")
+        with pytest.raises(LussError, match="another process is working in"):
+            run.run()
+        other.stdin.close()
+    assert [path.name for path in folder.iterdir()] == [".lock"]

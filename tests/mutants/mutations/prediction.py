@@ -43,7 +43,7 @@ MUTATIONS = [
         "The colours of BGR arrays are swapped.",
     ),
     folder(
-        'return read_json(path).get("bytes") == Path(photo.path).stat().st_size',
+        'return read_json(path).get("sha256") == file_digest(photo.path)',
         "return True",
         "A photo that was replaced keeps the mask of the former.",
     ),
