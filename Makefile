@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow mutants lint format bench clean
+.PHONY: setup demo test test-slow mutants docs lint format bench clean
 
 # Made anew whenever what it is made from changes.
 $(VENV)/installed: setup.py requirements/tested.txt
@@ -26,6 +26,11 @@ test-slow: setup
 mutants: setup
 	$(BIN)/python tests/mutants/run.py
 
+# Warnings are errors: a page that nothing links to, a link that leads nowhere. See docs/_build.
+docs: setup
+	$(BIN)/pip install --quiet -r requirements/docs.txt
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 lint: setup
 	$(BIN)/pip install --quiet -r requirements/lint.txt
 	$(BIN)/ruff check .
@@ -40,4 +45,4 @@ bench: setup
 	$(BIN)/python benchmarks/bench_evaluation.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info docs/_build docs/generated

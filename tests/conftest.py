@@ -1,6 +1,10 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 # The golden numbers came from AVX2 kernels. Wider vectors sum in another order, which batch norm
@@ -12,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 GOLDEN = Path(
     os.environ.get("LUSS_GOLDEN", Path(__file__).resolve().parents[2] / "shared" / "golden")
 )
@@ -46,3 +51,23 @@ def golden(golden_path):
             return dict(arrays)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """A folder into which a wheel of a copy of the checkout is unpacked."""
+    pytest.importorskip("setuptools")
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    left_out = shutil.ignore_patterns(".*", "__pycache__")
+    source.mkdir()
+    for name in ("luss", "configs", "tools", "projects"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=left_out)
+    shutil.copytree(REPOSITORY / "luss" / ".mim", source / "luss" / ".mim", symlinks=True)
+    for name in ("setup.py", "MANIFEST.in", "README.md", "model-index.yml", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source / name)
+    command = [sys.executable, "setup.py", "-q", "bdist_wheel", "--dist-dir", str(folder)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"

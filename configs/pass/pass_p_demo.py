@@ -17,7 +17,7 @@ stages = dict(
             ),
         ),
         train_dataloader=dict(dataset=dict(pipeline=_base_.two_views)),
-        # One epoch of warm-up, as there are 16 epochs.
+        # One epoch of warm-up, as there are 24 epochs.
         param_scheduler=[
             dict(_base_.pass_p.param_scheduler[0], end=1),
             dict(_base_.pass_p.param_scheduler[1], begin=1),

@@ -43,7 +43,7 @@ stages = dict(
         train_dataloader=dict(batch_size=16, dataset=dict(pipeline=two_views)),
         optim_wrapper=lars,
         param_scheduler=cosine,
-        train_cfg=dict(max_epochs=16),
+        train_cfg=dict(max_epochs=24),
     ),
     pixel_attention=dict(
         model=dict(

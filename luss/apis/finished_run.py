@@ -121,7 +121,8 @@ class FinishedRun:
         if not _is_work_dir(root):
             raise LussError(
                 f"{root} is no work dir of a run: it has no {_CONFIG} and {_RECORD}; give the "
-                "folder that tools/train.py was given as --work-dir, or a checkpoint"
+                "folder that training wrote (work_dirs/PHOTOS after luss train PHOTOS), or a "
+                "checkpoint"
             )
         return cls._build(WorkDir(root).config(), checkpoint, WorkDir(root))
 
@@ -253,9 +254,8 @@ def _last_checkpoint(stage: ProtocolStage, context: Context) -> Path:
         root = work_dir.root
         raise LussError(
             f"the run in {root} is not finished: {', '.join(map(repr, unfinished))} "
-            f"{'is' if len(unfinished) == 1 else 'are'} not whole. Go on with python "
-            f"tools/train.py {root / _CONFIG} --work-dir {root} --resume, or give a checkpoint of "
-            "it"
+            f"{'is' if len(unfinished) == 1 else 'are'} not whole. If it still runs, wait for it; "
+            f"if it was stopped, go on with: luss run {root / _CONFIG} --work-dir {root} --resume"
         )
     if stage.checkpoint is not None or stage.model_from is None:
         path = stage.checkpoint_path(context)

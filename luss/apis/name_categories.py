@@ -70,7 +70,8 @@ def name_categories(
     if not folder.is_done(_LABELS):
         raise LussError(
             f"the stage {_LABELS} is not whole in {root}, so that there are no categories to "
-            "name; run it first"
+            "name yet. If the run goes on, wait for it; if it was stopped, go on with: luss run "
+            f"{root / 'config.py'} --work-dir {root} --resume"
         )
     dataset = _photos(folder, config, data_root)
     members = read_members(folder.stage(_LABELS), len(dataset))

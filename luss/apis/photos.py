@@ -49,7 +49,9 @@ def list_photos(given: Sequence[str | os.PathLike]) -> list[Photo]:
         elif entry.exists():
             found = {entry.name: str(entry)}
         else:
-            raise LussError(f"there is no photo and no folder {entry}")
+            raise LussError(
+                f"there is no photo and no folder {entry}; give photos, or folders of them"
+            )
         for name, path in found.items():
             if paths.setdefault(name, path) != path:
                 raise LussError(

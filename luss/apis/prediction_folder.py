@@ -81,8 +81,8 @@ class PredictionFolder:
             other = [key for key in settings if found.get(key) != settings[key]]
             if other:
                 raise LussError(
-                    f"{self.root} holds predictions with another {' and '.join(other)}; choose "
-                    "another --out, or remove that folder"
+                    f"{self.root} holds predictions made otherwise (not the same: "
+                    f"{', '.join(other)}); choose another --out, or remove that folder"
                 )
             remove_unfinished(self.root)
             return

@@ -41,6 +41,10 @@ def run(args: argparse.Namespace) -> None:
         print(f"fill in {done.names_file} ({len(done.added)} categories were added)")
     else:
         print(f"{done.names_file} has all categories and was left as it is")
+    print(
+        f"then luss predict {args.work_dir} PHOTOS --out DIR takes the names; the command that "
+        "trained, given again, puts them into the report"
+    )
     for name, ids in done.twins.items():
         listed = ", ".join(map(str, ids))
         print(f'{listed} are all called {name!r}; to make them one, give them "merge_into"')

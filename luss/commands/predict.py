@@ -77,4 +77,4 @@ def run(args: argparse.Namespace) -> None:
     said = f"{done.predicted} photos predicted, {done.before} before"
     if done.unreadable:
         said += f", {len(done.unreadable)} cannot be read"
-    print(f"{said}: {args.out}")
+    print(f"{said}: {args.out}, where predictions.json and categories.csv say what is in each")

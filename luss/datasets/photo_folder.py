@@ -52,7 +52,8 @@ def find_photos(folder: str | os.PathLike) -> list[str]:
     if not photos:
         raise LussError(
             f"there are no photos in {root} or the folders below it; "
-            f"looked for {', '.join(sorted(IMAGE_SUFFIXES))} in any case"
+            f"looked for {', '.join(sorted(IMAGE_SUFFIXES))} in any case. Put photos there, or "
+            "give the folder that holds them"
         )
     return sorted(photos)
 

@@ -204,5 +204,7 @@ def outcome(folder: Path, found: Survey, categories: int) -> str:
         result += "; mIoU " + ", ".join(f"{value:.1f} % on {s}" for s, value in metrics.items())
     return (
         f"{result}.\nReport: {folder / 'report' / 'index.html'}\n"
-        f"Next: luss predict {folder} PHOTOS --out PREDICTIONS"
+        f"Masks of these photos: {folder / 'evaluate' / 'predictions'}\n"
+        f"Next: luss name-categories {folder} shows each category, for you to name it\n"
+        f"      luss predict {folder} NEW_PHOTOS --out found labels other photos"
     )

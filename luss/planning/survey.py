@@ -16,6 +16,8 @@ from luss.registry import DATASETS
 __all__ = ["Survey", "split_of_data", "survey"]
 
 _MEASURED = 500
+_FEWEST = 10
+"""Photos that a run can learn something from."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +65,34 @@ class Survey:
                 "few)"
             )
         if number < 1 or number > self.photos:
+            possible = (
+                f"a number from 1 to {self.photos}" if self.photos > 1 else "1, or add photos"
+            )
             raise LussError(
-                f"{number} categories are to be found in {self.photos} photos; give a number from "
-                f"1 to {self.photos} by --categories"
+                f"{number} categories are to be found in {self._photos_said()}; give --categories "
+                f"{possible} (ten photos or more of each category are good)"
             )
         return number
 
     def said(self) -> str:
-        """A sentence on sizes and masks."""
+        """A sentence on sizes, masks, and whether the photos suffice."""
         low, middle, high = self.short_sides
-        sizes = f"the short side is {low} to {high} px, mostly {middle} px"
+        span = f"{low} px" if low == high else f"{low} to {high} px, mostly {middle} px"
+        sizes = f"the short side is {span}"
         if self.description.measured:
             masks = f"true masks of {', '.join(self.description.measured)} are there for metrics"
         else:
             masks = "there are no true masks, which are needed for metrics alone"
-        return f"{sizes}; {masks}"
+        few = ""
+        if self.photos < _FEWEST:
+            few = (
+                f"; {self._photos_said()} {'is' if self.photos == 1 else 'are'} too few to learn "
+                "much from, ten or more of each category are good"
+            )
+        return f"{sizes}; {masks}{few}"
+
+    def _photos_said(self) -> str:
+        return "1 photo" if self.photos == 1 else f"{self.photos} photos"
 
 
 def survey(root: str, data: dict[str, Any] | None = None) -> Survey:
@@ -95,7 +110,12 @@ def survey(root: str, data: dict[str, Any] | None = None) -> Survey:
     if path.is_file() and path.suffix == ".py":
         raise LussError(f"{path} is a config, not a folder of photos; run it by: luss run {path}")
     if not path.is_dir():
-        raise LussError(f"there is no folder {path} of photos")
+        if path.is_file():
+            raise LussError(f"{path} is a file; give the folder that holds the photos")
+        raise LussError(
+            f"there is no folder {path}; give the folder that holds the photos (this one was "
+            f"looked for as {path.absolute()})"
+        )
     settings = {"type": "auto", **(data or {}), "data_root": str(path)}
     if settings["type"] == "auto":
         settings["type"] = kind_of_data(path)

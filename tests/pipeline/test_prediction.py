@@ -271,10 +271,10 @@ def test_photos_of_one_name_are_refused_and_folders_are_told_apart(inferencer, t
 def test_other_predictions_and_other_folders_are_not_written_to(inferencer, finished_run, tmp_path):
     path = photo_file(tmp_path / "in" / "x.png")
     predict_photos(inferencer, [path], tmp_path / "out")
-    with pytest.raises(LussError, match="predictions with another rle"):
+    with pytest.raises(LussError, match="not the same: rle"):
         predict_photos(inferencer, [path], tmp_path / "out", rle=True)
     true = LUSSInferencer(finished_run, device="cpu", categories="true")
-    with pytest.raises(LussError, match="predictions with another categories and ids and names"):
+    with pytest.raises(LussError, match="not the same: categories, ids, names"):
         predict_photos(true, [path], tmp_path / "out")
     with pytest.raises(LussError, match="holds something else than predictions"):
         predict_photos(inferencer, [path], tmp_path)

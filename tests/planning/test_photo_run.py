@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,10 +30,12 @@ def test_twelve_photos_to_the_report_and_on(photo_folder, tmp_path, options):
     first, second = tmp_path / "first", tmp_path / "second"
     done = train(photo_folder, first, "--categories", "3", *options)
     assert done.returncode == 0, done.stdout + done.stderr
-    last = done.stdout.strip().splitlines()[-4:]
+    last = done.stdout.strip().splitlines()[-6:]
     assert last[0].startswith("Found 3 categories in 12 photos")
     assert last[1] == f"Report: {first / 'report' / 'index.html'}"
-    assert last[2].startswith(f"Next: luss predict {first} ")
+    assert Path(last[2].removeprefix("Masks of these photos: ")).is_dir()
+    assert last[3].startswith(f"Next: luss name-categories {first} ")
+    assert last[4].strip().startswith(f"luss predict {first} ")
     page = (first / "report" / "index.html").read_text()
     assert "Metrics compare predictions with true masks" in page
     assert "results.json" not in page

@@ -1,0 +1,303 @@
+"""A page for each config: figures, cost, and every setting with its source."""
+
+import functools
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mmengine import Config
+
+from luss.configuration import read_config
+from luss_docs.figures import PAPER, measured
+from luss_docs.links import REPOSITORY
+from luss_docs.markdown import table, toctree
+
+__all__ = ["model_pages"]
+
+CONFIGS = REPOSITORY / "configs"
+GROUPS = {
+    "pass": "PASS",
+    "semi_supervised": "Semi-supervised",
+    "distance_matching": "Distance matching",
+    "ablations": "Ablations",
+}
+TRAINING_IMAGES = {50: 64_431, 300: 384_862, 919: 1_183_322}
+WHOLE_IMAGENET = 1_281_167
+LABELLED_IMAGES = {50: 500, 300: 3_000, 919: 9_190}
+
+
+def model_pages() -> dict[str, str]:
+    """The pages, and one that compares them."""
+    pages = {}
+    for folder, title in GROUPS.items():
+        names = sorted(path.stem for path in (CONFIGS / folder).glob("*.py"))
+        rows = []
+        for name in names:
+            page = ModelPage(f"{folder}/{name}.py")
+            pages[f"models/{folder}/{name}.md"] = page.text()
+            rows.append((f"[{name}]({folder}/{name}.md)", page.about(), page.paper(), page.ours()))
+        listed = toctree(f"{folder}/{name}" for name in names)
+        parts = [
+            f"# {title}",
+            f"The configs of `configs/{folder}/`.",
+            table(("config", "what it is", "paper", "ours"), rows),
+            listed.replace("\n\n", "\n:hidden:\n\n"),
+        ]
+        pages[f"models/{folder}.md"] = "\n\n".join(parts) + "\n"
+    return {"models/index.md": f"# Models\n\n{_INTRODUCTION}\n\n{toctree(GROUPS, 1)}\n", **pages}
+
+
+_INTRODUCTION = """\
+What the paper reports is test mIoU in percent; ours, where it was measured, stands in
+[What was measured](../results.md) with its command. No weights are released with luss; those of
+the released PASS are taken, see [Weights of others](../../weights.md). These pages are generated
+from the configs and from the facts that tests hold the configs to."""
+
+
+class ModelPage:
+    """What there is to say of a config.
+
+    Args:
+        name: path below ``configs/``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.path = CONFIGS / name
+        self.config = _read(name)
+
+    def about(self) -> str:
+        """The comment on top of the file, or its first sentence where it is long."""
+        text = _opening(self.path)
+        first = re.split(r"(?<=[.:]) (?=[A-Z-])", text)[0].rstrip(".:")
+        return first if first else self.path.stem
+
+    def paper(self) -> str:
+        """The paper's test mIoU, by the protocol that the config is for."""
+        rows = PAPER.get(self.name)
+        return f"{rows[0][1]['mIoU'][1]}" if rows else ""
+
+    def ours(self) -> str:
+        """Whether there are figures of ours."""
+        return "measured" if measured(self.name) else ""
+
+    def text(self) -> str:
+        """The page."""
+        parts = [f"# {self.path.stem}", self._opening_text(), self._facts(), *self._figures()]
+        parts += self._cost()
+        parts += self._settings()
+        parts += [
+            "## The config",
+            "What it does not say it inherits; the whole of each stage stands in "
+            "`WORK_DIR/<stage>/config.py` once the stage has begun.",
+            f"```python\n{self.path.read_text(encoding='utf-8').strip()}\n```",
+        ]
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+    def _opening_text(self) -> str:
+        text = _opening(self.path)
+        return re.sub(r"--cfg-options (\S+?)([.,;:]?)(?= |$)", r"`--cfg-options \1`\2", text)
+
+    def _facts(self) -> str:
+        config = self.config
+        stages = ", ".join(
+            f"`{name}` (`{stage.get('type')}`)" for name, stage in config.stages.items()
+        )
+        rows = [
+            ("inherits", ", ".join(f"`{base}`" for base in _bases(self.path)) or "nothing"),
+            ("data", f"`{config.get('data', {}).get('type', 'auto')}`"),
+            ("backbone", _backbone(config)),
+            ("stages", stages),
+            ("seed", config.get("seed", 0)),
+        ]
+        return table(("file", f"`configs/{self.name}`"), rows)
+
+    def _figures(self) -> list[str]:
+        parts = ["## Figures"]
+        if rows := PAPER.get(self.name):
+            shown = [
+                (where, *(_val_test(figures.get(metric)) for metric in _METRICS))
+                for where, figures in rows
+            ]
+            parts += ["Of the paper, percent, val / test:"]
+            parts += [table(("", *_METRICS), shown)]
+        for found in measured(self.name):
+            anchor = re.sub(r"[^\w -]", "", found.heading.lower()).replace(" ", "-")
+            parts.append(f"Ours, from [{found.heading}](../../results.md#{anchor}):")
+            parts.append(table(found.columns, found.rows))
+        if len(parts) == 1:
+            parts.append("The paper reports none, and none were measured here.")
+        elif not self.ours():
+            parts.append("Ours: not measured.")
+        return parts
+
+    def _cost(self) -> list[str]:
+        rows = []
+        for name, stage in self.config.stages.items():
+            loop = stage.get("train_cfg", {})
+            if "max_epochs" not in loop:
+                continue
+            crops = _crops(stage)
+            images = self._images(stage)
+            views = f"{images * loop['max_epochs'] / 1e6:.1f} million" if images else "-"
+            rows.append(
+                (
+                    f"`{name}`",
+                    loop["max_epochs"],
+                    stage.get("train_dataloader", {}).get("batch_size", "-"),
+                    crops,
+                    views,
+                )
+            )
+        if not rows:
+            return ["## Cost", "Nothing is trained: every photo goes through the network once."]
+        columns = ("stage", "epochs", "batch of a process", "crops of an image", "images seen")
+        return ["## Cost", table(columns, rows)]
+
+    def _images(self, stage: dict) -> int | None:
+        match = re.search(r"_in(50|300|919)", self.name)
+        if not match:
+            return None
+        split = stage.get("train_dataloader", {}).get("dataset", {}).get("split", "train")
+        if split == "train-full":
+            return WHOLE_IMAGENET
+        if split == "train-semi" or "semi" in stage.get("type", "").lower():
+            return LABELLED_IMAGES[int(match[1])]
+        return TRAINING_IMAGES[int(match[1])]
+
+    def _settings(self) -> list[str]:
+        facts = _facts_of_tests()
+        if self.name not in facts.PUBLISHED:
+            return []
+        split, tables = facts.PUBLISHED[self.name]
+        parts = [
+            "## Settings and their sources",
+            "Read off the objects that this config builds: a test compares them with these rows. "
+            "Code is the released one; where it differs from the paper, see "
+            "[Deviations](../../../deviations.md).",
+        ]
+        for stage, rows in tables.items():
+            shown = [
+                (setting, _value(value[split] if isinstance(value, facts.Of) else value), source)
+                for source, setting, value in _sourced(rows)
+            ]
+            parts += [f"### {stage}", table(("setting", "value", "source"), shown)]
+        return parts
+
+
+_METRICS = ("mIoU", "b-mIoU", "Img-Acc", "F_beta")
+
+
+def _val_test(figures: tuple[float | None, float] | None) -> str:
+    if figures is None:
+        return ""
+    val, test = figures
+    return f"{'-' if val is None else val} / {test}"
+
+
+@functools.cache
+def _read(name: str) -> Config:
+    return read_config(CONFIGS / name)
+
+
+def _opening(path: Path) -> str:
+    """The comment on top of a file, in one line."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# "))
+    return " ".join(lines)
+
+
+def _bases(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    match = re.search(r"^_base_ = (\[.*?\]|.*?)$", text, re.DOTALL | re.MULTILINE)
+    return re.findall(r'"([^"]+)"', match[1]) if match else []
+
+
+def _backbone(config: Config) -> str:
+    for stage in config.stages.values():
+        model = stage.get("model") or {}
+        backbone = model.get("backbone") or stage.get("backbone")
+        if backbone:
+            depth = f" {backbone['depth']}" if "depth" in backbone else ""
+            return f"`{backbone['type']}`{depth}"
+    return "-"
+
+
+def _crops(stage: dict) -> str:
+    """Number and side of the crops that a stage makes of an image."""
+    found = []
+    for step in stage.get("train_dataloader", {}).get("dataset", {}).get("pipeline", []):
+        for view in step.get("views", []):
+            found.append(f"{view['count']} of {view['size']}")
+        if step.get("type") == "RandomResizedCropWithMask":
+            found.append(f"1 of {step['size']}")
+    return ", ".join(dict.fromkeys(found)) or "-"
+
+
+@functools.cache
+def _facts_of_tests() -> ModuleType:
+    """``tests/configs/facts.py``, which holds the published settings with their sources."""
+    folder = str(REPOSITORY / "tests" / "configs")
+    sys.path.insert(0, folder)
+    try:
+        import facts
+    finally:
+        sys.path.remove(folder)
+    return facts
+
+
+def _sourced(rows: list) -> list:
+    """Rows of settings, with their source in a word or two; later ones take earlier ones' place."""
+    named = {
+        name: (_source(source), name, value)
+        for source, name, value in rows
+        if source and name not in _UNREADABLE
+    }
+    return list(named.values())
+
+
+def _source(source: str) -> str:
+    """Who says it, paper or released code; what names neither is said by both."""
+    if source.startswith("ours"):
+        return "luss"
+    if "C only" in source or source.startswith("C:") or "(C)" in source or "in C" in source:
+        return "code"
+    if "(P)" in source:
+        return "paper"
+    if source.startswith("PixPro"):
+        return "luss, an assumption" if "assumption" in source else "PixPro"
+    return "paper, code"
+
+
+_UNREADABLE = ("convolutions", "rate of layers")
+"""Settings of a value for each layer."""
+
+
+def _value(value: Any) -> str:
+    # Rates of all epochs, as a test compares them.
+    if hasattr(value, "expected"):
+        return f"from `{value.expected[0]:.3g}` to `{value.expected[-1]:.3g}`"
+    text = _plain(value)
+    return f"`{text}`" if len(text) <= _LONGEST else f"`{text[: _LONGEST - 3]}...`"
+
+
+_LONGEST = 400
+
+
+def _plain(value: Any) -> str:
+    """A value as one would write it down: ``Name(setting=value)`` for a component."""
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
+        return f"{value[0]}({_plain(value[1])})"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_plain(entry)}" for name, entry in value.items())
+    if isinstance(value, set | frozenset):
+        return ", ".join(sorted(map(_plain, value))) or "none"
+    if isinstance(value, list | tuple):
+        inside = ", ".join(map(_plain, value))
+        return f"({inside})" if isinstance(value, tuple) else inside
+    return str(value)

@@ -1,0 +1,207 @@
+"""Every command in README.md and docs/ is run by a test, or says why it is not; all are parsed.
+
+A comment stands before each block of commands:
+
+    <!-- commands: run -->                            run here, on a few drawn pictures
+    <!-- commands: run by tests/tools/test_test.py --> run by these tests, perhaps on other data
+    <!-- commands: not run, needs ImageNet -->         needs what is not there; says what
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_blocks import (
+    DOCUMENTS,
+    REPOSITORY,
+    all_blocks,
+    blocks_of,
+    unfenced_commands,
+    words_of,
+)
+
+from luss.configuration import read_config
+from luss.datasets import draw_demo_data
+from luss.datasets.mask_codec import IGNORE_ID, read_mask, write_mask
+from luss_docs.parsers import parse
+
+BLOCKS = all_blocks()
+RUN = [block for block in BLOCKS if block.mark == "run"]
+NEEDS = re.compile(r"not run, (needs|takes) \w+")
+SHELL = ("source", "export", "mkdir", "cd", "cp")
+OTHERS = ("mim", "tensorboard", "pre-commit")
+"""Programs of others, whose arguments are theirs."""
+
+
+LUSS = 'luss() { python -m luss "$@"; }'
+"""The console command, also where luss is not installed but on the path."""
+
+
+def test_there_are_commands():
+    assert len(BLOCKS) >= 30
+    assert len(RUN) >= 3
+
+
+@pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix()
+)
+def test_commands_stand_in_fenced_blocks(path):
+    found = unfenced_commands(path.read_text(encoding="utf-8"))
+    assert not found, "put these into a ```bash block with a comment before it, see this file's top"
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_every_block_says_who_runs_it(block):
+    hint = f"{block}: put <!-- commands: ... --> before the block, see the top of this file"
+    assert block.mark is not None, hint
+    assert block.mark == "run" or block.mark.startswith("run by ") or NEEDS.match(block.mark), hint
+    for name in re.findall(r"(?:\.ci|tests|projects)/[\w/.]+\w", block.mark):
+        assert (REPOSITORY / name).exists(), f"{block}: there is no {name}"
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_its_arguments_are_ones_that_the_tool_takes(block):
+    for command in block.commands:
+        for words in words_of(command):
+            check(words, str(block))
+
+
+def check(words: list[str], where: str) -> None:
+    """Refuse a command that could not work."""
+    program, *arguments = words
+    if program == "make":
+        targets = set(re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
+        assert set(arguments) <= targets, f"{where}: the Makefile has no target {arguments}"
+    elif program == "pip":
+        for extra in re.findall(r"\[(.*?)\]", " ".join(arguments)):
+            known = re.findall(r'^ {8}"(\w+)": ', (REPOSITORY / "setup.py").read_text(), re.M)
+            assert set(extra.split(",")) <= set(known), f"{where}: setup.py has no extra {extra}"
+    elif program.endswith(".sh"):
+        check_shell_script(program, arguments, where)
+    elif program in ("python", "luss"):
+        check_python(program, arguments, where)
+    else:
+        assert program in (*SHELL, *OTHERS), f"{where}: what is {program}? Add it to this test"
+
+
+def check_shell_script(script: str, arguments: list[str], where: str) -> None:
+    """The arguments behind the script's own are those of the Python file it starts."""
+    text = (REPOSITORY / script).read_text()
+    own = [name.lower() for name in re.findall(r"^([A-Z_]+)=\$\d$", text, re.M)]
+    assert len(arguments) >= len(own), f"{where}: {script} takes {', '.join(own)}"
+    given = dict(zip(own, arguments, strict=False))
+    tool = re.search(r"/(\w+\.py)", text[text.index("exec ") :])[1]
+    work_dir = ["--work-dir", given["work_dir"]] if "work_dir" in given else []
+    rest = [given["config"], *work_dir, *arguments[len(own) :]]
+    check_python("python", [f"tools/{tool}", *rest], where)
+
+
+def check_python(program: str, arguments: list[str], where: str) -> None:
+    """Let the tool's own parser read the arguments, and the config the options."""
+    if program == "python" and arguments[0] == "-m":
+        if arguments[1] != "luss":
+            return
+        arguments = arguments[2:]
+    elif program == "python":
+        script, *arguments = arguments
+        if "-h" in arguments or "--help" in arguments:
+            assert (REPOSITORY / script).is_file(), where
+            return
+        check_run(parsed(script, arguments, where), where)
+        return
+    check_run(parsed("luss/__main__.py", arguments, where), where)
+
+
+def parsed(script: str, arguments: list[str], where: str):
+    """What the tool's parser makes of the arguments."""
+    try:
+        return parse(script, arguments)
+    except (SystemExit, RuntimeError) as error:
+        raise AssertionError(f"{where}: {script} does not take {arguments}") from error
+
+
+def check_run(args, where: str) -> None:
+    """Configs are there, and options of runs are settings that they have."""
+    configs = getattr(args, "configs", None) or [getattr(args, "config", None)]
+    for name in configs:
+        if name is None or not name.startswith("configs/"):
+            continue
+        assert (REPOSITORY / name).is_file(), f"{where}: there is no {name}"
+        options = getattr(args, "cfg_options", None) or {}
+        read_config(REPOSITORY / name, options if isinstance(options, dict) else None)
+
+
+# Running
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder with what the documents call DATA, PHOTOS and PREDICTIONS."""
+    folder = tmp_path_factory.mktemp("documents")
+    draw_demo_data(folder / "DATA", train=5, train_semi=1, validation=2, test=1, size=48)
+    for path in (folder / "DATA" / "validation-segmentation").rglob("*.png"):
+        predicted = read_mask(path)
+        predicted[predicted == IGNORE_ID] = 0
+        name = path.relative_to(folder / "DATA" / "validation-segmentation")
+        write_mask(folder / "PREDICTIONS" / name, predicted)
+    (folder / "PHOTOS").mkdir()
+    for path in (folder / "DATA" / "train").rglob("*.*"):
+        shutil.copy(path, folder / "PHOTOS")
+    for name in ("configs", "tools", "benchmarks"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    return folder
+
+
+@pytest.mark.parametrize("block", RUN, ids=str)
+def test_it_runs(block, pictures, tmp_path):
+    for path in pictures.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "OMP_NUM_THREADS": "1",
+    }
+    for command in block.commands:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f"{LUSS}\n{command}"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{block}: {command}\n{done.stdout}{done.stderr}"
+
+
+# The collector itself
+
+
+def test_a_mark_belongs_to_the_block_behind_it():
+    text = "<!-- commands: run -->\n```bash\nls \\\n    a\n# b\n```\n\nmore\n\n```sh\nluss x\n```\n"
+    first, second = blocks_of(text, "page")
+    assert (first.mark, first.commands) == ("run", ("ls a",))
+    assert (second.mark, second.commands, second.line) == (None, ("luss x",), 11)
+    assert blocks_of("```python\nluss x\n```\n", "page") == []
+    assert unfenced_commands("```\n    python a\n```\n\n    python b\n    c = 1\n") == ["python b"]
+    assert words_of("A=1 python x.py && make y  # z") == [["python", "x.py"], ["make", "y"]]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "make nothing",
+        'pip install ".[nothing]"',
+        "frobnicate",
+        "python tools/train.py configs/pass/nothing.py",
+        "python tools/train.py configs/pass/pass_s_in50.py --nothing",
+        "tools/dist_train.sh configs/pass/pass_s_in50.py",
+        "luss nothing",
+    ],
+)
+def test_commands_that_cannot_work_are_found(command, capsys):
+    with pytest.raises(AssertionError):
+        check(words_of(command)[0], "here")
