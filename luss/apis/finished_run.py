@@ -107,7 +107,7 @@ class FinishedRun:
                 f"the checkpoint {path} lies in no work dir, so that nothing says which model it "
                 "belongs to; give its config, too (--config)"
             )
-        return cls._build(_read(config), path, None)
+        return cls._build(read_config(str(config)), path, None)
 
     @classmethod
     def _of_work_dir(
@@ -124,7 +124,7 @@ class FinishedRun:
                 "folder that training wrote (work_dirs/PHOTOS after luss train PHOTOS), or a "
                 "checkpoint"
             )
-        return cls._build(_read(root / _CONFIG), checkpoint, WorkDir(root))
+        return cls._build(WorkDir(root).config(), checkpoint, WorkDir(root))
 
     @classmethod
     def _build(
@@ -201,10 +201,6 @@ class FinishedRun:
 
 def _is_work_dir(root: Path) -> bool:
     return (root / _CONFIG).is_file() and (root / _RECORD).is_file()
-
-
-def _read(path: str | os.PathLike) -> Config:
-    return read_config(str(path))
 
 
 def _segmentor(context: Context, trained_in: str | None) -> tuple[ProtocolStage, dict]:

@@ -4,10 +4,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmengine import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 
-from luss.configuration import read_config
 from luss.errors import LussError
 from luss.evaluation.category_names import (
     NAMES_FILE,
@@ -65,16 +65,15 @@ def name_categories(
     """
     init_default_scope("luss")
     root = Path(work_dir).expanduser()
-    if not (root / "config.py").is_file():
-        raise LussError(f"{root} is no work dir of a run: it has no config.py")
     folder = WorkDir(root)
+    config = folder.config()
     if not folder.is_done(_LABELS):
         raise LussError(
             f"the stage {_LABELS} is not whole in {root}, so that there are no categories to "
             "name yet. If the run goes on, wait for it; if it was stopped, go on with: luss run "
             f"{root / 'config.py'} --work-dir {root} --resume"
         )
-    dataset = _photos(folder, data_root)
+    dataset = _photos(folder, config, data_root)
     members = read_members(folder.stage(_LABELS), len(dataset))
     path, count = root / NAMES_FILE, members.num_categories
     clustering = digest_of_clustering(folder.stage(_LABELS) / "centroids.npz")
@@ -84,9 +83,8 @@ def name_categories(
     return NamingFiles(page, path, added, _twins(names))
 
 
-def _photos(work_dir: WorkDir, data_root: str | os.PathLike | None) -> BaseDataset:
+def _photos(work_dir: WorkDir, config: Config, data_root: str | os.PathLike | None) -> BaseDataset:
     """The training photos, which must be those that were clustered."""
-    config = read_config(str(work_dir.root / "config.py"))
     if data_root is not None:
         config.data_root = str(data_root)
         config.get("data", {}).pop("data_root", None)

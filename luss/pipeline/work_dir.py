@@ -14,7 +14,7 @@ from mmengine import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
-from luss.configuration import write_config
+from luss.configuration import read_config, write_config
 from luss.errors import LussError
 from luss.files import read_json, remove_unfinished, write_json
 from luss.ranks import main_process_decides
@@ -149,6 +149,26 @@ class WorkDir:
                 return
         write_config(self.root / "config.py", config)
         write_json(path, content)
+
+    def config(self, options: dict[str, Any] | None = None) -> Config:
+        """The run's configuration, its stages in the order in which they run.
+
+        Args:
+            options: as ``--cfg-options`` gives them.
+
+        Raises:
+            LussError: if there is none, or as :func:`luss.configuration.read_config`.
+        """
+        path = self.root / "config.py"
+        if not path.is_file():
+            raise LussError(f"{self.root} is no work dir of a run: there is no {path}")
+        config = read_config(str(path), options)
+        stages = config.stages
+        # Earlier versions listed the stages of config.py by the alphabet, but not those recorded.
+        if list(stages) == sorted(stages) and (recorded := self.recorded()).keys() == stages.keys():
+            ordered = type(stages)({name: stages[name] for name in recorded})
+            config._cfg_dict["stages"] = ordered
+        return config
 
     def is_done(self, stage: str) -> bool:
         """Whether a stage's output is whole."""

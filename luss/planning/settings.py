@@ -87,14 +87,11 @@ def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -
         LussError: if there is no such run, or its pretraining is not whole.
     """
     other = WorkDir(work_dir)
-    path = other.root / "config.py"
-    if not path.is_file():
-        raise LussError(f"--from {work_dir} is no work dir of a run: there is no {path}")
+    config = other.config(options)
     if not other.is_done("pretrain"):
         raise LussError(
             f"--from {work_dir}: its pretraining is not finished; let that run go on by --resume"
         )
-    config = read_config(str(path), options)
     pretrain = config.stages.pretrain
     pretrain["type"] = "PretrainStage"
     pretrain["weights"] = str(required_checkpoint(other.stage("pretrain")).resolve())

@@ -9,7 +9,9 @@ import torch
 from tiny_run import TINY
 
 from luss.apis import FinishedRun
+from luss.configuration import write_config
 from luss.errors import LussError
+from luss.pipeline.work_dir import WorkDir
 
 
 def last_checkpoint(work_dir):
@@ -97,3 +99,14 @@ def test_a_match_of_another_run_is_refused(moved):
     (moved / "evaluate" / "match.json").write_text(json.dumps({str(i): i for i in range(9)}))
     with pytest.raises(LussError, match="matches 8 generated categories, but the model has 6"):
         FinishedRun.read(moved)
+
+
+def test_stages_of_a_run_of_an_earlier_version_are_put_in_order(finished_run, moved):
+    ordered = WorkDir(finished_run).config()
+    stages = list(ordered.stages)
+    assert stages != sorted(stages)
+    by_alphabet = ordered.to_dict()
+    by_alphabet["stages"] = {name: by_alphabet["stages"][name] for name in sorted(stages)}
+    write_config(moved / "config.py", by_alphabet)
+    assert list(WorkDir(moved).config().stages) == stages
+    assert FinishedRun.read(moved).stage == FinishedRun.read(finished_run).stage
