@@ -1,6 +1,7 @@
 # PASS_s on photos with a foreground that is learnt without labels (C2AM): after step 1, a 3x3
 # convolution on its frozen features learns to part each photo in two, in all photos alike. Its maps
-# say which pixels are labelled, and over which ones image embeddings are pooled.
+# say which pixels are labelled, and over which ones image embeddings are pooled; the whole
+# foreground of a photo gets its category.
 _base_ = ["pass_s_photos.py"]
 
 short_side = 96
@@ -62,6 +63,7 @@ stages = dict(
         foreground=dict(type="FolderOfMaps"),
         embedding=dict(
             type="ForegroundEmbeddings",
+            attention=False,
             pipeline=[
                 dict(type="LoadRGBImage"),
                 dict(type="ResizeShortSide", size=short_side),
@@ -70,6 +72,7 @@ stages = dict(
                 dict(type="PackInputs"),
             ],
         ),
+        pixels=dict(type="ImageLabels", over_foreground=True),
     ),
     report=dict(title="PASS_s + C2AM on photos"),
 )
