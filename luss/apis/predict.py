@@ -15,6 +15,7 @@ from luss.datasets.image_io import read_image
 from luss.datasets.photo_listing import shown
 from luss.engine.checkpoint import checkpoint_digest
 from luss.errors import LussError
+from luss.folder_lock import alone_in
 
 __all__ = ["PredictedPhotos", "predict_photos"]
 
@@ -56,8 +57,8 @@ def predict_photos(
         num_workers: processes that load photos.
 
     Raises:
-        LussError: if there are no photos, the folder lies among them or holds something else, or
-            not one of them can be read.
+        LussError: if there are no photos, the folder lies among them, holds something else or is
+            written by another process, or not one of them can be read.
     """
     unknown = [output for output in outputs if output not in OUTPUTS]
     if unknown:
@@ -68,19 +69,21 @@ def predict_photos(
     _refuse_among_photos(out, given)
     photos = list_photos(given)
     folder = PredictionFolder(out, inferencer.categories, tuple(outputs), rle)
-    folder.begin(
-        {
-            "checkpoint": checkpoint_digest(inferencer.run.checkpoint),
-            "upright": inferencer.upright,
-        }
-    )
-    pending = [photo for photo in photos if not folder.is_done(photo)]
-    if len(pending) < len(photos):
-        print_log(f"{len(photos) - len(pending)} photos have been predicted before", "current")
-    unreadable = _predict(inferencer, photos, pending, folder, batch_size, num_workers)
-    if len(unreadable) == len(photos):
-        raise LussError(f"not one of {len(photos)} photos can be read; {unreadable[0][1]}")
-    folder.finish(photos, unreadable)
+    folder.refuse_if_foreign()
+    with alone_in(out, "--out"):
+        folder.begin(
+            {
+                "checkpoint": checkpoint_digest(inferencer.run.checkpoint),
+                "upright": inferencer.upright,
+            }
+        )
+        pending = [photo for photo in photos if not folder.is_done(photo)]
+        if len(pending) < len(photos):
+            print_log(f"{len(photos) - len(pending)} photos have been predicted before", "current")
+        unreadable = _predict(inferencer, photos, pending, folder, batch_size, num_workers)
+        if len(unreadable) == len(photos):
+            raise LussError(f"not one of {len(photos)} photos can be read; {unreadable[0][1]}")
+        folder.finish(photos, unreadable)
     _say_unreadable(unreadable)
     predicted = len(pending) - len(unreadable)
     return PredictedPhotos(predicted, len(photos) - len(pending), unreadable)

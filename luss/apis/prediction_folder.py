@@ -25,6 +25,7 @@ from luss.datasets.coco_rle import encode_rle
 from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
 from luss.files import atomic_write, file_digest, read_json, remove_unfinished, write_json
+from luss.folder_lock import LOCK
 
 __all__ = ["OUTPUTS", "PredictionFolder"]
 
@@ -65,7 +66,7 @@ class PredictionFolder:
             model: what predicts; plain values.
 
         Raises:
-            LussError: if the folder holds anything else, or was begun otherwise.
+            LussError: if the folder was begun otherwise, or holds anything else.
         """
         settings = {
             "model": model,
@@ -75,6 +76,7 @@ class PredictionFolder:
             "outputs": list(self.outputs),
             "rle": self.rle,
         }
+        self.refuse_if_foreign()
         path = self.root / _SETTINGS
         if path.exists():
             found = read_json(path)
@@ -86,11 +88,20 @@ class PredictionFolder:
                 )
             remove_unfinished(self.root)
             return
-        if self.root.exists() and not (self.root.is_dir() and not any(self.root.iterdir())):
+        write_json(path, settings)
+
+    def refuse_if_foreign(self) -> None:
+        """Refuse a folder that something else lies in, before anything is written into it.
+
+        Raises:
+            LussError: if it holds neither predictions nor nothing.
+        """
+        if not self.root.exists() or (self.root / _SETTINGS).exists():
+            return
+        if not self.root.is_dir() or any(entry.name != LOCK for entry in self.root.iterdir()):
             raise LussError(
                 f"{self.root} holds something else than predictions; choose another --out"
             )
-        write_json(path, settings)
 
     def is_done(self, photo: Photo) -> bool:
         """Whether all outputs of a photo are there, made of a file of the same content."""

@@ -1,11 +1,8 @@
 """The folder of one run: whose it is, which stages are whole, and that one process has it."""
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from mmengine.logging import print_log
 from luss.configuration import read_config, write_config
 from luss.errors import LussError
 from luss.files import read_json, remove_unfinished, write_json
+from luss.folder_lock import alone_in
 from luss.ranks import main_process_decides
 
 __all__ = ["WorkDir", "config_hash", "main_process_decides"]
@@ -60,46 +58,27 @@ class WorkDir:
         Raises:
             LussError: if another process has it, or it cannot be one's own.
         """
-        refusal = lock = None
-        if is_main_process():
-            try:
-                lock = self._open_lock()
-                # A POSIX lock: it ends with this process, though data loaders may outlive it.
-                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                refusal = (
-                    f"another process is working in {self.root}; wait for it, or choose another "
-                    "--work-dir"
-                )
-            except LussError as error:
-                refusal = str(error)
-        if refusal := main_process_decides(refusal):
-            raise LussError(refusal)
-        try:
+        refusal = None
+        with contextlib.ExitStack() as held:
+            if is_main_process():
+                try:
+                    held.enter_context(alone_in(self.root, "--work-dir"))
+                    self._refuse_links()
+                except LussError as error:
+                    refusal = str(error)
+            if refusal := main_process_decides(refusal):
+                raise LussError(refusal)
             if is_main_process():
                 remove_unfinished(self.root)
             yield
-        finally:
-            if lock is not None:
-                os.close(lock)
 
-    def _open_lock(self) -> int:
-        """Open the lock file, and refuse links that would lead writing out of the folder."""
-        if self.root.exists() and not self.root.is_dir():
-            raise LussError(f"{self.root} is a file; name a folder as --work-dir")
-        self.root.mkdir(parents=True, exist_ok=True)
+    def _refuse_links(self) -> None:
+        """Refuse links that would lead writing out of the folder."""
         for name in ("run.log", _RECORD):
             if (self.root / name).is_symlink():
                 raise LussError(
                     f"{self.root / name} is a link, which luss would write through; remove it"
                 )
-        path = self.root / ".lock"
-        try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise LussError(f"{path} is a link, expected a file; remove it") from error
-            raise
 
     def recorded(self) -> dict[str, dict]:
         """Settings that each stage was begun with; empty if there is no record, or a damaged one.
