@@ -31,7 +31,6 @@ _CONFIGS = {
     "attention": "luss::pass/pass_s_photos.py",
 }
 _NEED_SKIMAGE = ("prior", "region-contrast")
-_OF_FOREGROUND = ("foreground", "embedding")
 
 
 def choose_foreground(given: str | None) -> str:
@@ -96,9 +95,6 @@ def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -
     pretrain["type"] = "PretrainStage"
     pretrain["weights"] = str(required_checkpoint(other.stage("pretrain")).resolve())
     if foreground is not None:
-        chosen = settings_for(foreground, {}).stages.label_generation
-        for key in _OF_FOREGROUND:
-            config.stages.label_generation.pop(key, None)
-            if key in chosen:
-                config.stages.label_generation[key] = chosen[key]
+        # What embeddings are pooled over, and which pixels are labelled how, goes with it.
+        config.stages.label_generation = settings_for(foreground, options).stages.label_generation
     return config

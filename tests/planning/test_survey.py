@@ -1,13 +1,16 @@
 """What ``luss train`` and ``luss check`` see in a folder."""
 
+import argparse
 import shutil
 import subprocess
 import sys
 
 import pytest
 
+from luss.commands import train
+from luss.configuration import write_config
 from luss.errors import LussError
-from luss.planning import choose_foreground, settings_for, start_from, survey
+from luss.planning import FOREGROUNDS, choose_foreground, settings_for, start_from, survey
 from luss.planning.inspection import inspect_photos
 
 
@@ -74,3 +77,24 @@ def test_the_foreground_without_scikit_image_needs_none(monkeypatch):
 def test_a_run_to_start_from_must_be_one(tmp_path):
     with pytest.raises(LussError, match="is no work dir of a run"):
         start_from(str(tmp_path), None, {})
+
+
+@pytest.mark.parametrize("before", ["attention", "prior"])
+@pytest.mark.parametrize("after", ["attention", "boundary-centre", None])
+def test_another_foreground_brings_the_labels_that_go_with_it(before, after, tmp_path):
+    write_config(tmp_path / "config.py", settings_for(before, {}))
+    pretrain = tmp_path / "pretrain"
+    pretrain.mkdir()
+    (pretrain / "iter_7.pth").touch()
+    (pretrain / "done.json").write_text('{"checkpoint": "iter_7.pth"}')
+    config = start_from(str(tmp_path), after, {"stages.label_generation.threshold": 0.3})
+    expected = settings_for(after or before, {}).stages.label_generation
+    assert config.stages.label_generation == {**expected, "threshold": 0.3}
+    assert config.stages.pretrain.weights == str(pretrain / "iter_7.pth")
+
+
+def test_the_command_offers_the_foregrounds_that_there_are():
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser)
+    (option,) = [each for each in parser._actions if each.dest == "foreground"]
+    assert list(option.choices) == list(FOREGROUNDS)
