@@ -19,6 +19,8 @@ __all__ = ["PhotoSegmentor", "pillow_weights", "resize_as_pillow"]
 
 _CHANNELS_AT_A_TIME = 64
 _LARGEST_BYTE = 255
+# Pillow's weights are whole numbers of this many parts.
+_ONE = 2.0**22
 
 
 def pillow_weights(before: Tensor, after: Tensor) -> Tensor:
@@ -31,23 +33,24 @@ def pillow_weights(before: Tensor, after: Tensor) -> Tensor:
         after: its length afterwards, likewise.
 
     Returns:
-        (after, before) float32, rows sum to one.
+        (after, before) float64, whole numbers; rows sum to about 2^22, which stands for one.
     """
     scale = before.double() / after.double()
-    support = scale.clamp(min=1.0)
+    sharpness = 1 / scale.clamp(min=1.0)
     centres = (torch.arange(after).double() + 0.5) * scale
-    places = torch.arange(before).double() + 0.5
-    weights = (1 - ((places[None] - centres[:, None]) / support).abs()).clamp(min=0.0)
-    return (weights / weights.sum(dim=1, keepdim=True)).float()
+    distances = torch.arange(before).double()[None] - centres[:, None] + 0.5
+    weights = (1 - (distances * sharpness).abs()).clamp(min=0.0)
+    return (weights / weights.sum(dim=1, keepdim=True) * _ONE + 0.5).floor()
 
 
 def resize_as_pillow(image: Tensor, height: Tensor, width: Tensor) -> Tensor:
-    """Resize an image bilinearly with antialiasing, rows first, rounded to bytes as Pillow does.
+    """Resize an image bilinearly with antialiasing, to the very bytes that Pillow gives.
 
-    Now and then a value differs by one: Pillow rounds its weights, which tips some halves.
+    Rows first; each pass rounds to bytes. Sums are of whole numbers below 2^31, which float64
+    holds exactly.
 
     Args:
-        image: (N, 3, H, W) float32 in 0..255.
+        image: (N, 3, H, W) float32, whole numbers in 0..255.
         height: of the result, a 0-d int64 tensor.
         width: likewise.
 
@@ -55,8 +58,8 @@ def resize_as_pillow(image: Tensor, height: Tensor, width: Tensor) -> Tensor:
         (N, 3, height, width) float32, whole numbers in 0..255.
     """
     rows, columns = _sizes(image)
-    image = _to_bytes(image @ pillow_weights(columns, width).T)
-    return _to_bytes(pillow_weights(rows, height) @ image)
+    image = _to_bytes(image.double() @ pillow_weights(columns, width).T)
+    return _to_bytes(pillow_weights(rows, height) @ image).float()
 
 
 class PhotoSegmentor(nn.Module):
@@ -164,8 +167,8 @@ def _sizes(image: Tensor) -> tuple[Tensor, Tensor]:
     return torch.tensor(height), torch.tensor(width)
 
 
-def _to_bytes(values: Tensor) -> Tensor:
-    return (values + 0.5).floor().clamp(0, _LARGEST_BYTE)
+def _to_bytes(sums: Tensor) -> Tensor:
+    return (sums / _ONE + 0.5).floor().clamp(0, _LARGEST_BYTE)
 
 
 def _nearest(before: Tensor, after: Tensor) -> Tensor:
