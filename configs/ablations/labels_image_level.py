@@ -3,15 +3,21 @@
 _base_ = ["_base_/pass_s.py"]
 
 steps = _base_.stages
+# No map is pooled over.
+whole = [
+    step
+    for step in steps.label_generation.embedding.pipeline
+    if step["type"] != "LoadForegroundAsMask"
+]
 stages = dict(
     _delete_=True,
     pretrain=steps.pretrain,
     label_generation=dict(
         steps.label_generation,
         model_from="pretrain",
-        embedding=dict(steps.label_generation.embedding, type="PooledFeatures"),
+        embedding=dict(type="PooledFeatures", batch_size=32, pipeline=whole),
         # The same pixels as those whose features were clustered.
-        pixels=dict(type="ImageLabels", pipeline=steps.label_generation.embedding.pipeline),
+        pixels=dict(type="ImageLabels", pipeline=whole),
         foreground=dict(type="WholePhoto"),
         threshold=0.0,
         num_attention_maps=0,

@@ -6,6 +6,12 @@ _base_ = ["_base_/pass_s.py"]
 num_categories = 51
 
 steps = _base_.stages
+# No map is pooled over.
+whole = [
+    step
+    for step in steps.label_generation.embedding.pipeline
+    if step["type"] != "LoadForegroundAsMask"
+]
 stages = dict(
     _delete_=True,
     pretrain=steps.pretrain,
@@ -13,7 +19,8 @@ stages = dict(
         steps.label_generation,
         model_from="pretrain",
         # 7 x 7 vectors of each photo: 6.4 GB on disk for ImageNet-S50.
-        embedding=dict(steps.label_generation.embedding, type="PixelEmbeddings"),
+        embedding=dict(type="PixelEmbeddings", batch_size=32, pipeline=whole),
+        pixels=dict(type="PixelLabels", pipeline=steps.label_generation.pixels.pipeline),
         foreground=dict(type="WholePhoto"),
         threshold=0.0,
         num_attention_maps=0,
