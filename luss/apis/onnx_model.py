@@ -20,7 +20,7 @@ __all__ = ["PhotoSegmentor", "pillow_weights", "resize_as_pillow"]
 _CHANNELS_AT_A_TIME = 64
 _LARGEST_BYTE = 255
 # Pillow's weights are whole numbers of this many parts.
-_ONE = 2.0**22
+_ONE = 2**22
 
 
 def pillow_weights(before: Tensor, after: Tensor) -> Tensor:
@@ -33,14 +33,14 @@ def pillow_weights(before: Tensor, after: Tensor) -> Tensor:
         after: its length afterwards, likewise.
 
     Returns:
-        (after, before) float64, whole numbers; rows sum to about 2^22, which stands for one.
+        (after, before) int64, in parts of 2^22; rows sum to about that.
     """
-    scale = before.double() / after.double()
-    sharpness = 1 / scale.clamp(min=1.0)
-    centres = (torch.arange(after).double() + 0.5) * scale
-    distances = torch.arange(before).double()[None] - centres[:, None] + 0.5
-    weights = (1 - (distances * sharpness).abs()).clamp(min=0.0)
-    return (weights / weights.sum(dim=1, keepdim=True) * _ONE + 0.5).floor()
+    # Whole numbers all along: in ONNX, fractions would be rounded as float32.
+    places, centres = 2 * torch.arange(before) + 1, 2 * torch.arange(after) + 1
+    distances = (places[None] * after - centres[:, None] * before).abs()
+    weights = (2 * torch.maximum(before, after) - distances).clamp(min=0)
+    total = weights.sum(dim=1, keepdim=True)
+    return (2 * _ONE * weights + total) // (2 * total)
 
 
 def resize_as_pillow(image: Tensor, height: Tensor, width: Tensor) -> Tensor:
@@ -58,8 +58,8 @@ def resize_as_pillow(image: Tensor, height: Tensor, width: Tensor) -> Tensor:
         (N, 3, height, width) float32, whole numbers in 0..255.
     """
     rows, columns = _sizes(image)
-    image = _to_bytes(image.double() @ pillow_weights(columns, width).T)
-    return _to_bytes(pillow_weights(rows, height) @ image).float()
+    image = _to_bytes(image.double() @ pillow_weights(columns, width).T.double())
+    return _to_bytes(pillow_weights(rows, height).double() @ image).float()
 
 
 class PhotoSegmentor(nn.Module):
@@ -168,7 +168,8 @@ def _sizes(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _to_bytes(sums: Tensor) -> Tensor:
-    return (sums / _ONE + 0.5).floor().clamp(0, _LARGEST_BYTE)
+    """Sums in parts of 2^22, rounded: float64 in, float64 out."""
+    return ((sums.long() + _ONE // 2) // _ONE).clamp(0, _LARGEST_BYTE).double()
 
 
 def _nearest(before: Tensor, after: Tensor) -> Tensor:

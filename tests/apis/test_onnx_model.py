@@ -1,5 +1,6 @@
 """What goes into an ONNX file, against what happens outside of it: Pillow, and PyTorch at once."""
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from luss.apis.onnx_export import SMALLEST_AGREEMENT, Agreement
+from luss.apis.onnx_export import OPSET
 from luss.apis.onnx_model import PhotoSegmentor, resize_as_pillow
 from luss.datasets.transforms.resizing import resize_image, short_side_size
 from luss.errors import LussError
@@ -83,3 +85,32 @@ def test_a_file_that_differs_is_refused():
     with pytest.raises(LussError, match=r"99.49 % of the pixels of a have the same id, .* 99.5 %"):
         Agreement({"b": 1.0, "a": 0.9949}, 0.999).require()
     assert SMALLEST_AGREEMENT == 0.995
+
+
+class Resizing(torch.nn.Module):
+    def forward(self, photo):
+        height, width = photo.shape[2:]
+        return resize_as_pillow(photo, 3 * height // 2, width // 3)
+
+
+def test_bytes_stay_those_of_pillow_in_onnx_runtime():
+    """Fractions would not: there the exporter makes float32 of them."""
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        Resizing(),
+        (torch.zeros(1, 3, 30, 40),),
+        buffer,
+        input_names=["photo"],
+        dynamic_axes={"photo": {2: "height", 3: "width"}},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    session = runtime.InferenceSession(buffer.getvalue())
+    for height, width in [(64, 192), (41, 131), (100, 900)]:
+        image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        photo = image.transpose(2, 0, 1)[None].astype(np.float32)
+        (found,) = session.run(None, {"photo": photo})
+        expected = resize_image(image, width // 3, 3 * height // 2)
+        np.testing.assert_array_equal(found[0].transpose(1, 2, 0), expected)
