@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from luss.apis.onnx_export import SMALLEST_AGREEMENT, Agreement
-from luss.apis.onnx_export import OPSET
+from luss.apis.onnx_export import OPSET, SMALLEST_AGREEMENT, Agreement
 from luss.apis.onnx_model import PhotoSegmentor, resize_as_pillow
 from luss.datasets.transforms.resizing import resize_image, short_side_size
 from luss.errors import LussError
