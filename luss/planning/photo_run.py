@@ -27,6 +27,8 @@ __all__ = ["PhotoRun", "outcome"]
 _SAFETY = 0.95
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _PLAN = "plan.json"
+_SMALLEST_BATCH = 8
+_UPDATES = 10
 
 
 @dataclass
@@ -105,7 +107,12 @@ class PhotoRun:
         config.seed = self.seed
         for name in TRAINED:
             loader = config.stages[name].train_dataloader
-            loader["batch_size"] = fitting_batch(found.photos, loader.batch_size)
+            wanted = loader.batch_size
+            if name == "finetune":
+                # Of few photos, small batches: what it lacks are updates. Clustering needs large
+                # ones, which it spreads over its prototypes.
+                wanted = min(wanted, max(_SMALLEST_BATCH, found.photos // _UPDATES))
+            loader["batch_size"] = fitting_batch(found.photos, wanted)
         if config.get("auto_scale_lr"):
             scale_learning_rates(config)
         return config

@@ -14,7 +14,7 @@ _REFERENCE = 1200
 """Photos for which the configs' epochs are made."""
 
 _FEWEST_EPOCHS = {"pretrain": 20, "pixel_attention": 2, "finetune": 5}
-_SHARES = {"pixel_attention": 0.05, "finetune": 0.15}
+_SHARES = {"pixel_attention": 0.05, "finetune": 0.3}
 """Of the time for training at most; the rest is pretraining's."""
 
 _SHARES_WITHOUT_PRETRAINING = {"pixel_attention": 0.25, "finetune": 0.75}

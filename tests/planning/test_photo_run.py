@@ -4,11 +4,13 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from luss.errors import LussError
+from luss.planning import survey
 from luss.planning.photo_run import PhotoRun
 
 
@@ -70,6 +72,16 @@ def test_too_little_time_is_refused_before_anything_is_trained(photo_folder, tmp
     with pytest.raises(LussError, match=r"0\.01 minutes do not suffice .* Give --minutes \d+ at"):
         run.run()
     assert not (tmp_path / "run" / "pretrain").exists()
+
+
+def test_fine_tuning_has_smaller_batches_of_few_photos(photo_folder, tmp_path):
+    run = PhotoRun(str(photo_folder), str(tmp_path / "run"), 3, foreground="attention")
+    found = survey(str(photo_folder))
+    for photos, pretrain, finetune in [(12, 12, 6), (60, 30, 7), (250, 31, 25), (2000, 32, 32)]:
+        config = run.config(replace(found, counts={**found.counts, "train": photos}), 3)
+        stages = config.stages
+        sizes = [stages[name].train_dataloader.batch_size for name in ("pretrain", "finetune")]
+        assert sizes == [pretrain, finetune]
 
 
 def test_a_folder_that_another_process_works_in_is_not_planned_anew(photo_folder, tmp_path):
