@@ -7,11 +7,19 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from luss.errors import LussError
 
-__all__ = ["add_config_arguments", "add_run_arguments", "exit_cleanly", "leave_on_signals"]
+__all__ = [
+    "add_config_arguments",
+    "add_run_arguments",
+    "chosen_work_dir",
+    "exit_cleanly",
+    "leave_on_signals",
+]
 
 _DISK = {
     errno.ENOSPC,
@@ -22,6 +30,16 @@ _DISK = {
     errno.EACCES,
     errno.EPERM,
 }
+
+
+def chosen_work_dir(args: argparse.Namespace, config: Mapping[str, Any]) -> str:
+    """The work dir of a command: its option, or the config's, or one named as the config's file.
+
+    Args:
+        args: with ``work_dir`` and ``config``, the path of the file.
+        config: as read from it.
+    """
+    return args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

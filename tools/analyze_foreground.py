@@ -6,9 +6,8 @@ chosen by it. A report that is there already is made anew, and shows it.
 """
 
 import argparse
-from pathlib import Path
 
-from luss.command_line import add_run_arguments, exit_cleanly
+from luss.command_line import add_run_arguments, chosen_work_dir, exit_cleanly
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,7 +33,7 @@ def main() -> None:
     from luss.stages import ReportStage, analyze_foreground
 
     config = read_config(args.config, args.cfg_options)
-    work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    work_dir = chosen_work_dir(args, config)
     pipeline = Pipeline(config, work_dir, args.launcher)
     with pipeline.opened() as context:
         found = analyze_foreground(context, args.split, args.sources)

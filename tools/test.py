@@ -6,9 +6,8 @@ belong to it, the match is found on validation masks.
 
 import argparse
 import sys
-from pathlib import Path
 
-from luss.command_line import add_run_arguments, exit_cleanly, leave_on_signals
+from luss.command_line import add_run_arguments, chosen_work_dir, exit_cleanly, leave_on_signals
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,7 +48,7 @@ def main() -> None:
     from luss.pipeline import Pipeline
 
     config = read_config(args.config, args.cfg_options)
-    work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    work_dir = chosen_work_dir(args, config)
     hooks = []
     if args.show_dir:
         hooks.append(

@@ -2,9 +2,8 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from luss.command_line import add_run_arguments, exit_cleanly, leave_on_signals
+from luss.command_line import add_run_arguments, chosen_work_dir, exit_cleanly, leave_on_signals
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,7 +33,7 @@ def main() -> None:
 
     config = read_config(args.config, args.cfg_options)
     apply_switches(config, args)
-    work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    work_dir = chosen_work_dir(args, config)
     Pipeline(config, work_dir, args.launcher).run(args.stage, args.resume)
 
 

@@ -1,10 +1,9 @@
 # PASS_s on photos with a foreground that is learnt without labels (C2AM): after step 1, a 3x3
 # convolution on its frozen features learns to part each photo in two, in all photos alike. Its maps
-# say which pixels are labelled, and over which ones image embeddings are pooled; the whole
-# foreground of a photo gets its category.
-_base_ = ["pass_s_photos.py"]
+# take the place of those of pass_s_photos_prior.py.
+_base_ = ["pass_s_photos_prior.py"]
 
-short_side = 96
+short_side = _base_.short_side
 whole_photo = [
     dict(type="LoadRGBImage"),
     dict(type="ResizeShortSide", size=short_side),
@@ -60,19 +59,7 @@ stages = dict(
     ),
     label_generation=dict(
         maps_from="foreground",
-        foreground=dict(type="FolderOfMaps"),
-        embedding=dict(
-            type="ForegroundEmbeddings",
-            attention=False,
-            pipeline=[
-                dict(type="LoadRGBImage"),
-                dict(type="ResizeShortSide", size=short_side),
-                dict(type="LoadForegroundAsMask"),
-                dict(type="CenterCrop", crop_size=short_side),
-                dict(type="PackInputs"),
-            ],
-        ),
-        pixels=dict(type="ImageLabels", over_foreground=True),
+        foreground=dict(_delete_=True, type="FolderOfMaps"),
     ),
     report=dict(title="PASS_s + C2AM on photos"),
 )

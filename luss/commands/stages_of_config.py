@@ -2,10 +2,9 @@
 
 import argparse
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luss.command_line import add_config_arguments
+from luss.command_line import add_config_arguments, chosen_work_dir
 from luss.errors import LussError
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def planned_pipeline(
     config = read_config(args.config, args.cfg_options)
     if change is not None:
         change(config, args)
-    work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    work_dir = chosen_work_dir(args, config)
     pipeline = Pipeline(config, work_dir)
     return pipeline, Context(config, pipeline.work_dir, planned=True)
 

@@ -28,7 +28,7 @@ _SAFETY = 0.95
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _PLAN = "plan.json"
 _SMALLEST_BATCH = 8
-_UPDATES = 10
+_UPDATES_AN_EPOCH = 10
 
 
 @dataclass
@@ -111,7 +111,7 @@ class PhotoRun:
             if name == "finetune":
                 # Of few photos, small batches: what it lacks are updates. Clustering needs large
                 # ones, which it spreads over its prototypes.
-                wanted = min(wanted, max(_SMALLEST_BATCH, found.photos // _UPDATES))
+                wanted = min(wanted, max(_SMALLEST_BATCH, found.photos // _UPDATES_AN_EPOCH))
             loader["batch_size"] = fitting_batch(found.photos, wanted)
         if config.get("auto_scale_lr"):
             scale_learning_rates(config)
