@@ -153,22 +153,27 @@ def test_cut_outs_show_the_photo(inferencer, tmp_path):
     assert not cutout[cutout[..., 3] == 0].any()
 
 
-def test_a_killed_prediction_goes_on_to_the_same_files(finished_run, photos, predicted, tmp_path):
-    out = tmp_path / "out"
-    arguments = ("predict.py", finished_run, photos, "--out", out, "--rle", "--batch-size", 3)
+def test_a_killed_prediction_goes_on_to_the_same_files(finished_run, inferencer, photos, tmp_path):
+    # So many photos that the process is killed long before the last one.
+    many, out = tmp_path / "many", tmp_path / "out"
+    for copy in range(15):
+        shutil.copytree(photos, many / str(copy))
+    count = len(list(many.rglob("*.JPEG")))
+    arguments = ("predict.py", finished_run, many, "--out", out, "--rle", "--batch-size", 3)
     process = start(*arguments, "--device", "cpu")
-    while process.poll() is None and len(list(out.glob("records/*/*.json"))) < 5:
+    while process.poll() is None and len(list(out.glob("records/*/*/*.json"))) < 5:
         time.sleep(0.01)
     process.kill()
     process.communicate()
-    records = {path: path.stat().st_mtime_ns for path in out.glob("records/*/*.json")}
-    assert 5 <= len(records) < len(list(photos.rglob("*.JPEG")))
+    records = {path: path.stat().st_mtime_ns for path in out.glob("records/*/*/*.json")}
+    assert 5 <= len(records) < count
     assert not (out / "predictions.json").exists()
     code, said = finish(start(*arguments, "--device", "cpu"))
     assert code == 0, said
     assert f"{len(records)} before" in said
     assert all(path.stat().st_mtime_ns == before for path, before in records.items())
-    assert all_files(out) == all_files(predicted)
+    predict_photos(inferencer, [many], tmp_path / "at_once", rle=True, batch_size=3)
+    assert all_files(out) == all_files(tmp_path / "at_once")
 
 
 def test_a_photo_that_was_replaced_is_predicted_again(inferencer, tmp_path):
