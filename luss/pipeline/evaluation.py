@@ -14,7 +14,7 @@ from luss.pipeline.stage import Stage
 from luss.ranks import main_process_decides
 from luss.registry import STAGES
 
-__all__ = ["build_protocol", "evaluate", "known_protocols"]
+__all__ = ["build_protocol", "evaluate", "known_protocols", "protocols_of"]
 
 
 def known_protocols() -> dict[str, type]:
@@ -69,38 +69,49 @@ def evaluate(
     return stage.evaluate(context)
 
 
+def protocols_of(config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
+    """By which protocols a config can be evaluated -> name and settings of the stage that does.
+
+    Those of its stages come first, then those that need no entry of their own
+    (``without_entry_after`` of the stage's class).
+
+    Raises:
+        LussError: if a stage is of an unknown type.
+    """
+    stages = config["stages"]
+    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name, settings in stages.items():
+        if protocol := _protocol_of(settings, f"stages.{name}"):
+            found.setdefault(protocol, (name, settings))
+    for protocol, kind in known_protocols().items():
+        if getattr(kind, "without_entry_after", None) in stages:
+            found.setdefault(protocol, (protocol, {"type": kind}))
+    return found
+
+
 def build_protocol(config: Config, protocol: str) -> Stage:
     """Build the config's stage of a protocol.
 
     Args:
         config: of the run.
-        protocol: of a stage of the config, or one of :func:`known_protocols`; some need no entry
-            of their own (``without_entry_after`` of its class).
+        protocol: one of :func:`protocols_of`.
 
     Raises:
         LussError: if the protocol is unknown, or the config has no stage for it.
     """
-    stages, known = config["stages"], known_protocols()
-    found: dict[str, str] = {}
-    for name, settings in stages.items():
-        if named := _protocol_of(settings, f"stages.{name}"):
-            found.setdefault(named, name)
-    if protocol in found:
-        name = found[protocol]
-        settings = stages[name]
-    elif protocol not in known:
-        names = dict.fromkeys([*known, *found])
-        raise LussError(f"unknown protocol {protocol!r}; known are: {', '.join(names)}")
-    else:
+    known, found = known_protocols(), protocols_of(config)
+    if protocol not in found:
+        if protocol not in known:
+            names = dict.fromkeys([*known, *found])
+            raise LussError(f"unknown protocol {protocol!r}; known are: {', '.join(names)}")
         kind = known[protocol]
-        if getattr(kind, "without_entry_after", None) not in stages:
-            example = getattr(kind, "example_configs", "")
-            raise LussError(
-                f"this config has no stage for the protocol {protocol!r}; add one of the type "
-                f"{kind.__name__!r}"
-                + (f", or take a config that has it ({example})" if example else "")
-            )
-        name, settings = protocol, {"type": kind}
+        example = getattr(kind, "example_configs", "")
+        raise LussError(
+            f"this config has no stage for the protocol {protocol!r}; add one of the type "
+            f"{kind.__name__!r}"
+            + (f", or take a config that has it ({example})" if example else "")
+        )
+    name, settings = found[protocol]
     with clear_build_errors(f"stages.{name}"):
         return STAGES.build({**settings, "name": name})
 

@@ -11,6 +11,7 @@ from mmengine import Config
 
 from luss.configuration import read_config, read_option
 from luss.errors import LussError
+from luss.pipeline import protocols_of
 
 __all__ = ["Run", "Variant", "expand_settings", "plan_runs"]
 
@@ -60,6 +61,7 @@ class Run:
         options: all ``KEY=VALUE`` texts that the command line gets, the seed included.
         stages: names of the stages; the run is whole when all of them are.
         own_seeds: names of stages that have a seed of their own, which the run's does not change.
+        protocols: by which it can be evaluated.
     """
 
     variant: Variant
@@ -68,6 +70,7 @@ class Run:
     options: tuple[str, ...]
     stages: tuple[str, ...]
     own_seeds: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -169,7 +172,9 @@ def plan_runs(
             stages = read[variant].stages
             own_seeds = tuple(name for name, stage in stages.items() if "seed" in stage)
             all_options = (*given, f"seed={seed}")
-            runs.append(Run(variant, seed, folder, all_options, tuple(stages), own_seeds))
+            protocols = tuple(protocols_of(read[variant]))
+            names = tuple(stages)
+            runs.append(Run(variant, seed, folder, all_options, names, own_seeds, protocols))
     return runs
 
 

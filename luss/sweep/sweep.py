@@ -33,8 +33,13 @@ class Sweep:
         tools: folder of ``train.py`` and ``test.py``.
         python: the interpreter that runs them.
         protocols: to be shown; those that the runs do not evaluate themselves are evaluated after
-            training. None shows what the runs have.
+            training. A run has no part in the table of a protocol that its config has no stage
+            for. None shows what the runs have.
         say: gets a line for the user; None prints it.
+
+    Raises:
+        LussError: if a run's config can be evaluated by none of the protocols, or no config by one
+            of them.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Sweep:
         self.folder = Path(folder).expanduser()
         self.tools, self.python = Path(tools), python
         self.protocols = None if protocols is None else tuple(protocols)
+        self._refuse_protocols()
         self.say = say or partial(print, flush=True)
         self.problems: dict[str, str] = {}
         """Name of a run -> why it has no part in the tables."""
@@ -147,6 +153,9 @@ class Sweep:
         if own := {run.variant.name: run.own_seeds for run in self.runs if run.own_seeds}:
             parts.append("## Seeds that stayed the same\n")
             parts.append("".join(f"- {name}: of {', '.join(own[name])}\n" for name in own))
+        if lacking := self._lacking():
+            parts.append("## Protocols that a config has no stage for\n")
+            parts.append("".join(f"- {name}: {', '.join(lacking[name])}\n" for name in lacking))
         if self.problems:
             parts.append("## Left out\n")
             parts.append("".join(f"- {name}: {why}\n" for name, why in self.problems.items()))
@@ -156,12 +165,41 @@ class Sweep:
             file.write(text.encode())
         return text
 
+    def _refuse_protocols(self) -> None:
+        """Refuse protocols by which nothing can be evaluated, before anything is trained."""
+        for protocol in self.protocols or ():
+            if not any(protocol in run.protocols for run in self.runs):
+                known = dict.fromkeys(name for run in self.runs for name in run.protocols)
+                raise LussError(
+                    f"--protocol {protocol}: no config has a stage for it; they can be evaluated "
+                    f"by: {', '.join(known) or 'none'}"
+                )
+        for run in self.runs if self.protocols else ():
+            if not self._asked_of(run):
+                raise LussError(
+                    f"{run.variant.name} can be evaluated by none of --protocol "
+                    f"{' '.join(self.protocols)}; it has: {', '.join(run.protocols) or 'none'}. "
+                    "Add one of these, or leave the config out"
+                )
+
+    def _asked_of(self, run: Run) -> list[str]:
+        """Those of the protocols to be shown that the run's config has."""
+        return [name for name in self.protocols or () if name in run.protocols]
+
+    def _lacking(self) -> dict[str, list[str]]:
+        """Method -> the protocols to be shown that its config does not have."""
+        lacking = {
+            run.variant.name: [name for name in self.protocols or () if name not in run.protocols]
+            for run in self.runs
+        }
+        return {name: protocols for name, protocols in lacking.items() if protocols}
+
     def _steps(self, run: Run) -> list[Callable[[], list[str] | None]]:
         """Training, then each protocol that it did not evaluate itself, with a note of it."""
         steps: list[Callable[[], list[str] | None]] = [
             partial(self._command, "train.py", run, "--resume")
         ]
-        for protocol in self.protocols or ():
+        for protocol in self._asked_of(run):
             steps.append(partial(self._evaluation, run, protocol))
             # Asked for once the evaluation has succeeded.
             steps.append(partial(self._note_evaluation, run, protocol))
@@ -206,10 +244,11 @@ class Sweep:
         if self.protocols is None:
             return results
         notes = _notes(run)
-        for protocol in self.protocols:
+        asked = self._asked_of(run)
+        for protocol in asked:
             if protocol not in results or notes.get(protocol, stamps) != stamps:
                 raise LussError(f"not evaluated by {protocol} yet in {run.folder}")
-        return {protocol: results[protocol] for protocol in self.protocols}
+        return {protocol: results[protocol] for protocol in asked}
 
 
 def visible_devices() -> list[str]:

@@ -14,8 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
 
 from tiny_run import TINY, finish, start
 
+from luss.errors import LussError
 from luss.sweep import Sweep, plan_runs
 
+PIXPRO = Path(__file__).resolve().parents[2] / "configs" / "ablations" / "pixpro.py"
 EPOCHS = "stages.finetune.train_cfg.max_epochs"
 SHORT = [f"stages.{stage}.train_cfg.max_epochs=1" for stage in ("pretrain", "pixel_attention")]
 
@@ -53,24 +55,51 @@ def test_runs_that_are_not_whole_have_no_part(tmp_path):
 def test_what_a_sweep_evaluated_is_evaluated_again_when_the_run_was_made_again(tmp_path):
     (run,) = plan_runs([str(TINY)], [0], work_dir=tmp_path)
     whole(run, fully_unsupervised=1.0)
-    sweep = Sweep([run], tmp_path, "tools", sys.executable, ["fully_unsupervised", "own"])
+    protocols = ["fully_unsupervised", "distance_matching"]
+    sweep = Sweep([run], tmp_path, "tools", sys.executable, protocols)
     _, by_stages, _, evaluate, note = sweep._steps(run)
     assert by_stages() is None
-    assert evaluate()[1:] == ["tools/test.py", *run.arguments(), "--protocol", "own"]
-    run.results.write_text(
-        json.dumps({name: {"val": {"mIoU": 1.0}} for name in ("fully_unsupervised", "own")})
-    )
+    assert evaluate()[1:] == ["tools/test.py", *run.arguments(), "--protocol", "distance_matching"]
+    run.results.write_text(json.dumps({name: {"val": {"mIoU": 1.0}} for name in protocols}))
     # Not noted yet: the evaluation may have been killed, and these be results of before.
     assert evaluate() is not None
     assert not sweep.tables()
     note()
     sweep.problems.clear()
     assert evaluate() is None
-    assert set(sweep.tables()) == {"fully_unsupervised", "own"}
+    assert set(sweep.tables()) == set(protocols)
     os.utime(run.folder / "pretrain" / "done.json", ns=(1, 1))
     assert not sweep.tables()
-    assert "not evaluated by own yet" in sweep.problems[run.name]
+    assert "not evaluated by distance_matching yet" in sweep.problems[run.name]
     assert evaluate() is not None
+
+
+def test_a_config_has_rows_for_the_protocols_that_it_has(tmp_path):
+    """PixPro, whose config ends with step 1, stands in the table of distance matching alone."""
+    protocols = ["distance_matching", "fully_unsupervised"]
+    runs = plan_runs([str(TINY), str(PIXPRO)], [0], [()], ["data_root=x"], tmp_path)
+    whole(runs[0], distance_matching=1.0, fully_unsupervised=2.0)
+    whole(runs[1], distance_matching=3.0)
+    sweep = Sweep(runs, tmp_path, "tools", sys.executable, protocols)
+    tables = sweep.tables()
+    assert not sweep.problems
+    assert set(tables["distance_matching"]) == {"tiny_pass_s", "pixpro"}
+    assert set(tables["fully_unsupervised"]) == {"tiny_pass_s"}
+    assert "no stage for\n\n- pixpro: fully_unsupervised\n" in sweep.write()
+    assert len(sweep._steps(runs[1])) == 1 + 2
+
+
+@pytest.mark.parametrize(
+    ("protocols", "message"),
+    [
+        (["distance_matching", "own"], "--protocol own: no config has a stage for it"),
+        (["fully_unsupervised"], "pixpro can be evaluated by none of --protocol fully_unsup"),
+    ],
+)
+def test_protocols_that_nothing_has_are_refused_before_training(tmp_path, protocols, message):
+    runs = plan_runs([str(TINY), str(PIXPRO)], [0], [()], ["data_root=x"], tmp_path)
+    with pytest.raises(LussError, match=message):
+        Sweep(runs, tmp_path, "tools", sys.executable, protocols)
 
 
 def test_failing_runs_are_named_with_their_logs(tmp_path):
