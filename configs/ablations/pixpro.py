@@ -14,5 +14,10 @@ stages = dict(
         ),
         custom_hooks=[],
     ),
-    distance_matching=dict(type="DistanceMatchingStage", model_from="pretrain"),
+    # Photos are of the size at which the other rows see them.
+    distance_matching=dict(
+        type="DistanceMatchingStage",
+        model_from="pretrain",
+        pipeline=_base_.stages.evaluate.pipeline,
+    ),
 )

@@ -73,7 +73,8 @@ def protocols_of(config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
     """By which protocols a config can be evaluated -> name and settings of the stage that does.
 
     Those of its stages come first, then those that need no entry of their own
-    (``without_entry_after`` of the stage's class).
+    (``without_entry_after`` of the stage's class). These show the model photos as the first of the
+    config's own protocols does: a size that suits the features suits them for all.
 
     Raises:
         LussError: if a stage is of an unknown type.
@@ -83,9 +84,11 @@ def protocols_of(config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
     for name, settings in stages.items():
         if protocol := _protocol_of(settings, f"stages.{name}"):
             found.setdefault(protocol, (name, settings))
+    pipelines = [entry["pipeline"] for _, entry in found.values() if entry.get("pipeline")]
+    shared = {"pipeline": pipelines[0]} if pipelines else {}
     for protocol, kind in known_protocols().items():
         if getattr(kind, "without_entry_after", None) in stages:
-            found.setdefault(protocol, (protocol, {"type": kind}))
+            found.setdefault(protocol, (protocol, {"type": kind, **shared}))
     return found
 
 

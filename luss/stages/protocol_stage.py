@@ -74,7 +74,8 @@ class ProtocolStage(RunnerStage):
     """Where configs are that have this protocol."""
 
     without_entry_after: ClassVar[str | None] = None
-    """Name of a stage after which the protocol needs no entry in the config."""
+    """Name of a stage after which the protocol needs no entry in the config; photos are then
+    prepared as for the config's other protocols."""
 
     optional_variants: ClassVar[tuple[str, ...]] = ()
     """Variants whose tables are in ``results.json`` only where there is something to measure."""

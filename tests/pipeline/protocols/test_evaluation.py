@@ -6,6 +6,7 @@ from tiny_networks import NARROW, PIPELINE, segmentor
 
 from luss.errors import LussError
 from luss.pipeline import build_protocol, evaluate
+from luss.stages.protocol_stage import WHOLE_IMAGE
 
 PROTOCOLS = ("fully_unsupervised", "distance_matching", "semi_supervised")
 TRAIN = {"type": "TrainStage", "model": {"backbone": NARROW}, "train_dataloader": {}}
@@ -27,6 +28,16 @@ def test_each_protocol_has_a_stage():
 def test_distance_matching_follows_pretraining_without_an_entry():
     stage = build_protocol(Config({"stages": {"pretrain": TRAIN}}), "distance_matching")
     assert (stage.name, stage.model_from, stage.k) == ("distance_matching", "pretrain", 10)
+
+
+def test_without_an_entry_photos_are_prepared_as_for_the_other_protocols():
+    """Features of small photos do not fit the 256 pixels of ImageNet-S."""
+    stages = {"pretrain": TRAIN, "evaluate": {"type": "EvaluateStage", "pipeline": PIPELINE}}
+    stage = build_protocol(Config({"stages": stages}), "distance_matching")
+    assert stage.pipeline == PIPELINE != WHOLE_IMAGE
+    stages["own"] = {"type": "DistanceMatchingStage"}
+    stage = build_protocol(Config({"stages": stages}), "distance_matching")
+    assert stage.pipeline == WHOLE_IMAGE
 
 
 def test_unknown_names():
