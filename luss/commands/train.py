@@ -2,11 +2,11 @@
 
 import argparse
 
+from luss.planning.foregrounds import FOREGROUNDS
+
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = "Find categories in a folder of photos, without labels, and segment all of them."
-
-_FOREGROUNDS = ("prior", "boundary-centre", "region-contrast", "attention")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     parser.add_argument(
         "--foreground",
-        choices=_FOREGROUNDS,
+        choices=tuple(FOREGROUNDS),
         help="what tells objects from 'other' (default: prior, which needs scikit-image; without "
         "it boundary-centre); see docs/photos.md",
     )

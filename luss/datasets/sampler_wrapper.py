@@ -12,6 +12,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from luss.datasets.reproducible import get_states, seeded, set_states
+from luss.datasets.samplers import refuse_empty
 from luss.errors import LussError
 from luss.registry import DATA_SAMPLERS
 
@@ -54,11 +55,7 @@ class ReproducibleSampler(Sampler):
     yields_draws = True
 
     def __init__(self, dataset: Sized, sampler: Mapping[str, Any], seed: int | None = None) -> None:
-        if len(dataset) == 0:
-            raise LussError(
-                f"{type(dataset).__name__} holds no samples, at least one was expected; check "
-                "its data_root"
-            )
+        refuse_empty(dataset)
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
         self.config = dict(sampler)

@@ -11,7 +11,20 @@ from luss.errors import LussError
 from luss.ranks import own_share
 from luss.registry import DATA_SAMPLERS
 
-__all__ = ["EpochSampler", "ShareSampler"]
+__all__ = ["EpochSampler", "ShareSampler", "refuse_empty"]
+
+
+def refuse_empty(dataset: Sized) -> None:
+    """Refuse a data set without samples.
+
+    Raises:
+        LussError: naming its class.
+    """
+    if len(dataset) == 0:
+        raise LussError(
+            f"{type(dataset).__name__} holds no samples, at least one was expected; check "
+            "its data_root"
+        )
 
 
 @DATA_SAMPLERS.register_module()
@@ -45,11 +58,7 @@ class EpochSampler(Sampler):
         seed: int | None = None,
         round_up: bool = True,
     ) -> None:
-        if len(dataset) == 0:
-            raise LussError(
-                f"{type(dataset).__name__} holds no samples, at least one was expected; check "
-                "its data_root"
-            )
+        refuse_empty(dataset)
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
         self.shuffle = shuffle
@@ -59,10 +68,8 @@ class EpochSampler(Sampler):
         self.start = 0
         if round_up:
             self.num_samples = math.ceil(len(dataset) / self.world_size)
-            self.total_size = self.num_samples * self.world_size
         else:
             self.num_samples = math.ceil((len(dataset) - self.rank) / self.world_size)
-            self.total_size = len(dataset)
 
     def __iter__(self) -> Iterator[int]:
         """Draws of this rank, from ``start`` on."""

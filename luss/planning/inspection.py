@@ -35,7 +35,7 @@ def inspect_photos(root: str, categories: int | None = None) -> Inspection:
         categories: that are to be found, or None.
 
     Raises:
-        LussError: as :func:`luss.planning.survey`.
+        LussError: as :func:`luss.planning.survey.survey`.
     """
     found = survey(root)
     seen = Inspection([f"{found.root} is read as {found.kind}; {found.said()}"])

@@ -41,7 +41,8 @@ class PhotoRun:
         categories: to find; None reads the number off class folders.
         minutes: for the whole run.
         seed: of everything random.
-        foreground: one of :data:`luss.planning.FOREGROUNDS`; None for the best that works here.
+        foreground: one of :data:`luss.planning.foregrounds.FOREGROUNDS`; None for the best that
+            works here.
         start: work dir of a run whose pretraining is taken.
         options: as ``--cfg-options`` gives them.
     """

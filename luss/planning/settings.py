@@ -12,24 +12,10 @@ from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
 from luss.label_generation.foreground.compared import COMBINATIONS
 from luss.pipeline.work_dir import WorkDir
+from luss.planning.foregrounds import FOREGROUNDS
 
-__all__ = ["FOREGROUNDS", "choose_foreground", "settings_for", "start_from"]
+__all__ = ["choose_foreground", "settings_for", "start_from"]
 
-FOREGROUNDS = {
-    "prior": "colours unlike the photo's frame, near its centre, with region contrast and GrabCut "
-    "(needs scikit-image)",
-    "boundary-centre": "colours unlike the photo's frame, near its centre",
-    "region-contrast": "salient regions by colour (needs scikit-image)",
-    "attention": "what the model's pixel attention, which is trained, looks at",
-}
-"""Name of each foreground -> what tells objects from 'other' by it."""
-
-_CONFIGS = {
-    "prior": "luss::pass/pass_s_photos_prior.py",
-    "boundary-centre": "luss::pass/pass_s_photos_prior.py",
-    "region-contrast": "luss::pass/pass_s_photos_rc.py",
-    "attention": "luss::pass/pass_s_photos.py",
-}
 _NEED_SKIMAGE = ("prior", "region-contrast")
 
 
@@ -67,7 +53,7 @@ def settings_for(foreground: str, options: dict[str, Any]) -> Config:
     Raises:
         LussError: as :func:`read_config`.
     """
-    config = read_config(_CONFIGS[foreground], options)
+    config = read_config(FOREGROUNDS[foreground], options)
     if foreground == "boundary-centre":
         chosen = copy.deepcopy(COMBINATIONS["boundary-centre"])
         config.stages.label_generation.foreground = chosen

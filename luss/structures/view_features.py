@@ -58,6 +58,22 @@ class ViewFeatures:
         """The last stage of the backbone."""
         return max(self.groups[0])
 
+    def lent_assignment(self, objective: str) -> Assignment:
+        """Codes and prototypes of the clustering objective, for one that comes after it.
+
+        Args:
+            objective: the one that asks, for the error.
+
+        Raises:
+            LussError: if no clustering objective came before.
+        """
+        if self.assignment is None:
+            raise LussError(
+                f"{objective} found no codes and prototypes, which the clustering objective lends "
+                "to it; list a Clustering objective before it in the pretrainer's objectives"
+            )
+        return self.assignment
+
     def large(self, stage: int) -> Tensor:
         """Features (2 N, channels, height, width) of the two large crops at a stage.
 

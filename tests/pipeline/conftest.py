@@ -1,6 +1,7 @@
 """Fixtures over runs of the tiny config."""
 
 import gc
+import shutil
 import sys
 from pathlib import Path
 
@@ -40,3 +41,12 @@ def finished_run(tmp_path_factory):
     """Work dir of a whole run of the tiny config; not to be written to."""
     torch.set_num_threads(1)
     return run_tiny(tmp_path_factory.mktemp("tiny") / "run")
+
+
+@pytest.fixture(scope="session")
+def pretrained(finished_run, tmp_path_factory):
+    """Work dir of a run up to pretraining; not to be written to."""
+    folder = tmp_path_factory.mktemp("pretrained") / "run"
+    stages = ("pixel_attention", "label_generation", "finetune", "evaluate")
+    shutil.copytree(finished_run, folder, ignore=shutil.ignore_patterns(*stages))
+    return folder

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import FAULTY, assert_same, outcome, read_tiny, run_tiny
+from tiny_run import FAULTY, Killed, assert_same, outcome, read_tiny, run_tiny
 
 from luss.datasets import read_mask
 from luss.datasets.image_io import read_image
@@ -50,15 +50,6 @@ TAUGHT = {
     "stages__label_generation__embedding__pipeline": EMBEDDING,
     "stages__label_generation__threshold": 0.6,
 }
-
-
-@pytest.fixture(scope="module")
-def pretrained(finished_run, tmp_path_factory):
-    """A run up to pretraining."""
-    folder = tmp_path_factory.mktemp("pretrained") / "run"
-    stages = ("pixel_attention", "label_generation", "finetune", "evaluate")
-    shutil.copytree(finished_run, folder, ignore=shutil.ignore_patterns(*stages))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +113,6 @@ def test_embeddings_are_pooled_over_the_maps(taught):
         with torch.no_grad():
             expected = model.embed_images(inputs, foreground)[0]
         np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-6)
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL within a process: nothing catches it."""
 
 
 def test_a_run_killed_in_maps_and_in_teaching_ends_the_same(

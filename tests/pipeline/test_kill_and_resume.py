@@ -8,15 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_run import FAULTY, TINY, assert_same, finish, flatten, outcome, run_tiny, start
+from tiny_run import FAULTY, TINY, Killed, assert_same, finish, flatten, outcome, run_tiny, start
 
 from luss.configuration import read_config
 from luss.engine.checkpoint import load
 from luss.pipeline import Pipeline
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL within a process: nothing catches it."""
 
 
 def interrupt_once(stage, iteration, act):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import REPOSITORY, read_tiny, run_tiny
+from tiny_run import REPOSITORY, Killed, read_tiny, run_tiny
 
 from luss.configuration import read_config
 from luss.datasets.image_io import read_image
@@ -79,15 +79,6 @@ def with_c2am(**options):
 
 
 @pytest.fixture(scope="module")
-def pretrained(finished_run, tmp_path_factory):
-    """A run up to pretraining."""
-    folder = tmp_path_factory.mktemp("pretrained") / "run"
-    stages = ("pixel_attention", "label_generation", "finetune", "evaluate")
-    shutil.copytree(finished_run, folder, ignore=shutil.ignore_patterns(*stages))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def learnt(pretrained, tmp_path_factory):
     """The whole of a run with C2AM; not to be written to."""
     folder = tmp_path_factory.mktemp("learnt") / "run"
@@ -149,10 +140,6 @@ def test_all_steps_run_on_the_maps(learnt):
     results = json.loads((learnt / "results.json").read_text())
     assert 0 <= results["fully_unsupervised"]["val"]["mIoU"] <= 100
     assert len(list((learnt / "label_generation" / "pseudo_labels").rglob("*.png"))) == 18
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL within a process: nothing catches it."""
 
 
 def test_a_killed_c2am_goes_on_bit_for_bit(pretrained, learnt, tmp_path, fault):

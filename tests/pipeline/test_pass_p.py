@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_run import FAULTY, assert_same, flatten
+from tiny_run import FAULTY, Killed, assert_same, flatten
 
 from luss.configuration import read_config
 from luss.engine.checkpoint import latest_checkpoint, load
@@ -14,10 +14,6 @@ from luss.pipeline import Pipeline
 
 TINY_P = Path(__file__).with_name("tiny_pass_p.py")
 ITERATIONS = 12
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL within a process: nothing catches it."""
 
 
 def run(work_dir, only=None, resume=False):

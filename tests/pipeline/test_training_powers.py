@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from tiny_run import assert_same, flatten, read_tiny, run_tiny
+from tiny_run import Killed, assert_same, flatten, read_tiny, run_tiny
 
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.errors import LussError
@@ -57,10 +57,6 @@ POWERS = {
     "stages__pretrain__optim_wrapper__clip_grad": {"max_norm": 1.0},
     "stages__pretrain__optim_wrapper__dtype": "bfloat16",
 }
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL."""
 
 
 def whole(work_dir, stage):

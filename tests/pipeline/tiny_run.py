@@ -105,6 +105,10 @@ def assert_same(first, second):
         assert same, name
 
 
+class Killed(BaseException):
+    """Stands for SIGKILL within a process: nothing catches it."""
+
+
 @HOOKS.register_module(force=True)
 class FaultHook(Hook):
     """Runs ``FaultHook.plan(runner)`` before each iteration is noted as done."""

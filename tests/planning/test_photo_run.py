@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from luss.errors import LussError
-from luss.planning import survey
 from luss.planning.photo_run import PhotoRun
+from luss.planning.survey import survey
 
 
 def train(folder, work_dir, *more):

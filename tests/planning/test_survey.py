@@ -1,17 +1,16 @@
 """What ``luss train`` and ``luss check`` see in a folder."""
 
-import argparse
 import shutil
 import subprocess
 import sys
 
 import pytest
 
-from luss.commands import train
 from luss.configuration import write_config
 from luss.errors import LussError
-from luss.planning import FOREGROUNDS, choose_foreground, settings_for, start_from, survey
 from luss.planning.inspection import inspect_photos
+from luss.planning.settings import choose_foreground, settings_for, start_from
+from luss.planning.survey import survey
 
 
 def test_a_plain_folder(photo_folder):
@@ -91,10 +90,3 @@ def test_another_foreground_brings_the_labels_that_go_with_it(before, after, tmp
     expected = settings_for(after or before, {}).stages.label_generation
     assert config.stages.label_generation == {**expected, "threshold": 0.3}
     assert config.stages.pretrain.weights == str(pretrain / "iter_7.pth")
-
-
-def test_the_command_offers_the_foregrounds_that_there_are():
-    parser = argparse.ArgumentParser()
-    train.add_arguments(parser)
-    (option,) = [each for each in parser._actions if each.dest == "foreground"]
-    assert list(option.choices) == list(FOREGROUNDS)

@@ -7,13 +7,23 @@ from luss.errors import LussError
 from luss.models.objectives import Clustering
 from luss.registry import HOOKS
 
-__all__ = ["ClusteringHook", "find_clustering"]
+__all__ = ["ClusteringHook", "required_clustering"]
 
 
-def find_clustering(model) -> Clustering | None:
-    """The clustering objective of a (wrapped) model; None if it has none."""
+def required_clustering(model, hook: Hook) -> Clustering:
+    """The clustering objective of a (wrapped) model, for a hook.
+
+    Raises:
+        LussError: if the model has none.
+    """
     model = model.module if is_model_wrapper(model) else model
-    return next((part for part in model.modules() if isinstance(part, Clustering)), None)
+    for part in model.modules():
+        if isinstance(part, Clustering):
+            return part
+    raise LussError(
+        f"{type(hook).__name__}: the model has no Clustering objective; take the hook out of "
+        "custom_hooks, or add the objective"
+    )
 
 
 @HOOKS.register_module()
@@ -21,17 +31,12 @@ class ClusteringHook(Hook):
     """Tells the clustering objective epoch and iteration, and keeps frozen prototypes frozen."""
 
     def before_train(self, runner) -> None:
-        """Find the objective and hang the freezing in front of the optimizer's step.
+        """Find the objective; let each step of the optimizer drop gradients that are frozen.
 
         Raises:
             LussError: if the model has no clustering objective.
         """
-        self.clustering = find_clustering(runner.model)
-        if self.clustering is None:
-            raise LussError(
-                "ClusteringHook: the model has no Clustering objective; take the hook out of "
-                "custom_hooks, or add the objective"
-            )
+        self.clustering = required_clustering(runner.model, self)
         runner.optim_wrapper.optimizer.register_step_pre_hook(
             lambda *_: self.clustering.drop_frozen_gradients()
         )

@@ -6,8 +6,7 @@ import torch
 from mmengine.hooks import Hook
 from torch import Tensor
 
-from luss.engine.hooks.clustering_hook import find_clustering
-from luss.errors import LussError
+from luss.engine.hooks.clustering_hook import required_clustering
 from luss.registry import HOOKS
 
 __all__ = ["CollapseHook", "spread"]
@@ -66,12 +65,7 @@ class CollapseHook(Hook):
         Raises:
             LussError: if the model has no clustering objective.
         """
-        self.clustering = find_clustering(runner.model)
-        if self.clustering is None:
-            raise LussError(
-                "CollapseHook: the model has no Clustering objective; take the hook out of "
-                "custom_hooks, or add the objective"
-            )
+        self.clustering = required_clustering(runner.model, self)
         self.handle = self.clustering.projector[-1].register_forward_pre_hook(self._note)
 
     def _note(self, module: torch.nn.Module, inputs: tuple[Tensor]) -> None:

@@ -123,43 +123,41 @@ class Normalised(WrappingSource):
         return values if self.scale_of_set else self._BY[self.by](values)
 
 
-@FOREGROUND_SOURCES.register_module()
-class GrabCut(WrappingSource):
-    """Cuts out by colour what a map points at.
+class _Refined(WrappingSource):
+    """Brings a map to the photo's size and refines it by the photo.
 
     Args:
         source: config of the source.
-        **settings: of :func:`refine_by_grabcut`.
+        **settings: of the function that refines.
     """
+
+    refine: ClassVar[Callable[..., NDArray[np.float32]]]
 
     def __init__(self, source: Source, **settings) -> None:
         super().__init__(source)
         self.settings = settings
-        refine_by_grabcut(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1)), **settings)
+        # Refuses wrong settings.
+        type(self).refine(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1)), **settings)
 
     def __call__(self, photo: Photo) -> NDArray[np.float32]:
         """(H, W), the photo's."""
         (values,) = self.maps(photo)
         values = resize_map(values, photo.image.shape[:2])
-        return refine_by_grabcut(photo.image, values, **self.settings)
+        return type(self).refine(photo.image, values, **self.settings)
 
 
 @FOREGROUND_SOURCES.register_module()
-class PAMR(WrappingSource):
+class GrabCut(_Refined):
+    """Cuts out by colour what a map points at, see :func:`refine_by_grabcut` for settings."""
+
+    refine = staticmethod(refine_by_grabcut)
+
+
+@FOREGROUND_SOURCES.register_module()
+class PAMR(_Refined):
     """Moves a map's edges to the photo's, by pixel-adaptive mask refinement.
 
-    Args:
-        source: config of the source.
-        **settings: of :func:`refine_by_pamr`.
+    See :func:`refine_by_pamr` for settings.
     """
 
-    def __init__(self, source: Source, **settings) -> None:
-        super().__init__(source)
-        self.settings = settings
-        refine_by_pamr(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1)), **settings)
-
-    def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(H, W), the photo's."""
-        (values,) = self.maps(photo)
-        values = resize_map(values, photo.image.shape[:2])
-        return refine_by_pamr(photo.image, values, **self.settings)
+    refine = staticmethod(refine_by_pamr)

@@ -63,12 +63,8 @@ class ClusteringP2P(PixelAlignment):
         Raises:
             LussError: if no clustering objective came before, or one of another width.
         """
-        if views.assignment is None:
-            raise LussError(
-                "ClusteringP2P found no prototypes, which the clustering objective lends to it; "
-                "list a Clustering objective before it in the pretrainer's objectives"
-            )
-        width = views.assignment.prototypes.shape[1]
+        assignment = views.lent_assignment("ClusteringP2P")
+        width = assignment.prototypes.shape[1]
         if self.width != width:
             raise LussError(
                 f"ClusteringP2P: pixel embeddings have {self.width} channels, the clustering "
@@ -79,8 +75,8 @@ class ClusteringP2P(PixelAlignment):
         pixels = F.normalize(maps.flatten(2).transpose(1, 2), dim=2)  # (2 N, P, D)
         # Where views do not overlap, M_p gives one vector for all points: it takes no prototype.
         pixels = pixels * overlaps.repeat(2)[:, None, None]
-        scores = prototype_scores(pixels.flatten(0, 1), views.assignment.prototypes)
-        codes = codes_like(scores.unflatten(0, (2, -1)), views.assignment)
+        scores = prototype_scores(pixels.flatten(0, 1), assignment.prototypes)
+        codes = codes_like(scores.unflatten(0, (2, -1)), assignment)
         shape = (2, views.batch_size, -1)
         scores, codes = scores.unflatten(0, shape), codes.flatten(0, 1).unflatten(0, shape)
         return {"": clustering_p2p_loss(scores, codes, overlaps, self.temperature)}

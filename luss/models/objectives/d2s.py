@@ -135,12 +135,8 @@ class D2S(Objective):
         Raises:
             LussError: if no clustering objective came before, or one of another width.
         """
-        if views.assignment is None:
-            raise LussError(
-                "D2S found no codes and prototypes, which the clustering objective lends to it; "
-                "list a Clustering objective before it in the pretrainer's objectives"
-            )
-        width = views.assignment.prototypes.shape[1]
+        assignment = views.lent_assignment("D2S")
+        width = assignment.prototypes.shape[1]
         losses = {}
         for stage, embedding in self.embeddings.items():
             embeddings = embedding(views.large(int(stage)))
@@ -149,10 +145,10 @@ class D2S(Objective):
                     f"D2S: embeddings of stage {stage} have {embeddings.shape[1]} channels, the "
                     f"clustering objective's prototypes {width}; give both one embedding_channels"
                 )
-            scores = prototype_scores(embeddings, views.assignment.prototypes)
+            scores = prototype_scores(embeddings, assignment.prototypes)
             scores = scores.unflatten(0, (2, views.batch_size))
-            codes = views.assignment.codes
+            codes = assignment.codes
             if self.codes_from == "same":
-                codes = codes_like(scores, views.assignment)
+                codes = codes_like(scores, assignment)
             losses[f"stage{stage}"] = d2s_loss(scores, codes, self.temperature, self.same_view)
         return losses
