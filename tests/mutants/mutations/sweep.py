@@ -7,6 +7,7 @@ processes = of("luss/sweep/processes.py", "tests/sweep/test_processes.py")
 spread = of("luss/sweep/spread.py", "tests/sweep/test_tables.py")
 tables = of("luss/sweep/tables.py", "tests/sweep/test_tables.py")
 sweep = of("luss/sweep/sweep.py", "tests/sweep/test_sweep.py")
+protocols = of("luss/pipeline/evaluation.py", "tests/pipeline/protocols/test_evaluation.py")
 
 MUTATIONS = [
     plan(
@@ -48,5 +49,15 @@ MUTATIONS = [
         "if missing := [stage for stage in run.stages if stage not in stamps]:",
         "if missing := []:",
         "Runs that are not whole have a part in the table.",
+    ),
+    sweep(
+        "return [name for name in self.protocols or () if name in run.protocols]",
+        "return list(self.protocols or ())",
+        "A config without a stage for one protocol has no part in the tables of the others.",
+    ),
+    protocols(
+        'shared = {"pipeline": pipelines[0]} if pipelines else {}',
+        "shared = {}",
+        "Distance matching sees small photos at 256 pixels, where their features are not at home.",
     ),
 ]
