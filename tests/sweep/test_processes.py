@@ -54,9 +54,11 @@ def test_two_at_a_time(tmp_path):
 
 
 PARENT = """
-    import importlib.util, os, sys
+    import importlib.util, os, signal, sys
     from pathlib import Path
 
+    # Where the tests are run by nohup, it is ignored, and so it would be here.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Without the package around, whose libraries take long to load.
     spec = importlib.util.spec_from_file_location("processes", sys.argv[1])
     processes = sys.modules["processes"] = importlib.util.module_from_spec(spec)
