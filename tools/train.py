@@ -27,14 +27,22 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    from mmengine.dist import is_main_process
+
     from luss.configuration import read_config
     from luss.pipeline import Pipeline
+    from luss.planning.next_steps import next_steps
     from luss.training_switches import apply_switches
 
     config = read_config(args.config, args.cfg_options)
     apply_switches(config, args)
     work_dir = chosen_work_dir(args, config)
-    Pipeline(config, work_dir, args.launcher).run(args.stage, args.resume)
+    pipeline = Pipeline(config, work_dir, args.launcher)
+    pipeline.run(args.stage, args.resume)
+    # What can be gone on from: step 1 of an ablation has neither masks nor a report.
+    whole = all(map(pipeline.work_dir.is_done, ("finetune", "evaluate", "report")))
+    if is_main_process() and not args.stage and whole:
+        print(next_steps(pipeline.work_dir.root), flush=True)
 
 
 if __name__ == "__main__":

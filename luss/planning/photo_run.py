@@ -16,6 +16,7 @@ from luss.errors import LussError
 from luss.files import read_json, write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.work_dir import WorkDir
+from luss.planning.next_steps import next_steps
 from luss.planning.rehearsed_run import rehearse_run
 from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule
 from luss.planning.settings import choose_foreground, settings_for, start_from
@@ -210,9 +211,4 @@ def outcome(folder: Path, found: Survey, categories: int) -> str:
     )
     if metrics:
         result += "; mIoU " + ", ".join(f"{value:.1f} % on {s}" for s, value in metrics.items())
-    return (
-        f"{result}.\nReport: {folder / 'report' / 'index.html'}\n"
-        f"Masks of these photos: {folder / 'evaluate' / 'predictions'}\n"
-        f"Next: luss name-categories {folder} shows each category, for you to name it\n"
-        f"      luss predict {folder} NEW_PHOTOS --out found labels other photos"
-    )
+    return f"{result}.\n{next_steps(folder)}"

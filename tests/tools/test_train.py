@@ -79,6 +79,7 @@ def test_switches_reach_the_stages_and_a_checkpoint_can_be_named(tmp_path):
     arguments = (TINY, "--work-dir", tmp_path, "--stage", "pretrain", "--amp", "--auto-scale-lr")
     short = {"num_workers": 0, "stages__pretrain__train_cfg__max_epochs": 1}
     code, said = finish(start("train.py", *arguments, **short))
+    assert "Next: " not in said
     assert code == 0, said
     config = Config.fromfile(tmp_path / "pretrain" / "config.py")
     assert config.optim_wrapper.type == "AmpOptimWrapper"
@@ -107,6 +108,12 @@ def test_ctrl_c_reaches_all_processes_and_ends_them_cleanly(tmp_path, moment, sa
     code, said = finish(start("train.py", TINY, "--work-dir", tmp_path, "--resume"))
     assert code == 0, said
     assert (tmp_path / "results.json").exists()
+    # The run ends with what to look at and what to do next.
+    page, masks, name, predict = said.splitlines()[-4:]
+    assert Path(page.removeprefix("Report: ")).samefile(tmp_path / "report" / "index.html")
+    assert Path(masks.removeprefix("Masks of these photos: ")).is_dir()
+    assert name.startswith(f"Next: luss name-categories {tmp_path} ")
+    assert predict.startswith(f"      luss predict {tmp_path} ")
 
 
 @pytest.mark.slow
