@@ -18,6 +18,7 @@ __all__ = [
     "add_run_arguments",
     "chosen_work_dir",
     "exit_cleanly",
+    "hide_library_warnings",
     "leave_on_signals",
 ]
 
@@ -30,6 +31,26 @@ _DISK = {
     errno.EACCES,
     errno.EPERM,
 }
+
+
+_LIBRARY_WARNINGS = (
+    # mmseg's heads call a function that mmseg deprecates.
+    "``build_loss``",
+    # Fine-tuning has a class for 'other' and one for each category, also if there is one category.
+    "For binary segmentation",
+    # Names of folders appear in plots; pages and tables show their characters.
+    r"Glyph \d+ .*missing from",
+)
+
+
+def hide_library_warnings() -> None:
+    """Hide warnings of libraries that the user cannot act on, in this process and its workers.
+
+    OpenCV reads its log level when it is imported. Damaged images raise errors that name the file.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    for message in _LIBRARY_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
 
 
 def chosen_work_dir(args: argparse.Namespace, config: Mapping[str, Any]) -> str:
@@ -75,8 +96,7 @@ def exit_cleanly() -> Iterator[None]:
     exception is a fault of ours and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, _stop)
-    # mmseg's heads call what mmseg deprecates.
-    warnings.filterwarnings("ignore", message="``build_loss``")
+    hide_library_warnings()
     try:
         yield
     except LussError as error:

@@ -1,5 +1,6 @@
 """Processes that load data, and what signals mean to them."""
 
+import gc
 import os
 import signal
 import threading
@@ -33,6 +34,8 @@ def start_worker(worker_id: int) -> None:
         # macOS does not say who sent a signal, and PyTorch ends workers that are stuck by SIGTERM.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)
+    # Objects of the main process, such as data loaders of an earlier stage, end in that process.
+    gc.freeze()
 
 
 def iterate(loader: DataLoader) -> Iterator:

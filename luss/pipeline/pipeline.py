@@ -1,6 +1,7 @@
 """A method as a list of stages, run in order in one work dir."""
 
 import contextlib
+import gc
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -356,6 +357,8 @@ class Pipeline:
         files = stage.digests_of_files(self.work_dir)
         with context.noting_inputs(stage.name, stage.requires, goes_on, files):
             facts = stage.run(context)
+        # A runner and its hooks refer to each other: only a collection ends its data loaders.
+        gc.collect()
         barrier()
         self.work_dir.mark_done(stage.name, facts)
         barrier()
