@@ -18,6 +18,7 @@ from luss.errors import LussError
 __all__ = ["clear_build_errors", "named_functions", "require_known"]
 
 _UNKNOWN = re.compile(r"(\S+) is not in the (\S+)::(.+?) registry")
+_MOST_LISTED = 40
 
 
 @contextlib.contextmanager
@@ -109,12 +110,23 @@ def _unknown(name: str, registry: Registry | None, kind: str, where: str) -> str
     text = f"{where}: there is no {kind} {name!r}"
     if registry is None:
         return text
-    known = _names(registry)
-    close = difflib.get_close_matches(name, known, n=1)
+    if scoped := _scoped(name, registry):
+        return f"{text} in luss or MMEngine, but there is {' and '.join(scoped)}; give its scope"
+    close = difflib.get_close_matches(name, _names(registry), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     return (
         f"{text}{hint} Known are: {_listing(registry)}; those of other libraries are named with "
         "their scope, such as mmseg.FCNHead"
+    )
+
+
+def _scoped(name: str, registry: Registry) -> list[str]:
+    """A name with the scope of each library that has it."""
+    libraries = registry.parent.children.values() if registry.parent else ()
+    return sorted(
+        f"{library.scope}.{name}"
+        for library in libraries
+        if library is not registry and name in _own_names(library)
     )
 
 
@@ -129,11 +141,20 @@ def _registry(kind: str) -> Registry | None:
     )
 
 
-def _names(registry: Registry) -> list[str]:
+def _own_names(registry: Registry) -> list[str]:
     registry.import_from_location()
+    return sorted(registry.module_dict)
+
+
+def _names(registry: Registry) -> list[str]:
     parent = registry.parent.module_dict if registry.parent else {}
-    return sorted({*registry.module_dict, *parent})
+    return sorted({*_own_names(registry), *parent})
 
 
 def _listing(registry: Registry) -> str:
-    return ", ".join(_names(registry))
+    """Known names: those of luss, and those of MMEngine where they are few enough to be read."""
+    known = _names(registry)
+    if len(known) <= _MOST_LISTED:
+        return ", ".join(known)
+    own = _own_names(registry)
+    return f"{', '.join(own)}, and {len(known) - len(own)} of MMEngine"

@@ -6,6 +6,9 @@ plainly (``type='P2P'``) and one of another library with its scope (``type='mmse
 generation have no counterpart in MMEngine.
 """
 
+import sys
+from typing import Any
+
 from mmengine.registry import Registry, root
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "REPORT_SECTIONS",
     "RUNNERS",
     "STAGES",
+    "TASK_UTILS",
     "THRESHOLD_RULES",
     "TRANSFORMS",
     "VISBACKENDS",
@@ -39,8 +43,34 @@ __all__ = [
 ]
 
 
+class _Child(Registry):
+    """A child of one of MMEngine's registries, whose scope the libraries' own code uses as well.
+
+    While the scope is ``luss``, MMEngine looks up here what mmseg's code names without a scope,
+    such as ``CrossEntropyLoss``, the default loss of mmseg's heads. What neither ``luss`` nor
+    MMEngine has is therefore looked up in the library whose code asks for it.
+    """
+
+    def get(self, key: str) -> Any:
+        """Return what a name stands for, or None; see :class:`mmengine.registry.Registry`."""
+        found = super().get(key)
+        if found is None and "." not in key:
+            found = next(filter(None, (library.get(key) for library in self._askers())), None)
+        return found
+
+    def _askers(self) -> list[Registry]:
+        """Return the registries of the libraries whose code is running, innermost first."""
+        names: dict[str, None] = {}
+        frame = sys._getframe(2)
+        while frame is not None:
+            names.setdefault(frame.f_globals.get("__name__", "").partition(".")[0])
+            frame = frame.f_back
+        siblings = self.parent.children
+        return [siblings[name] for name in names if name in siblings and name != self.scope]
+
+
 def _child(parent: Registry, *locations: str) -> Registry:
-    return Registry(parent.name, parent=parent, scope="luss", locations=list(locations))
+    return _Child(parent.name, parent=parent, scope="luss", locations=list(locations))
 
 
 RUNNERS = _child(root.RUNNERS, "luss.engine.runner")
@@ -63,6 +93,7 @@ WEIGHT_INITIALIZERS = _child(root.WEIGHT_INITIALIZERS)
 VISUALIZERS = _child(root.VISUALIZERS)
 VISBACKENDS = _child(root.VISBACKENDS)
 LOG_PROCESSORS = _child(root.LOG_PROCESSORS)
+TASK_UTILS = _child(root.TASK_UTILS)
 
 _LABELS = ["luss.label_generation"]
 EMBEDDERS = Registry("embedder", scope="luss", locations=_LABELS)

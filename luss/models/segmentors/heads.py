@@ -51,12 +51,7 @@ def fill_head(config: Mapping, found: Sequence[StageInfo], where: str) -> dict:
             f"{where} has ignore_index={config['ignore_index']}, but masks mark the pixels to be "
             f"left out by {IGNORE_ID}; leave ignore_index out"
         )
-    filled = {**fill_head_widths(config, found, where), "ignore_index": IGNORE_ID}
-    kind = filled.get("type")
-    if isinstance(kind, str) and "." in kind:
-        # mmseg names the parts of its heads, such as losses, without their scope.
-        filled.setdefault("_scope_", kind.partition(".")[0])
-    return filled
+    return {**fill_head_widths(config, found, where), "ignore_index": IGNORE_ID}
 
 
 def fill_num_classes(model: Mapping, num_classes: int, where: str) -> dict:
