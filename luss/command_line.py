@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from luss.errors import LussError
+from luss.files import output_folder
 
 __all__ = [
     "add_config_arguments",
@@ -54,13 +55,18 @@ def hide_library_warnings() -> None:
 
 
 def chosen_work_dir(args: argparse.Namespace, config: Mapping[str, Any]) -> str:
-    """The work dir of a command: its option, or the config's, or one named as the config's file.
+    """Return the work dir of a command: its option, the config's, or one named after the config.
 
     Args:
         args: with ``work_dir`` and ``config``, the path of the file.
         config: as read from it.
+
+    Raises:
+        LussError: if the folder cannot be written.
     """
-    return args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    chosen = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    output_folder(chosen, "--work-dir")
+    return chosen
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and JSON that is read strictly."""
+"""Outputs that can be written, files written completely or not at all, and strict JSON."""
 
 import contextlib
 import hashlib
@@ -16,6 +16,8 @@ __all__ = [
     "atomic_write",
     "file_digest",
     "is_system_name",
+    "output_file",
+    "output_folder",
     "parse_json",
     "read_json",
     "remove_unfinished",
@@ -43,6 +45,73 @@ _SYSTEM_NAMES = frozenset(
 def is_system_name(name: str) -> bool:
     """Whether a file or folder is hidden, or one that a system or an archiver adds by itself."""
     return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
+
+
+def output_folder(path: str | os.PathLike, option: str) -> Path:
+    """Check that a folder exists and can be written to, or can be created; nothing is created.
+
+    Every command calls this, or `output_file`, for all that it writes, before any work.
+
+    Args:
+        path: of the folder; ``~`` is the home folder.
+        option: that gives it, for the message.
+
+    Returns:
+        The path.
+
+    Raises:
+        LussError: if the folder cannot be written.
+    """
+    path = Path(path).expanduser()
+    _require_no_obstacle(path, path, option)
+    return path
+
+
+def output_file(path: str | os.PathLike, option: str, replace: bool = False) -> Path:
+    """Check that a file can be written; nothing is created. See `output_folder`.
+
+    Args:
+        path: of the file; ``~`` is the home folder.
+        option: that gives it, for the message.
+        replace: whether the file may exist.
+
+    Returns:
+        The path.
+
+    Raises:
+        LussError: if the file cannot be written, or exists and may not be replaced.
+    """
+    path = Path(path).expanduser()
+    _require_no_obstacle(path, path.parent, option)
+    if path.is_dir() or (path.exists() and not path.is_file()):
+        what = "it is a folder" if path.is_dir() else "it is no regular file"
+        raise LussError(_cannot_write(path, option, f"{what}, expected the path of a file"))
+    if os.path.lexists(path) and not replace:
+        raise LussError(f"{option} {path} exists; choose another path, or replace it with --force")
+    return path
+
+
+def _require_no_obstacle(path: Path, folder: Path, option: str) -> None:
+    """Check that a folder can be created where it is missing, and that files can be in it."""
+    try:
+        above = next(part for part in (folder, *folder.parents) if os.path.lexists(part))
+        if not above.is_dir():
+            what = "file" if above.exists() else "broken link"
+            where = "it" if above == path else str(above)
+            raise LussError(_cannot_write(path, option, f"{where} is a {what}, expected a folder"))
+        for name in path.relative_to(above).parts:
+            # Raises an error if the name is too long.
+            with contextlib.suppress(FileNotFoundError):
+                (above / name).lstat()
+        # Unlike access rights, this also tells for root, and for file systems of other kinds.
+        tempfile.TemporaryFile(dir=above).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LussError(_cannot_write(path, option, reason)) from error
+
+
+def _cannot_write(path: Path, option: str, reason: str) -> str:
+    return f"cannot write to {option} {path}: {reason}; choose another path"
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luss.errors import LussError
+from luss.files import output_folder
 
 __all__ = ["LOCK", "alone_in"]
 
@@ -26,8 +27,7 @@ def alone_in(folder: Path, option: str) -> Iterator[None]:
     Raises:
         LussError: if another process has it, or it cannot be one's own.
     """
-    if folder.exists() and not folder.is_dir():
-        raise LussError(f"{folder} is a file; name a folder as {option}")
+    output_folder(folder, option)
     folder.mkdir(parents=True, exist_ok=True)
     lock = _open(folder / LOCK)
     try:

@@ -26,8 +26,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from luss.errors import LussError
+    from luss.files import output_folder
     from luss.visualization.comparison import build_comparison
 
+    out = output_folder(args.out, "--out")
     runs = [Path(run) for run in args.runs]
     names = args.names or [run.name for run in runs]
     if len(names) != len(runs) or len(set(names)) < len(names):
@@ -37,7 +39,7 @@ def main() -> None:
         )
     dataset = dataset_of(runs[0], args.split, args.data_root)
     paths = dict(zip(names, runs, strict=True))
-    page = build_comparison(Path(args.out), paths, dataset, args.split, args.max_photos)
+    page = build_comparison(out, paths, dataset, args.split, args.max_photos)
     print(f"written to {page}")
 
 

@@ -22,6 +22,7 @@ def parse_args() -> argparse.Namespace:
         help="which step of PASS wrote it (default: pretrained, as for all other ResNets)",
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("--force", action="store_true", help="replace --out where it exists")
     parser.add_argument(
         "--queue-length",
         type=int,
@@ -37,7 +38,12 @@ def main() -> None:
     from luss.engine.convert_checkpoint import convert_checkpoint
 
     for sentence in convert_checkpoint(
-        args.file, args.out, to=args.to, kind=args.kind, queue_length=args.queue_length
+        args.file,
+        args.out,
+        to=args.to,
+        kind=args.kind,
+        queue_length=args.queue_length,
+        replace=args.force,
     ):
         print(sentence)
     print(f"wrote {args.out}")

@@ -22,10 +22,10 @@ def main() -> None:
     from luss.datasets.imagenet_s import SPLITS, ImageNetS
     from luss.datasets.statistics import count_split
     from luss.datasets.statistics_plots import plot_statistics
-    from luss.files import write_json
+    from luss.files import output_folder, write_json
 
     root = Path(args.root)
-    out = Path(args.out or Path("dataset_stats") / root.resolve().name)
+    out = output_folder(args.out or Path("dataset_stats") / root.resolve().name, "--out")
     present = [split for split in SPLITS if (root / split).is_dir()]
     datasets = {split: ImageNetS(str(root), split) for split in present or ["train"]}
     splits = {split: count_split(dataset, args.jobs) for split, dataset in datasets.items()}

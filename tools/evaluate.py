@@ -38,14 +38,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--per-class", action="store_true", help="also the IoU of each class")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
     parser.add_argument("--out", required=True, metavar="FILE.json", help="where to write it all")
+    parser.add_argument("--force", action="store_true", help="replace --out where it exists")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     from luss.evaluation.evaluate_folders import evaluate_folders, format_result
-    from luss.files import write_json
+    from luss.files import output_file, write_json
 
+    out = output_file(args.out, "--out", args.force)
     result = evaluate_folders(
         args.pred,
         args.gt,
@@ -58,7 +60,7 @@ def main() -> None:
         jobs=args.jobs,
         progress=show_progress if sys.stderr.isatty() else None,
     )
-    write_json(args.out, result)
+    write_json(out, result)
     print(format_result(result))
 
 

@@ -20,7 +20,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from luss.datasets.demo_shapes import draw_demo_data
+    from luss.files import output_folder
 
+    args.root = output_folder(args.root, "ROOT")
     print(draw_demo_data(**vars(args)))
 
 

@@ -12,6 +12,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument("--pred", help="folder of predictions <wnid>/<image>.png or .npy")
     parser.add_argument("--out", metavar="FILE.zip", help="the zip to write")
+    parser.add_argument("--force", action="store_true", help="replace --out where it exists")
     parser.add_argument("--check", metavar="FILE.zip", help="the zip to check instead of writing")
     parser.add_argument("--num-classes", type=int, metavar="C", help="50, 300 or 919")
     parser.add_argument("--match", metavar="FILE", help="match.json to put in: ids are generated")
@@ -45,6 +46,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from luss.evaluation.submission import Method, check_submission, write_submission
+    from luss.files import output_file
 
     if args.check is not None:
         number = check_submission(args.check, args.num_classes, args.images)
@@ -52,6 +54,7 @@ def main() -> None:
         if args.images is None:
             print("completeness and sizes were not checked: give --images")
         return
+    out = output_file(args.out, "--out", args.force)
     method = Method(
         args.method_name,
         args.training_data,
@@ -60,10 +63,8 @@ def main() -> None:
         args.link,
         args.description,
     )
-    number = write_submission(
-        args.out, args.pred, method, args.num_classes, args.match, args.images
-    )
-    print(f"wrote {number} predictions to {args.out}")
+    number = write_submission(out, args.pred, method, args.num_classes, args.match, args.images)
+    print(f"wrote {number} predictions to {out}")
 
 
 if __name__ == "__main__":

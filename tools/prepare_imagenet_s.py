@@ -26,9 +26,11 @@ def main() -> None:
     args = parse_args()
     from luss.datasets.imagenet_s_preparation import prepare
     from luss.errors import LussError
+    from luss.files import output_folder
 
+    out = output_folder(args.out, "--out")
     splits = (50, 300, 919) if args.split == "all" else (int(args.split),)
-    reports = prepare(args.imagenet, args.lists, args.annotations, args.out, splits, copy=args.copy)
+    reports = prepare(args.imagenet, args.lists, args.annotations, out, splits, copy=args.copy)
     for report in reports:
         print(report)
     wanting = [str(report.root) for report in reports if not report.is_whole]

@@ -52,8 +52,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     from luss.errors import LussError
+    from luss.files import output_folder
     from luss.sweep import Sweep, expand_settings, plan_runs, visible_devices
 
+    output_folder(args.work_dir, "--work-dir")
     settings = [chosen for texts in args.set or [[]] for chosen in expand_settings(texts)]
     runs = plan_runs(args.configs, args.seeds, settings, args.cfg_options, args.work_dir)
     tools = Path(__file__).resolve().parent

@@ -45,16 +45,18 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     from luss.configuration import read_config
+    from luss.files import output_folder
     from luss.pipeline import Pipeline
 
+    show_dir = output_folder(args.show_dir, "--show-dir") if args.show_dir else None
     config = read_config(args.config, args.cfg_options)
     work_dir = chosen_work_dir(args, config)
     hooks = []
-    if args.show_dir:
+    if show_dir:
         hooks.append(
             {
                 "type": "PredictionPicturesHook",
-                "folder": args.show_dir,
+                "folder": str(show_dir),
                 "max_photos": args.show_photos,
             }
         )

@@ -16,6 +16,7 @@ from luss.evaluation.category_names import (
     digest_of_clustering,
     read_category_names,
 )
+from luss.files import output_folder
 from luss.pipeline import Context
 from luss.pipeline.inputs import StageInputs
 from luss.pipeline.work_dir import WorkDir
@@ -64,7 +65,7 @@ def name_categories(
             were clustered, or ``names.json`` says what cannot be meant.
     """
     init_default_scope("luss")
-    root = Path(work_dir).expanduser()
+    root = output_folder(work_dir, "WORK_DIR")
     folder = WorkDir(root)
     config = folder.config()
     if not folder.is_done(_LABELS):

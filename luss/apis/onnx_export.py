@@ -23,7 +23,7 @@ from luss.apis.photos import list_photos
 from luss.datasets.image_io import read_image
 from luss.datasets.transforms.resizing import MAX_RATIO
 from luss.errors import LussError
-from luss.files import atomic_write
+from luss.files import atomic_write, output_file
 from luss.models.segmentors.pass_segmentor import PassSegmentor
 from luss.visualization.gallery import evenly_spaced
 
@@ -92,6 +92,7 @@ def export_onnx(
     out: str | Path,
     categories: str | None = None,
     photos: list[str] | None = None,
+    replace: bool = False,
 ) -> Agreement:
     """Write a segmentor as one ONNX file, once it is seen to give what PyTorch gives.
 
@@ -105,6 +106,7 @@ def export_onnx(
         categories: which ids are written, see :meth:`WrittenCategories.of`.
         photos: paths of photos, or of folders of them, to compare on, 16 of them at most; besides
             drawn pictures of several sizes.
+        replace: whether ``out`` may exist.
 
     Returns:
         How well the file agrees with PyTorch.
@@ -118,9 +120,7 @@ def export_onnx(
         raise LussError(
             f"export needs {' and '.join(missing)}; install them with pip install 'luss[export]'"
         )
-    out = Path(out).expanduser()
-    if out.is_dir():
-        raise LussError(f"{out} is a folder; give the path of a file, such as {out / 'model.onnx'}")
+    out = output_file(out, "--out", replace)
     compared = drawn_pictures() | _photos(photos or [])
     written = WrittenCategories.of(run, categories)
     content = _with_metadata(traced(_photo_segmentor(run, written)), run, written)

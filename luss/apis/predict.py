@@ -15,6 +15,7 @@ from luss.datasets.image_io import read_image
 from luss.datasets.photo_listing import shown
 from luss.engine.checkpoint import checkpoint_digest
 from luss.errors import LussError
+from luss.files import output_folder
 from luss.folder_lock import alone_in
 
 __all__ = ["PredictedPhotos", "predict_photos"]
@@ -65,7 +66,7 @@ def predict_photos(
         raise LussError(f"there is no output {unknown[0]!r}; known are: {', '.join(OUTPUTS)}")
     if batch_size < 1 or num_workers < 0:
         raise LussError(f"cannot load batches of {batch_size} photos by {num_workers} processes")
-    out = Path(out).expanduser()
+    out = output_folder(out, "--out")
     _refuse_among_photos(out, given)
     photos = list_photos(given)
     folder = PredictionFolder(out, inferencer.categories, tuple(outputs), rle)

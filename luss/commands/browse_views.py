@@ -37,25 +37,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Draw the pictures."""
+    from luss.files import output_folder
     from luss.stages import TrainStage
 
+    out = output_folder(args.out, "--out")
     if args.photos < 1 or args.epoch < 0:
         raise LussError(
             f"--photos is {args.photos} and --epoch {args.epoch}, expected at least 1 and 0"
         )
     pipeline, context = planned_pipeline(args)
     stages = chosen_stages(pipeline, args.stage, TrainStage, "training")
-    drawn = [path for stage in stages for path in _draw_stage(stage, context, args)]
+    drawn = [path for stage in stages for path in _draw_stage(stage, context, args, out)]
     if not drawn:
         names = ", ".join(repr(stage.name) for stage in stages)
         raise LussError(
             f"the data of {names} has no views with geometry: end the pipeline of its data set "
             "with MultiCrop and PackViews, or choose another --stage"
         )
-    print(f"{len(drawn)} pictures written to {args.out}")
+    print(f"{len(drawn)} pictures written to {out}")
 
 
-def _draw_stage(stage, context, args: argparse.Namespace) -> Iterator[Path]:
+def _draw_stage(stage, context, args: argparse.Namespace, out: Path) -> Iterator[Path]:
     from luss.datasets.image_io import read_image
     from luss.files import atomic_write
     from luss.registry import MODELS
@@ -76,8 +78,7 @@ def _draw_stage(stage, context, args: argparse.Namespace) -> Iterator[Path]:
         views = _views(item["inputs"], preprocessor, (context.seed, args.epoch, index), args.plain)
         name = info.get("image_id", Path(info["img_path"]).stem)
         figure = draw_views(photo, views, item["geometry"], f"{name}, epoch {args.epoch}")
-        Path(args.out).mkdir(parents=True, exist_ok=True)
-        path = Path(args.out, f"{stage.name}_{index:05d}.png")
+        path = out / f"{stage.name}_{index:05d}.png"
         with atomic_write(path) as file:
             figure.savefig(file, format="png", dpi=110)
         yield path

@@ -20,8 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Copy the template."""
+    from luss.files import output_folder
     from luss.new_project import new_project
 
     in_checkout = Path("projects", "README.md").is_file() and Path("luss").is_dir()
-    folder = new_project(args.name, args.out or ("projects" if in_checkout else "."))
+    out = output_folder(args.out or ("projects" if in_checkout else "."), "--out")
+    folder = new_project(args.name, out)
     print(f"made {folder}; {folder / 'README.md'} says how to go on")

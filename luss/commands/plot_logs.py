@@ -28,8 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Draw the plots."""
+    from luss.files import output_folder
     from luss.visualization.log_plots import plot_logs
 
+    out = output_folder(args.out, "--out")
     runs = [Path(run) for run in args.runs]
     names = args.names or [run.resolve().name for run in runs]
     if len(names) != len(runs) or len(set(names)) < len(names):
@@ -38,5 +40,5 @@ def run(args: argparse.Namespace) -> None:
             "name of its own by --names"
         )
     of_name = dict(zip(names, runs, strict=True))
-    for path in plot_logs(of_name, Path(args.out), args.stage, args.keys):
+    for path in plot_logs(of_name, out, args.stage, args.keys):
         print(f"written to {path}")

@@ -56,7 +56,10 @@ def run(args: argparse.Namespace) -> None:
     """Predict, and say what was written."""
     from luss.apis import LUSSInferencer, predict_photos
     from luss.command_line import leave_on_signals
+    from luss.files import output_folder
 
+    # Before the model is loaded.
+    out = output_folder(args.out, "--out")
     inferencer = LUSSInferencer(
         args.model,
         args.config,
@@ -68,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
     done = predict_photos(
         inferencer,
         args.photos,
-        args.out,
+        out,
         outputs=args.outputs,
         rle=args.rle,
         batch_size=args.batch_size,
@@ -77,4 +80,4 @@ def run(args: argparse.Namespace) -> None:
     said = f"{done.predicted} photos predicted, {done.before} before"
     if done.unreadable:
         said += f", {len(done.unreadable)} cannot be read"
-    print(f"{said}: {args.out}, where predictions.json and categories.csv say what is in each")
+    print(f"{said}: {out}, where predictions.json and categories.csv say what is in each")

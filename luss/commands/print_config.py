@@ -28,11 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Resolve the stages, and print or write their configurations."""
-    from pathlib import Path
-
     from luss.configuration import PlainConfig, write_config
+    from luss.files import output_folder
     from luss.pipeline import RunnerStage
     from luss.training_switches import apply_switches
+
+    out = output_folder(args.out, "--out") if args.out else None
 
     # What is said meanwhile is no part of a configuration.
     with contextlib.redirect_stdout(sys.stderr):
@@ -40,9 +41,8 @@ def run(args: argparse.Namespace) -> None:
         stages = chosen_stages(pipeline, args.stage, RunnerStage, "a runner")
         configs = {stage.name: stage.runner_config(context) for stage in stages}
     for name, config in configs.items():
-        if args.out:
-            Path(args.out).mkdir(parents=True, exist_ok=True)
-            path = Path(args.out, f"{name}.py")
+        if out:
+            path = out / f"{name}.py"
             write_config(path, config)
             print(f"written to {path}")
         else:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from luss.engine.checkpoint import load, save
 from luss.errors import LussError
-from luss.files import atomic_write
+from luss.files import atomic_write, output_file
 from luss.label_generation.given_centroids import read_centroids
 from luss.models.backbones.layouts import PASS_PARTS
 from luss.models.backbones.weights import WeightsEntry, tensors_of
@@ -67,7 +67,13 @@ _SHOWN = 20
 
 
 def convert_checkpoint(
-    source: str | Path, out: str | Path, *, to: str, kind: str, queue_length: int | None = None
+    source: str | Path,
+    out: str | Path,
+    *,
+    to: str,
+    kind: str,
+    queue_length: int | None = None,
+    replace: bool = False,
 ) -> list[str]:
     """Convert a file of one program to that of another.
 
@@ -78,19 +84,21 @@ def convert_checkpoint(
         kind: one of ``KINDS``, or ``centroids``.
         queue_length: of the empty queue that our pixel attention has and the authors' file has
             not; by default that of their step 2.1.
+        replace: whether ``out`` may exist, as it does where it is ``source``.
 
     Returns:
         Sentences on what was found, and what was left out or added.
 
     Raises:
         LussError: if the file is missing, holds more than tensors, is of another kind, has
-            unknown names, or misses some.
+            unknown names, or misses some; or if ``out`` cannot be written.
     """
     if to not in TARGETS or kind not in (*KINDS, "centroids"):
         raise LussError(
             f"there is no conversion of kind {kind!r} to {to!r}; kinds are "
             f"{', '.join([*KINDS, 'centroids'])}, targets {', '.join(TARGETS)}"
         )
+    out = output_file(out, "--out", replace)
     if kind == "centroids":
         return _convert_centroids(source, out, to)
     if queue_length is not None and queue_length < 0:

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from luss.engine.progress import clock
 from luss.engine.run_log import open_run_log
 from luss.errors import LussError
-from luss.files import read_json, write_json
+from luss.files import output_folder, read_json, write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.work_dir import WorkDir
 from luss.planning.next_steps import next_steps
@@ -77,6 +77,7 @@ class PhotoRun:
                 wrong with the photos or the settings.
         """
         self._begun = time.monotonic()
+        output_folder(self.folder, "--work-dir")
         if not self.minutes > 0:
             raise LussError(f"--minutes is {self.minutes}, expected a number above 0")
         found = survey(self.photos, self._data())

@@ -49,9 +49,8 @@ def convert(tmp_path):
 
     def run(content, **settings):
         torch.save(content, tmp_path / "in.pth")
-        said = convert_checkpoint(
-            tmp_path / "in.pth", tmp_path / "out.pth", **{"kind": "pretrained", **settings}
-        )
+        settings = {"kind": "pretrained", "replace": True, **settings}
+        said = convert_checkpoint(tmp_path / "in.pth", tmp_path / "out.pth", **settings)
         return load(tmp_path / "out.pth"), " ".join(said)
 
     return run
@@ -168,6 +167,15 @@ def test_nothing_but_tensors_is_read(tmp_path, monkeypatch):
             convert_checkpoint(tmp_path / name, tmp_path / out, to="luss", kind=kind)
         assert not (tmp_path / out).exists()
     assert not made.exists()
+
+
+def test_the_input_is_not_replaced_unless_that_is_wanted(tmp_path):
+    path = tmp_path / "in.npy"
+    np.save(path, np.ones((2, 3), np.float32))
+    before = path.read_bytes()
+    with pytest.raises(LussError, match=r"in\.npy exists; .* --force"):
+        convert_checkpoint(path, path, to="authors", kind="centroids")
+    assert path.read_bytes() == before
 
 
 def test_centroids_into_ours_and_back(tmp_path):

@@ -64,7 +64,7 @@ def test_ids_of_true_classes(finished_run, tmp_path):
 @needs_onnx
 def test_what_cannot_be_exported_is_said_and_nothing_is_written(finished_run, tmp_path):
     run = FinishedRun.read(finished_run)
-    with pytest.raises(LussError, match="is a folder; give the path of a file"):
+    with pytest.raises(LussError, match="it is a folder, expected the path of a file"):
         export_onnx(run, tmp_path)
     run.model["cam_threshold"] = 0.5
     with pytest.raises(LussError, match="cannot be exported with cam_threshold"):
