@@ -3,6 +3,12 @@
 _base_ = ["_base_/pass_p.py"]
 
 stages = dict(
-    pretrain=dict(model=dict(objectives=dict(d2s=dict(stages=(3,))))),
+    pretrain=dict(
+        model=dict(
+            objectives=dict(d2s=dict(stages=(3,))),
+            # Equation 4 sums both directions, and L_D2S is their mean.
+            loss_weights=dict(loss_d2s=2.0),
+        ),
+    ),
     report=dict(title="PASS_p, D2S3"),
 )

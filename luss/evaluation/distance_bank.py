@@ -16,7 +16,7 @@ from torch import Tensor
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
-from luss.evaluation.distance_matching import nearest_neighbour_labels
+from luss.evaluation.distance_matching import full_precision, nearest_neighbour_labels
 from luss.files import atomic_write
 from luss.models.heads.pixel_attention import upsample
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids
@@ -47,7 +47,8 @@ def class_vectors(features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     labels, place = ids.flatten().unique(return_inverse=True)
     kept = labels != IGNORE_ID
     member = F.one_hot(place, len(labels)).T[kept].to(upsampled)
-    return member @ upsampled.flatten(1).T / ids.numel(), labels[kept]
+    with torch.autocast(upsampled.device.type, enabled=False):
+        return member @ upsampled.flatten(1).T / ids.numel(), labels[kept]
 
 
 def nearest_class_map(
@@ -76,6 +77,7 @@ def nearest_class_map(
         (N, 4h, 4w) int64.
     """
     count, channels, height, width = features.shape
+    features, bank = full_precision(features), full_precision(bank)
     upsampled = upsample(features)
     lengths = upsampled.norm(dim=1).clamp_min(_SMALLEST_NORM)
     mixing = None
@@ -87,7 +89,9 @@ def nearest_class_map(
         if mixing is None:
             query, keys = upsampled[image].flatten(1).T, bank
         else:
-            query, keys = mixing, bank @ features[image].to(bank.dtype).flatten(1)
+            # Autocast would take these products in half precision.
+            with torch.autocast(bank.device.type, enabled=False):
+                query, keys = mixing, bank @ features[image].to(bank.dtype).flatten(1)
         labels = nearest_neighbour_labels(
             query / lengths[image].view(-1, 1),
             keys,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from luss.errors import LussError
 
-__all__ = ["nearest_neighbour_labels"]
+__all__ = ["full_precision", "nearest_neighbour_labels"]
 
 
 @torch.no_grad()
@@ -23,7 +23,8 @@ def nearest_neighbour_labels(
 ) -> Tensor:
     """Let the k most similar vectors of the bank vote on each query's label.
 
-    A vote weighs exp(similarity / temperature). Equal sums go to the lowest label.
+    A vote weighs exp(similarity / temperature). Equal sums go to the lowest label. Computed in
+    float32, also under autocast and for half precision: a bfloat16 vote is off by up to 6 %.
 
     Args:
         query: (Q, L) float, rows of unit length.
@@ -54,13 +55,20 @@ def nearest_neighbour_labels(
         raise LussError(f"expected k >= 1 and temperature > 0, found k={k}, {temperature=}")
     k = min(k, len(bank))
     labels = torch.empty(len(query), dtype=torch.int64, device=query.device)
-    for start in range(0, len(query), batch_size):
-        part = query[start : start + batch_size]
-        similarity, neighbour = (part @ bank.T).topk(k, dim=1, sorted=False)
-        votes = part.new_zeros(len(part), num_labels)
-        # Relative to the best, so that a low temperature cannot overflow.
-        weight = ((similarity - similarity.amax(dim=1, keepdim=True)) / temperature).exp()
-        votes.scatter_add_(1, bank_labels[neighbour], weight)
-        highest = votes == votes.amax(dim=1, keepdim=True)
-        labels[start : start + batch_size] = highest.to(torch.uint8).argmax(dim=1)
+    bank = full_precision(bank)
+    with torch.autocast(query.device.type, enabled=False):
+        for start in range(0, len(query), batch_size):
+            part = full_precision(query[start : start + batch_size])
+            similarity, neighbour = (part @ bank.T).topk(k, dim=1, sorted=False)
+            votes = similarity.new_zeros(len(part), num_labels)
+            # Relative to the best, so that a low temperature cannot overflow.
+            weight = ((similarity - similarity.amax(dim=1, keepdim=True)) / temperature).exp()
+            votes.scatter_add_(1, bank_labels[neighbour], weight)
+            highest = votes == votes.amax(dim=1, keepdim=True)
+            labels[start : start + batch_size] = highest.to(torch.uint8).argmax(dim=1)
     return labels
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """Convert half precision to float32; float64 stays."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

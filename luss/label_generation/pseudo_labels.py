@@ -58,7 +58,8 @@ def nearest_category(features: Tensor, centroids: Tensor) -> Tensor:
             f"{centroids.shape[1]}; both must come from the same backbone"
         )
     directions = F.normalize(centroids.to(features.device).float(), dim=1)
-    scores = F.conv2d(features.float(), directions[:, :, None, None])
+    with torch.autocast(features.device.type, enabled=False):
+        scores = F.conv2d(features.float(), directions[:, :, None, None])
     height, width = features.shape[2:]
     return upsampled_argmax(scores, (SCALE * height, SCALE * width)) + 1
 
@@ -104,7 +105,8 @@ def category_of_image(
     pooled = F.normalize(pooled, dim=1)
     centroids = centroids.to(pooled)
     half_squares = centroids.square().sum(dim=1) / 2
-    return torch.addmm(half_squares, pooled, centroids.T, alpha=-1).argmin(dim=1) + 1
+    with torch.autocast(features.device.type, enabled=False):
+        return torch.addmm(half_squares, pooled, centroids.T, alpha=-1).argmin(dim=1) + 1
 
 
 def image_evidence(

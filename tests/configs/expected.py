@@ -138,7 +138,7 @@ SWAV_COLOURS = [
     ("GaussianBlur", {"radius": [0.1, 2.0], "reach": 6, "probability": 0.5}),
 ]
 BYOL_COLOURS = [
-    ("ColorJitter", {"strengths": [0.4, 0.4, 0.4], "hue": 0.1, "probability": 0.8}),
+    ("ColorJitter", {"strengths": [0.4, 0.4, 0.2], "hue": 0.1, "probability": 0.8}),
     ("RandomGrayscale", {"probability": 0.2}),
 ]
 BYOL_VIEWS = [

@@ -60,6 +60,21 @@ def test_a_mask_of_ignored_pixels_gives_none():
     assert labels.tolist() == []
 
 
+@pytest.mark.parametrize("channels", [3, 40])
+def test_autocast_changes_neither_bank_nor_labels(channels):
+    """The backbone runs in half precision, its features are compared in float32."""
+    generator = torch.Generator().manual_seed(channels)
+    features = torch.randn(2, channels, 3, 4, generator=generator).bfloat16()
+    bank = F.normalize(torch.randn(60, channels, generator=generator), dim=1)
+    labels = torch.randint(0, 9, (60,), generator=generator)
+    mask = torch.randint(0, 4, (24, 32), generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors, _ = class_vectors(features[0], mask)
+        found = nearest_class_map(features, bank, labels, 9)
+    assert torch.equal(vectors, class_vectors(features[0].float(), mask)[0])
+    assert torch.equal(found, nearest_class_map(features.float(), bank, labels, 9))
+
+
 @pytest.mark.parametrize("channels", [3, 40])  # fewer and more features than small pixels
 def test_label_map_equals_a_plain_loop(channels):
     generator = torch.Generator().manual_seed(channels)

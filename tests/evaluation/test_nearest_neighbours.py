@@ -33,6 +33,29 @@ def test_equal_votes_go_to_the_lowest_label():
     assert nearest_neighbour_labels(query, bank, torch.tensor([4, 2, 3]), 5, k=3).item() == 2
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_votes_in_float32(dtype):
+    """Numbers of half precision are compared and counted as the float32 numbers they are."""
+    generator = torch.Generator().manual_seed(5)
+    query = normalize(torch.randn(300, 16, generator=generator)).to(dtype)
+    bank = normalize(torch.randn(400, 16, generator=generator)).to(dtype)
+    labels = torch.randint(0, 9, (400,), generator=generator)
+    expected = nearest_neighbour_labels(query.double(), bank.double(), labels, 9)
+    assert torch.equal(nearest_neighbour_labels(query, bank, labels, 9), expected)
+    # Backbone features of one precision, a bank of the other.
+    assert torch.equal(nearest_neighbour_labels(query, bank.float(), labels, 9), expected)
+
+
+def test_autocast_changes_no_vote():
+    generator = torch.Generator().manual_seed(6)
+    query = normalize(torch.randn(300, 16, generator=generator))
+    bank = normalize(torch.randn(400, 16, generator=generator))
+    labels = torch.randint(0, 9, (400,), generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = nearest_neighbour_labels(query, bank, labels, 9)
+    assert torch.equal(found, nearest_neighbour_labels(query, bank, labels, 9))
+
+
 def test_a_small_bank_and_a_low_temperature():
     bank = torch.eye(2)
     labels = nearest_neighbour_labels(bank, bank, torch.tensor([1, 0]), 2, k=10, temperature=1e-3)

@@ -9,6 +9,7 @@ from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
 from luss.label_generation import (
     apply_threshold,
+    category_of_image,
     nearest_category,
     pixel_evidence,
     pixel_labels,
@@ -51,6 +52,17 @@ def test_length_of_centroids_and_features_does_not_matter():
     assert torch.equal(ids, nearest_category(9 * features, centroids * torch.rand(4, 1).add(0.1)))
     assert ids.min() >= 1
     assert ids.max() <= 4
+
+
+def test_autocast_changes_no_label():
+    """Categories are compared in float32, whatever precision the backbone ran in."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 24, 6, 5, generator=generator)
+    centroids = torch.randn(30, 24, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        ids, images = nearest_category(features, centroids), category_of_image(features, centroids)
+    assert torch.equal(ids, nearest_category(features, centroids))
+    assert torch.equal(images, category_of_image(features, centroids))
 
 
 def test_many_classes():

@@ -8,7 +8,7 @@ pass_p_std = (0.229, 0.224, 0.225)  # PASS_s: 0.228 for red
 # BYOL's: the first view is always blurred, the second one seldom, but solarised at times.
 pass_p_colours = [
     dict(
-        type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, probability=0.8
+        type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, probability=0.8
     ),
     dict(type="RandomGrayscale", probability=0.2),
 ]

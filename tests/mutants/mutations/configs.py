@@ -9,6 +9,7 @@ _TESTS = (
 )
 
 base = of("configs/_base_/pass/pass_s.py", *_TESTS)
+pass_p = of("configs/_base_/pass/pass_p.py", *_TESTS)
 in50 = of("configs/pass/pass_s_in50.py", *_TESTS)
 in300 = of("configs/pass/pass_s_in300.py", *_TESTS)
 in919 = of("configs/pass/pass_s_in919.py", *_TESTS)
@@ -135,6 +136,11 @@ MUTATIONS = [
         'matcher=dict(type="ImageLevelMatcher"),',
         'matcher=dict(type="PixelOverlapMatcher"),',
         "The protocol's matching is another.",
+    ),
+    pass_p(
+        "contrast=0.4, saturation=0.2,",
+        "contrast=0.4, saturation=0.4,",
+        "PASS_p's saturation changes as much as its contrast.",
     ),
     in50("queue_length=2048,", "queue_length=3840,", "The queue is as long as for 300 classes."),
     in50(
