@@ -98,7 +98,8 @@ class OtsuThreshold(ThresholdRule):
 
     Args:
         over: ``'set'`` for one threshold, from all training photos; ``'image'`` for one of each
-            photo, from its own map.
+            photo, from its own map. A flat map shows no object: its photo is 'other', unless the
+            map is 1, as that of ``WholePhoto``.
     """
 
     def __init__(self, over: Literal["set", "image"] = "set") -> None:
@@ -125,6 +126,9 @@ class OtsuThreshold(ThresholdRule):
         """The set's threshold, or that of this map alone."""
         if self.over == "set":
             return chosen.value
+        # A map of one value may be stored in two neighbouring levels.
+        if np.ptp(foreground) < 1.5 / 255:
+            return 1 - 0.5 / 255
         histogram = AttentionHistogram(_ALL)
         histogram.add(foreground)
         return otsu_threshold(histogram)

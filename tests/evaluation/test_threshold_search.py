@@ -14,6 +14,8 @@ from luss.evaluation.counts import Counts
 from luss.evaluation.matching import ImageLevelMatcher, apply_match, match_ids
 from luss.evaluation.metrics import compute_metrics
 from luss.label_generation.otsu import AttentionHistogram, otsu_threshold
+from luss.label_generation.threshold_file import Threshold
+from luss.label_generation.threshold_rules import OtsuThreshold
 from luss.label_generation.threshold_search import THRESHOLDS, ThresholdSearch, attention_level
 
 GENERATED, CLASSES = 4, 3
@@ -142,6 +144,16 @@ def test_otsu_divides_two_humps():
     histogram += other
     assert histogram.count.sum() == 102
     assert 0.25 < otsu_threshold(histogram) <= 0.6
+
+
+@pytest.mark.parametrize(("value", "is_foreground"), [(0, 0), (0.3, 0), (0.5, 0), (1, 1)])
+def test_otsu_of_a_flat_map_is_other(value, is_foreground):
+    """Unless the map is sure that all of the photo is foreground."""
+    levels = np.full((4, 5), np.round(255 * value))
+    levels[0, 0] += 1 if value < 1 else 0  # what rounding to 8 bits may make of one value
+    values = (levels / 255).astype(np.float32)
+    threshold = OtsuThreshold("image").of_image(values, Threshold(None, "Otsu, for each image"))
+    assert ((values >= np.float32(threshold)) == is_foreground).all()
 
 
 def test_bad_input():

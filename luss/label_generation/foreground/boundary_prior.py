@@ -4,14 +4,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from luss.label_generation.foreground.colours import frame_of, to_lab
+from luss.label_generation.foreground.colours import NOT_SEEN, frame_of, to_lab
 
 __all__ = ["boundary_prior"]
 
 _ROUNDS = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.1)
 _BLUR = 1.0
-_NOT_SEEN = 1.0
-"""A distance in Lab that nobody sees."""
 
 
 def boundary_prior(
@@ -43,5 +41,5 @@ def boundary_prior(
     for centre in centres:
         nearest = np.minimum(nearest, np.linalg.norm(lab - centre, axis=2))
     # Neither a few odd pixels nor rounding in a photo of one colour must set the scale.
-    scale = max(float(np.percentile(nearest, 99)), _NOT_SEEN)
+    scale = max(float(np.percentile(nearest, 99)), NOT_SEEN)
     return np.clip(nearest / np.float32(scale), 0, 1)

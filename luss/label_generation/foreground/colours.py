@@ -6,7 +6,10 @@ from numpy.typing import NDArray
 
 from luss.errors import LussError
 
-__all__ = ["frame_of", "scaled_to_one", "to_lab"]
+__all__ = ["NOT_SEEN", "frame_of", "scaled_to_one", "to_lab"]
+
+NOT_SEEN = 1.0
+"""A distance in Lab that nobody sees."""
 
 
 def to_lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.label_generation.foreground.colours import frame_of, to_lab
+from luss.label_generation.foreground.colours import NOT_SEEN, frame_of, to_lab
 from luss.label_generation.foreground.normalising import range_to_one
 from luss.label_generation.foreground.photo import Photo
 from luss.label_generation.foreground.source import ForegroundSource
@@ -30,6 +30,8 @@ _COLOUR_WIDTH = 10.0
 _LINK = 1e-6
 """Weight that keeps the graph in one piece: a part of its own would be a cut that costs nothing."""
 _MOST_CELLS = 6000
+_ROUNDING = 1e-5
+"""Of a feature's length: features that differ by less are alike."""
 
 
 def finer_features(extract: Callable[[Tensor], Tensor], images: Tensor, factor: int) -> Tensor:
@@ -73,7 +75,8 @@ def normalised_cut(
         colour_share: of the links by colour in the weight of all links.
 
     Returns:
-        (h, w), of any sign and scale.
+        (h, w), of any sign and scale; zeros if all cells are alike, when no cut is better than
+        another.
 
     Raises:
         LussError: if there are fewer than 4 cells.
@@ -85,6 +88,8 @@ def normalised_cut(
     by_features = _links_by_features(features.reshape(count, -1))
     by_colour = _links_by_colour(lab.reshape(count, 3))
     weights = (1 - colour_share) * by_features + colour_share * by_colour + _LINK
+    if np.ptp(weights) <= _ROUNDING * weights.max():
+        return np.zeros((height, width))
     np.fill_diagonal(weights, 0)
     root = 1 / np.sqrt(weights.sum(axis=1))
     weights *= root[:, None]
@@ -97,8 +102,10 @@ def normalised_cut(
 
 def _links_by_features(features: NDArray) -> NDArray[np.float64]:
     # After a ReLU all features point the same way; what differs within the photo tells.
+    unseen = _ROUNDING * np.linalg.norm(features, axis=1).max()
     features = np.asarray(features, np.float64) - features.mean(axis=0)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    features = np.where(lengths > unseen, features, 0)
     directions = features / np.maximum(lengths, 1e-12)
     return _of_mean_one(np.maximum(directions @ directions.T, 0))
 
@@ -156,11 +163,14 @@ class FeatureCut(ForegroundSource):
         self.colour_share = colour_share
 
     def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(finer * h, finer * w) of a feature map (h, w)."""
+        """(finer * h, finer * w) of a feature map (h, w); zeros for a photo of one colour."""
         cells = photo.features[0, 0].numel()
         finer = max(1, min(self.finer, math.isqrt(_MOST_CELLS // cells)))
         found = finer_features(photo.features_of, photo.inputs, finer)
         features = found[0].permute(1, 2, 0).cpu().numpy()
         height, width = features.shape[:2]
-        small = cv2.resize(photo.image, (width, height), interpolation=cv2.INTER_AREA)
-        return oriented_by_frame(normalised_cut(features, to_lab(small), self.colour_share))
+        lab = to_lab(cv2.resize(photo.image, (width, height), interpolation=cv2.INTER_AREA))
+        # What features of such a photo differ by is the padding at its edges.
+        if np.ptp(lab, axis=(0, 1)).max() < NOT_SEEN:
+            return np.zeros((height, width), np.float32)
+        return oriented_by_frame(normalised_cut(features, lab, self.colour_share))

@@ -22,17 +22,22 @@ def refine_by_grabcut(
 ) -> NDArray[np.float32]:
     """Cut the photo into object and background by colour, starting from a map.
 
+    Shares are compared with :func:`ranks`, in which equal values share the middle of their ranks.
+    So many equal values, as in a binary map, are sure of neither side: the lowest begin as
+    background, the highest as foreground, and the cut may change both.
+
     Args:
         image: (H, W, 3) uint8 RGB.
         foreground: (H, W) map to start from.
-        sure_background: share of pixels, those of the lowest values, that stay background.
-        likely_foreground: pixels from this share on begin as foreground.
-        sure_foreground: pixels from this share on stay foreground.
+        sure_background: pixels up to this rank stay background.
+        likely_foreground: pixels from this rank on begin as foreground.
+        sure_foreground: pixels from this rank on stay foreground.
         iterations: of colour models and cuts.
         weight: of the cut in the result, against the ranks of the map that was given.
 
     Returns:
-        (H, W) float32 in [0, 1]: the cut, graded by the map within each side.
+        (H, W) float32 in [0, 1]: the cut, graded by the map within each side; the ranks alone for
+        a map of one value.
 
     Raises:
         LussError: if the shares do not ascend, or map and photo differ in size.
@@ -45,13 +50,14 @@ def refine_by_grabcut(
     if foreground.shape != image.shape[:2]:
         raise LussError(f"a map of {foreground.shape} does not fit a photo of {image.shape[:2]}")
     order = ranks(foreground)
-    labels = np.full(order.shape, cv2.GC_PR_BGD, np.uint8)
-    labels[order >= likely_foreground] = cv2.GC_PR_FGD
-    labels[order <= sure_background] = cv2.GC_BGD
-    labels[order >= sure_foreground] = cv2.GC_FGD
-    sides = {cv2.GC_BGD, cv2.GC_FGD} if foreground.min() < foreground.max() else set()
-    if not sides.issubset(np.unique(labels)) or not sides:
+    lowest, highest = order.min(), order.max()
+    if lowest == highest:
         return order
+    labels = np.full(order.shape, cv2.GC_PR_BGD, np.uint8)
+    # OpenCV needs pixels of both sides for its models, whatever the ties.
+    labels[(order >= min(likely_foreground, highest)) & (order > lowest)] = cv2.GC_PR_FGD
+    labels[(order <= sure_background) & (order < highest)] = cv2.GC_BGD
+    labels[(order >= sure_foreground) & (order > lowest)] = cv2.GC_FGD
     # The same photo gives the same cut, whatever was done before.
     cv2.setRNGSeed(0)
     models = np.zeros((1, 65)), np.zeros((1, 65))

@@ -2,7 +2,7 @@
 
 Araslanov and Roth, Single-Stage Semantic Segmentation from Image Labels, CVPR 2020, section 4: a
 pixel's value becomes the mean of its neighbours', those of like colour above all, several times.
-Written from the paper's description.
+Written from the paper's description; counts and constants are those of the authors' code.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ from luss.errors import LussError
 __all__ = ["refine_by_pamr"]
 
 _AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
-_SMALLEST = 1e-3
+_SMALLEST = 1e-8
+"""Added to a deviation, as in the authors' code."""
 
 
 def refine_by_pamr(
@@ -32,7 +33,8 @@ def refine_by_pamr(
     """Move a map's edges to the photo's.
 
     The weight of a neighbour falls with its difference in each channel, measured in standard
-    deviations of the neighbourhood; the weights of all neighbours of a pixel sum to one.
+    deviations of the neighbourhood, in which the pixel itself counts once per dilation; the
+    weights of all neighbours of a pixel sum to one.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -57,16 +59,19 @@ def refine_by_pamr(
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[:, None].float() / 255
     weights = _weights(pixels, dilations, width)
     values = torch.from_numpy(np.array(foreground, np.float32))[None, None]
+    lowest, highest = values.min(), values.max()
     for _ in range(iterations):
         values = (weights * _neighbours(values, dilations)).sum(dim=1, keepdim=True)
-    return values[0, 0].numpy()
+    # In floats, weights sum to a little more or less than one.
+    return values.clamp(lowest, highest)[0, 0].numpy()
 
 
 def _weights(channels: Tensor, dilations: Sequence[int], width: float) -> Tensor:
     """Weights (1, K, H, W) of K neighbours from channels (3, 1, H, W) in [0, 1]."""
     around = _neighbours(channels, dilations)
-    deviation = torch.cat([channels, around], dim=1).std(dim=1, keepdim=True)
-    apart = (around - channels).abs() / (width * deviation.clamp_min(_SMALLEST))
+    centres = channels.expand(-1, len(dilations), -1, -1)
+    deviation = torch.cat([centres, around], dim=1).std(dim=1, keepdim=True)
+    apart = (around - channels).abs() / (width * deviation + _SMALLEST)
     return torch.softmax(-apart.mean(dim=0, keepdim=True), dim=1)
 
 

@@ -2,7 +2,8 @@
 
 The unsupervised saliency that PASS_p+RC takes as shape prior (table 5, reference 118): a region is
 salient if its colours are unlike those of other regions, near and large ones above all, and if it
-lies near the photo's centre. Written from the paper's description.
+lies near the photo's centre. Written from the paper's description; distances between regions are
+squared, as in the authors' code. See docs/foreground.md for what differs from that.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ def region_contrast(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        spatial: sigma_s^2 of the paper; the larger, the more do distant regions count.
+        spatial: sigma_s^2 of the paper, by which squared distances between the centres of regions
+            are divided, in sides of the photo; the larger, the more do distant regions count.
         segment_scale: of the graph-based segmentation; larger gives larger regions.
         near_centre: whether regions near the centre are preferred, as in the paper.
 
@@ -71,10 +73,10 @@ def region_contrast(
     np.add.at(histograms, (flat, palette.index.ravel()), 1)
     histograms /= areas[:, None]
     contrast = histograms @ palette.distances @ histograms.T
-    apart = np.linalg.norm(centres[:, None] - centres, axis=2)
+    apart = np.square(centres[:, None] - centres).sum(axis=2)
     weights = np.exp(-apart / spatial) * areas
     np.fill_diagonal(weights, 0)
-    saliency = (weights * contrast).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-12)
+    saliency = (weights * contrast).sum(axis=1)
     if near_centre:
         from_centre = np.bincount(flat, np.linalg.norm(places - 0.5, axis=1)) / areas
         saliency = saliency * np.exp(-_CENTRE_FALL * np.square(from_centre))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from drawings import auc, drawing
+from skimage.color import rgb2lab
 
 from luss.errors import LussError
 from luss.label_generation.foreground import (
@@ -58,7 +59,29 @@ def test_regions_near_the_centre_are_preferred():
     image[20:40, 35:55] = image[20:40, 2:22] = (220, 60, 60)
     with_place, without = region_contrast(image), region_contrast(image, near_centre=False)
     assert with_place[30, 45] > 1.5 * with_place[30, 7]
-    assert without[30, 45] == pytest.approx(without[30, 7], rel=0.2)
+    # What is left is the distance to the ground, whose centre is the photo's.
+    assert without[30, 45] < 1.3 * without[30, 7]
+
+
+def test_contrast_of_stripes_is_the_papers_sum():
+    """Of three stripes of one colour each, the equation's terms are known.
+
+    A region's contrast is a sum over the other regions, so a small one among large ones stands out
+    more than its mean contrast says: dividing by the weights would put the last stripe first.
+    """
+    colours, widths = [(90, 90, 90), (40, 130, 40), (200, 70, 60)], np.array([60, 30, 30])
+    image = np.repeat(np.array([colours], np.uint8), widths, axis=1).repeat(60, axis=0)
+    lab = rgb2lab(np.array(colours) / 255)
+    ends = np.cumsum(widths)
+    middles = ends - widths / 2
+    expected = np.zeros(3)
+    for k in range(3):
+        for other in {0, 1, 2} - {k}:
+            apart = (middles[k] - middles[other]) / 120
+            near = np.exp(-(apart**2) / 0.4)
+            expected[k] += near * widths[other] * np.linalg.norm(lab[k] - lab[other])
+    found = region_contrast(image, near_centre=False)[30, middles.astype(int)]
+    np.testing.assert_allclose(found / found.max(), expected / expected.max(), rtol=0.02)
 
 
 def test_centre_prior_is_a_gaussian():
@@ -106,6 +129,21 @@ def test_grabcut_finds_the_objects_edge():
     assert iou(cut) > 0.85
     assert iou(cut) > iou(blob >= np.quantile(blob, 1 - disc.mean())) + 0.2
     np.testing.assert_array_equal(refine_by_grabcut(image, blob, likely_foreground=0.7), refined)
+
+
+@pytest.mark.parametrize("lowest", [0.3, 0.65, 0.9])
+@pytest.mark.parametrize("highest", [0.07, 0.3, 0.7])
+def test_grabcut_cuts_maps_of_many_equal_values(lowest, highest):
+    """Binary maps, and saliency maps that are clipped at both ends."""
+    image, disc = drawing()
+    y, x = np.mgrid[: disc.shape[0], : disc.shape[1]]
+    blob = np.exp(-((y - 30) ** 2 + (x - 42) ** 2) / 300)
+    # So many pixels tie at 0, and so many of the others at 1.
+    start, end = np.quantile(blob, [lowest, lowest + highest * (1 - lowest)])
+    clipped = ((blob - start) / (end - start)).clip(0, 1)
+    for values in (clipped, (blob > start).astype(np.float32)):
+        cut = refine_by_grabcut(image, values) > 0.5
+        assert (cut & disc).sum() / (cut | disc).sum() > 0.85
 
 
 def test_grabcut_without_anything_to_start_from():

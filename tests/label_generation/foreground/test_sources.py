@@ -164,19 +164,23 @@ def plain_pamr(image, values, dilations, width):
                 for d in dilations
                 for a in (-1, 0, 1)
                 for b in (-1, 0, 1)
-                if (a, b) != (0, 0)
             ]
-            around = np.array([colours[place] for place in places])
-            spread = np.concatenate([[colours[y, x]], around]).std(axis=0, ddof=1)
-            apart = np.abs(around - colours[y, x]) / (width * np.maximum(spread, 1e-3))
+            # Windows of nine pixels, one per dilation: the pixel itself is in each of them.
+            windows = np.array([colours[place] for place in places])
+            spread = windows.std(axis=0, ddof=1)
+            apart = np.abs(windows - colours[y, x]) / (width * spread + 1e-8)
             weights = np.exp(-apart.mean(axis=1))
+            weights[4::9] = 0  # the pixel is no neighbour of itself
             near = np.array([values[place] for place in places])
             found[y, x] = (weights * near).sum() / weights.sum()
     return found
 
 
-def test_pamr_is_the_plain_loop():
+@pytest.mark.parametrize("contrast", [1, 0.01])
+def test_pamr_is_the_plain_loop(contrast):
+    """Also where colours differ by a single level."""
     image = drawing(height=9, width=11)[0]
+    image = (100 + contrast * (image.astype(float) - 100)).round().astype(np.uint8)
     values = np.random.default_rng(1).random((9, 11))
     found = refine_by_pamr(image, values, iterations=2, dilations=(1, 3), width=0.3)
     expected = plain_pamr(image, plain_pamr(image, values, (1, 3), 0.3), (1, 3), 0.3)
@@ -188,8 +192,11 @@ def test_pamr_moves_edges_to_those_of_the_photo():
     blurred = cv2.GaussianBlur(disc.astype(np.float32), (0, 0), 6)
     refined = refine_by_pamr(image, blurred)
     assert np.abs(refined - disc).mean() < np.abs(blurred - disc).mean() - 0.02
-    flat = np.full(disc.shape, 0.3)
-    np.testing.assert_allclose(refine_by_pamr(image, flat), flat, rtol=1e-5)
+    for value in (0.3, 1.0):
+        flat = np.full(disc.shape, value, np.float32)
+        np.testing.assert_array_equal(refine_by_pamr(image, flat), flat)
+    assert refined.min() >= 0
+    assert refined.max() <= 1
 
 
 # ---- cut of features ---------------------------------------------------------------------------
@@ -242,6 +249,25 @@ def test_features_of_an_object_are_cut_out():
     assert auc(oriented_by_frame(cut), disc) > 0.97
     with pytest.raises(LussError, match="1 x 3 cells"):
         normalised_cut(features[:1, :3], np.zeros((1, 3, 3)))
+
+
+@pytest.mark.parametrize("colour", [0, 90, 255])
+def test_a_photo_of_one_colour_has_nothing_to_cut_out(colour, tmp_path):
+    """Not even the padding, by which a network's features differ at the edges."""
+    path = tmp_path / "flat.png"
+    Image.fromarray(np.full((48, 64, 3), colour, np.uint8)).save(path)
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(3, 6, 7, stride=8, padding=3)
+    model = type("Model", (), {"extract": lambda self, images: network(images)})()
+    photo = Photo("flat", str(path), inputs=torch.full((1, 3, 48, 64), 0.4), model=model)
+    with torch.no_grad():
+        assert not map_of(photo, type="FeatureCut").any()
+
+
+def test_cells_that_are_alike_but_for_rounding_have_no_cut():
+    features = np.random.default_rng(0).random(6) * np.ones((5, 7, 1))
+    features += np.random.default_rng(1).normal(0, 1e-7, features.shape)
+    assert not normalised_cut(features.astype(np.float32), np.full((5, 7, 3), 40.0)).any()
 
 
 def test_means_of_maps():

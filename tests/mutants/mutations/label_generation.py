@@ -37,6 +37,8 @@ cluster_of_images = of(
 _FOREGROUND = f"{_LABELS}/foreground"
 _SOURCES = "tests/pipeline/test_foreground_sources.py"
 pamr = of("luss/label_generation/foreground/pamr.py", _FOREGROUND)
+region_contrast = of("luss/label_generation/foreground/region_contrast.py", _FOREGROUND)
+grabcut = of("luss/label_generation/foreground/grabcut.py", _FOREGROUND)
 feature_cut = of("luss/label_generation/foreground/feature_cut.py", _FOREGROUND)
 normalising = of("luss/label_generation/foreground/normalising.py", _FOREGROUND)
 combinations = of("luss/label_generation/foreground/combinations.py", _FOREGROUND)
@@ -71,6 +73,21 @@ MUTATIONS = [
         "for _ in range(iterations):",
         "for _ in range(1):",
         "Values are averaged once.",
+    ),
+    pamr(
+        "centres = channels.expand(-1, len(dilations), -1, -1)",
+        "centres = channels",
+        "The pixel itself counts once in the deviation, however many dilations there are.",
+    ),
+    region_contrast(
+        "saliency = (weights * contrast).sum(axis=1)",
+        "saliency = (weights * contrast).sum(axis=1) / np.maximum(weights.sum(axis=1), 1e-12)",
+        "Contrasts of regions are averaged, not summed.",
+    ),
+    grabcut(
+        "(order >= min(likely_foreground, highest))",
+        "(order >= likely_foreground)",
+        "A map whose foreground is large and of one value has no foreground to start from.",
     ),
     feature_cut(
         "vectors[:, np.argmin(values)]",
