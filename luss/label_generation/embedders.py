@@ -5,6 +5,7 @@ from typing import ClassVar
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from luss.errors import LussError
 from luss.label_generation.feature_maps import deepest_map
 from luss.label_generation.pooling import pooled_over, whole_where_empty
 from luss.registry import EMBEDDERS
@@ -28,8 +29,11 @@ class ImageEmbeddings:
 
         Returns:
             (N, L) floating point, not normalised.
+
+        Raises:
+            LussError: if the model has none.
         """
-        return model.embed_images(images)
+        return _embed_by_model(model, images)
 
 
 @EMBEDDERS.register_module()
@@ -55,10 +59,13 @@ class ForegroundEmbeddings:
 
         Returns:
             (N, L) floating point, not normalised. An image without foreground is pooled whole.
+
+        Raises:
+            LussError: if the model has no embeddings of its own, and they are needed.
         """
         foreground = whole_where_empty(foreground)
         if self.attention:
-            return model.embed_images(images, foreground)
+            return _embed_by_model(model, images, foreground)
         return pooled_over(deepest_map(model, images), foreground)
 
 
@@ -82,3 +89,13 @@ class PixelEmbeddings:
     def embed(self, model: BaseModel, images: Tensor) -> Tensor:
         """(N, h * w, L) floating point, pixels in reading order, see :class:`ImageEmbeddings`."""
         return deepest_map(model, images).flatten(2).transpose(1, 2)
+
+
+def _embed_by_model(model: BaseModel, *inputs: Tensor) -> Tensor:
+    if not hasattr(model, "embed_images"):
+        raise LussError(
+            f"{type(model).__name__} has no embeddings of its own (embed_images), as the model of "
+            "pixel attention has; set embedding.type='PooledFeatures', or "
+            "type='ForegroundEmbeddings' with attention=False"
+        )
+    return model.embed_images(*inputs)

@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor
 
@@ -12,7 +13,6 @@ from luss.label_generation.foreground import Photo
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.given_centroids import read_centroids
 from luss.label_generation.threshold_file import Threshold, read_threshold
-from luss.models.pretrainers import PixelAttentionTrainer
 from luss.registry import (
     FOREGROUND_SOURCES,
     LABEL_WRITERS,
@@ -24,18 +24,19 @@ __all__ = ["PixelLabeller"]
 
 
 @MODELS.register_module()
-class PixelLabeller(PixelAttentionTrainer):
-    """The model of pixel attention, which predicts the labels that label generation would write.
+class PixelLabeller(BaseModel):
+    """A trained model that predicts the labels that label generation would write with it.
 
-    Maps of foreground are not rounded to the 8 bits of files.
+    Its checkpoint is that of the model: tensors keep their names. Maps of foreground are not
+    rounded to the 8 bits of files.
 
     Args:
+        model: config of the trained model, with its data preprocessor.
         centroids: path of ``centroids.npz``.
         threshold: path of ``threshold.json``; both files are read with the first image.
         foreground: config of one of ``FOREGROUND_SOURCES``.
         rule: config of one of ``THRESHOLD_RULES``, for thresholds of single images.
         writer: config of one of ``LABEL_WRITERS``.
-        **kwargs: see :class:`luss.models.PixelAttentionTrainer`.
 
     Raises:
         LussError: if the source scales its maps over the set.
@@ -44,14 +45,15 @@ class PixelLabeller(PixelAttentionTrainer):
     def __init__(
         self,
         *,
+        model: dict,
         centroids: str,
         threshold: str,
         foreground: dict,
         rule: dict,
         writer: dict,
-        **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__()
+        self.model = MODELS.build(model).requires_grad_(False)
         self.files = Path(centroids), Path(threshold)
         self.foreground = FOREGROUND_SOURCES.build(foreground)
         self.rule = THRESHOLD_RULES.build(rule)
@@ -61,6 +63,18 @@ class PixelLabeller(PixelAttentionTrainer):
                 "PixelLabeller labels photo by photo, but the source of foreground scales its maps "
                 "over the whole set; choose over='image', or evaluate after fine-tuning alone"
             )
+
+    def state_dict(self, *args, **kwargs) -> dict[str, Tensor]:
+        """Return the model's tensors, named as in its checkpoint."""
+        return self.model.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, *args, **kwargs) -> object:
+        """Load the model's tensors, named as in its checkpoint."""
+        return self.model.load_state_dict(*args, **kwargs)
+
+    def forward(self, *args, **kwargs) -> object:
+        """Run the model."""
+        return self.model(*args, **kwargs)
 
     @cached_property
     def centroids(self) -> Tensor:
@@ -90,7 +104,7 @@ class PixelLabeller(PixelAttentionTrainer):
             The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C, at the original size.
         """
         for image, sample in zip(data["inputs"], data["data_samples"], strict=True):
-            inputs = self.data_preprocessor({"inputs": [image[None]]})["inputs"][0]
+            inputs = self.model.data_preprocessor({"inputs": [image[None]]})["inputs"][0]
             sample.pred_sem_seg = PixelData(data=self._label(inputs, sample)[None])
         return data["data_samples"]
 
@@ -102,7 +116,7 @@ class PixelLabeller(PixelAttentionTrainer):
             sample.img_path,
             upright=sample.get("upright", False),
             inputs=inputs,
-            model=self,
+            model=self.model,
             sample=sample,
         )
         foreground = torch.as_tensor(self.foreground(photo), device=inputs.device)

@@ -13,11 +13,12 @@ from luss.files import read_json, write_json
 from luss.label_generation.foreground.compared import sources_to_compare
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
-from luss.pipeline.stage import Stage
 from luss.ranks import main_process_decides
 from luss.registry import FOREGROUND_SOURCES, STAGES
 from luss.stages.fully_unsupervised import EvaluateStage
 from luss.stages.label_generation_stage import LabelGenerationStage
+from luss.stages.model_of_source import trained_model
+from luss.stages.other_stage import other_stage
 from luss.stages.share_loader import share_loader
 from luss.stages.sound_masks import require_sound_masks
 from luss.visualization.analysis_plots import plot_analysis
@@ -87,16 +88,16 @@ class ForegroundAnalysisStage(RunnerStage):
                 f"{', '.join(masked) or 'none'}"
             )
         require_sound_masks(context, self.split)
-        self._stage(context, self.labels_from, LabelGenerationStage)
+        self._labels(context)
         if self.evaluate_from:
-            self._stage(context, self.evaluate_from, EvaluateStage)
+            self._evaluation(context)
         for config in sources_to_compare(self.sources).values():
             FOREGROUND_SOURCES.build(dict(config))
 
     def runner_config(self, context: Context) -> dict:
         """The runner's whole configuration."""
-        labels = self._stage(context, self.labels_from, LabelGenerationStage)
-        trained = context.config["stages"][labels.model_from]["model"]
+        labels = self._labels(context)
+        trained = trained_model(labels.model_from, context, f"stages.{labels.name}")
         parts = labels.parts(context)
         photos = {
             "split": self.split,
@@ -107,7 +108,7 @@ class ForegroundAnalysisStage(RunnerStage):
         loaders = {"photos": share_loader(context, photos)}
         segmentor = self._segmentor(context)
         if segmentor is not None:
-            stage = self._stage(context, self.evaluate_from, EvaluateStage)
+            stage = self._evaluation(context)
             whole = {**photos, "pipeline": stage.pipeline}
             loaders["predictions"] = share_loader(context, whole)
         return {
@@ -145,29 +146,20 @@ class ForegroundAnalysisStage(RunnerStage):
     def _segmentor(self, context: Context) -> dict | None:
         if self.evaluate_from is None:
             return None
-        stage = self._stage(context, self.evaluate_from, EvaluateStage)
+        stage = self._evaluation(context)
         model = stage.model_config(context)
         if "decode_head" not in model:
             print_log(f"{model['type']} has no decode_head: the model is left out", "current", 30)
             return None
         return {"model": model, "checkpoint": str(stage.checkpoint_path(context))}
 
-    def _stage(self, context: Context, name: str, kind: type[Stage]) -> Stage:
-        """Another stage of the config.
+    def _labels(self, context: Context) -> LabelGenerationStage:
+        where = f"stages.{self.name}.labels_from"
+        return other_stage(context, self.labels_from, LabelGenerationStage, where)
 
-        Raises:
-            LussError: if there is none of this kind and name.
-        """
-        settings = context.config["stages"].get(name)
-        if settings is None:
-            raise LussError(
-                f"{self.name} looks at stage {name!r}, but the config's stages are "
-                f"{', '.join(context.config['stages'])}"
-            )
-        stage = STAGES.build({**settings, "name": name})
-        if not isinstance(stage, kind):
-            raise LussError(f"{self.name}: stage {name!r} is no {kind.__name__}")
-        return stage
+    def _evaluation(self, context: Context) -> EvaluateStage:
+        where = f"stages.{self.name}.evaluate_from"
+        return other_stage(context, self.evaluate_from, EvaluateStage, where)
 
 
 def analyze_foreground(

@@ -1,9 +1,12 @@
 """The labels of label generation against true masks, before fine-tuning (table 10d)."""
 
+from luss.errors import LussError
 from luss.label_generation import PixelLabeller
 from luss.pipeline.context import Context
 from luss.registry import STAGES
 from luss.stages.fully_unsupervised import EvaluateStage
+from luss.stages.label_generation_stage import LabelGenerationStage
+from luss.stages.other_stage import other_stage
 
 __all__ = ["EvaluateLabelsStage"]
 
@@ -14,7 +17,7 @@ class EvaluateLabelsStage(EvaluateStage):
 
     Args:
         name: see :class:`Stage`.
-        model_from: the stage that trained pixel attention.
+        model_from: the stage whose model labels are made from, as of that stage.
         labels_from: the label generation stage.
         **kwargs: see :class:`EvaluateStage`.
     """
@@ -32,18 +35,39 @@ class EvaluateLabelsStage(EvaluateStage):
         super().__init__(name, model_from=model_from, labels_from=labels_from, **kwargs)
         self.requires = (*self.requires, labels_from)
 
+    def check(self, context: Context) -> None:
+        """Build what the test needs.
+
+        Raises:
+            LussError: if labels were made from another model than this stage reads.
+        """
+        used = self._label_generation(context).model_from
+        if self.model_from != used:
+            raise LussError(
+                f"stages.{self.name}.model_from is {self.model_from!r}, but "
+                f"{self.labels_from!r} makes labels from the model of stage {used!r}; set "
+                f"stages.{self.name}.model_from={used!r}"
+            )
+        super().check(context)
+
     def stated_model(self, context: Context) -> dict:
-        """That of pixel attention, with the parts of label generation."""
-        settings = context.config["stages"][self.labels_from]
-        parts = STAGES.build({**settings, "name": self.labels_from}).parts(context)
+        """The model that labels are made from, with the parts of label generation."""
+        labels = self._label_generation(context)
+        parts = labels.parts(context)
         folder = context.work_dir.stage(self.labels_from)
         return {
-            **super().stated_model(context),
             "type": PixelLabeller.__name__,
+            "model": {
+                **super().stated_model(context),
+                "data_preprocessor": dict(labels.preprocessor),
+            },
             "centroids": str(folder / "centroids.npz"),
             "threshold": str(folder / "threshold.json"),
             "foreground": parts["foreground"],
             "rule": parts["threshold"],
             "writer": parts["writer"],
-            "data_preprocessor": dict(settings["preprocessor"]),
         }
+
+    def _label_generation(self, context: Context) -> LabelGenerationStage:
+        where = f"stages.{self.name}.labels_from"
+        return other_stage(context, self.labels_from, LabelGenerationStage, where)

@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
 
 from luss.config_checks import require_count, require_keys
 from luss.errors import LussError
 from luss.label_generation import GivenThreshold
+from luss.label_generation.feature_maps import deepest_map
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
 from luss.registry import (
@@ -18,8 +23,13 @@ from luss.registry import (
     STAGES,
     THRESHOLD_RULES,
 )
-from luss.stages.map_folders import maps_of, require_reader, with_map_folders
-from luss.stages.model_of_source import require_model_parts
+from luss.stages.map_folders import (
+    maps_of,
+    require_reader,
+    with_map_folders,
+    without_map_loading,
+)
+from luss.stages.model_of_source import require_model_parts, trained_model
 from luss.stages.share_loader import share_loader
 from luss.stages.sound_masks import require_sound_masks
 
@@ -50,7 +60,9 @@ class LabelGenerationStage(RunnerStage):
 
     Args:
         name: see :class:`Stage`.
-        model_from: the stage that trained pixel attention.
+        model_from: the stage whose model gives features, and attention and embeddings where they
+            are used: by default pixel attention. Of an algorithm of another library, the backbone
+            gives features, for an ``embedding.type`` and a ``foreground`` that need no more.
         generator: config of one of ``LABEL_GENERATORS``; number of clusters and seed are filled
             in.
         embedding: ``pipeline`` and ``batch_size`` for image embeddings; ``type`` and settings of
@@ -109,8 +121,8 @@ class LabelGenerationStage(RunnerStage):
 
         Raises:
             LussError: if there are fewer images than categories, the model lacks what the source
-                of foreground looks at, the threshold is none, or it is to be found on masks and
-                validation has none.
+                of foreground or the embedder looks at, the threshold is none, or it is to be found
+                on masks and validation has none.
         """
         train = self._training_set(self.embedding["pipeline"])
         context.dataset(self._training_set(self.pixels["pipeline"]))
@@ -120,7 +132,6 @@ class LabelGenerationStage(RunnerStage):
                 f"{count} images cannot form {context.num_categories} categories; add images or "
                 "lower num_categories"
             )
-        MODELS.build(dict(self.preprocessor))
         if self.maps_from is not None:
             require_reader([self.foreground, self.embedding["pipeline"]], f"stages.{self.name}")
         # The folder of maps may be yet to come; another stands for it.
@@ -141,6 +152,27 @@ class LabelGenerationStage(RunnerStage):
                     "of validation, of which there are none; choose OtsuThreshold, or a number"
                 )
             require_sound_masks(context, "validation")
+        self._try_model(built["embedder"], context)
+
+    def _try_model(self, embedder: Any, context: Context) -> None:
+        """Have the model, untrained, look at a photo by both pipelines."""
+        model = MODELS.build(self._model(context)).eval()
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            images = self._first_photo(self.embedding["pipeline"], model, context)
+            reads_maps = getattr(embedder, "reads_maps", False)
+            maps = (images.new_ones(1, 1, *images.shape[2:]),) if reads_maps else ()
+            embedder.embed(model, images, *maps)
+            deepest_map(model, self._first_photo(self.pixels["pipeline"], model, context))
+
+    def _first_photo(self, pipeline: list[dict], model: BaseModel, context: Context) -> Tensor:
+        # Maps of foreground may be yet to come.
+        photos = context.dataset(self._training_set(without_map_loading(pipeline)))
+        return model.data_preprocessor({"inputs": [photos[0]["inputs"][None]]})["inputs"][0]
+
+    def _model(self, context: Context) -> dict:
+        """The model as the stage that trained it had it, with this stage's preprocessor."""
+        model = trained_model(self.model_from, context, f"stages.{self.name}")
+        return {**model, "data_preprocessor": dict(self.preprocessor)}
 
     def parts(self, context: Context, maps_root: Path | None = None) -> dict[str, dict]:
         """The configurations of all parts.
@@ -195,11 +227,9 @@ class LabelGenerationStage(RunnerStage):
     def runner_config(self, context: Context) -> dict:
         """The runner's whole configuration."""
         folder = context.work_dir.stage(self.name)
-        # Built as the stage that trained it had it.
-        model = context.config["stages"][self.model_from]["model"]
         return {
             **context.runner_defaults(self.name),
-            "model": {**model, "data_preprocessor": dict(self.preprocessor)},
+            "model": self._model(context),
             "load_from": str(context.checkpoint_of(self.model_from)),
             "test_dataloader": self._loaders(context),
             "test_evaluator": [],

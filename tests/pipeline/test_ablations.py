@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from made_up_tree import write_tree
 from mmengine import Config
-from tiny_run import REPOSITORY
+from tiny_run import REPOSITORY, predict_train
 
 from luss.configuration import read_config
 from luss.datasets import read_mask
 from luss.label_generation import PixelLabeller
 from luss.pipeline import Pipeline
-from luss.registry import RUNNERS
 
 CONFIGS = REPOSITORY / "configs" / "ablations"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
@@ -188,14 +187,8 @@ def check_before_fine_tuning(work_dir):
     """Labels of training photos are predicted as they were written."""
     config = Config.fromfile(work_dir / "evaluate_labels" / "config.py")
     assert config.model.type == PixelLabeller.__name__
-    loader = config.test_dataloader["validation"]
     written = sorted((work_dir / "label_generation" / "pseudo_labels").glob("*/*.png"))
-    loader.dataset.update(split="train", require_masks=False)
-    config.test_dataloader = {"train": loader}
-    folder = work_dir / "again"
-    config.test_evaluator = {"train": [{"type": "DumpMasks", "folder": str(folder)}]}
-    config.update(work_dir=str(folder), experiment_name="again", run_log=None)
-    RUNNERS.build(config).test()
+    folder = predict_train(work_dir / "evaluate_labels" / "config.py")
     for path in written:
         again = folder / path.parent.name / path.name
         np.testing.assert_array_equal(read_mask(again), read_mask(path))

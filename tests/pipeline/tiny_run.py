@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine import Config
 from mmengine.hooks import Hook
 
 from luss.configuration import read_config
 from luss.pipeline import Pipeline
-from luss.registry import HOOKS
+from luss.registry import HOOKS, RUNNERS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).with_name("tiny_pass_s.py")
@@ -55,6 +56,19 @@ def finish(process, timeout=300):
     """Wait for a command line; its exit code and what it said."""
     said, _ = process.communicate(timeout=timeout)
     return process.returncode, said
+
+
+def predict_train(path):
+    """Predict the training photos by the config of a protocol's stage; the folder of the masks."""
+    config = Config.fromfile(path)
+    loader = config.test_dataloader["validation"]
+    loader.dataset.update(split="train", require_masks=False)
+    config.test_dataloader = {"train": loader}
+    folder = Path(path).parents[1] / "again"
+    config.test_evaluator = {"train": [{"type": "DumpMasks", "folder": str(folder)}]}
+    config.update(work_dir=str(folder), experiment_name=str(folder), run_log=None)
+    RUNNERS.build(config).test()
+    return folder
 
 
 def outcome(work_dir):

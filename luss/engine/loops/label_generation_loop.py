@@ -279,7 +279,8 @@ class LabelGenerationLoop(StreamingLoop):
             return
         folder = MapFolder(self.folder / "attention")
         for photo, _, foreground in self._evidence("report", "attention maps"):
-            folder.write(photo.split, photo.image_id, as_array(foreground))
+            # Resizing rounds, also beyond 1.
+            folder.write(photo.split, photo.image_id, as_array(foreground).clip(0, 1))
 
     def _begin_pseudo_labels(self) -> None:
         """Make the folder; labels of another threshold or of other centroids go."""

@@ -90,8 +90,8 @@ MUTATIONS = [
         "A resumed stage starts its schedule anew.",
     ),
     embedders(
-        "return model.embed_images(images)",
-        "return model.extract(images).mean(dim=(2, 3))",
+        "return model.embed_images(*inputs)",
+        "return model.extract(inputs[0]).mean(dim=(2, 3))",
         "K-means clusters plain averages, without attention.",
     ),
     sources(
