@@ -1,19 +1,91 @@
 """Stops training that can no longer succeed."""
 
 import math
+from collections.abc import Mapping
 
+import torch
 from mmengine.hooks import Hook
-from torch import Tensor
+from mmengine.model import is_model_wrapper
+from mmengine.optim import AmpOptimWrapper
+from torch import Tensor, nn
 
+from luss.engine.accumulation import wrappers_of
 from luss.errors import LussError
+from luss.models.objectives.objective import objective_of
 from luss.registry import HOOKS
 
-__all__ = ["LossGuardHook"]
+__all__ = ["LossGuardHook", "advice", "largest_weight"]
+
+_DIVERGED = 1e3
+"""Root mean square of a tensor of weights; where training goes well it stays far below."""
+
+
+def largest_weight(model: nn.Module) -> Tensor:
+    """Return the largest root mean square of the trained tensors, without waiting for the device.
+
+    Returns:
+        Scalar float, not finite if a weight is not.
+    """
+    trained = [parameter.detach() for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        return torch.zeros(())
+    sizes = torch.tensor([max(1, weights.numel()) for weights in trained])
+    norms = torch.stack(torch._foreach_norm(trained))
+    return (norms / sizes.to(norms, non_blocking=True).sqrt()).amax()
+
+
+def advice(
+    terms: Mapping[str, bool],
+    weight: float,
+    rate: float,
+    half: bool,
+    settings: Mapping[str, Mapping[str, float]],
+) -> str:
+    """Name the likely cause of losses that are not finite, and what helps against it.
+
+    Args:
+        terms: the iteration's losses, and whether each is finite; ``loss`` is the total.
+        weight: :func:`largest_weight` before the iteration.
+        rate: largest learning rate.
+        half: whether the forward pass was in float16.
+        settings: of the objective that computes a loss, by the loss; as far as they are known.
+    """
+    if not weight < _DIVERGED:
+        return (
+            f"The weights ran away before (largest root mean square {weight:.3g}): lower "
+            f"optim_wrapper.optimizer.lr (now {rate:.3g}), or limit gradients by "
+            "optim_wrapper.clip_grad=dict(max_norm=1.0)"
+        )
+    if half:
+        return (
+            "The weights are sound (largest root mean square "
+            f"{weight:.3g}), but float16 overflows above 65504: set optim_wrapper.dtype='bfloat16',"
+            " or optim_wrapper.type='OptimWrapper' for full precision"
+        )
+    parts = {name: finite for name, finite in terms.items() if name != "loss"} or dict(terms)
+    bad = [name for name, finite in parts.items() if not finite]
+    if not bad:
+        return "Every single loss is finite, but not their sum: correct model.loss_weights"
+    if len(bad) == len(parts) > 1:
+        return (
+            "The weights are sound, yet no loss is finite: what they all read is not, so look at "
+            "mean and std of model.data_preprocessor, and at the backbone"
+        )
+    known = [
+        ", ".join(f"{key}={value:g}" for key, value in settings[name].items())
+        for name in bad
+        if settings.get(name)
+    ]
+    of_loss = f" ({'; '.join(known)})" if known else ""
+    return (
+        "The weights are sound and precision is full, so a lower learning rate does not help: "
+        f"correct the settings of what computes {', '.join(bad)}{of_loss}"
+    )
 
 
 @HOOKS.register_module()
 class LossGuardHook(Hook):
-    """Raises when a loss is NaN or infinite, naming the term.
+    """Raises when a loss is NaN or infinite, naming the term and the likely cause.
 
     It looks after every iteration, before a checkpoint is saved, at values that MMEngine's
     logging has already brought from the device.
@@ -21,6 +93,10 @@ class LossGuardHook(Hook):
 
     # After RuntimeInfoHook has read the losses, before CheckpointHook writes.
     priority = "BELOW_NORMAL"
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Note the size of the weights, which the update of a bad loss would spoil."""
+        self.weight = largest_weight(runner.model)
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs: dict[str, Tensor] | None = None
@@ -31,15 +107,39 @@ class LossGuardHook(Hook):
             LussError: naming every loss that is not finite.
         """
         scalars = runner.message_hub.log_scalars
-        bad = {
-            name: value
-            for name in outputs or {}
-            if "loss" in name and not math.isfinite(value := scalars[f"train/{name}"].current())
+        values = {
+            name: scalars[f"train/{name}"].current() for name in outputs or {} if "loss" in name
         }
+        bad = {name: value for name, value in values.items() if not math.isfinite(value)}
         if bad:
-            terms = ", ".join(f"{name} = {value}" for name, value in bad.items())
+            told = ", ".join(f"{name} = {value}" for name, value in bad.items())
             raise LussError(
-                f"{terms} in iteration {runner.iter + 1} (epoch {runner.epoch + 1}); training "
-                "stopped and the last checkpoint was kept. Lower the learning rate, or turn mixed "
-                "precision off, and resume"
+                f"{told} in iteration {runner.iter + 1} (epoch {runner.epoch + 1}); training "
+                f"stopped and the last checkpoint was kept. {self._advice(runner, values)}, and "
+                "train in another --work-dir"
             )
+
+    def _advice(self, runner, values: Mapping[str, float]) -> str:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        wrappers = wrappers_of(runner.optim_wrapper)
+        return advice(
+            {name: math.isfinite(value) for name, value in values.items()},
+            float(self.weight),
+            max(group["lr"] for wrapper in wrappers for group in wrapper.param_groups),
+            any(map(_in_float16, wrappers)),
+            {name: _numbers_of(model, name) for name in values},
+        )
+
+
+def _in_float16(wrapper) -> bool:
+    if not isinstance(wrapper, AmpOptimWrapper) or not wrapper.loss_scaler.is_enabled():
+        return False
+    return wrapper.cast_dtype in (None, torch.float16)
+
+
+def _numbers_of(model: nn.Module, loss: str) -> dict[str, float]:
+    """The numbers that the objective of a loss was built with."""
+    objectives = getattr(model, "objectives", {})
+    name = objective_of(loss, objectives)
+    own = vars(objectives[name]) if name is not None else {}
+    return {key: value for key, value in own.items() if type(value) is float}

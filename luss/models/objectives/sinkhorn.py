@@ -1,7 +1,9 @@
 """Codes by optimal transport: Sinkhorn-Knopp as SwAV has it (Caron et al., 2020, section 3.1)."""
 
+import math
+
 import torch
-from mmengine.dist import all_reduce, get_world_size
+from mmengine.dist import all_gather, get_world_size
 from torch import Tensor
 
 __all__ = ["sinkhorn"]
@@ -13,12 +15,13 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
 
     ``exp(scores / epsilon)`` is divided by its sum; each iteration scales every prototype to a
     total of 1 / K and then every sample to 1 / B. Sums run over the rows of all ranks, B counts
-    them; every rank has as many. Computed in float32 whatever the input, since the exponential
-    overflows in half precision.
+    them; every rank has as many. Computed in float32 whatever the input, and on logarithms: the
+    exponential overflows for an epsilon below 0.011, and a sample far below the maximum
+    underflows to zero, which cannot be scaled.
 
     Args:
         scores: (B, K) float, products of unit vectors, so in [-1, 1].
-        epsilon: smoothness of the assignment; smaller is harder.
+        epsilon: smoothness of the assignment, above 0; smaller is harder.
         iterations: number of alternations.
 
     Returns:
@@ -26,14 +29,14 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
     """
     rows, num_prototypes = scores.shape
     total_rows = rows * get_world_size()
-    codes = torch.exp(scores.float() / epsilon)
-    codes /= _over_ranks(codes.sum())
+    logs = scores.float() / epsilon
+    logs -= _over_ranks(logs.logsumexp(dim=(0, 1)))
     for _ in range(iterations):
-        codes /= _over_ranks(codes.sum(dim=0, keepdim=True)) * num_prototypes
-        codes /= codes.sum(dim=1, keepdim=True) * total_rows
-    return codes * total_rows
+        logs -= _over_ranks(logs.logsumexp(dim=0, keepdim=True)) + math.log(num_prototypes)
+        logs -= logs.logsumexp(dim=1, keepdim=True) + math.log(total_rows)
+    return torch.exp(logs + math.log(total_rows))
 
 
-def _over_ranks(partial_sum: Tensor) -> Tensor:
-    all_reduce(partial_sum)
-    return partial_sum
+def _over_ranks(log_sum: Tensor) -> Tensor:
+    """The logarithm of the sum over all ranks of exp(log_sum)."""
+    return torch.stack(all_gather(log_sum)).logsumexp(dim=0)

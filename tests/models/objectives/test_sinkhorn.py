@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from luss.models.objectives.sinkhorn import sinkhorn
 
@@ -42,6 +43,20 @@ def test_it_equals_the_definition(rows, columns, epsilon, iterations, seed):
     codes = sinkhorn(torch.from_numpy(scores), epsilon, iterations)
     assert codes.dtype == torch.float32
     np.testing.assert_allclose(codes, slow_sinkhorn(scores, epsilon, iterations), atol=2e-5)
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 0.001, 1e-5])
+def test_hard_codes_equal_the_definition(epsilon):
+    """Neither large exponents nor samples far below the largest score spoil a code."""
+    scores = np.round(cosines(40, 7) * 64) / 64  # exact in float32, whatever epsilon
+    scores[3] -= 1
+    logs = scores / np.float32(epsilon).astype(np.float64)
+    for _ in range(3):
+        logs = logs - logsumexp(logs, axis=0, keepdims=True) - np.log(7)
+        logs = logs - logsumexp(logs, axis=1, keepdims=True) - np.log(40)
+    codes = sinkhorn(torch.from_numpy(scores), epsilon)
+    np.testing.assert_allclose(codes, np.exp(logs) * 40, atol=2e-3)
+    torch.testing.assert_close(codes.sum(dim=1), torch.ones(40), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("iterations", [1, 3, 10])

@@ -123,9 +123,9 @@ arguments = of("luss/models/unknown_arguments.py", "tests/models/test_unknown_ar
 
 MUTATIONS = [
     sinkhorn(
-        "codes = torch.exp(scores.float() / epsilon)",
-        "codes = torch.exp(scores / epsilon)",
-        "Codes are made in half precision, whose exponential overflows.",
+        "logs = scores.float() / epsilon",
+        "logs = scores / epsilon",
+        "Codes are made in half precision.",
     ),
     sinkhorn(
         "for _ in range(iterations):",
@@ -133,13 +133,13 @@ MUTATIONS = [
         "One alternation of Sinkhorn-Knopp is missing.",
     ),
     sinkhorn(
-        "codes /= _over_ranks(codes.sum(dim=0, keepdim=True)) * num_prototypes",
-        "codes /= codes.sum(dim=0, keepdim=True) * num_prototypes",
+        "logs -= _over_ranks(logs.logsumexp(dim=0, keepdim=True)) + math.log(num_prototypes)",
+        "logs -= logs.logsumexp(dim=0, keepdim=True) + math.log(num_prototypes)",
         "Each rank balances its prototypes alone.",
     ),
     sinkhorn(
-        "codes /= codes.sum(dim=1, keepdim=True) * total_rows",
-        "codes /= codes.sum(dim=1, keepdim=True) * rows",
+        "logs -= logs.logsumexp(dim=1, keepdim=True) + math.log(total_rows)",
+        "logs -= logs.logsumexp(dim=1, keepdim=True) + math.log(rows)",
         "Rows are scaled by this rank's rows, not by those of all.",
     ),
     clustering(

@@ -48,7 +48,9 @@ collapse = of(
     "tests/pipeline/test_collapse_warning.py",
 )
 loss_guard = of(
-    "luss/engine/hooks/loss_guard_hook.py", "tests/engine/hooks/test_checkpoint_hook.py"
+    "luss/engine/hooks/loss_guard_hook.py",
+    "tests/engine/hooks/test_checkpoint_hook.py",
+    "tests/engine/hooks/test_loss_guard.py",
 )
 checkpoint = of("luss/engine/checkpoint.py", "tests/engine/test_checkpoint.py")
 runner = of(
@@ -223,9 +225,14 @@ MUTATIONS = [
         "Signs count that are not in a row.",
     ),
     loss_guard(
-        "not math.isfinite(value := ",
-        "math.isnan(value := ",
+        "in values.items() if not math.isfinite(value)}",
+        "in values.items() if math.isnan(value)}",
         "Training goes on with an infinite loss.",
+    ),
+    loss_guard(
+        "if not weight < _DIVERGED:",
+        "if weight > _DIVERGED:",
+        "Weights that are NaN are taken for sound ones.",
     ),
     checkpoint(
         "return found[max(found)] if found else None",
