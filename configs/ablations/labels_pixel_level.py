@@ -20,7 +20,10 @@ stages = dict(
         model_from="pretrain",
         # 7 x 7 vectors of each photo: 6.4 GB on disk for ImageNet-S50.
         embedding=dict(type="PixelEmbeddings", batch_size=32, pipeline=whole),
-        pixels=dict(type="PixelLabels", pipeline=steps.label_generation.pixels.pipeline),
+        # As k-means assigns the vectors that it clustered.
+        pixels=dict(
+            type="PixelLabels", by="cluster", pipeline=steps.label_generation.pixels.pipeline
+        ),
         foreground=dict(type="WholePhoto"),
         threshold=0.0,
         num_attention_maps=0,

@@ -20,6 +20,7 @@ from luss.label_generation.pixel_labeller import PixelLabeller
 from luss.label_generation.pseudo_labels import (
     apply_threshold,
     category_of_image,
+    cluster_of_pixels,
     image_evidence,
     is_whole_png,
     nearest_category,
@@ -58,6 +59,7 @@ __all__ = [
     "assign",
     "category_of_image",
     "cluster_of_images",
+    "cluster_of_pixels",
     "foreground",
     "image_evidence",
     "is_whole_png",

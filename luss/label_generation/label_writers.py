@@ -1,11 +1,13 @@
 """From features, centroids and maps of foreground to pseudo labels on disk (eq. 7)."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from luss.errors import LussError
 from luss.label_generation.pseudo_labels import (
     apply_threshold,
     image_evidence,
@@ -20,7 +22,21 @@ __all__ = ["ImageLabels", "PixelLabels"]
 
 @LABEL_WRITERS.register_module()
 class PixelLabels:
-    """Each pixel of the foreground gets the category of the centroid nearest to its feature."""
+    """Each pixel of the foreground gets the category of the centroid nearest to its feature.
+
+    Args:
+        by: ``'cosine'`` takes the largest cosine, as eq. (7) does for centroids of whole images;
+            ``'cluster'`` the smallest distance, by which k-means assigns vectors: for centroids of
+            ``PixelEmbeddings`` (table 10a, pixel level).
+
+    Raises:
+        LussError: if ``by`` is none of these.
+    """
+
+    def __init__(self, by: Literal["cosine", "cluster"] = "cosine") -> None:
+        if by not in ("cosine", "cluster"):
+            raise LussError(f"PixelLabels: by is {by!r}, expected 'cosine' or 'cluster'")
+        self.by = by
 
     def evidence(
         self, features: Tensor, foreground: Tensor, centroids: Tensor, size: tuple[int, int]
@@ -36,7 +52,7 @@ class PixelLabels:
         Returns:
             Ids (N, H, W) int64 in 1..C and foreground (N, H, W) float32.
         """
-        return pixel_evidence(features, foreground, centroids, size)
+        return pixel_evidence(features, foreground, centroids, size, self.by == "cluster")
 
     def label(self, ids: Tensor, foreground: Tensor, threshold: float) -> Tensor:
         """Ids (H, W), 0 where the foreground (H, W) is strictly below the threshold."""

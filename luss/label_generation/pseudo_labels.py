@@ -24,6 +24,7 @@ from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsample
 __all__ = [
     "apply_threshold",
     "category_of_image",
+    "cluster_of_pixels",
     "image_evidence",
     "is_whole_png",
     "nearest_category",
@@ -64,8 +65,32 @@ def nearest_category(features: Tensor, centroids: Tensor) -> Tensor:
     return upsampled_argmax(scores, (SCALE * height, SCALE * width)) + 1
 
 
+def cluster_of_pixels(features: Tensor, centroids: Tensor) -> Tensor:
+    """The cluster of each pixel of the up-sampled feature map, as k-means assigns its vector.
+
+    Centroids are not of one length, so that of the smallest distance need not be that of the
+    largest cosine (:func:`nearest_category`).
+
+    Args:
+        features: the backbone's last feature map (N, L, h, w), without attention.
+        centroids: (C, L), as they were found.
+
+    Returns:
+        (N, 4h, 4w) int64 in 1..C, the lowest on a tie.
+    """
+    upsampled = F.interpolate(
+        features.float(), scale_factor=SCALE, mode="bilinear", align_corners=False
+    )
+    vectors = upsampled.movedim(1, -1)
+    return _cluster_of(vectors.flatten(0, 2), centroids).view(vectors.shape[:3])
+
+
 def pixel_evidence(
-    features: Tensor, mean_attention: Tensor, centroids: Tensor, size: tuple[int, int]
+    features: Tensor,
+    mean_attention: Tensor,
+    centroids: Tensor,
+    size: tuple[int, int],
+    by_cluster: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """What the label of each pixel depends on, whatever the threshold.
 
@@ -75,11 +100,16 @@ def pixel_evidence(
             foreground in [0, 1].
         centroids: (C, L).
         size: (H, W) of the images.
+        by_cluster: whether a pixel's category is its cluster, for centroids of pixels' features,
+            and not that of the largest cosine.
 
     Returns:
         Category ids (N, H, W) int64 in 1..C (nearest), and attention (N, H, W) float32 (bilinear).
     """
-    ids = nearest_resize_ids(nearest_category(features, centroids), size)
+    if by_cluster:
+        ids = nearest_resize_ids(cluster_of_pixels(features, centroids), size)
+    else:
+        ids = nearest_resize_ids(nearest_category(features, centroids), size)
     return ids, _at_full_size(mean_attention, size)
 
 
@@ -102,11 +132,16 @@ def category_of_image(
         pooled = features.mean(dim=(2, 3))
     else:
         pooled = pooled_over(features, whole_where_empty(foreground))
-    pooled = F.normalize(pooled, dim=1)
-    centroids = centroids.to(pooled)
+    return _cluster_of(pooled, centroids)
+
+
+def _cluster_of(vectors: Tensor, centroids: Tensor) -> Tensor:
+    """The nearest of centroids (C, L) to vectors (N, L) at unit length, (N,) int64 in 1..C."""
+    vectors = F.normalize(vectors, dim=1)
+    centroids = centroids.to(vectors)
     half_squares = centroids.square().sum(dim=1) / 2
-    with torch.autocast(features.device.type, enabled=False):
-        return torch.addmm(half_squares, pooled, centroids.T, alpha=-1).argmin(dim=1) + 1
+    with torch.autocast(vectors.device.type, enabled=False):
+        return torch.addmm(half_squares, vectors, centroids.T, alpha=-1).argmin(dim=1) + 1
 
 
 def image_evidence(

@@ -8,9 +8,12 @@ from luss.errors import LussError
 from luss.label_generation import (
     ImageLabels,
     PixelEmbeddings,
+    PixelLabels,
     PooledFeatures,
+    TorchKMeans,
     category_of_image,
     cluster_of_images,
+    cluster_of_pixels,
     kmeans,
 )
 from luss.label_generation.embedding_file import write_embeddings
@@ -56,6 +59,33 @@ def test_the_category_of_an_image_is_its_cluster():
     found = category_of_image(features, centroids)
     np.testing.assert_array_equal(found, expected)
     assert len(set(found.tolist())) > 1
+
+
+def test_the_label_of_a_pixel_is_its_cluster():
+    """Of vectors that were clustered, the label is k-means' own assignment, cosine or not."""
+    torch.manual_seed(0)
+    vectors = torch.randn(400, 6)
+    fitted = TorchKMeans(5, iterations=5, restarts=2).fit(vectors)
+    centroids = torch.from_numpy(fitted.centroids)
+    # A map of one cell is the same everywhere, up-sampled or not.
+    features = vectors[:, :, None, None]
+    whole = torch.ones(400, 1, 1, 1)
+    ids, _ = PixelLabels(by="cluster").evidence(features, whole, centroids, (4, 4))
+    np.testing.assert_array_equal(ids[:, 2, 1], fitted.assignments + 1)
+    assert (ids == ids[:, :1, :1]).all()
+    by_cosine, _ = PixelLabels().evidence(features, whole, centroids, (4, 4))
+    assert (by_cosine != ids).any()  # the vectors tell the two apart
+    with pytest.raises(LussError, match="by is 'distance'"):
+        PixelLabels(by="distance")
+
+
+def test_pixels_between_cells_are_assigned_by_their_own_feature():
+    torch.manual_seed(0)
+    features, centroids = torch.randn(2, 6, 3, 4), 0.3 * torch.randn(5, 6)
+    found = cluster_of_pixels(features, centroids)
+    upsampled = torch.nn.functional.interpolate(features, scale_factor=4, mode="bilinear")
+    expected = kmeans.assign(upsampled.movedim(1, -1).reshape(-1, 6), centroids) + 1
+    np.testing.assert_array_equal(found.flatten(), expected)
 
 
 def test_the_category_of_a_foreground_is_the_cluster_of_its_features():

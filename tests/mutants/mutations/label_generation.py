@@ -50,8 +50,8 @@ loop = of("luss/engine/loops/label_generation_loop.py", _SOURCES, "tests/pipelin
 
 MUTATIONS = [
     image_labels(
-        "torch.addmm(half_squares, pooled, centroids.T, alpha=-1).argmin(dim=1) + 1",
-        "(pooled @ centroids.T).argmax(dim=1) + 1",
+        "torch.addmm(half_squares, vectors, centroids.T, alpha=-1).argmin(dim=1) + 1",
+        "(vectors @ centroids.T).argmax(dim=1) + 1",
         "An image's category is that of the largest product, not of its cluster.",
     ),
     embedders(
