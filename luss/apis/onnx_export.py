@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL
 import torch
 from mmengine.logging import print_log
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from luss.apis.inferencer import LUSSInferencer
 from luss.apis.onnx_model import PhotoSegmentor
 from luss.apis.photos import list_photos
 from luss.datasets.image_io import read_image
-from luss.datasets.transforms.resizing import MAX_RATIO
+from luss.datasets.transforms.resizing import MAX_RATIO, resize_image, short_side_size
 from luss.errors import LussError
 from luss.files import atomic_write, output_file
 from luss.models.segmentors.pass_segmentor import PassSegmentor
@@ -34,6 +35,7 @@ __all__ = [
     "compare",
     "drawn_pictures",
     "export_onnx",
+    "require_equal_resizing",
     "traced",
 ]
 
@@ -46,10 +48,14 @@ SMALLEST_AGREEMENT = 0.995
 _NEEDED = ("onnx", "onnxruntime")
 _TRACED = (120, 160)
 _SIZES = ((64, 64), (97, 131), (240, 320), (375, 500), (640, 427), (100, 900), (1100, 1300))
+_LONG = (4, 1.5)
+"""Sides, in short sides of the run, of pictures that are resized in each of Pillow's ways."""
+
 _MOST_PHOTOS = 16
 _FIXED = (
-    "nothing was written. Convolutional backbones can be exported; transformers, whose positions "
-    "depend on the size of the photo, cannot"
+    "nothing was written. Both were given the same pixels, so the model itself computes something "
+    "else for this size: transformers, whose positions depend on the size of the photo, cannot be "
+    "exported; convolutional backbones can, if they are trained so far that one category is clear"
 )
 _LARGEST_FILE = (1 << 31) - 1
 _FATAL = 4
@@ -121,9 +127,12 @@ def export_onnx(
             f"export needs {' and '.join(missing)}; install them with pip install 'luss[export]'"
         )
     out = output_file(out, "--out", replace)
-    compared = drawn_pictures() | _photos(photos or [])
+    given = _photos(photos or [])
     written = WrittenCategories.of(run, categories)
-    content = _with_metadata(traced(_photo_segmentor(run, written)), run, written)
+    model = _photo_segmentor(run, written)
+    compared = drawn_pictures(model.short_side) | given
+    require_equal_resizing(model, compared)
+    content = _with_metadata(traced(model), run, written)
     inferencer = LUSSInferencer(run, device="cpu", categories=categories)
 
     def expected(photo: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -152,6 +161,30 @@ def _photo_segmentor(run: FinishedRun, written: WrittenCategories) -> PhotoSegme
     size = run.pipeline[1]["size"]
     max_long = run.pipeline[1].get("max_long") or MAX_RATIO * size
     return PhotoSegmentor(model, size, max_long, written.ids).eval()
+
+
+def require_equal_resizing(model: PhotoSegmentor, photos: dict[str, NDArray[np.uint8]]) -> None:
+    """Check that photos are resized to the bytes of the installed Pillow.
+
+    Args:
+        model: resizes.
+        photos: name -> photo (H, W, 3) uint8 RGB.
+
+    Raises:
+        LussError: if a photo is not, since Pillow's rule is not the one that luss knows.
+    """
+    for name, photo in photos.items():
+        height, width = photo.shape[:2]
+        size = short_side_size(width, height, model.short_side, model.max_long)
+        found = model.resize(torch.from_numpy(photo)[None])[0].permute(1, 2, 0).numpy()
+        differing = float((found != resize_image(photo, *size)).any(axis=2).mean())
+        if differing:
+            raise LussError(
+                f"the file would resize {name} otherwise than Pillow {PIL.__version__} does "
+                f"({100 * differing:.2f} % of the pixels differ); nothing was written. Install a "
+                "version of Pillow that luss is tested with (requirements/tested.txt), and report "
+                "this one"
+            )
 
 
 @torch.no_grad()
@@ -245,11 +278,20 @@ def _session(content: bytes) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def drawn_pictures() -> dict[str, NDArray[np.uint8]]:
-    """What to compare on in any case: pictures (H, W, 3) uint8 RGB of several sizes, by name."""
+def drawn_pictures(short_side: int) -> dict[str, NDArray[np.uint8]]:
+    """Draw what to compare on in any case.
+
+    Args:
+        short_side: to which the run resizes photos, in pixels. Some pictures are so much longer
+            that Pillow resizes their columns first.
+
+    Returns:
+        Name -> picture (H, W, 3) uint8 RGB, of several sizes.
+    """
     random = np.random.default_rng(0)
     pictures = {}
-    for height, width in _SIZES:
+    long, short = (int(sides * short_side) for sides in _LONG)
+    for height, width in (*_SIZES, (long, short), (short, long)):
         coarse = random.integers(0, 256, (5, 7, 3), dtype=np.uint8)
         smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
         grain = random.integers(-20, 21, (height, width, 3))

@@ -7,20 +7,23 @@ that tracing keeps them open.
 
 from collections.abc import Sequence
 
+import PIL
 import torch
 import torch.nn.functional as F
+from mmengine.utils import digit_version
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from luss.datasets.image_io import MAX_PIXELS
 from luss.models.segmentors.pass_segmentor import HEIGHT_OF_LARGE, LARGE_IMAGE, PassSegmentor
 
-__all__ = ["PhotoSegmentor", "pillow_weights", "resize_as_pillow"]
+__all__ = ["PhotoSegmentor", "columns_first", "pillow_weights", "resize_as_pillow"]
 
 _CHANNELS_AT_A_TIME = 64
 _LARGEST_BYTE = 255
 # Pillow's weights are whole numbers of this many parts.
 _ONE = 2**22
+_RESIZES_TALL_BY_COLUMNS = digit_version(PIL.__version__) >= digit_version("13.0.0")
 
 
 def pillow_weights(before: Tensor, after: Tensor) -> Tensor:
@@ -46,8 +49,8 @@ def pillow_weights(before: Tensor, after: Tensor) -> Tensor:
 def resize_as_pillow(image: Tensor, height: Tensor, width: Tensor) -> Tensor:
     """Resize an image bilinearly with antialiasing, to the very bytes that Pillow gives.
 
-    Rows first; each pass rounds to bytes. Sums are of whole numbers below 2^31, which float64
-    holds exactly.
+    Each of the two passes rounds to bytes, so that their order matters; see `columns_first`. Sums
+    are of whole numbers below 2^31, which float64 holds exactly.
 
     Args:
         image: (N, 3, H, W) float32, whole numbers in 0..255.
@@ -58,8 +61,40 @@ def resize_as_pillow(image: Tensor, height: Tensor, width: Tensor) -> Tensor:
         (N, 3, height, width) float32, whole numbers in 0..255.
     """
     rows, columns = _sizes(image)
-    image = _to_bytes(image.double() @ pillow_weights(columns, width).T.double())
-    return _to_bytes(pillow_weights(rows, height).double() @ image).float()
+    across, down = pillow_weights(columns, width).T, pillow_weights(rows, height)
+    tall = columns_first((rows, columns), (height, width))
+    return _mix(image.double(), across.double(), down.double(), tall).float()
+
+
+def columns_first(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> Tensor:
+    """Return whether the installed Pillow resizes the columns of an image before its rows.
+
+    Source: Pillow 13 does so where the height loses more than twice as many pixels as the width;
+    earlier versions never do.
+
+    Args:
+        before: height and width, 0-d int64 tensors.
+        after: likewise.
+
+    Returns:
+        0-d bool tensor.
+    """
+    lost, lost_across = before[0] - after[0], before[1] - after[1]
+    tall = (lost > 0) & (lost > 2 * lost_across)
+    return tall if _RESIZES_TALL_BY_COLUMNS else torch.zeros_like(tall)
+
+
+def _to_bytes(sums: Tensor, one: int = _ONE, largest: int = _LARGEST_BYTE) -> Tensor:
+    """Round sums in parts of 2^22 to bytes, float64 in and out."""
+    return ((sums.long() + one // 2) // one).clamp(0, largest).double()
+
+
+@torch.jit.script
+def _mix(image: Tensor, across: Tensor, down: Tensor, columns_first: Tensor) -> Tensor:
+    """Mix columns and rows; a script, as tracing would keep only one of the branches."""
+    if bool(columns_first):
+        return _to_bytes(_to_bytes(down @ image) @ across)
+    return _to_bytes(down @ _to_bytes(image @ across))
 
 
 class PhotoSegmentor(nn.Module):
@@ -101,9 +136,8 @@ class PhotoSegmentor(nn.Module):
         Returns:
             Ids (1, H, W) int64, and the probability of each pixel's id (1, H, W) float32.
         """
-        image = photo.permute(0, 3, 1, 2).float()
-        height, width = _sizes(image)
-        inputs = resize_as_pillow(image, *self._resized(height, width))
+        height, width = _sizes(photo.permute(0, 3, 1, 2))
+        inputs = self.resize(photo)
         if self.swaps_channels:
             inputs = inputs.flip(1)
         inputs = (inputs - self.mean) / self.std
@@ -119,6 +153,18 @@ class PhotoSegmentor(nn.Module):
             value.index_select(1, down).index_select(2, right) for value in (ids, probability)
         )
         return self.written[ids], probability
+
+    def resize(self, photo: Tensor) -> Tensor:
+        """Resize the short side, as ``ResizeShortSide`` does.
+
+        Args:
+            photo: (1, H, W, 3) uint8 RGB.
+
+        Returns:
+            (1, 3, h, w) float32, whole numbers in 0..255.
+        """
+        image = photo.permute(0, 3, 1, 2).float()
+        return resize_as_pillow(image, *self._resized(*_sizes(image)))
 
     def _resized(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """Height and width after resizing the short side, as ``short_side_size``."""
@@ -165,11 +211,6 @@ def _sizes(image: Tensor) -> tuple[Tensor, Tensor]:
     if isinstance(height, Tensor):
         return height, width
     return torch.tensor(height), torch.tensor(width)
-
-
-def _to_bytes(sums: Tensor) -> Tensor:
-    """Sums in parts of 2^22, rounded: float64 in, float64 out."""
-    return ((sums.long() + _ONE // 2) // _ONE).clamp(0, _LARGEST_BYTE).double()
 
 
 def _nearest(before: Tensor, after: Tensor) -> Tensor:

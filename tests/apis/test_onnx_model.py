@@ -7,10 +7,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
-from luss.apis.onnx_export import OPSET, SMALLEST_AGREEMENT, Agreement
-from luss.apis.onnx_model import PhotoSegmentor, resize_as_pillow
+from luss.apis import onnx_model
+from luss.apis.onnx_export import (
+    OPSET,
+    SMALLEST_AGREEMENT,
+    Agreement,
+    drawn_pictures,
+    require_equal_resizing,
+)
+from luss.apis.onnx_model import PhotoSegmentor, _nearest, resize_as_pillow
 from luss.datasets.transforms.resizing import resize_image, short_side_size
 from luss.errors import LussError
 from luss.models.segmentors.pass_segmentor import predict_ids
@@ -33,30 +42,83 @@ class Colours(nn.Module):
         return self.head(inputs)
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ((37, 53), (16, 23)),
-        ((20, 31), (45, 70)),
-        ((64, 64), (64, 64)),
-        ((1, 7), (96, 672)),
-        ((375, 500), (96, 128)),
-    ],
-)
-def test_bytes_are_those_of_pillow(before, after):
+# Each branch of Pillow's rule: one pass, the other, both, none; and which of them comes first.
+# Pillow 13 begins with the columns where the height loses more than twice as much as the width.
+BRANCHES = {
+    "neither": ((64, 64), (64, 64)),
+    "rows": ((64, 50), (64, 23)),
+    "columns": ((64, 50), (30, 50)),
+    "larger": ((20, 31), (45, 70)),
+    "both": ((37, 53), (16, 23)),
+    "photo": ((375, 500), (96, 128)),
+    "one row": ((1, 7), (96, 672)),
+    "just not tall": ((61, 30), (21, 10)),
+    "just tall": ((62, 30), (21, 10)),
+    "tall": ((300, 80), (100, 26)),
+    "narrow": ((300, 80), (240, 64)),
+    "squeezed": ((900, 9), (512, 32)),
+    "lower and wider": ((50, 20), (49, 90)),
+    "as low and wider": ((50, 20), (50, 90)),
+    "higher and narrower": ((50, 90), (60, 20)),
+}
+
+
+def resized(image, height, width):
+    photo = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    found = resize_as_pillow(photo, torch.tensor(height), torch.tensor(width))
+    return found[0].permute(1, 2, 0).numpy()
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_bytes_are_those_of_pillow(branch):
+    before, after = BRANCHES[branch]
     image = np.random.default_rng(0).integers(0, 256, (*before, 3), dtype=np.uint8)
-    rows, columns = map(torch.tensor, after)
-    found = resize_as_pillow(torch.from_numpy(image).permute(2, 0, 1)[None].float(), rows, columns)
-    expected = resize_image(image, after[1], after[0])
-    np.testing.assert_array_equal(found[0].permute(1, 2, 0).numpy(), expected)
+    np.testing.assert_array_equal(resized(image, *after), resize_image(image, *after[::-1]))
 
 
-def test_sizes_are_those_of_the_transform():
-    model = PhotoSegmentor(Colours(), 96, 16 * 96, range(7))
-    for height, width in [(375, 500), (500, 375), (96, 96), (97, 96), (10, 999), (3000, 7), (1, 1)]:
-        found = model._resized(torch.tensor(height), torch.tensor(width))
-        expected = short_side_size(width, height, 96)
-        assert (int(found[1]), int(found[0])) == expected
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(*[st.integers(1, 90)] * 4))
+def test_bytes_of_any_sizes_are_those_of_pillow(sizes):
+    height, width, new_height, new_width = sizes
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    found = resized(image, new_height, new_width)
+    np.testing.assert_array_equal(found, resize_image(image, new_width, new_height))
+
+
+@pytest.mark.parametrize("short_side", [64, 256, 448])
+def test_both_orders_are_among_the_pictures_of_the_check(short_side):
+    """Told by Pillow itself: which order of two single passes gives its bytes."""
+    found = set()
+    for picture in drawn_pictures(short_side).values():
+        width, height = short_side_size(*picture.shape[1::-1], short_side)
+        at_once = resize_image(picture, width, height)
+        rows_first = resize_image(resize_image(picture, width, len(picture)), width, height)
+        found.add(np.array_equal(at_once, rows_first))
+    assert found == {True, False}
+
+
+def test_resizing_otherwise_than_pillow_is_named(monkeypatch):
+    monkeypatch.setattr(onnx_model, "_RESIZES_TALL_BY_COLUMNS", False)
+    model = PhotoSegmentor(Colours(), 64, 1024, range(7))
+    require_equal_resizing(model, {"wide": drawn_pictures(64)["a drawn picture of 100 x 900"]})
+    with pytest.raises(LussError, match=r"a drawn picture of 256 x 96 .* Pillow 1"):
+        require_equal_resizing(model, drawn_pictures(64))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 3000), st.integers(1, 3000))
+def test_the_nearest_place_is_that_of_pytorch(before, after):
+    places = torch.arange(before, dtype=torch.float32)[None, None]
+    expected = F.interpolate(places, size=after, mode="nearest")[0, 0].long()
+    assert torch.equal(_nearest(torch.tensor(before), torch.tensor(after)), expected)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 9000), st.integers(1, 9000), st.sampled_from([96, 224, 256, 448]))
+def test_sizes_are_those_of_the_transform(height, width, short_side):
+    model = PhotoSegmentor(Colours(), short_side, 16 * short_side, range(7))
+    found = model._resized(torch.tensor(height), torch.tensor(width))
+    assert (int(found[1]), int(found[0])) == short_side_size(width, height, short_side)
 
 
 @pytest.mark.parametrize("size", [(60, 90), (90, 60), (1050, 1000)])
@@ -89,7 +151,7 @@ def test_a_file_that_differs_is_refused():
 class Resizing(torch.nn.Module):
     def forward(self, photo):
         height, width = photo.shape[2:]
-        return resize_as_pillow(photo, 3 * height // 2, width // 3)
+        return resize_as_pillow(photo, height // 2, width // 3)
 
 
 def test_bytes_stay_those_of_pillow_in_onnx_runtime():
@@ -107,9 +169,9 @@ def test_bytes_stay_those_of_pillow_in_onnx_runtime():
         dynamo=False,
     )
     session = runtime.InferenceSession(buffer.getvalue())
-    for height, width in [(64, 192), (41, 131), (100, 900)]:
+    for height, width in [(64, 192), (41, 131), (100, 900), (900, 100), (200, 330)]:
         image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
         photo = image.transpose(2, 0, 1)[None].astype(np.float32)
         (found,) = session.run(None, {"photo": photo})
-        expected = resize_image(image, width // 3, 3 * height // 2)
+        expected = resize_image(image, width // 3, height // 2)
         np.testing.assert_array_equal(found[0].transpose(1, 2, 0), expected)
