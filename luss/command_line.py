@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from luss.errors import LussError
-from luss.files import output_folder
+from luss.files import output_folder, remove_temporary_folders
 
 __all__ = [
     "add_config_arguments",
@@ -148,6 +148,7 @@ def leave_on_signals(advice: str = "--resume goes on from what is whole") -> Non
                 os.write(2, b"\r\x1b[K")
             name = signal.Signals(number).name
             os.write(2, f"stopped by {name}; {advice}\n".encode())
+            remove_temporary_folders()
         os._exit(128 + number)
 
     signal.signal(signal.SIGINT, leave)

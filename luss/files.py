@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +13,29 @@ from typing import Any, BinaryIO
 from luss.errors import LussError
 
 __all__ = [
+    "MARK",
     "UNFINISHED",
     "atomic_write",
+    "create_output_folder",
     "file_digest",
     "is_system_name",
     "output_file",
     "output_folder",
     "parse_json",
     "read_json",
+    "remove_temporary_folders",
     "remove_unfinished",
+    "temporary_folder",
     "write_json",
 ]
 
 UNFINISHED = ".unfinished"
 """Ending of files that a killed process may leave behind; nothing reads them."""
+
+MARK = ".luss"
+"""File in each folder that luss creates for its outputs; pictures below it are not photos."""
+
+_temporary_folders: set[str] = set()
 
 _SYSTEM_NAMES = frozenset(
     name.casefold()
@@ -65,6 +75,13 @@ def output_folder(path: str | os.PathLike, option: str) -> Path:
     path = Path(path).expanduser()
     _require_no_obstacle(path, path, option)
     return path
+
+
+def create_output_folder(path: Path) -> None:
+    """Create a folder for outputs, and mark it as one if it is new or empty."""
+    path.mkdir(parents=True, exist_ok=True)
+    if not any(path.iterdir()):
+        (path / MARK).touch()
 
 
 def output_file(path: str | os.PathLike, option: str, replace: bool = False) -> Path:
@@ -228,5 +245,30 @@ def file_digest(path: str | os.PathLike, length: int | None = None) -> str:
 
 def remove_unfinished(folder: str | os.PathLike) -> None:
     """Remove what killed processes left behind below a folder that no one else writes to."""
-    for path in Path(folder).rglob(f".*{UNFINISHED}"):
-        path.unlink(missing_ok=True)
+    for path in sorted(Path(folder).rglob(f".*{UNFINISHED}")):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(where: str | os.PathLike | None = None) -> Iterator[str]:
+    """Create a folder that is deleted after the body, and by `remove_temporary_folders`.
+
+    Args:
+        where: to create it; `remove_unfinished` finds it there after a kill. By default the
+            system's place for temporary files.
+    """
+    with tempfile.TemporaryDirectory(dir=where, prefix=".luss_", suffix=UNFINISHED) as folder:
+        _temporary_folders.add(folder)
+        try:
+            yield folder
+        finally:
+            _temporary_folders.discard(folder)
+
+
+def remove_temporary_folders() -> None:
+    """Delete the temporary folders in use, before this process ends without cleaning up."""
+    for folder in _temporary_folders:
+        shutil.rmtree(folder, ignore_errors=True)

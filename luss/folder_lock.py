@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luss.errors import LussError
-from luss.files import output_folder
+from luss.files import MARK, output_folder
 
 __all__ = ["LOCK", "alone_in"]
 
-LOCK = ".lock"
+LOCK = MARK
 """Name of the file in the folder."""
 
 

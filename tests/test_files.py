@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -69,6 +71,29 @@ def test_no_json_that_others_cannot_read(tmp_path):
     assert not list(tmp_path.iterdir())
     write_json(tmp_path / "file", {"loss": 1.5, "names": ["a"]})
     assert json.loads((tmp_path / "file").read_text()) == {"loss": 1.5, "names": ["a"]}
+
+
+def test_a_signal_deletes_temporary_folders(tmp_path):
+    code = (
+        "import os, signal; from luss.command_line import leave_on_signals\n"
+        "from luss.files import temporary_folder; leave_on_signals()\n"
+        f"with temporary_folder({str(tmp_path)!r}) as folder:\n"
+        "    open(f'{folder}/file', 'w').close(); os.kill(os.getpid(), signal.SIGINT)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 130
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_process_leaves_a_temporary_folder_that_is_removed_later(tmp_path):
+    code = (
+        "import os; from luss.files import temporary_folder\n"
+        f"with temporary_folder({str(tmp_path)!r}) as folder:\n"
+        "    open(f'{folder}/file', 'w').close(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert len(list(tmp_path.iterdir())) == 1
+    remove_unfinished(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_only_leftovers_are_removed(tmp_path):

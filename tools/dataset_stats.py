@@ -22,7 +22,7 @@ def main() -> None:
     from luss.datasets.imagenet_s import SPLITS, ImageNetS
     from luss.datasets.statistics import count_split
     from luss.datasets.statistics_plots import plot_statistics
-    from luss.files import output_folder, write_json
+    from luss.files import create_output_folder, output_folder, write_json
 
     root = Path(args.root)
     out = output_folder(args.out or Path("dataset_stats") / root.resolve().name, "--out")
@@ -47,6 +47,7 @@ def main() -> None:
             print(_per_class_table(PrettyTable, split, names, counts))
 
     summaries = {split: counts.summary(names) for split, counts in splits.items()}
+    create_output_folder(out)
     write_json(out / "statistics.json", {"root": str(root), "splits": summaries})
     for path in [out / "statistics.json", *plot_statistics(splits, out)]:
         print(f"wrote {path}")

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _draw_stage(stage, context, args: argparse.Namespace, out: Path) -> Iterator[Path]:
     from luss.datasets.image_io import read_image
-    from luss.files import atomic_write
+    from luss.files import atomic_write, create_output_folder
     from luss.registry import MODELS
     from luss.stages.map_folders import without_map_loading
     from luss.visualization.gallery import evenly_spaced
@@ -79,6 +79,7 @@ def _draw_stage(stage, context, args: argparse.Namespace, out: Path) -> Iterator
         name = info.get("image_id", Path(info["img_path"]).stem)
         figure = draw_views(photo, views, item["geometry"], f"{name}, epoch {args.epoch}")
         path = out / f"{stage.name}_{index:05d}.png"
+        create_output_folder(out)
         with atomic_write(path) as file:
             figure.savefig(file, format="png", dpi=110)
         yield path

@@ -15,12 +15,13 @@ from luss.datasets.image_io import (
 )
 from luss.datasets.photo_listing import (
     Tally,
-    is_work_dir,
+    is_output_folder,
     refuse_unusable_names,
     walk_photos,
 )
 from luss.datasets.reproducible import ReproducibleDataset
 from luss.errors import LussError
+from luss.files import MARK
 from luss.registry import DATASETS
 
 __all__ = ["PhotoFolder", "find_photos", "image_ids"]
@@ -30,7 +31,7 @@ def find_photos(folder: str | os.PathLike) -> list[str]:
     """Paths of all photos below ``folder``, relative to it, sorted.
 
     Links to folders are followed, but no folder is entered twice. Passed over are hidden files
-    and folders and those that systems add, folders of runs, and what is no regular file. Photos
+    and folders, those that systems add or luss creates, and what is no regular file. Photos
     of too many pixels and of kinds that PIL does not read are left out with a warning.
 
     Raises:
@@ -40,11 +41,11 @@ def find_photos(folder: str | os.PathLike) -> list[str]:
     root = Path(folder)
     if not root.is_dir():
         raise LussError(f"there is no folder {root} of photos")
-    if is_work_dir(root):
+    if is_output_folder(root):
         raise LussError(
-            f"{root} holds photos and a run together, so that the run's own pictures would become "
-            f"photos; choose another --work-dir, and remove from {root} what the run wrote: "
-            "pipeline.json, config.py, run.log and the folders of its stages"
+            f"{root} contains outputs of luss, such as a run or predictions, and their pictures "
+            "would be taken for photos; give the folder that contains only photos. If outputs were "
+            f"written among the photos, delete them and {root / MARK}"
         )
     tally = Tally()
     photos = [photo for photo in walk_photos(root, tally) if not _is_too_large(root, photo, tally)]

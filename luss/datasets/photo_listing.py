@@ -16,11 +16,11 @@ from mmengine.logging import MMLogger, print_log
 
 from luss.datasets.image_io import IMAGE_SUFFIXES, MAX_PIXELS, split_suffix
 from luss.errors import LussError
-from luss.files import is_system_name, read_json
+from luss.files import MARK, is_system_name, read_json
 
 __all__ = [
     "Tally",
-    "is_work_dir",
+    "is_output_folder",
     "photo_outside",
     "refuse_unusable_names",
     "say_once",
@@ -29,6 +29,13 @@ __all__ = [
 ]
 
 _SHOWN = 10
+_RECORDS = {
+    "pipeline.json": ("config_hash",),
+    "settings.json": ("model", "categories", "outputs"),
+    "sweep.json": ("protocols",),
+}
+"""Records of runs, predictions and sweeps -> some of their keys."""
+
 _LONGEST_NAME = 255
 """Bytes of a file's name that Linux allows."""
 
@@ -54,7 +61,7 @@ class Tally:
         no_files: paths called like photos that are no regular files.
         too_large: descriptions of photos of too many pixels.
         stray: photos that lie outside of class folders.
-        work_dirs: folders of runs.
+        outputs: folders that luss created.
     """
 
     photos: Counter[str] = field(default_factory=Counter)
@@ -63,7 +70,7 @@ class Tally:
     no_files: list[str] = field(default_factory=list)
     too_large: list[str] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
-    work_dirs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
 
     def takes(self, path: str, is_file: bool) -> bool:
         """Count a file; whether it is a photo.
@@ -91,8 +98,8 @@ class Tally:
         found = f"{where}: {_counted(self.photos, 'photo')}"
         if self.others:
             found += f"; {_counted(self.others, 'other file')} passed over"
-        if self.work_dirs:
-            found += f"; folders of runs passed over: {shown(self.work_dirs)}"
+        if self.outputs:
+            found += f"; folders that luss created are skipped: {shown(self.outputs)}"
         say_once(found)
         left_out = []
         if self.unread:
@@ -122,8 +129,8 @@ class Tally:
 def walk_photos(root: Path, tally: Tally) -> Iterator[str]:
     """Yield the paths of all photos below a folder, relative to it.
 
-    Links to folders are followed, but no folder is entered twice. Folders of runs are passed over,
-    as their pictures are no photos.
+    Links to folders are followed, but no folder is entered twice. Folders that luss created are
+    skipped, as their pictures are no photos.
 
     Args:
         root: the folder.
@@ -148,8 +155,8 @@ def walk_photos(root: Path, tally: Tally) -> Iterator[str]:
         entered.add((status.st_dev, status.st_ino))
         below = os.path.relpath(parent, root)
         prefix = "" if below == "." else f"{below}/"
-        if prefix and is_work_dir(parent):
-            tally.work_dirs.append(below)
+        if prefix and is_output_folder(parent):
+            tally.outputs.append(below)
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not is_system_name(name))
@@ -159,7 +166,7 @@ def walk_photos(root: Path, tally: Tally) -> Iterator[str]:
 
 
 def photo_outside(root: Path, folders: Collection[str]) -> str | None:
-    """The path of a photo below ``root``, but neither in ``folders`` nor in a run; None if none."""
+    """Return a photo below ``root``, not in ``folders`` or an output folder; None if none."""
     with os.scandir(root) as entries:
         others = sorted(
             entry.name
@@ -170,18 +177,26 @@ def photo_outside(root: Path, folders: Collection[str]) -> str | None:
         path = root / name
         if path.is_file() and Tally().takes(name, True):
             return str(path)
-        if path.is_dir() and not is_work_dir(path):
+        if path.is_dir() and not is_output_folder(path):
             photo = next(walk_photos(path, Tally()), None)
             if photo is not None:
                 return str(path / photo)
     return None
 
 
-def is_work_dir(folder: str | os.PathLike) -> bool:
-    """Whether a folder is that of a run: it holds a ``pipeline.json`` as runs write it."""
-    path = Path(folder, "pipeline.json")
+def is_output_folder(folder: str | os.PathLike) -> bool:
+    """Return whether luss created a folder: a run, predictions, pictures, plots.
+
+    It contains `luss.files.MARK`; those of earlier versions contain records of known keys.
+    """
+    return Path(folder, MARK).is_file() or any(
+        _has_keys(Path(folder, name), keys) for name, keys in _RECORDS.items()
+    )
+
+
+def _has_keys(path: Path, keys: Collection[str]) -> bool:
     try:
-        return path.is_file() and "config_hash" in read_json(path)
+        return path.is_file() and read_json(path).keys() >= set(keys)
     except LussError:
         return False
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from luss.datasets.image_io import IMAGE_SUFFIXES
 from luss.datasets.mask_codec import IGNORE_ID
-from luss.datasets.photo_listing import Tally, is_work_dir, photo_outside, shown, walk_photos
+from luss.datasets.photo_listing import Tally, is_output_folder, photo_outside, shown, walk_photos
 from luss.errors import LussError
 from luss.files import is_system_name
 
@@ -34,8 +34,8 @@ def find_categories(data_root: str | os.PathLike) -> list[str]:
     """Names of the classes 1..C of a split root: the sorted class folders of ``train``.
 
     Without ``train``, those of all other splits but ``train-full`` together. Hidden folders, those
-    that systems add, and folders of runs are no class folders. One without a photo is refused: as
-    a class it would shift the ids of those after it.
+    that systems add or luss creates are no class folders. One without a photo is refused: as a
+    class it would shift the ids of those after it.
 
     Args:
         data_root: the split root.
@@ -88,7 +88,7 @@ def class_folders(folder: Path) -> list[str]:
         names = [
             entry.name for entry in entries if entry.is_dir() and not is_system_name(entry.name)
         ]
-    return sorted(name for name in names if not is_work_dir(folder / name))
+    return sorted(name for name in names if not is_output_folder(folder / name))
 
 
 def holds_photo(folder: Path) -> bool:

@@ -1,7 +1,6 @@
 """Trying a training configuration out before hours pass: all is built, and put away again."""
 
 import importlib
-import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from luss.configuration import PlainConfig
 from luss.engine.hooks import CheckpointHook
 from luss.engine.pretrained import check_pretrained
 from luss.errors import LussError
+from luss.files import temporary_folder
 from luss.models.backbones import probe
 from luss.registry import HOOKS, OPTIMIZERS, RUNNERS, VISBACKENDS
 
@@ -50,7 +50,7 @@ def rehearse_training(
             samples cannot be resumed, or the model does not take the views.
     """
     _check_settings(config, where)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         elsewhere = {"work_dir": folder, "experiment_name": folder}
         # Without back ends, whose threads would go on writing.
         visualizer = {**config.get("visualizer", {"type": "Visualizer"}), "vis_backends": None}

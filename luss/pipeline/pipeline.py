@@ -105,6 +105,7 @@ class Pipeline:
             for place, stage in enumerate(pending):
                 self._refuse_partial(stage, resume)
                 self.check(stage, context, made=[before.name for before in pending[:place]])
+            self._record()
             names = [stage.name for stage in chosen]
             for stage in pending:
                 with position(self._position(stage.name, names)) as where:
@@ -145,12 +146,15 @@ class Pipeline:
 
         Args:
             resume: go on from what killed stages left.
-            running: names of the stages that are to run.
+            running: names of the stages that are to run, once all checks have passed; the settings
+                are recorded then.
 
         Raises:
             LussError: if another process has it, or stages in it were made with other settings or
                 from what is no longer there.
         """
+        data = self.config.get("data", {})
+        self.work_dir.refuse_photos(data.get("data_root", self.config.get("data_root")))
         with self.work_dir.locked():
             level = self.config.get("log_level", "INFO")
             open_run_log(self.work_dir.root / "run.log", level)
@@ -161,8 +165,8 @@ class Pipeline:
                 refusal = self._refusal(identities, running)
             if refusal := main_process_decides(refusal):
                 raise LussError(refusal)
-            if is_main_process():
-                self.work_dir.record(self.config, identities)
+            if not running:
+                self._record()
             print_log(f"{describe_machine()}; {get_world_size()} process(es)", "current")
             yield Context(
                 self.config,
@@ -210,6 +214,10 @@ class Pipeline:
             }
             for name, stage in self.stages.items()
         }
+
+    def _record(self) -> None:
+        if is_main_process():
+            self.work_dir.record(self.config, self._identities())
 
     def _drop_damaged_notes(self) -> None:
         """A stage whose done.json cannot be read goes on from what is whole."""

@@ -12,6 +12,8 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from luss.configuration import read_config, write_config
+from luss.datasets.photo_listing import is_output_folder
+from luss.datasets.split_root import holds_photo
 from luss.errors import LussError
 from luss.files import read_json, remove_unfinished, write_json
 from luss.folder_lock import alone_in
@@ -50,6 +52,32 @@ class WorkDir:
     def photos(self) -> Path:
         """Folder of the lists of photos that stages saw."""
         return self.root / "photos"
+
+    def refuse_photos(self, photos: str | Path | None) -> None:
+        """Check that the folder is not among photos, before anything is written into it.
+
+        Args:
+            photos: the folder of the run's photos, if it is known.
+
+        Raises:
+            LussError: if it is that folder, or contains photos or parts of that folder.
+        """
+        root = self.root.resolve()
+        photos = None if photos is None else Path(photos).expanduser().resolve()
+        if root == photos:
+            reason = "is the folder of the photos"
+        elif not root.is_dir() or is_output_folder(root):
+            return
+        elif holds_photo(root):
+            reason = "contains photos"
+        elif photos is not None and root.is_relative_to(photos) and any(root.iterdir()):
+            reason = f"is a part of the photos' folder {photos}"
+        else:
+            return
+        raise LussError(
+            f"--work-dir {self.root} {reason}, and outputs would be mixed with photos; choose a "
+            f"new folder, such as --work-dir {self.root / 'run'}"
+        )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

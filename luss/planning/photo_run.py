@@ -83,6 +83,7 @@ class PhotoRun:
         found = survey(self.photos, self._data())
         categories = found.num_categories(self.categories)
         config = self.config(found, categories)
+        WorkDir(self.folder).refuse_photos(found.root)
         # Another process that rehearses, too, would leave its plan behind this one's run.
         with WorkDir(self.folder).locked():
             open_run_log(self.folder / "run.log")
@@ -142,27 +143,33 @@ class PhotoRun:
             LussError: if the run was begun with something else.
         """
         path, asked = self.folder / _PLAN, self._asked()
-        if path.exists():
+        if path.exists() and self._trained():
             plan = read_json(path)
             before = plan["asked"]
             other = [key for key in asked if before.get(key) != asked[key]]
             if other:
                 said = "; ".join(f"{key} was {before.get(key)}, now {asked[key]}" for key in other)
+                done = WorkDir(self.folder).is_done("pretrain")
+                again = f"; add --from {self.folder} to reuse its pretraining" if done else ""
                 raise LussError(
-                    f"{self.folder} belongs to another run: {said}. Choose another --work-dir; "
-                    f"--from {self.folder} takes its pretraining over"
+                    f"{self.folder} belongs to another run: {said}. Choose another "
+                    f"--work-dir{again}"
                 )
             return plan
         plan = {"asked": asked, **self._new_plan(config, found)}
         write_json(path, plan)
         return plan
 
+    def _trained(self) -> bool:
+        """Return whether a stage was begun; until then, a plan may be replaced."""
+        return any((self.folder / name).is_dir() for name in TRAINED)
+
     def _new_plan(self, config: Config, found: Survey) -> dict[str, Any]:
         print_log(
             "rehearsing all stages on a few of the photos, to see how long they take", "current"
         )
         trained = [name for name in TRAINED if name != "pretrain" or self.start is None]
-        rehearsal = rehearse_run(config, found.counts)
+        rehearsal = rehearse_run(config, found.counts, self.folder)
         open_run_log(self.folder / "run.log")
         batches = {name: config.stages[name].train_dataloader.batch_size for name in trained}
         epoch_seconds = {

@@ -1,7 +1,6 @@
 """A whole run on a few of the photos: whether every stage works here, and how long it takes."""
 
 import copy
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from mmengine import Config
 
 from luss.engine.progress import Position
+from luss.files import temporary_folder
 from luss.pipeline import Pipeline
 from luss.planning.schedule import TRAINED
 
@@ -61,12 +61,13 @@ class Rehearsal:
         return found
 
 
-def rehearse_run(config: Config, counts: Mapping[str, int]) -> Rehearsal:
-    """Run all stages on a few photos in a folder that goes again.
+def rehearse_run(config: Config, counts: Mapping[str, int], where: Path) -> Rehearsal:
+    """Run all stages on a few photos in a temporary folder.
 
     Args:
         config: of the run, with batch sizes that fit.
         counts: split -> number of photos.
+        where: folder in which the temporary folder is created.
 
     Raises:
         LussError: whatever the stages find wrong.
@@ -90,7 +91,7 @@ def rehearse_run(config: Config, counts: Mapping[str, int]) -> Rehearsal:
     # In this process alone: no data loader is left over to be collected where the run forks.
     config.num_workers = 0
     start = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder(where) as folder:
         pipeline = Pipeline(config, str(Path(folder) / "rehearsal"))
         pipeline.run()
         seconds = time.monotonic() - start

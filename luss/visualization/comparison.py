@@ -10,6 +10,7 @@ from mmengine.dataset import BaseDataset
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 from luss.evaluation.matching import read_match
+from luss.files import MARK, create_output_folder
 from luss.visualization.colours import Legend, generated_legend, true_legend
 from luss.visualization.gallery import evenly_spaced
 from luss.visualization.markup import Markup, element, joined, note
@@ -110,6 +111,7 @@ def build_comparison(
     chosen = evenly_spaced(len(dataset), max_photos)
     items = [dataset.get_data_info(int(index)) for index in chosen]
     with whole_folder(out) as folder:
+        create_output_folder(folder)
         pictures = PictureFolder(folder, "pictures")
         sections = [
             Section("Metrics", _metrics(methods, split)),
@@ -121,7 +123,7 @@ def build_comparison(
 
 
 def _is_page(folder: Path) -> bool:
-    return {path.name for path in folder.iterdir()} == {"index.html", "pictures"}
+    return {path.name for path in folder.iterdir()} - {MARK} == {"index.html", "pictures"}
 
 
 def _metrics(methods: Sequence[Method], split: str) -> Markup:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from luss.errors import LussError
-from luss.files import atomic_write
+from luss.files import atomic_write, create_output_folder
 from luss.visualization.charts import summarise
 from luss.visualization.scalars import Series, read_scalars, shown_names
 
@@ -59,7 +59,7 @@ def plot_logs(
     for stage in stages or ():
         if stage not in known:
             raise LussError(f"no run has scalars of a stage {stage!r}; of: {', '.join(known)}")
-    folder.mkdir(parents=True, exist_ok=True)
+    create_output_folder(folder)
     paths, seen = [], set()
     for stage in [stage for stage in known if stages is None or stage in stages]:
         found = {name: read_scalars(work_dir / stage) for name, work_dir in runs.items()}

@@ -17,7 +17,7 @@ from luss.errors import LussError
 from luss.evaluation.dump_masks import DumpMasks
 from luss.evaluation.matching import read_match
 from luss.evaluation.segmentation_metric import SegmentationMetric
-from luss.files import atomic_write
+from luss.files import atomic_write, create_output_folder
 from luss.ranks import fail_together
 from luss.registry import HOOKS
 from luss.visualization.colours import Legend, generated_legend, true_legend
@@ -110,6 +110,7 @@ class PredictionPicturesHook(Hook):
                 flat = f"{split}_{name}".replace("/", "_")
                 runner.visualizer.add_image(flat, picture, step=runner.iter)
                 continue
+            create_output_folder(self.folder)
             path = self.folder / split / f"{name}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as file:

@@ -8,6 +8,7 @@ from tiny_run import read_tiny
 
 from luss.errors import LussError
 from luss.files import write_json
+from luss.folder_lock import LOCK
 from luss.pipeline import Pipeline
 from luss.pipeline.inputs import StageInputs
 from luss.pipeline.stage import Stage
@@ -232,7 +233,7 @@ def test_damaged_note_is_named_and_made_anew(work_dir, photos, capsys):
     assert json.loads(note.read_text())["splits"] == ["validation", "test"]
 
 
-@pytest.mark.parametrize("name", [".lock", "run.log", "pipeline.json"])
+@pytest.mark.parametrize("name", [LOCK, "run.log", "pipeline.json"])
 def test_links_are_not_followed(tmp_path, name):
     precious = tmp_path / "precious"
     precious.write_text("precious")
@@ -246,5 +247,5 @@ def test_links_are_not_followed(tmp_path, name):
 
 def test_work_dir_is_a_file(tmp_path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(LussError, match="run is a file"):
+    with pytest.raises(LussError, match="run: it is a file"):
         Pipeline(read_tiny(), str(tmp_path / "run")).run()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from luss.configuration import read_config
 from luss.errors import LussError
+from luss.files import write_json
+from luss.folder_lock import LOCK
+from luss.pipeline import Pipeline
+from luss.planning.foregrounds import FOREGROUNDS
 from luss.planning.photo_run import PhotoRun
 from luss.planning.survey import survey
 
@@ -74,6 +80,47 @@ def test_too_little_time_is_refused_before_anything_is_trained(photo_folder, tmp
     assert not (tmp_path / "run" / "pretrain").exists()
 
 
+def test_a_work_dir_among_photos_is_rejected_before_anything_is_written(photo_folder, tmp_path):
+    classes = tmp_path / "train" / "one"
+    classes.mkdir(parents=True)
+    shutil.copy(photo_folder / "photo_0.png", classes)
+    config = read_config(FOREGROUNDS["attention"], {"data_root": str(tmp_path)})
+    for work_dir, reason in [
+        (photo_folder, "is the folder of the photos"),
+        (classes, "contains photos"),
+        (tmp_path, "is the folder of the photos"),
+        (tmp_path / "train", "is a part of the photos' folder"),
+    ]:
+        before = set(tmp_path.rglob("*"))
+        with pytest.raises(LussError, match=f"--work-dir {work_dir} {reason}"):
+            if work_dir == photo_folder:
+                PhotoRun(str(photo_folder), str(work_dir), 3, foreground="attention").run()
+            else:
+                Pipeline(config, str(work_dir)).run()
+        assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_start_that_was_rejected_does_not_bind_the_next_one(photo_folder, tmp_path):
+    folder = tmp_path / "run"
+    wrong = {"stages.pretrain.model.objectives.d2s.stages": [9]}
+    run = PhotoRun(str(photo_folder), str(folder), 3, foreground="attention", options=wrong)
+    # As a start leaves it that was rejected after the dry run.
+    write_json(folder / "plan.json", {"asked": {"categories": 4}, "epochs": {}})
+    for _ in range(2):
+        with pytest.raises(LussError, match="d2s"):
+            run.run()
+        # Nor does the dry run leave anything.
+        assert {path.name for path in folder.iterdir()} == {LOCK, "plan.json", "run.log"}
+    # Pretraining has begun, but is not complete: there is nothing to start from.
+    (folder / "pretrain").mkdir()
+    with pytest.raises(LussError, match="categories was 4, now 3") as error:
+        run.run()
+    assert "--from" not in str(error.value)
+    (folder / "pretrain" / "done.json").write_text("{}")
+    with pytest.raises(LussError, match=f"add --from {folder} to"):
+        run.run()
+
+
 def test_fine_tuning_has_smaller_batches_of_few_photos(photo_folder, tmp_path):
     run = PhotoRun(str(photo_folder), str(tmp_path / "run"), 3, foreground="attention")
     found = survey(str(photo_folder))
@@ -98,4 +145,4 @@ def test_a_folder_that_another_process_works_in_is_not_planned_anew(photo_folder
         with pytest.raises(LussError, match="another process is working in"):
             run.run()
         other.stdin.close()
-    assert [path.name for path in folder.iterdir()] == [".lock"]
+    assert [path.name for path in folder.iterdir()] == [LOCK]
