@@ -38,13 +38,16 @@ def library_config(name: str) -> Path:
 
 
 @contextlib.contextmanager
-def inheritance() -> Iterator[None]:
+def inheritance() -> Iterator[dict[Path, bool]]:
     """While configs are read: find those of libraries, and make the packages around all importable.
+
+    Yields the files that are inherited from -> whether another library's config names them.
 
     MMEngine finds configs by a list of libraries and by ``pkg_resources``, which setuptools no
     longer has; it offers no other place to say where a library has its configs.
     """
     original = Config._get_cfg_path
+    bases: dict[Path, bool] = {}
 
     def find(base: str, filename: str) -> tuple[str, str | None]:
         if "::" not in base:
@@ -53,12 +56,14 @@ def inheritance() -> Iterator[None]:
             library = base.partition("::")[0]
             # What luss' configs name is found without a scope, which their other settings lack.
             path, scope = str(library_config(base)), None if library == "luss" else library
+        within = bases.get(Path(filename).resolve(), False)
+        bases[Path(path).resolve()] = scope is not None or within
         make_importable(path)
         return path, scope
 
     Config._get_cfg_path = staticmethod(find)
     try:
-        yield
+        yield bases
     finally:
         Config._get_cfg_path = staticmethod(original)
 

@@ -1,30 +1,38 @@
 """Reading configs and options, so that what they say either happens or is refused."""
 
 import argparse
-import difflib
+import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from pprint import pformat
 from typing import Any
 
 from mmengine import Config, DictAction
+from mmengine.logging import print_log
 
+from luss.config_checks import check_settings
 from luss.config_files import (
     import_custom_modules,
     inheritance,
     library_config,
     make_importable,
 )
-from luss.errors import LussError
+from luss.errors import LussError, nearest
 from luss.files import atomic_write
 from luss.registry import STAGES
+from luss.unread_settings import (
+    RUNNER_KEYS,
+    reject_key,
+    reject_misspelt,
+    reject_option,
+    unused_keys,
+)
 
 __all__ = [
     "SETTINGS",
     "ConfigOptions",
     "PlainConfig",
-    "nearest",
     "read_config",
     "read_option",
     "write_config",
@@ -64,8 +72,6 @@ _TEXTS = frozenset(
 
 _PLACES = ("after", "before")
 """Keys of a stage that say where it stands; without them it stands where it is first named."""
-
-_SHOWN = 6
 
 
 class ConfigOptions(DictAction):
@@ -127,18 +133,20 @@ def read_config(path: str, options: dict | None = None) -> Config:
         options: dotted keys -> values, as ``--cfg-options`` gives them.
 
     Raises:
-        LussError: if the file is missing or no config, has no stages, or holds a key that nothing
-            reads but that looks like one that is; or if an option fits nowhere or would change
-            nothing.
+        LussError: if the file is missing or no config, has no stages, or sets a key that has no
+            effect or looks like one that has; if an option fits nowhere or would change nothing; or
+            as :func:`luss.config_checks.check_settings`.
     """
-    config = _read(path)
+    config, unused, of_libraries = _read(path)
     if not config.get("stages"):
         raise LussError(f"{path} has no 'stages'; see configs/pass/ for examples")
+    _require_stages(config)
     variables = set(config) - _read_settings(config)
-    _refuse_misspelt(variables, config, path)
+    reject_misspelt(variables, _read_settings(config), path)
+    _remove_runner_keys(config, unused, of_libraries, path)
     stages = list(config.stages)
     for key, value in (options or {}).items():
-        _refuse_without_effect(key, value, variables, config, path)
+        reject_option(key, value, config, path, _read_settings(config), variables)
         try:
             config.merge_from_dict({key: value})
         except (KeyError, TypeError, AssertionError, IndexError) as error:
@@ -146,6 +154,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
                 f"the option {key}={value!r} does not fit {path}: {error}; options name settings "
                 "by their place, such as stages.pretrain.train_cfg.max_epochs=10"
             ) from error
+        _require_stages(config)
     _join_number_keys(config._cfg_dict)
     for name, stage in config.stages.items():
         if name not in stages and not (isinstance(stage, dict) and "type" in stage):
@@ -153,6 +162,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
                 f"{path} has no stage {name!r} to change{nearest(name, stages)} Its stages are: "
                 f"{', '.join(stages)}; a new one needs stages.{name}.type"
             )
+    check_settings(config)
     config._cfg_dict["stages"] = _in_order(config.stages, path)
     return config
 
@@ -201,15 +211,23 @@ def _in_order(stages: dict, path: str) -> dict:
     return type(stages)({name: stages[name] for name in ordered})
 
 
-def _read(path: str) -> Config:
-    """The config of a file, with what it inherits; what it wants imported is imported."""
+def _read(path: str) -> tuple[Config, set[str], set[str]]:
+    """Read a config with what it inherits, and import what it wants imported.
+
+    Returns:
+        The config; the names that its files assign and none of them reads; those among them that
+        only files of other libraries assign.
+    """
     file = library_config(str(path)) if "::" in str(path) else Path(path)
     if not file.is_file():
         raise LussError(f"there is no config {path}; see configs/ for those that come with luss")
     make_importable(file)
     try:
-        with inheritance():
+        with inheritance() as bases:
             config = Config.fromfile(file, import_custom_modules=False)
+        files = [file.resolve(), *bases]
+        unused = unused_keys(files)
+        own = unused_keys([one for one in files if not bases.get(one)])
     except LussError:
         raise
     # Configs are code: whatever they raise is for their author to mend.
@@ -218,7 +236,7 @@ def _read(path: str) -> Config:
         raise LussError(f"{path} is no config to read: {type(error).__name__}: {reason}") from error
     if config.get("custom_imports"):
         import_custom_modules(config.custom_imports, path)
-    return config
+    return config, unused, unused - own
 
 
 def _read_settings(config: Config) -> set[str]:
@@ -230,56 +248,39 @@ def _read_settings(config: Config) -> set[str]:
     return found
 
 
-def _refuse_misspelt(variables: set[str], config: Config, path: str) -> None:
-    """A key of a file that no one reads is a variable, unless it looks like a setting."""
-    for name in sorted(variables):
-        close = difflib.get_close_matches(name, _read_settings(config), n=1, cutoff=0.85)
-        if close:
-            raise LussError(
-                f"{path} sets {name!r}, which nothing reads; if {close[0]!r} is meant, correct it, "
-                "else give this variable a name less like it"
-            )
+def _require_stages(config: Config) -> None:
+    """Reject stages that are no dict, which everything else looks into."""
+    if not isinstance(config.stages, Mapping):
+        check_settings(config)
 
 
-def _refuse_without_effect(
-    key: str, value: Any, variables: set[str], config: Config, path: str
+def _remove_runner_keys(
+    config: Config, unused: set[str], of_libraries: set[str], path: str
 ) -> None:
-    """Refuse an option whose first part no stage reads."""
-    first = key.partition(".")[0]
-    known = _read_settings(config)
-    if first in known:
-        return
-    places = list(_places(config, key))
-    if first == "weights":
-        why = "no stage of this config takes weights (a PretrainStage does)"
-    elif first in variables:
-        why = f"{first!r} is a variable of {path}, which was used when the file was read"
-    else:
-        why = f"there is no setting {first!r}{nearest(first, known)}"
-    if places:
-        shown = ", ".join(places[:_SHOWN]) + (", ..." if len(places) > _SHOWN else "")
-        where = f"what it names stands at {shown}"
-    else:
-        where = "options name settings by their place, such as stages.pretrain.seed=1"
-    raise LussError(f"the option {key}={value!r} would change nothing: {why.rstrip('.')}; {where}")
+    """Remove MMEngine's runner keys from the top level, where only variables may have such names.
 
-
-def _places(config: Config, key: str) -> Iterator[str]:
-    """Dotted keys in the stages that end as ``key`` does, by as many of its parts as possible."""
-    everything = list(_dotted(config.stages.to_dict(), "stages"))
-    parts = key.split(".")
-    for start in range(len(parts)):
-        ending = "." + ".".join(parts[start:])
-        if found := [place for place in everything if place.endswith(ending)]:
-            yield from found
-            return
-
-
-def _dotted(value: Any, place: str) -> Iterator[str]:
-    entries = value.items() if isinstance(value, dict) else ()
-    for key, entry in entries:
-        yield f"{place}.{key}"
-        yield from _dotted(entry, f"{place}.{key}")
+    Raises:
+        LussError: if a file sets one that no file reads.
+    """
+    stage_settings = {
+        key for kind in STAGES.module_dict.values() for key in getattr(kind, "settings", ())
+    }
+    without_effect = (RUNNER_KEYS.keys() | stage_settings) - _read_settings(config)
+    ignored = []
+    for key in sorted(without_effect & set(config)):
+        # None and False ask for nothing.
+        if key in unused and config[key] is not None and config[key] is not False:
+            if key not in of_libraries:
+                reject_key(key, config[key], config, path)
+            ignored.append(key)
+        del config._cfg_dict[key]
+    if ignored:
+        print_log(
+            f"{path} inherits {', '.join(ignored)} from another library, which have no effect at "
+            "the top level; a stage takes them by {{_base_.KEY}}",
+            "current",
+            level=logging.WARNING,
+        )
 
 
 def _join_number_keys(value: Any) -> None:
@@ -296,9 +297,3 @@ def _join_number_keys(value: Any) -> None:
             value[number] = {**value[number], **new} if joined else new
     for entry in value.values():
         _join_number_keys(entry)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence on an unknown name: the known one that was meant, perhaps."""
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else "."

@@ -1,6 +1,9 @@
 """The error that ``luss`` raises for what a user can mend."""
 
-__all__ = ["LussError"]
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["LussError", "nearest"]
 
 
 class LussError(Exception):
@@ -8,3 +11,9 @@ class LussError(Exception):
 
     The command lines print its message without a traceback and exit with code 2.
     """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence on an unknown name: the known one that was meant, perhaps."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "."

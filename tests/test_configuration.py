@@ -1,10 +1,17 @@
 """What a config or an option says either happens or is refused."""
 
 import argparse
+import inspect
+import io
+import logging
+import re
 
 import pytest
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+from mmengine.runner import runner as runner_module
 
-from luss.configuration import ConfigOptions, read_config, read_option
+from luss.configuration import SETTINGS, ConfigOptions, read_config, read_option, write_config
 from luss.errors import LussError
 
 PASS_S = "configs/pass/pass_s_in300.py"
@@ -151,3 +158,99 @@ def test_places_that_are_none(tmp_path, place):
 def test_dicts_in_options_are_refused():
     with pytest.raises(LussError, match="what stands in a dict has an option of its own"):
         read_option("visualizer.vis_backends=[dict(type=A,b=1)]")
+
+
+def read_text(tmp_path, text, base="luss::pass/pass_s_photos.py"):
+    path = tmp_path / "child.py"
+    path.write_text(f"_base_ = '{base}'\n{text}\n")
+    return read_config(path)
+
+
+def keys_of_the_runner():
+    """What MMEngine's runner takes, as an argument or from its configuration."""
+    found = set(inspect.signature(Runner.__init__).parameters) - {"self", "cfg"}
+    return found | set(
+        re.findall(r"\bself\.cfg\.get\(\s*'(\w+)'", inspect.getsource(runner_module))
+    )
+
+
+@pytest.mark.parametrize("key", sorted(keys_of_the_runner() - set(SETTINGS) - {"auto_scale_lr"}))
+def test_keys_of_the_runner_have_no_effect_at_the_top_level(tmp_path, key):
+    with pytest.raises(LussError, match=f"child.py sets '{key}' to .*'a': 1.*: .{{20}}") as in_file:
+        read_text(tmp_path, f"{key} = dict(a=1)")
+    with pytest.raises(LussError, match=f"option {key}={{'a': 1}} would change noth") as as_option:
+        read_config("configs/pass/pass_s_photos.py", {key: {"a": 1}})
+    remedy = re.search(r"top level: (.*?)\. If", str(in_file.value))[1]
+    assert remedy in str(as_option.value)
+    assert "{" not in remedy
+
+
+def test_the_remedy_names_the_stage(tmp_path):
+    with pytest.raises(LussError, match=r"set stages\.pretrain\.custom_hooks"):
+        read_text(tmp_path, "custom_hooks = [dict(type='EMAHook')]")
+    with pytest.raises(LussError, match=r"'seed', and stages\.pretrain\.randomness"):
+        read_text(tmp_path, "randomness = dict(seed=3)")
+    with pytest.raises(LussError, match=r"sets 'weights' to 'a\.pth'.*no stage .* takes weights"):
+        read_text(tmp_path, "weights = 'a.pth'", "luss::pass/pass_s_in300.py")
+
+
+def test_variables_may_be_called_like_keys_of_the_runner(tmp_path):
+    own = read_text(
+        tmp_path,
+        "model = dict(type='SimSiam')\ncustom_hooks = None\n"
+        "stages = dict(pretrain=dict(model=dict(model, _delete_=True)))",
+    )
+    assert own.stages.pretrain.model == {"type": "SimSiam"}
+    # A run writes its config down with the options merged, and reads that again.
+    write_config(tmp_path / "written.py", own)
+    assert read_config(tmp_path / "written.py", {"stages.pretrain.model.x": 1}).stages.pretrain
+    (tmp_path / "base.py").write_text((tmp_path / "child.py").read_text())
+    grandchild = tmp_path / "grandchild.py"
+    grandchild.write_text(
+        "_base_ = 'base.py'\nmodel = dict(neck=dict(type='A'))\n"
+        "stages = dict(pretrain=dict(model={{_base_.model}}))\n"
+    )
+    assert read_config(grandchild).stages.pretrain.model.type == "SimSiam"
+
+
+def test_keys_that_a_library_sets_are_named_and_left_out(tmp_path, monkeypatch):
+    log = io.StringIO()
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(log)])
+    path = tmp_path / "child.py"
+    path.write_text(
+        "_base_ = 'mmselfsup::selfsup/simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py'\n"
+        "stages = dict(pretrain=dict(type='TrainStage', model={{_base_.model}}, optim_wrapper="
+        "dict(), train_cfg=dict(), train_dataloader=dict(dataset=dict())))\n"
+    )
+    config = read_config(path)
+    assert not set(config) & keys_of_the_runner() - set(SETTINGS)
+    assert re.search("optim_wrapper.*train_dataloader.* no effect", log.getvalue())
+    assert "model," not in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("stages", 5, "stages is 5, expected a dict of stages"),
+        ("stages.pretrain", 5, r"stages\.pretrain is 5"),
+        ("data", "PhotoFolder", r"data is 'PhotoFolder', .*data\.type="),
+        ("seed", "abc", "seed is 'abc', expected an integer in 0"),
+        ("default_hooks", 3, "default_hooks is 3"),
+        ("stages.finetune.seed", -1, r"stages\.finetune\.seed is -1"),
+        ("stages.finetune.model", "ResNet", r"finetune\.model is 'ResNet'"),
+        ("stages.finetune.custom_hooks", None, r"finetune\.custom_hooks is None, expected a list"),
+        ("stages.finetune.optim_wrapper", "SGD", r"finetune\.optim_wrapper is 'SGD'"),
+        ("stages.finetune.train_cfg", 20, r"finetune\.train_cfg is 20"),
+        ("stages.finetune.train_cfg.max_epochs", "abc", r"max_epochs is 'abc', expected an int"),
+        ("stages.finetune.train_cfg.max_epochs", -4, "max_epochs is -4"),
+        ("stages.finetune.train_cfg.max_epochs", 2.5, r"max_epochs is 2\.5"),
+        ("stages.finetune.train_dataloader", [4], r"train_dataloader is \[4\]"),
+        ("stages.finetune.train_dataloader.batch_size", 0, "batch_size is 0"),
+        ("stages.finetune.train_dataloader.batch_size", "8", "batch_size is '8'"),
+        ("stages.finetune.train_dataloader.num_workers", -2, "num_workers is -2"),
+    ],
+)
+def test_types_of_settings(option, value, message):
+    with pytest.raises(LussError, match=message):
+        read_config("configs/pass/pass_s_photos.py", {option: value})

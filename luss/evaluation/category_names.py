@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from luss.configuration import nearest
-from luss.errors import LussError
+from luss.errors import LussError, nearest
 from luss.files import file_digest, read_json, write_json
 
 __all__ = [

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from luss.configuration import nearest
-from luss.errors import LussError
+from luss.errors import LussError, nearest
 from luss.registry import MODELS
 
 __all__ = ["arguments_of", "class_of", "clear_argument_errors"]

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from luss.build_errors import clear_build_errors, require_known
+from luss.config_checks import check_settings
 from luss.engine.progress import Position, position
 from luss.engine.resume_from import adopt_checkpoint
 from luss.engine.run_log import open_run_log
@@ -23,7 +24,6 @@ from luss.pipeline.context import Context
 from luss.pipeline.evaluation import evaluate
 from luss.pipeline.inputs import StageInputs
 from luss.pipeline.stage import Stage
-from luss.pipeline.top_level import check_settings
 from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
 from luss.ranks import fail_together
 from luss.registry import STAGES

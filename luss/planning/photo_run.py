@@ -10,6 +10,7 @@ import numpy as np
 from mmengine import Config
 from mmengine.logging import print_log
 
+from luss.config_checks import check_settings
 from luss.engine.progress import clock
 from luss.engine.run_log import open_run_log
 from luss.errors import LussError
@@ -19,7 +20,12 @@ from luss.pipeline.work_dir import WorkDir
 from luss.planning.next_steps import next_steps
 from luss.planning.rehearsed_run import rehearse_run
 from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule
-from luss.planning.settings import choose_foreground, settings_for, start_from
+from luss.planning.settings import (
+    choose_foreground,
+    reject_arguments,
+    settings_for,
+    start_from,
+)
 from luss.planning.survey import Survey, survey
 from luss.training_switches import scale_learning_rates
 
@@ -93,13 +99,21 @@ class PhotoRun:
             stage = config.stages[name]
             stage.train_cfg["max_epochs"] = epochs
             each = max(1, round(_SECONDS_BETWEEN_CHECKPOINTS / plan["epoch_seconds"][name]))
-            stage["default_hooks"] = {"checkpoint": {"interval": min(each, epochs)}}
+            interval = "default_hooks.checkpoint.interval"
+            if not self.options.keys() & {interval, f"stages.{name}.{interval}"}:
+                hooks = stage.setdefault("default_hooks", {})
+                hooks.setdefault("checkpoint", {})["interval"] = min(each, epochs)
         Pipeline(config, str(self.folder), expected=plan["seconds"]).run(resume=resume)
         took = time.monotonic() - self._begun
         return outcome(self.folder, found, categories) + f"\nIt took {clock(took)}."
 
     def config(self, found: Survey, categories: int) -> Config:
-        """All settings but the epochs."""
+        """All settings but the epochs.
+
+        Raises:
+            LussError: if an option has no effect, or a setting's type is wrong.
+        """
+        reject_arguments(self.options)
         if self.start is None:
             config = settings_for(choose_foreground(self.foreground), self.options)
         else:
@@ -111,6 +125,9 @@ class PhotoRun:
         config.seed = self.seed
         for name in TRAINED:
             loader = config.stages[name].train_dataloader
+            if f"stages.{name}.train_dataloader.batch_size" in self.options:
+                self._require_photos(loader.batch_size, name, found)
+                continue
             wanted = loader.batch_size
             if name == "finetune":
                 # Of few photos, small batches: what it lacks are updates. Clustering needs large
@@ -119,7 +136,15 @@ class PhotoRun:
             loader["batch_size"] = fitting_batch(found.photos, wanted)
         if config.get("auto_scale_lr"):
             scale_learning_rates(config)
+        check_settings(config)
         return config
+
+    def _require_photos(self, batch_size: int, stage: str, found: Survey) -> None:
+        if batch_size > found.photos:
+            raise LussError(
+                f"the option stages.{stage}.train_dataloader.batch_size={batch_size} is more than "
+                f"the {found.photos} photos of {found.root}; lower it, or leave it out"
+            )
 
     def _data(self) -> dict[str, Any]:
         kind = self.options.get("data.type")
@@ -181,6 +206,9 @@ class PhotoRun:
         full = full_schedule(
             {name: config.stages[name].train_cfg.max_epochs for name in trained}, found.photos
         )
+        for name in trained:
+            if (given := f"stages.{name}.train_cfg.max_epochs") in self.options:
+                full[name] = self.options[given]
         try:
             epochs = plan_schedule(full, epoch_seconds, available)
         except LussError as error:

@@ -14,9 +14,35 @@ from luss.label_generation.foreground.compared import COMBINATIONS
 from luss.pipeline.work_dir import WorkDir
 from luss.planning.foregrounds import FOREGROUNDS
 
-__all__ = ["choose_foreground", "settings_for", "start_from"]
+__all__ = ["choose_foreground", "reject_arguments", "settings_for", "start_from"]
 
 _NEED_SKIMAGE = ("prior", "region-contrast")
+
+_ARGUMENTS = {
+    "data.data_root": "the folder PHOTOS",
+    "data_root": "the folder PHOTOS",
+    "num_categories": "--categories",
+    "seed": "--seed",
+    "work_dir": "--work-dir",
+}
+"""Settings that arguments of ``luss train`` set -> the argument."""
+
+
+def reject_arguments(options: dict[str, Any]) -> None:
+    """Reject options that the arguments of ``luss train`` would overwrite.
+
+    Args:
+        options: as ``--cfg-options`` gives them.
+
+    Raises:
+        LussError: naming the argument to be used.
+    """
+    for key, value in options.items():
+        if key in _ARGUMENTS:
+            raise LussError(
+                f"the option {key}={value!r} would change nothing: luss train sets {key} from "
+                f"{_ARGUMENTS[key]}; give that instead"
+            )
 
 
 def choose_foreground(given: str | None) -> str:
@@ -53,11 +79,11 @@ def settings_for(foreground: str, options: dict[str, Any]) -> Config:
     Raises:
         LussError: as :func:`read_config`.
     """
-    config = read_config(FOREGROUNDS[foreground], options)
     if foreground == "boundary-centre":
-        chosen = copy.deepcopy(COMBINATIONS["boundary-centre"])
-        config.stages.label_generation.foreground = chosen
-    return config
+        chosen = {**copy.deepcopy(COMBINATIONS["boundary-centre"]), "_delete_": True}
+        # First, so that the user's options can change it.
+        options = {"stages.label_generation.foreground": chosen, **options}
+    return read_config(FOREGROUNDS[foreground], options)
 
 
 def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -> Config:

@@ -234,7 +234,11 @@ def test_batch_larger_than_the_data(work_dir):
         ("env_cfg__cudnn_bechmark", True, "env_cfg.cudnn_bechmark.*mean 'cudnn_benchmark'"),
         ("stages__finetune__train_cfg__max_epochs", 0, "stages.finetune.train_cfg.max_epochs is 0"),
         ("stages__finetune__train_dataloader__batch_size", 0, "batch_size is 0"),
-        ("stages__finetune__train_dataloader__num_workers", -2, "stages.finetune: num_workers"),
+        (
+            "stages__finetune__train_dataloader__num_workers",
+            -2,
+            "num_workers is -2",
+        ),
         ("stages__finetune__optim_wrapper__optimizer__momentun", 0.9, "finetune.*'momentun'"),
         ("stages__finetune__optim_wrapper__optimizr__lr", 0.9, "finetune.*'optimizr'"),
         ("stages__finetune__param_scheduler__0__etamin", 0.9, "finetune.*'etamin'"),

@@ -131,6 +131,45 @@ def test_fine_tuning_has_smaller_batches_of_few_photos(photo_folder, tmp_path):
         assert sizes == [pretrain, finetune]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("num_categories", 7, "num_categories=7 would change nothing.* --categories"),
+        ("data_root", "elsewhere", "data_root='elsewhere' would change nothing.* PHOTOS"),
+        ("data.data_root", "elsewhere", "data_root='elsewhere' would change nothing.* PHOTOS"),
+        ("work_dir", "elsewhere", "work_dir='elsewhere' would change nothing.* --work-dir"),
+        ("seed", "abc", "seed='abc' would change nothing.* --seed"),
+        ("stages.pretrain.train_cfg.max_epochs", -4, "max_epochs is -4"),
+        ("stages.finetune.train_cfg.max_epochs", "abc", "max_epochs is 'abc'"),
+        ("stages.finetune.train_dataloader.batch_size", 0, "batch_size is 0"),
+        ("stages.finetune.train_dataloader.batch_size", 13, "batch_size=13 .* 12 photos"),
+        ("stages", 5, "stages is 5"),
+        ("data", "PhotoFolder", r"data is 'PhotoFolder', .*data\.type="),
+    ],
+)
+def test_options_are_checked_before_anything_is_written(
+    photo_folder, tmp_path, option, value, message
+):
+    run = PhotoRun(
+        str(photo_folder), str(tmp_path / "run"), 3, foreground="attention", options={option: value}
+    )
+    with pytest.raises(LussError, match=message):
+        run.run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_options_set_is_kept(photo_folder, tmp_path):
+    size = "stages.finetune.train_dataloader.batch_size"
+    kind = "stages.label_generation.foreground.sources.1.type"
+    options = {size: 12, kind: "BoundaryPrior"}
+    run = PhotoRun(str(photo_folder), str(tmp_path), 3, foreground="boundary-centre")
+    run = replace(run, options=options)
+    config = run.config(survey(str(photo_folder)), 3)
+    assert config.stages.finetune.train_dataloader.batch_size == 12
+    kinds = [source.type for source in config.stages.label_generation.foreground.sources]
+    assert kinds == ["BoundaryPrior", "BoundaryPrior"]
+
+
 def test_a_folder_that_another_process_works_in_is_not_planned_anew(photo_folder, tmp_path):
     held = (
         "import sys; from luss.pipeline.work_dir import WorkDir\n"

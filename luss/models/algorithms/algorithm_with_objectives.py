@@ -9,8 +9,7 @@ from mmengine.dist import get_world_size
 from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor, nn
 
-from luss.configuration import nearest
-from luss.errors import LussError
+from luss.errors import LussError, nearest
 from luss.models.algorithms.feature_tap import (
     FeatureTap,
     last_output_only,

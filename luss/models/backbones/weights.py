@@ -12,8 +12,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from luss.compat import scipy_with_interp2d
-from luss.configuration import nearest
-from luss.errors import LussError
+from luss.errors import LussError, nearest
 from luss.models.backbones.layouts import LAYOUTS, MMSEG_VIT, UNNAMED, Layout, Renames
 
 __all__ = [
