@@ -265,7 +265,7 @@ def test_mistakes_in_later_stages_are_found_first(work_dir, option, value, messa
         ("stages__pretrain__type", "TrainStag", "TrainStag.*did you mean 'TrainStage'"),
         ("stages__pretrian__model", 1, "no stage 'pretrian'.*did you mean 'pretrain'"),
         ("stages__pretrain__model__objectives__p2p__type", "P2PP", "P2PP.*mean 'P2P'.*Clustering"),
-        ("stages__pretrain__model__backbone__type", "ResNet", "no model 'ResNet'.*mmseg.FCNHead"),
+        ("stages__pretrain__model__backbone__type", "ResNet", "no model 'ResNet'.*mmseg.ResNet"),
         ("stages__pretrain__model__backbone__type", "mmselfsup.ResNt", "mmselfsup.ResNt"),
         (
             "stages__pretrain__model__objectives__p2p__chanels",
