@@ -142,7 +142,9 @@ def _registry(kind: str) -> Registry | None:
 
 
 def _own_names(registry: Registry) -> list[str]:
-    registry.import_from_location()
+    # Libraries name locations that they do not have, such as mmselfsup.engine.runner.
+    with contextlib.suppress(ModuleNotFoundError):
+        registry.import_from_location()
     return sorted(registry.module_dict)
 
 
