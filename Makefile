@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/python tools/train.py configs/pass/pass_s_demo.py --resume
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow

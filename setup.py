@@ -11,7 +11,7 @@ FOREGROUND = ["scikit-image>=0.24"]
 # For ONNX files, which are compared with PyTorch.
 EXPORT = ["onnx>=1.16", "onnxruntime>=1.18"]
 MMCV = "mmcv-lite>=2.0.1,<2.1"
-TESTS = ["pytest>=8", "hypothesis>=6.100", *FOREGROUND, *EXPORT]
+TESTS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", *FOREGROUND, *EXPORT]
 
 setup(
     name="luss",

@@ -11,6 +11,9 @@ from pathlib import Path
 # over a handful of samples turns into differences of 1e-3 in gradients. Read when torch loads.
 os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the cores, and so do the commands that they start.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -38,9 +38,19 @@ def main() -> None:
             "name of its own by --names"
         )
     dataset = dataset_of(runs[0], args.split, args.data_root)
-    paths = dict(zip(names, runs, strict=True))
+    paths = {name: stage_with_predictions(run) for name, run in zip(names, runs, strict=True)}
     page = build_comparison(out, paths, dataset, args.split, args.max_photos)
     print(f"written to {page}")
+
+
+def stage_with_predictions(run: Path) -> Path:
+    """Folder of the first stage of a work dir that has predictions, or the stage's own folder."""
+    from luss.pipeline.work_dir import WorkDir
+
+    if (run / "predictions").is_dir():
+        return run
+    predictions = WorkDir(run).outputs().get("predictions")
+    return predictions.parent if predictions else run
 
 
 def dataset_of(run: Path, split: str, data_root: str | None):

@@ -156,11 +156,10 @@ class FinishedRun:
 
     @property
     def clustering_file(self) -> Path | None:
-        """The clustering that the categories come from; None without a work dir."""
+        """The clustering that the categories come from; None where no finished stage has one."""
         if self.work_dir is None:
             return None
-        labels_from = self.config["stages"][self.stage].get("labels_from", "label_generation")
-        return self.work_dir / labels_from / "centroids.npz"
+        return WorkDir(self.work_dir).outputs().get("clustering")
 
     def category_names(self) -> CategoryNames | None:
         """What people made of the generated categories; None where there is no ``names.json``.
@@ -170,7 +169,7 @@ class FinishedRun:
         """
         if self.predicts_true_classes or self.names_file is None or not self.names_file.exists():
             return None
-        clustering = digest_of_clustering(self.clustering_file)
+        clustering = self.clustering_file and digest_of_clustering(self.clustering_file)
         return read_category_names(self.names_file, self.num_categories, clustering)
 
     @cached_property

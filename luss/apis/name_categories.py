@@ -24,8 +24,6 @@ from luss.visualization.category_sheets import read_members, write_category_shee
 
 __all__ = ["NamingFiles", "name_categories"]
 
-_LABELS = "label_generation"
-
 
 @dataclass(frozen=True)
 class NamingFiles:
@@ -55,7 +53,7 @@ def name_categories(
     Later stages of the run may be at work; nothing of theirs is read or written but the match.
 
     Args:
-        work_dir: of a run whose stage ``label_generation`` is whole.
+        work_dir: of a run whose label generation is finished.
         typical: photos a sheet that are nearest to the centroid.
         spread: further ones, spread from near to far.
         data_root: of the photos, where they are not where they were.
@@ -68,29 +66,33 @@ def name_categories(
     root = output_folder(work_dir, "WORK_DIR")
     folder = WorkDir(root)
     config = folder.config()
-    if not folder.is_done(_LABELS):
+    outputs = folder.outputs()
+    if "clustering" not in outputs:
         raise LussError(
-            f"the stage {_LABELS} is not whole in {root}, so that there are no categories to "
-            "name yet. If the run goes on, wait for it; if it was stopped, go on with: luss run "
-            f"{root / 'config.py'} --work-dir {root} --resume"
+            f"no finished stage of {root} has discovered categories, so there are none to name "
+            "yet. If the run is in progress, wait for it; if it was stopped, resume it with: luss "
+            f"run {root / 'config.py'} --work-dir {root} --resume"
         )
-    dataset = _photos(folder, config, data_root)
-    members = read_members(folder.stage(_LABELS), len(dataset))
+    file = outputs["clustering"]
+    dataset = _photos(folder, file.parent.name, config, data_root)
+    members = read_members(file, outputs["embeddings"], len(dataset))
     path, count = root / NAMES_FILE, members.num_categories
-    clustering = digest_of_clustering(folder.stage(_LABELS) / "centroids.npz")
+    clustering = digest_of_clustering(file)
     names = read_category_names(path, count, clustering)
-    page = write_category_sheets(root, dataset, members, names, typical, spread)
+    page = write_category_sheets(root, dataset, members, names, outputs, typical, spread)
     added = complete_category_names(path, count, clustering)
     return NamingFiles(page, path, added, _twins(names))
 
 
-def _photos(work_dir: WorkDir, config: Config, data_root: str | os.PathLike | None) -> BaseDataset:
-    """The training photos, which must be those that were clustered."""
+def _photos(
+    work_dir: WorkDir, stage: str, config: Config, data_root: str | os.PathLike | None
+) -> BaseDataset:
+    """Return the training photos, which must be those that the stage clustered."""
     if data_root is not None:
         config.data_root = str(data_root)
         config.get("data", {}).pop("data_root", None)
     context = Context(config, work_dir)
-    inputs = StageInputs.read(work_dir, _LABELS)
+    inputs = StageInputs.read(work_dir, stage)
     root = context.data["data_root"]
     if inputs is not None and (difference := inputs.difference(context.dataset, root)):
         raise LussError(f"the photos{difference} Give the folder that was clustered (--data-root)")

@@ -118,19 +118,19 @@ def digest_of_clustering(path: str | os.PathLike) -> str | None:
 
 
 def category_names_of(
-    work_dir: str | os.PathLike, labels: str = "label_generation"
+    work_dir: str | os.PathLike, clustering: str | os.PathLike | None
 ) -> CategoryNames | None:
-    """What a person has written about a run's discovered categories; None if there is nothing.
+    """Return what the user has written about a run's categories; None if there is nothing.
 
     Args:
         work_dir: of the run.
-        labels: name of the stage that discovered them.
+        clustering: ``centroids.npz`` of the stage that discovered them, if it is finished.
 
     Raises:
         LussError: as :func:`read_category_names`, or if the clustering is damaged.
     """
-    path, clustering = Path(work_dir, NAMES_FILE), Path(work_dir, labels, "centroids.npz")
-    if not path.exists() or not clustering.exists():
+    path = Path(work_dir, NAMES_FILE)
+    if not path.exists() or clustering is None:
         return None
     try:
         with np.load(clustering, allow_pickle=False) as arrays:

@@ -368,5 +368,6 @@ class Pipeline:
         # A runner and its hooks refer to each other: only a collection ends its data loaders.
         gc.collect()
         barrier()
-        self.work_dir.mark_done(stage.name, facts)
+        outputs = stage.outputs(self.work_dir.stage(stage.name))
+        self.work_dir.mark_done(stage.name, {**facts, "outputs": outputs})
         barrier()

@@ -37,6 +37,10 @@ class Stage(ABC):
     goes_on_from_checkpoints: ClassVar[bool] = False
     """Whether ``--resume CHECKPOINT`` may name one of its checkpoints."""
 
+    roles: ClassVar[Mapping[str, str]] = {}
+    """Role -> path below the stage's folder, of each output that it may write. Whoever reads an
+    output looks its role up (:meth:`WorkDir.outputs`), so that a stage may have any name."""
+
     def __init__(self, name: str, requires: tuple[str, ...] = ()) -> None:
         self.name = name
         self.requires = requires
@@ -50,6 +54,14 @@ class Stage(ABC):
         Returns:
             Facts for ``done.json``.
         """
+
+    def outputs(self, folder: Path) -> dict[str, str]:
+        """Return role -> path below ``folder`` of the outputs that were written.
+
+        Args:
+            folder: of the stage.
+        """
+        return {role: path for role, path in self.roles.items() if (folder / path).exists()}
 
     def digests_of_files(self, work_dir: WorkDir) -> dict[str, str]:
         """Of files that people write into the work dir: name -> digest of what the stage takes.

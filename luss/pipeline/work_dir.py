@@ -189,6 +189,35 @@ class WorkDir:
         """
         return read_json(self.stage(stage) / "done.json")
 
+    def outputs(self, stage: str | None = None) -> dict[str, Path]:
+        """Return role -> path of the outputs of finished stages, as far as they still exist.
+
+        Args:
+            stage: only of this stage; by default of all, where the first stage of the config that
+                has an output of a role stands for it.
+
+        Raises:
+            LussError: if a stage's note is damaged.
+        """
+        found: dict[str, Path] = {}
+        for name in self._finished() if stage is None else [stage]:
+            if self.is_done(name):
+                for role, file in self.facts(name).get("outputs", {}).items():
+                    path = self.stage(name) / file
+                    if path.exists():
+                        found.setdefault(role, path)
+        return found
+
+    def trained(self) -> dict[str, Path]:
+        """Return name -> folder of the finished stages that have a checkpoint, in order."""
+        names = [name for name in self._finished() if "checkpoint" in self.outputs(name)]
+        return {name: self.stage(name) for name in names}
+
+    def _finished(self) -> list[str]:
+        """Return the finished stages in the config's order, then those that a command added."""
+        added = sorted(path.parent.name for path in self.root.glob("*/done.json"))
+        return [name for name in dict.fromkeys([*self.recorded(), *added]) if self.is_done(name)]
+
     def mark_done(self, stage: str, facts: dict) -> None:
         """Note that a stage's output is whole; the last thing that a stage writes."""
         if is_main_process():

@@ -2,18 +2,22 @@
 
 from pathlib import Path
 
+from luss.pipeline.work_dir import WorkDir
+
 __all__ = ["next_steps"]
 
 
 def next_steps(folder: Path) -> str:
-    """Where report and masks of a whole run lie, and the commands that go on from it.
+    """Return where report and masks of a finished run are, and the commands that come next.
 
     Args:
         folder: the work dir.
     """
+    outputs = WorkDir(folder).outputs()
+    shown = {"Report": "page", "Masks of these photos": "predictions"}
+    found = [f"{name}: {outputs[role]}\n" for name, role in shown.items() if role in outputs]
     return (
-        f"Report: {folder / 'report' / 'index.html'}\n"
-        f"Masks of these photos: {folder / 'evaluate' / 'predictions'}\n"
+        f"{''.join(found)}"
         f"Next: luss name-categories {folder} shows each category, for you to name it\n"
         f"      luss predict {folder} NEW_PHOTOS --out found labels other photos"
     )

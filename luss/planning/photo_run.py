@@ -239,7 +239,7 @@ def outcome(folder: Path, found: Survey, categories: int) -> str:
     results = read_json(folder / "results.json") if (folder / "results.json").exists() else {}
     measured = results.get("fully_unsupervised", {})
     metrics = {split: values["mIoU"] for split, values in measured.items() if "mIoU" in values}
-    with np.load(folder / "label_generation" / "centroids.npz") as arrays:
+    with np.load(WorkDir(folder).outputs()["clustering"]) as arrays:
         sizes = np.bincount(arrays["assignments"], minlength=categories)
     result = (
         f"Found {categories} categories in {found.photos} photos, of {sizes.min()} to "

@@ -1,7 +1,7 @@
 """A diagnosis of a run on true masks, before anything is tuned."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from mmengine.dist import barrier, is_main_process
@@ -48,6 +48,7 @@ class ForegroundAnalysisStage(RunnerStage):
     """
 
     settings: ClassVar[tuple[str, ...]] = ("seed", "data", "num_categories")
+    roles: ClassVar[Mapping[str, str]] = {"analysis": "analysis.json"}
     made_again_on_change: ClassVar[bool] = True
 
     def __init__(
@@ -195,7 +196,10 @@ def analyze_foreground(
         stage.evaluate_from = None
     with clear_build_errors(f"stages.{_NAME}"):
         stage.check(context)
-    stage.run(context)
+    facts = stage.run(context)
+    if _NAME not in stages:
+        outputs = stage.outputs(context.work_dir.stage(_NAME))
+        context.work_dir.mark_done(_NAME, {**facts, "outputs": outputs})
     return read_json(context.work_dir.stage(_NAME) / "analysis.json")
 
 

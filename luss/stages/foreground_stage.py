@@ -1,5 +1,6 @@
 """Maps of foreground, made once for all stages that read them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -38,6 +39,7 @@ class ForegroundStage(RunnerStage):
     """
 
     settings: ClassVar[tuple[str, ...]] = ("seed", "data")
+    roles: ClassVar[Mapping[str, str]] = {"maps": "maps"}
 
     def __init__(
         self,

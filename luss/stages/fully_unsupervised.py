@@ -1,5 +1,6 @@
 """Step 4: inference, matching and the fully unsupervised protocol (section 3.2.1)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -57,6 +58,11 @@ class EvaluateStage(ProtocolStage):
     predicts_generated_ids = True
     optional_variants: ClassVar[tuple[str, ...]] = ("named",)
     settings: ClassVar[tuple[str, ...]] = ("data", "num_categories")
+    roles: ClassVar[Mapping[str, str]] = {
+        **ProtocolStage.roles,
+        "match": "match.json",
+        "named_match": "match_named.json",
+    }
 
     def __init__(
         self,
@@ -133,7 +139,8 @@ class EvaluateStage(ProtocolStage):
         """What people say of the categories; the ids of another model mean something else."""
         if self.checkpoint is not None:
             return None
-        return category_names_of(work_dir.root, self.labels_from)
+        clustering = work_dir.outputs(self.labels_from).get("clustering")
+        return category_names_of(work_dir.root, clustering)
 
     def check(self, context: Context) -> None:
         """Build what the test needs.
@@ -164,7 +171,8 @@ class EvaluateStage(ProtocolStage):
 
     def facts(self, context: Context) -> dict:
         """Checkpoint, threshold and match."""
-        chosen = read_threshold(context.work_dir.stage(self.labels_from) / "threshold.json")
+        threshold = context.work_dir.outputs(self.labels_from).get("threshold")
+        chosen = read_threshold(threshold) if threshold else None
         found = self.match is None or Path(self.match) == self._file(context)
         return {
             **super().facts(context),

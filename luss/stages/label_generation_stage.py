@@ -81,6 +81,14 @@ class LabelGenerationStage(RunnerStage):
     """
 
     settings: ClassVar[tuple[str, ...]] = ("seed", "data", "num_categories")
+    roles: ClassVar[Mapping[str, str]] = {
+        "embeddings": "embeddings.npy",
+        "clustering": "centroids.npz",
+        "threshold": "threshold.json",
+        "pseudo_labels": "pseudo_labels",
+        "attention": "attention",
+        "foreground": "foreground",
+    }
 
     def __init__(
         self,

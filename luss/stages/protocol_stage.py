@@ -1,7 +1,7 @@
 """What the stages of all evaluation protocols have in common."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -67,6 +67,7 @@ class ProtocolStage(RunnerStage):
     """
 
     settings: ClassVar[tuple[str, ...]] = ("data",)
+    roles: ClassVar[Mapping[str, str]] = {"predictions": "predictions"}
 
     protocol: str = ""
 

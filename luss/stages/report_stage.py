@@ -1,6 +1,6 @@
 """The last stage: pictures of what was learnt."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from mmengine.dist import is_main_process
@@ -29,6 +29,7 @@ class ReportStage(Stage):
     """
 
     settings: ClassVar[tuple[str, ...]] = ()
+    roles: ClassVar[Mapping[str, str]] = {"page": "index.html"}
     made_again_on_change: ClassVar[bool] = True
 
     def __init__(
@@ -45,7 +46,7 @@ class ReportStage(Stage):
 
     def digests_of_files(self, work_dir: WorkDir) -> dict[str, str]:
         """All that ``names.json`` says of categories."""
-        names = category_names_of(work_dir.root)
+        names = category_names_of(work_dir.root, work_dir.outputs().get("clustering"))
         digest = names.digest() if names is not None else None
         return {NAMES_FILE: digest} if digest else {}
 
@@ -61,5 +62,8 @@ class ReportStage(Stage):
             gallery_split=split,
             title=self.title,
             sections=self.sections,
+            name=self.name,
+            outputs=context.work_dir.outputs(),
+            trained=context.work_dir.trained(),
         )
         return {"page": str(page.relative_to(context.work_dir.root))}

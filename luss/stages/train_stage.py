@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,6 +85,7 @@ class TrainStage(RunnerStage):
     )
 
     goes_on_from_checkpoints: ClassVar[bool] = True
+    roles: ClassVar[Mapping[str, str]] = {"checkpoint": "iter_<N>.pth"}
 
     def __init__(
         self,
@@ -107,6 +109,11 @@ class TrainStage(RunnerStage):
     def has_partial_output(self, folder: Path) -> bool:
         """Whether there is a checkpoint to go on from."""
         return latest_checkpoint(folder) is not None
+
+    def outputs(self, folder: Path) -> dict[str, str]:
+        """Return the newest checkpoint."""
+        newest = latest_checkpoint(folder)
+        return {} if newest is None else {"checkpoint": newest.name}
 
     # Resolving
 

@@ -1,5 +1,6 @@
 """Pages for people who name discovered categories: a contact sheet each, and all on one page."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,30 +45,30 @@ class Members:
     ordered: list[NDArray[np.int64]]
 
 
-def read_members(labels: Path, num_images: int) -> Members:
+def read_members(clustering_file: Path, embeddings_file: Path, num_images: int) -> Members:
     """Read which training photos a category has, and which of them are nearest to its centroid.
 
     Args:
-        labels: the folder of label generation.
+        clustering_file: ``centroids.npz``.
+        embeddings_file: ``embeddings.npy``.
         num_images: N, of the training data set.
 
     Raises:
         LussError: if there is no clustering, or its files do not fit together.
     """
-    path = labels / "centroids.npz"
-    clustering: Clustering | None = read_clustering(path, num_images)
+    clustering: Clustering | None = read_clustering(clustering_file, num_images)
     if clustering is None:
         raise LussError(
-            f"no categories were discovered yet: {path} is missing; run the stage "
-            "label_generation first"
+            f"no categories were discovered yet: {clustering_file} is missing; run the stage that "
+            "generates labels first"
         )
     try:
-        embeddings = np.load(labels / "embeddings.npy", mmap_mode="r", allow_pickle=False)
+        embeddings = np.load(embeddings_file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise LussError(
-            f"cannot read {labels / 'embeddings.npy'}, by which typical photos are found: {error}"
+            f"cannot read {embeddings_file}, by which typical photos are found: {error}"
         ) from error
-    with np.load(path, allow_pickle=False) as arrays:
+    with np.load(clustering_file, allow_pickle=False) as arrays:
         centroids = arrays["centroids"]
     distances = distances_to_centroids(embeddings, centroids, clustering.assignments)
     count = clustering.num_categories
@@ -79,6 +80,7 @@ def write_category_sheets(
     dataset: BaseDataset,
     members: Members,
     names: CategoryNames,
+    outputs: Mapping[str, Path],
     typical: int = 24,
     spread: int = 16,
 ) -> Path:
@@ -89,6 +91,8 @@ def write_category_sheets(
         dataset: the training photos that were clustered, in the same order.
         members: of the categories.
         names: what is written in ``names.json`` already.
+        outputs: role -> path of what finished stages wrote; ``pseudo_labels`` are shown, and
+            ``match`` gives names of true classes.
         typical: photos a sheet that are nearest to the centroid.
         spread: further ones, spread from near to far.
 
@@ -102,10 +106,10 @@ def write_category_sheets(
         raise LussError(
             f"{typical} typical photos and {spread} others make no sheet; expected one or more"
         )
-    labels = work_dir / "label_generation" / "pseudo_labels"
+    labels = outputs["pseudo_labels"]
     # Colours in which neighbours differ; a match would give categories colours of the truth.
     legend = named_legend(generated_legend(members.num_categories, None, true_legend({})), names)
-    true = _true_names(work_dir, dataset, members.num_categories)
+    true = _true_names(outputs.get("match"), dataset, members.num_categories)
     digits = len(str(members.num_categories))
     with whole_folder(work_dir / "categories") as folder:
         cards = []
@@ -135,10 +139,9 @@ def write_category_sheets(
     return work_dir / "categories" / "index.html"
 
 
-def _true_names(work_dir: Path, dataset: BaseDataset, num_categories: int) -> dict[int, str]:
-    """Generated id -> name of the true class that evaluation matched it to, where that is known."""
-    path = work_dir / "evaluate" / "match.json"
-    if not path.exists():
+def _true_names(path: Path | None, dataset: BaseDataset, num_categories: int) -> dict[int, str]:
+    """Return generated id -> name of the true class that evaluation matched it to, if known."""
+    if path is None:
         return {}
     match, legend = read_match(path), true_legend(dataset.metainfo)
     matched = np.flatnonzero(match[: num_categories + 1]).tolist()

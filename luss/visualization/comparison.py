@@ -51,29 +51,27 @@ def read_method(
 
     Args:
         name: as it is to be shown.
-        path: a work dir, or the folder of one of its stages that has predictions. Predictions
-            beside a ``match.json`` are of generated ids, others of true ids.
+        path: folder of a stage that has predictions. Predictions beside a ``match.json`` are of
+            generated ids, others of true ids.
         split: of the data set.
         true: colours of the true classes.
-        protocol: whose metrics are shown with those of a work dir.
+        protocol: whose metrics are shown if ``results.json`` has none under the stage's name.
 
     Raises:
         LussError: if there are no predictions, or the match is damaged.
     """
-    is_stage = (path / "predictions").is_dir()
-    stage = path if is_stage else path / "evaluate"
-    folder = stage / "predictions" / split
+    folder = path / "predictions" / split
     if not folder.is_dir():
         raise LussError(
             f"{path} has no predictions of {split}: there is no folder {folder}. Give a work dir "
-            "whose evaluate stage is whole, or the folder of another stage with predictions"
+            "whose evaluation is finished, or the folder of a stage with predictions"
         )
     legend = true
-    if (stage / "match.json").exists():
-        match = read_match(stage / "match.json")
+    if (path / "match.json").exists():
+        match = read_match(path / "match.json")
         legend = generated_legend(len(match) - 1, match, true)
-    results = read_object((path.parent if is_stage else path) / "results.json") or {}
-    table = results.get(stage.name if is_stage and stage.name in results else protocol, {})
+    results = read_object(path.parent / "results.json") or {}
+    table = results.get(path.name, results.get(protocol, {}))
     return Method(name, folder, legend, table.get(_SHORT.get(split, split), {}))
 
 

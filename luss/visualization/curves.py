@@ -1,5 +1,6 @@
 """The sections of curves: losses of the training stages, and the search for the threshold."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from luss.visualization.charts import line_chart
@@ -7,24 +8,24 @@ from luss.visualization.markup import Markup, element, joined, notice
 from luss.visualization.scalars import Series, read_scalars, shown_names
 from luss.visualization.sources import Threshold
 
-__all__ = ["TRAINING_STAGES", "scalars_section", "threshold_section"]
-
-TRAINING_STAGES = {
-    "pretrain": "Representation learning",
-    "pixel_attention": "Pixel attention",
-    "finetune": "Fine-tuning of the segmentor",
-}
+__all__ = ["scalars_section", "threshold_section"]
 
 
-def scalars_section(work_dir: Path) -> Markup:
-    """A chart for each scalar of each training stage, losses first."""
-    return joined(*(_stage(work_dir, stage, title) for stage, title in TRAINING_STAGES.items()))
+def scalars_section(trained: Mapping[str, Path]) -> Markup:
+    """Draw a chart for each scalar of each training stage, losses first.
+
+    Args:
+        trained: name -> folder of the stages that trained a model.
+    """
+    if not trained:
+        return notice("No stage of this run has finished training.")
+    return joined(*(_stage(stage, folder) for stage, folder in trained.items()))
 
 
-def _stage(work_dir: Path, stage: str, title: str) -> Markup:
-    found = read_scalars(work_dir / stage)
+def _stage(stage: str, folder: Path) -> Markup:
+    found = read_scalars(folder)
     names = shown_names(found)
-    head = element("h3", title, " ", element("code", stage))
+    head = element("h3", element("code", stage))
     if not names:
         return joined(
             head,
@@ -52,13 +53,7 @@ def _chart(name: str, series: Series) -> Markup:
 def threshold_section(threshold: Threshold | None) -> Markup:
     """The curve that the threshold was chosen from."""
     if threshold is None:
-        return notice(
-            "There is no threshold: ",
-            element("code", "label_generation/threshold.json"),
-            " is missing. The stage ",
-            element("code", "label_generation"),
-            " writes it.",
-        )
+        return notice("No finished stage of this run has chosen a threshold.")
     said = element(
         "p",
         "Pixels whose foreground (mean attention, unless another source is named) is below ",

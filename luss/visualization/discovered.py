@@ -32,7 +32,7 @@ class _Category:
 def discovered_section(
     dataset: BaseDataset,
     clustering: Clustering | None,
-    pseudo_labels: Path,
+    pseudo_labels: Path | None,
     legend: Legend,
     pictures: PictureFolder,
     examples: int,
@@ -43,20 +43,14 @@ def discovered_section(
     Args:
         dataset: the training images that were clustered.
         clustering: None if absent.
-        pseudo_labels: folder of ``<image_id>.png`` masks of generated ids.
+        pseudo_labels: folder of ``<image_id>.png`` masks of generated ids, or None.
         legend: of the generated ids.
         pictures: takes the picture files.
         examples: photos a category.
         max_examples: photos of all categories together.
     """
     if clustering is None:
-        return notice(
-            "There are no discovered categories: ",
-            element("code", "label_generation/centroids.npz"),
-            " is missing. The stage ",
-            element("code", "label_generation"),
-            " writes it.",
-        )
+        return notice("No finished stage of this run has discovered categories.")
     categories = _by_size(clustering)
     empty = [category.index for category in categories if not len(category.members)]
     categories = [category for category in categories if len(category.members)]
@@ -65,8 +59,7 @@ def discovered_section(
     said = note(
         f"{len(categories)} categories hold {len(clustering.assignments)} training images; at "
         f"most {examples} of each are shown, spread over the data set, with their pseudo labels "
-        "outlined. The whole lies in ", element("code", "label_generation/centroids.npz"), " and ",
-        element("code", "label_generation/pseudo_labels"), "; for more pictures give the section ",
+        "outlined. For more pictures give the section ",
         element("code", "discovered"), " of the stage ", element("code", "report"), " larger ",
         element("code", "examples_per_category"), " and ", element("code", "max_examples"), ".",
     )  # fmt: skip
@@ -74,15 +67,10 @@ def discovered_section(
         said += note(f"Only the {len(shown)} largest categories are shown.")
     if empty:
         said += notice(f"Categories without any image ({len(empty)}): {_listed(empty)}.")
-    outlined = pseudo_labels.is_dir()
-    if not outlined:
-        said += notice(
-            "There are no pseudo labels to outline: ",
-            element("code", "label_generation/pseudo_labels"), " is missing.",
-        )  # fmt: skip
+    if pseudo_labels is None:
+        said += notice("No finished stage of this run has pseudo labels to outline.")
     cards = [
-        _card(category, dataset, pseudo_labels if outlined else None, legend, pictures, examples)
-        for category in shown
+        _card(category, dataset, pseudo_labels, legend, pictures, examples) for category in shown
     ]
     return joined(said, element("div", *cards, class_="cards"))
 

@@ -28,8 +28,9 @@ class GallerySources:
     """Where the pictures of a split come from, and how they are coloured.
 
     Attributes:
-        predictions: folder of ``<image_id>.png`` masks of generated ids.
-        maps: folder ``<kind>/<split>`` of ``<image_id>.png``, 8-bit grey maps of foreground.
+        predictions: folder of ``<image_id>.png`` masks of generated ids, or None.
+        maps: folder ``<kind>/<split>`` of ``<image_id>.png``, 8-bit grey maps of foreground, or
+            None.
         map_name: what they are, such as 'mean attention'.
         generated: legend of predictions.
         true: legend of the truth.
@@ -37,8 +38,8 @@ class GallerySources:
         threshold: of the maps, if there is one for all of them.
     """
 
-    predictions: Path
-    maps: Path
+    predictions: Path | None
+    maps: Path | None
     map_name: str
     generated: Legend
     true: Legend
@@ -65,23 +66,18 @@ def gallery_section(
     chosen, said = _choose(dataset, sources, max_photos)
     items = [dataset.get_data_info(int(index)) for index in chosen]
     columns = {
-        "prediction": sources.predictions.is_dir(),
+        "prediction": sources.predictions is not None,
         "truth": any(item.get("seg_map_path") for item in items),
-        sources.map_name: sources.maps.is_dir(),
+        sources.map_name: sources.maps is not None,
     }
     if not columns["prediction"]:
-        folder = element("code", f"evaluate/predictions/{sources.predictions.name}")
-        said += notice(
-            "There are no predictions: ", folder, " is missing. The stage ",
-            element("code", "evaluate"), " writes them.",
-        )  # fmt: skip
+        said += notice("No finished stage of this run has predictions of these photos.")
     if not columns["truth"]:
         said += note("These photos have no true masks to compare predictions with.")
     elif columns["prediction"] and not sources.matched:
         said += notice(
-            element("code", "evaluate/match.json"), " is missing: predictions have colours of "
-            "their own, which say nothing about the true classes.",
-        )  # fmt: skip
+            "No match with true classes was found: the colours of predictions are arbitrary."
+        )
     shown = [name for name, present in columns.items() if present]
     rows = [_row(item, shown, sources, pictures) for item in items]
     gallery = element("div", *rows, class_=f"gallery of{1 + len(shown)}")
@@ -94,14 +90,10 @@ def _choose(
     """Indices of the photos to show, and what is to be said about the choice."""
     wanted = {
         path.relative_to(sources.maps).with_suffix("").as_posix()
-        for path in sources.maps.rglob("*.png")
+        for path in (sources.maps.rglob("*.png") if sources.maps else ())
     }
     if not wanted:
-        said = notice(
-            "There are no maps of foreground: ",
-            element("code", f"label_generation/{sources.maps.parent.name}/{sources.maps.name}"),
-            " is missing or empty.",
-        )  # fmt: skip
+        said = notice("No finished stage of this run has maps of foreground of these photos.")
         return evenly_spaced(len(dataset), max_photos), said + _capped(
             len(dataset), sources, max_photos
         )
@@ -128,9 +120,9 @@ def _capped(count: int, sources: GallerySources, most: int) -> Markup:
         "section ", element("code", "gallery"), " of the stage ", element("code", "report"),
         " a larger ", element("code", "max_photos"), ".",
     )  # fmt: skip
-    if sources.predictions.is_dir():
-        folder = element("code", f"evaluate/predictions/{sources.predictions.name}")
-        said += note("The predictions of all photos lie in ", folder, ".")
+    if sources.predictions is not None:
+        folder = "/".join(sources.predictions.parts[-3:])
+        said += note("The predictions of all photos are in ", element("code", folder), ".")
     return said
 
 
@@ -139,12 +131,14 @@ def _row(
 ) -> Markup:
     file = f"{item['image_id']}.png"
     known = {
-        "prediction": coloured_mask(sources.predictions / file, sources.generated),
         "truth": coloured_mask(
             item.get("seg_map_path"), sources.true, item.get("mask_encoding", "rgb")
         ),
-        sources.map_name: _map_picture(sources.maps / file, sources.threshold),
     }
+    if sources.predictions is not None:
+        known["prediction"] = coloured_mask(sources.predictions / file, sources.generated)
+    if sources.maps is not None:
+        known[sources.map_name] = _map_picture(sources.maps / file, sources.threshold)
     made = {column: known[column] for column in columns}
     return photo_row(item, _LONGEST_SIDE, made, pictures)
 

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mmengine.dataset import BaseDataset
@@ -27,8 +27,12 @@ def build_report(
     gallery_split: str,
     title: str,
     sections: Sequence[str | dict] = DEFAULT_SECTIONS,
+    *,
+    name: str = "report",
+    outputs: Mapping[str, Path],
+    trained: Mapping[str, Path],
 ) -> Path:
-    """Write ``work_dir/report/index.html`` and its pictures, whole or not at all.
+    """Write ``work_dir/<name>/index.html`` and its pictures, whole or not at all.
 
     What a run has not made, or not yet, is named on the page; so is what was left out. No model is
     run. Pictures that cannot be read are named in their place.
@@ -40,6 +44,9 @@ def build_report(
         gallery_split: their split.
         title: of the page.
         sections: names of ``REPORT_SECTIONS``, or dicts of ``type`` and arguments, in order.
+        name: of the report's folder in the work dir.
+        outputs: role -> path, see :class:`luss.visualization.RunFiles`, as the next.
+        trained: stage -> folder.
 
     Returns:
         The path of the page, which opens without a server.
@@ -53,13 +60,15 @@ def build_report(
     if not work_dir.is_dir():
         raise LussError(f"there is no work dir {work_dir} to report on")
     functions = named_functions(sections, REPORT_SECTIONS, "sections")
-    with whole_folder(work_dir / "report") as folder:
-        run = RunFiles.read(work_dir, train_dataset, gallery_dataset, gallery_split, folder)
+    with whole_folder(work_dir / name) as folder:
+        run = RunFiles.read(
+            work_dir, train_dataset, gallery_dataset, gallery_split, folder, outputs, trained
+        )
         made = [function(run) for _, function in functions]
         shown = [section for section in made if section is not None]
         page = page_of(title, _summary(run), shown)
         (folder / "index.html").write_text(page, encoding="utf-8")
-    return work_dir / "report" / "index.html"
+    return work_dir / name / "index.html"
 
 
 def _summary(run: RunFiles) -> str:

@@ -1,5 +1,6 @@
 """What a report is made of: the files of a run, read once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,13 @@ class RunFiles:
         work_dir: of the run; see ARCHITECTURE.md for what it holds.
         train_dataset: the images that were clustered, in the same order.
         gallery_dataset: photos to show, with true masks (``seg_map_path``) or without.
-        gallery_split: name of their folder in ``evaluate/predictions``.
+        gallery_split: name of their folder among the predictions.
         folder: of the page that is being made.
+        outputs: role -> path of what finished stages wrote, see ``Stage.roles``.
+        trained: name -> folder of the stages that trained a model.
         results: content of ``results.json``.
         threshold: how foreground was told from 'other'.
-        analysis: content of ``foreground_analysis/analysis.json``.
+        analysis: content of ``analysis.json`` of the analysis of foreground.
         clustering: the discovered categories of the training images.
         names: what people say of the discovered categories.
         match: (G + 1,) true id of each generated id; where categories are merged or dropped, the
@@ -49,6 +52,8 @@ class RunFiles:
     gallery_dataset: BaseDataset
     gallery_split: str
     folder: Path
+    outputs: Mapping[str, Path]
+    trained: Mapping[str, Path]
     results: dict[str, Any] | None
     threshold: Threshold | None
     analysis: dict[str, Any] | None
@@ -66,20 +71,21 @@ class RunFiles:
         gallery_dataset: BaseDataset,
         gallery_split: str,
         folder: Path,
+        outputs: Mapping[str, Path],
+        trained: Mapping[str, Path],
     ) -> "RunFiles":
         """Read the files of a run.
 
         Raises:
             LussError: if one is damaged, or the clustering belongs to another data set.
         """
-        labels = work_dir / "label_generation"
-        clustering = read_clustering(labels / "centroids.npz", len(train_dataset))
-        names = category_names_of(work_dir)
-        match_path = work_dir / "evaluate" / "match.json"
+        clusters = outputs.get("clustering")
+        clustering = read_clustering(clusters, len(train_dataset)) if clusters else None
+        names = category_names_of(work_dir, clusters)
+        match_path = outputs.get("match")
         if names is not None and names.changes_ids:
-            named = match_path.with_name("match_named.json")
-            match_path = named if named.exists() else match_path
-        match = read_match(match_path) if match_path.exists() else None
+            match_path = outputs.get("named_match", match_path)
+        match = read_match(match_path) if match_path else None
         true = true_legend(gallery_dataset.metainfo)
         num_generated = max(
             0 if clustering is None else clustering.num_categories,
@@ -92,9 +98,11 @@ class RunFiles:
             gallery_dataset,
             gallery_split,
             folder,
+            outputs,
+            trained,
             results=read_object(work_dir / "results.json"),
-            threshold=read_threshold(labels / "threshold.json"),
-            analysis=read_object(work_dir / "foreground_analysis" / "analysis.json"),
+            threshold=read_threshold(outputs["threshold"]) if "threshold" in outputs else None,
+            analysis=read_object(outputs["analysis"]) if "analysis" in outputs else None,
             clustering=clustering,
             names=names,
             match=match,

@@ -1,5 +1,6 @@
 """The sections of a report by name: functions from a run's files to a heading and its content."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from luss.errors import LussError
@@ -57,7 +58,7 @@ def _foreground(run: RunFiles) -> Section | None:
     """Sources of foreground against true masks; absent if no analysis was made."""
     if run.analysis is None:
         return None
-    folder = run.work_dir / "foreground_analysis"
+    folder = run.outputs["analysis"].parent
     pictures = run.pictures("foreground")
     shown = sources_section(run.analysis, folder, run.gallery_dataset, pictures)
     return Section("Foreground", shown)
@@ -68,7 +69,7 @@ def _channels(run: RunFiles) -> Section | None:
     """Attention of single channels; absent without an analysis of a model that has attention."""
     if run.analysis is None or "attention" not in run.analysis:
         return None
-    folder = run.work_dir / "foreground_analysis"
+    folder = run.outputs["analysis"].parent
     pictures = run.pictures("channels")
     shown = channels_section(run.analysis, folder, run.gallery_dataset, pictures)
     return Section("Channels of attention", shown)
@@ -78,13 +79,15 @@ def _channels(run: RunFiles) -> Section | None:
 def _gallery(run: RunFiles, max_photos: int = 60) -> Section:
     """Photos with true masks, predictions and maps of foreground, at most ``max_photos``."""
     _require_positive(max_photos=max_photos)
-    maps = run.work_dir / "label_generation" / "foreground" / run.gallery_split
-    other_source = maps.is_dir()
-    if not other_source:
-        maps = run.work_dir / "label_generation" / "attention" / run.gallery_split
+
+    def folder(role: str) -> Path | None:
+        path = run.outputs.get(role)
+        return path / run.gallery_split if path and (path / run.gallery_split).is_dir() else None
+
+    other_source = folder("foreground")
     sources = GallerySources(
-        predictions=run.work_dir / "evaluate" / "predictions" / run.gallery_split,
-        maps=maps,
+        predictions=folder("predictions"),
+        maps=other_source or folder("attention"),
         map_name="foreground" if other_source else "mean attention",
         generated=run.generated,
         true=run.true,
@@ -102,7 +105,7 @@ def _discovered(run: RunFiles, examples_per_category: int = 8, max_examples: int
     examples = discovered_section(
         run.train_dataset,
         run.clustering,
-        run.work_dir / "label_generation" / "pseudo_labels",
+        run.outputs.get("pseudo_labels"),
         run.generated,
         run.pictures("discovered"),
         examples_per_category,
@@ -118,7 +121,7 @@ def _threshold(run: RunFiles) -> Section:
 
 @REPORT_SECTIONS.register_module(name="training")
 def _training(run: RunFiles) -> Section:
-    return Section("Training", scalars_section(run.work_dir))
+    return Section("Training", scalars_section(run.trained))
 
 
 @REPORT_SECTIONS.register_module(name="provenance")

@@ -154,7 +154,7 @@ def test_sheets_need_categories_and_their_photos(work_dir, tmp_path):
     with pytest.raises(LussError, match=r"the photos of 'train' .* Give the folder"):
         name_categories(work_dir)
     (work_dir / "label_generation" / "done.json").unlink()
-    with pytest.raises(LussError, match="label_generation is not whole"):
+    with pytest.raises(LussError, match="discovered categories"):
         name_categories(work_dir)
 
 
@@ -165,7 +165,7 @@ def test_typical_photos_come_first(work_dir):
     labels = work_dir / "label_generation"
     with np.load(labels / "centroids.npz") as arrays:
         centroids, assignments = arrays["centroids"], arrays["assignments"]
-    members = read_members(labels, len(assignments))
+    members = read_members(labels / "centroids.npz", labels / "embeddings.npy", len(assignments))
     embeddings = np.load(labels / "embeddings.npy")
     assert sorted(np.concatenate(members.ordered).tolist()) == list(range(len(assignments)))
     for category, photos in enumerate(members.ordered):

@@ -10,6 +10,9 @@ from PIL import Image
 
 from luss.datasets.imagenet_s import ImageNetS
 from luss.datasets.mask_codec import IGNORE_ID, write_mask
+from luss.pipeline.work_dir import WorkDir
+from luss.stages import EvaluateStage, ForegroundAnalysisStage, LabelGenerationStage
+from luss.visualization import build_report
 
 CLASSES = ("<b>bird & co", "cat", "dog")
 HEIGHT, WIDTH = 60, 80
@@ -64,6 +67,7 @@ def run(tmp_path):
         },
     )
     write_scalars(work_dir / "pretrain" / "20250101_000000", [{"loss": 2.0, "step": 10}])
+    note_outputs(work_dir)
     return SimpleNamespace(
         data=data,
         work_dir=work_dir,
@@ -71,6 +75,39 @@ def run(tmp_path):
         train=ImageNetS(str(data), "train"),
         validation=ImageNetS(str(data), "validation"),
     )
+
+
+def note_outputs(work_dir: Path) -> None:
+    """Write the ``done.json`` that the stages would have left."""
+    (work_dir / "pretrain").mkdir(parents=True, exist_ok=True)
+    (work_dir / "pretrain" / "iter_1.pth").touch()
+    roles = {
+        "pretrain": {"checkpoint": "iter_1.pth"},
+        "label_generation": LabelGenerationStage.roles,
+        "foreground_analysis": ForegroundAnalysisStage.roles,
+        "evaluate": EvaluateStage.roles,
+    }
+    for stage, outputs in roles.items():
+        if (work_dir / stage).is_dir():
+            WorkDir(work_dir).mark_done(stage, {"outputs": dict(outputs)})
+
+
+@pytest.fixture(scope="session")
+def build():
+    """Build the report of a work dir, from the outputs that its stages noted."""
+
+    def build(work_dir: Path, *arguments, **options) -> Path:
+        found = WorkDir(work_dir)
+        return build_report(
+            work_dir, *arguments, **options, outputs=found.outputs(), trained=found.trained()
+        )
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def note():
+    return note_outputs
 
 
 def write(path: Path, content) -> None:

@@ -8,7 +8,6 @@ from PIL import Image
 
 from luss.evaluation.ladder import RUNGS
 from luss.label_generation.map_folder import MapFolder
-from luss.visualization import build_report
 from luss.visualization.analysis_plots import plot_analysis
 
 SECTIONS = ["ladder", "foreground", "channels"]
@@ -27,7 +26,7 @@ def source(auc):
 
 
 @pytest.fixture
-def analysed(run):
+def analysed(run, note):
     """The small run, with what an analysis of two of its photos leaves."""
     folder = run.work_dir / "foreground_analysis"
     found = {
@@ -52,22 +51,23 @@ def analysed(run):
         for place in ("maps/Attention", "channels/mean", "channels/7", "channels/3"):
             MapFolder(folder / place).write("validation", image_id, values)
     (folder / "analysis.json").write_text(json.dumps(found))
+    note(run.work_dir)
     return run
 
 
-def page_of(run, sections=SECTIONS):
-    path = build_report(run.work_dir, run.train, run.validation, "validation", "A run", sections)
+def page_of(run, build, sections=SECTIONS):
+    path = build(run.work_dir, run.train, run.validation, "validation", "A run", sections)
     return path, path.read_text(encoding="utf-8")
 
 
-def test_without_an_analysis_the_sections_are_absent(run):
-    _, page = page_of(run, [*SECTIONS, "metrics"])
+def test_without_an_analysis_the_sections_are_absent(run, build):
+    _, page = page_of(run, build, [*SECTIONS, "metrics"])
     assert page.count("<section") == 1
     assert 'href="#ladder"' not in page
 
 
-def test_the_ladder_names_its_rungs_and_figures(analysed):
-    _, page = page_of(analysed)
+def test_the_ladder_names_its_rungs_and_figures(analysed, build):
+    _, page = page_of(analysed, build)
     for title in RUNGS.values():
         assert title in page
     for figure in ("90.0", "20.0", "17.0", "7.5", "61.2", "0.512", "12.5"):
@@ -77,8 +77,8 @@ def test_the_ladder_names_its_rungs_and_figures(analysed):
     assert "<td>–</td>" in page
 
 
-def test_photos_with_maps_are_shown_and_maps_are_stretched(analysed):
-    path, page = page_of(analysed)
+def test_photos_with_maps_are_shown_and_maps_are_stretched(analysed, build):
+    path, page = page_of(analysed, build)
     # Two photos; a map of attention, then the mean and two channels.
     assert page.count("<img") == 2 * (1 + 1) + 2 * (1 + 3)
     assert page.count("Channel 7 for") == 2
@@ -88,20 +88,20 @@ def test_photos_with_maps_are_shown_and_maps_are_stretched(analysed):
     assert np.abs(picture[5, -2] - (253, 231, 37)).max() < 25
 
 
-def test_maps_of_another_split_are_not_sought_among_these_photos(analysed):
+def test_maps_of_another_split_are_not_sought_among_these_photos(analysed, build):
     path = analysed.work_dir / "foreground_analysis/analysis.json"
     content = json.loads(path.read_text()) | {"split": "test"}
     path.write_text(json.dumps(content))
-    _, page = page_of(analysed)
+    _, page = page_of(analysed, build)
     assert "There are no maps of photos of test" in page
 
 
-def test_a_model_without_attention_has_no_channels(analysed):
+def test_a_model_without_attention_has_no_channels(analysed, build):
     path = analysed.work_dir / "foreground_analysis/analysis.json"
     content = json.loads(path.read_text())
     del content["attention"]
     path.write_text(json.dumps(content))
-    _, page = page_of(analysed)
+    _, page = page_of(analysed, build)
     assert "Channels of attention" not in page
 
 

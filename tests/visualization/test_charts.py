@@ -74,7 +74,7 @@ def test_losses_come_first_and_show_the_last_value(tmp_path, scalars):
     record = {"lr": 0.5, "loss_p2p": 2.0, "loss": 5.0, "time": 1.0, "data_time": 0.1, "step": 10}
     scalars(stage / "20250101_100000", [record, {**record, "loss": 4.25, "step": 20}])
     scalars(stage / "20250101_110000", [{**record, "loss": 4.125, "step": 20}], '{"loss": 9')
-    page = scalars_section(tmp_path)
+    page = scalars_section({"pretrain": stage})
     names = re.findall(r"<strong>(.*?)</strong><span>(.*?)</span>", page)
     assert names == [("loss", "4.125 at 20"), ("loss_p2p", "2 at 20"), ("lr", "0.5 at 20")]
     curve = line(page[page.index("<svg") : page.index("</svg>") + 6])

@@ -19,7 +19,7 @@ def runs(run, tmp_path):
     shutil.copytree(run.data / "validation-segmentation", right / "predictions" / "validation")
     table = {"semi_supervised": {"val": {"mIoU": 98.765, "F_beta": None}}}
     (tmp_path / "right" / "results.json").write_text(json.dumps(table))
-    return {"first": run.work_dir, "<right>": right}
+    return {"first": run.work_dir / "evaluate", "<right>": right}
 
 
 def pictures_of(path):

@@ -13,7 +13,7 @@ from luss.datasets.mask_codec import write_mask
 from luss.datasets.photo_folder import PhotoFolder
 from luss.errors import LussError
 from luss.registry import REPORT_SECTIONS
-from luss.visualization import DEFAULT_SECTIONS, Section, build_report, element
+from luss.visualization import DEFAULT_SECTIONS, Section, element
 
 VOID = {"meta", "img", "br"}
 
@@ -56,18 +56,16 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def report(run):
-    def build(title="A run", more=(), **sections) -> Page:
+def report(run, build):
+    def report(title="A run", more=(), **sections) -> Page:
         """The page, with arguments of sections by their names."""
         chosen = [{"type": name, **sections.pop(name, {})} for name in DEFAULT_SECTIONS]
         assert not sections
         return Page(
-            build_report(
-                run.work_dir, run.train, run.validation, "validation", title, [*chosen, *more]
-            )
+            build(run.work_dir, run.train, run.validation, "validation", title, [*chosen, *more])
         )
 
-    return build
+    return report
 
 
 def test_every_reference_resolves_and_no_picture_is_left_over(report):
@@ -205,14 +203,14 @@ def test_without_labels_nothing_claims_validation_masks(report, run):
 @pytest.mark.parametrize(
     ("absent", "said"),
     [
-        ("results.json", "There are no metrics: results.json is missing"),
-        ("evaluate", "There are no predictions: evaluate/predictions/validation is missing"),
-        ("evaluate/match.json", "evaluate/match.json is missing"),
-        ("label_generation/attention", "label_generation/attention/validation is missing"),
-        ("label_generation/threshold.json", "label_generation/threshold.json is missing"),
-        ("label_generation/centroids.npz", "label_generation/centroids.npz is missing"),
-        ("label_generation/pseudo_labels", "label_generation/pseudo_labels is missing"),
-        ("pretrain", "pretrain/*/vis_data/scalars.json is missing"),
+        ("results.json", "results.json is missing"),
+        ("evaluate", "has predictions of these photos"),
+        ("evaluate/match.json", "No match with true classes"),
+        ("label_generation/attention", "has maps of foreground"),
+        ("label_generation/threshold.json", "has chosen a threshold"),
+        ("label_generation/centroids.npz", "has discovered categories"),
+        ("label_generation/pseudo_labels", "has pseudo labels"),
+        ("pretrain", "has finished training"),
     ],
 )
 def test_missing_parts_are_named(report, run, absent, said):
@@ -224,15 +222,15 @@ def test_missing_parts_are_named(report, run, absent, said):
     assert all(path.is_file() for path in page.images(""))
 
 
-def test_an_empty_work_dir_and_photos_without_masks_give_a_page(tmp_path, run):
+def test_an_empty_work_dir_and_photos_without_masks_give_a_page(tmp_path, run, build):
     (tmp_path / "empty").mkdir()
     photos = PhotoFolder(str(run.data / "train"))
-    page = Page(build_report(tmp_path / "empty", photos, photos, "train", "Nothing yet"))
+    page = Page(build(tmp_path / "empty", photos, photos, "train", "Nothing yet"))
     assert len(page.images("gallery/")) == 15
     assert "no true masks" in page.text
 
 
-def test_photos_lie_as_in_training(tmp_path):
+def test_photos_lie_as_in_training(tmp_path, build, note):
     """Stored on its side, in two halves: the left one, upright, is red and of category 1."""
     upright = np.zeros((40, 80, 3), np.uint8)
     upright[:, :40] = [255, 0, 0]
@@ -247,7 +245,8 @@ def test_photos_lie_as_in_training(tmp_path):
     write_mask(tmp_path / "run" / "evaluate" / "predictions" / "train" / "a.png", ids)
     np.savez(labels / "centroids.npz", centroids=np.zeros((1, 2)), assignments=np.zeros(1, int))
     photos = PhotoFolder(str(tmp_path / "photos"))
-    page = Page(build_report(tmp_path / "run", photos, photos, "train", "Turned"))
+    note(tmp_path / "run")
+    page = Page(build(tmp_path / "run", photos, photos, "train", "Turned"))
     assert "its photo" not in page.text
     photo, prediction = (np.asarray(Image.open(path), int) for path in page.images("gallery/"))
     discovered = np.asarray(Image.open(page.images("discovered/")[0]), int)
@@ -277,15 +276,15 @@ def test_a_mask_of_another_size_is_not_stretched(report, run):
     assert "is 10 by 10, its photo 60 by 80" in report().text
 
 
-def test_a_clustering_of_other_images_is_refused_and_the_old_report_stays(report, run):
+def test_a_clustering_of_other_images_is_refused_and_the_old_report_stays(report, run, build):
     before = report(title="before").markup
     other = ImageNetS(str(run.data), "train", indices=3)
     with pytest.raises(LussError, match="assigns 15 images, but the training data set has 3"):
-        build_report(run.work_dir, other, run.validation, "validation", "after")
+        build(run.work_dir, other, run.validation, "validation", "after")
     assert (run.work_dir / "report/index.html").read_text() == before
 
 
-def test_a_failure_half_way_leaves_the_old_report(report, run):
+def test_a_failure_half_way_leaves_the_old_report(report, run, build):
     before = report(title="before")
 
     class Failing(ImageNetS):
@@ -296,7 +295,7 @@ def test_a_failure_half_way_leaves_the_old_report(report, run):
 
     failing = Failing(str(run.data), "train")
     with pytest.raises(OSError, match="the disk is gone"):
-        build_report(run.work_dir, failing, run.validation, "validation", "after")
+        build(run.work_dir, failing, run.validation, "validation", "after")
     assert Page(before.folder / "index.html").markup == before.markup
     assert all(path.is_file() for path in before.images(""))
     assert not list(run.work_dir.glob(".report*"))
@@ -349,6 +348,6 @@ def test_an_unknown_section_is_refused_with_those_there_are(report):
         report(more=[{"type": "gallery", "photos": 3}])
 
 
-def test_a_missing_work_dir_is_refused(run, tmp_path):
+def test_a_missing_work_dir_is_refused(run, tmp_path, build):
     with pytest.raises(LussError, match="there is no work dir"):
-        build_report(tmp_path / "nowhere", run.train, run.validation, "validation", "t")
+        build(tmp_path / "nowhere", run.train, run.validation, "validation", "t")
