@@ -10,7 +10,7 @@ densecl = dict(
 )
 hooks = [
     *_base_.stages.pretrain.custom_hooks,
-    dict(type="mmselfsup.DenseCLHook", start_iters=1000),
+    dict(type="DenseCLHook", start_iters=1000),
 ]
 model = dict(type="AlgorithmWithObjectives", algorithm=densecl, num_views=2)
 stages = dict(pretrain=dict(model=model, custom_hooks=hooks))

@@ -9,11 +9,12 @@ from mmengine.device import get_device
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
-from luss.engine.accumulation import wrappers_of
+from luss.engine.accumulation import follow_updates, wrappers_of
 from luss.engine.checkpoint import (
     init_weights_from,
     load,
@@ -101,6 +102,15 @@ class Runner(MMEngineRunner):
             kind = "EpochTrainLoop" if loop["by_epoch"] else "IterTrainLoop"
             loop = {"type": kind, **{k: v for k, v in loop.items() if k != "by_epoch"}}
         return super().build_train_loop(loop)
+
+    def build_optim_wrapper(
+        self, optim_wrapper: OptimWrapper | OptimWrapperDict | dict
+    ) -> OptimWrapper | OptimWrapperDict:
+        """As MMEngine; momentum copies in the model move once per update of the weights."""
+        built = super().build_optim_wrapper(optim_wrapper)
+        if built is not optim_wrapper:
+            follow_updates(self._bare_model, built)
+        return built
 
     def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """As MMEngine, with a :class:`luss.engine.loops.ValLoop` where no type is named."""

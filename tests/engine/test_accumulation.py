@@ -6,10 +6,13 @@ import signal
 import pytest
 import torch
 from mmengine.hooks import Hook
-from toy_training import assert_same, state_of, toy_runner, train_until
+from mmselfsup.models.utils import CosineEMA
+from toy_training import Line, assert_same, state_of, toy_runner, train_until
 
 from luss.engine.checkpoint import latest_checkpoint, load
+from luss.engine.hooks import EMAHook
 from luss.errors import LussError
+from luss.models.objectives.momentum_encoder import MomentumEncoder
 
 SGD = {"type": "SGD", "lr": 0.1, "momentum": 0.9}
 LARS = {"type": "LARS", "lr": 0.5, "momentum": 0.9, "weight_decay": 1e-4}
@@ -69,6 +72,50 @@ def test_summed_gradients_are_the_mean_over_the_batches(tmp_path):
     error = weight.double() * x + bias.double() - x
     assert len(seen) == 5
     torch.testing.assert_close(seen[0].double(), (2 * error * x).mean()[None, None])
+
+
+class Followed(Line):
+    """A line that is followed by momentum copies, as those of PixPro and BYOL."""
+
+    def __init__(self):
+        super().__init__()
+        self.own = MomentumEncoder(self.layer, 0.6)
+        self.theirs = CosineEMA(self.layer, momentum=0.6)
+
+    def forward(self, inputs, mode="loss"):
+        self.own.update_parameters(self.layer)
+        self.theirs.update_parameters(self.layer)
+        return super().forward(inputs, mode)
+
+
+@pytest.mark.parametrize("counts", [2, 4])
+def test_copies_follow_as_with_a_batch_that_is_as_many_times_as_large(tmp_path, counts):
+    """Twelve updates of 4 photos; the copies, the average, and the weights are the same."""
+
+    def outcome(batch_size, counts):
+        runner = toy_runner(
+            tmp_path / str(counts),
+            [EMAHook(momentum=0.25)],
+            count=16,
+            batch_size=batch_size,
+            epochs=3,
+            runner={
+                "model": Followed(),
+                "optim_wrapper": {"optimizer": dict(SGD), "accumulative_counts": counts},
+                "param_scheduler": None,
+            },
+            interval=1,
+        )
+        runner.train()
+        assert len(runner.model.seen) == 12 * counts
+        return load(latest_checkpoint(tmp_path / str(counts)))
+
+    large, summed = outcome(4, 1), outcome(4 // counts, counts)
+    for state in ("state_dict", "ema_state_dict"):
+        names = [name for name in large[state] if not name.endswith("steps")]
+        assert len(names) >= 6
+        for name in names:
+            torch.testing.assert_close(summed[state][name], large[state][name])
 
 
 class Terminate(Hook):

@@ -25,7 +25,7 @@ def build(arrays, case):
     if queue is not None:
         state["queue"] = torch.from_numpy(queue)
     clustering.load_state_dict(state)
-    clustering.set_progress(epoch=0, iteration=0)
+    clustering.set_progress(epoch=0, update=0)
     return clustering
 
 

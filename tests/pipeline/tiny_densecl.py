@@ -16,7 +16,7 @@ stages = dict(
         ),
         custom_hooks=[
             dict(type="ClusteringHook"),
-            dict(type="mmselfsup.DenseCLHook", start_iters=3),
+            dict(type="DenseCLHook", start_iters=3),
         ],
     ),
 )

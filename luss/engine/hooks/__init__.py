@@ -2,8 +2,10 @@ from luss.engine.hooks.backbone_weights_hook import BackboneWeightsHook
 from luss.engine.hooks.checkpoint_hook import CheckpointHook
 from luss.engine.hooks.clustering_hook import ClusteringHook
 from luss.engine.hooks.collapse_hook import CollapseHook
+from luss.engine.hooks.densecl_hook import DenseCLHook
 from luss.engine.hooks.distance_bank_hook import DistanceBankHook
 from luss.engine.hooks.early_stopping_hook import EarlyStoppingHook
+from luss.engine.hooks.ema_hook import EMAHook
 from luss.engine.hooks.graceful_stop_hook import GracefulStopHook
 from luss.engine.hooks.loss_guard_hook import LossGuardHook
 from luss.engine.hooks.progress_hook import ProgressHook
@@ -15,7 +17,9 @@ __all__ = [
     "CheckpointHook",
     "ClusteringHook",
     "CollapseHook",
+    "DenseCLHook",
     "DistanceBankHook",
+    "EMAHook",
     "EarlyStoppingHook",
     "GracefulStopHook",
     "LossGuardHook",

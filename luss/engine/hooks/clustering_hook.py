@@ -3,6 +3,7 @@
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
+from luss.engine.accumulation import iterations_per_update, wrapper_of
 from luss.errors import LussError
 from luss.models.objectives import Clustering
 from luss.registry import HOOKS
@@ -28,19 +29,22 @@ def required_clustering(model, hook: Hook) -> Clustering:
 
 @HOOKS.register_module()
 class ClusteringHook(Hook):
-    """Tells the clustering objective epoch and iteration, and keeps frozen prototypes frozen."""
+    """Tells the clustering objective epoch and update, and keeps frozen prototypes frozen."""
 
     def before_train(self, runner) -> None:
-        """Find the objective; let each step of the optimizer drop gradients that are frozen.
+        """Find the objective; let each step of its optimizer drop gradients that are frozen.
 
         Raises:
             LussError: if the model has no clustering objective.
         """
         self.clustering = required_clustering(runner.model, self)
-        runner.optim_wrapper.optimizer.register_step_pre_hook(
-            lambda *_: self.clustering.drop_frozen_gradients()
-        )
+        wrapper = wrapper_of(self.clustering.prototypes.weight, runner.optim_wrapper)
+        if wrapper is not None:
+            wrapper.optimizer.register_step_pre_hook(
+                lambda *_: self.clustering.drop_frozen_gradients()
+            )
+        self.counts = iterations_per_update(wrapper or runner.optim_wrapper)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Move the schedule on."""
-        self.clustering.set_progress(runner.epoch, runner.iter)
+        self.clustering.set_progress(runner.epoch, runner.iter // self.counts)

@@ -6,6 +6,7 @@ import torch
 from mmengine.hooks import Hook
 from torch import Tensor
 
+from luss.engine.accumulation import iterations_per_update
 from luss.engine.hooks.clustering_hook import required_clustering
 from luss.registry import HOOKS
 
@@ -35,7 +36,7 @@ class CollapseHook(Hook):
     would hide it), falls to zero. The spread goes into the log beside the losses.
 
     Args:
-        interval: iterations between looks.
+        interval: updates of the weights between looks.
         patience: looks in a row with a sign before the warning.
         loss_margin: how close to ln K the mean loss since the last look counts as ln K.
         min_spread: below which the outputs count as equal.
@@ -66,6 +67,7 @@ class CollapseHook(Hook):
             LussError: if the model has no clustering objective.
         """
         self.clustering = required_clustering(runner.model, self)
+        self.iterations = self.interval * iterations_per_update(runner.optim_wrapper)
         self.handle = self.clustering.projector[-1].register_forward_pre_hook(self._note)
 
     def _note(self, module: torch.nn.Module, inputs: tuple[Tensor]) -> None:
@@ -74,7 +76,7 @@ class CollapseHook(Hook):
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Ask for the spread in iterations that are looked at."""
-        self.wanted = (runner.iter + 1) % self.interval == 0
+        self.wanted = (runner.iter + 1) % self.iterations == 0
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Look; a collapsed run is warned of, not stopped, since it can recover."""
@@ -84,13 +86,13 @@ class CollapseHook(Hook):
         runner.message_hub.update_scalar("train/spread", value)
         if self.clustering.prototypes_frozen:
             return
-        loss = runner.message_hub.get_scalar("train/loss_clustering").mean(self.interval)
+        loss = runner.message_hub.get_scalar("train/loss_clustering").mean(self.iterations)
         ln_k = math.log(self.clustering.num_prototypes)
         sign = abs(loss - ln_k) < self.loss_margin or value < self.min_spread
         self.signs = self.signs + 1 if sign else 0
         if self.signs == self.patience:
             runner.logger.warning(
-                f"clustering looks collapsed: over {self.signs * self.interval} iterations the "
+                f"clustering looks collapsed: over {self.signs * self.iterations} iterations the "
                 f"loss stayed at {loss:.3f} (ln {self.clustering.num_prototypes} = {ln_k:.3f} "
                 f"tells nothing apart) and the outputs' spread is {value:.3f}. Known remedies: a "
                 "smaller epsilon (0.03), a smaller learning rate, fewer prototypes than batch "

@@ -6,6 +6,7 @@ from mmengine.model import is_model_wrapper
 from mmselfsup.engine.hooks import SwAVHook as MMSelfSupSwAVHook
 from torch import Tensor, nn
 
+from luss.engine.accumulation import iterations_per_update
 from luss.errors import LussError
 from luss.registry import HOOKS
 
@@ -28,9 +29,9 @@ class SwAVHook(MMSelfSupSwAVHook):
         epoch_queue_starts: zero-based epoch from which the queue fills.
         feat_dim: length of the embeddings.
         crops_for_assign: the crops that the loss makes codes of.
-        frozen_layers_cfg: name, or a part of the name, of parameters -> iterations for which they
-            are frozen. ``head.loss.prototypes`` are SwAV's own; ``prototypes`` would freeze those
-            of a Clustering objective, too.
+        frozen_layers_cfg: name, or a part of the name, of parameters -> updates of the weights for
+            which they are frozen. ``head.loss.prototypes`` are SwAV's own; ``prototypes`` would
+            freeze those of a Clustering objective, too.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class SwAVHook(MMSelfSupSwAVHook):
             frozen_layers_cfg=dict(frozen_layers_cfg or {}),
         )
         self.shares: list[Tensor] = []
+        self.frozen_updates = self.frozen_layers_cfg
 
     def before_run(self, runner) -> None:
         """Round the queue's length.
@@ -71,6 +73,11 @@ class SwAVHook(MMSelfSupSwAVHook):
                     f"SwAVHook: frozen_layers_cfg names {layer!r}, which is a part of no "
                     "parameter's name; SwAV's own prototypes are head.loss.prototypes"
                 )
+
+    def before_train(self, runner) -> None:
+        """Freeze for updates of the weights; mmselfsup counts iterations."""
+        counts = iterations_per_update(runner.optim_wrapper)
+        self.frozen_layers_cfg = {name: counts * n for name, n in self.frozen_updates.items()}
 
     def before_train_epoch(self, runner) -> None:
         """Make the queue when its time has come, and hand it to the loss."""

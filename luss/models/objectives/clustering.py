@@ -107,7 +107,8 @@ class Clustering(Objective):
         queue_length: embeddings of earlier batches, over all ranks, that join in making codes;
             rounded down to a multiple of the global batch. 0 for none.
         queue_start_epoch: zero-based epoch from which the queue fills.
-        frozen_prototype_iters: the prototypes' gradient is dropped in iterations 0 to this - 1.
+        frozen_prototype_iters: the prototypes' gradient is dropped in updates 0 to this - 1 of the
+            weights; these are iterations, unless gradients of several are summed.
         num_assigning_crops: crops whose codes supervise, the large ones.
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
@@ -157,16 +158,16 @@ class Clustering(Objective):
         """It reads the deepest stage."""
         return {deepest: self.projector[0].in_features}
 
-    def set_progress(self, epoch: int, iteration: int) -> None:
+    def set_progress(self, epoch: int, update: int) -> None:
         """Follow the schedule: the queue is active from its start epoch on.
 
         Args:
             epoch: zero-based.
-            iteration: zero-based, over all epochs.
+            update: of the weights, zero-based, over all epochs.
         """
         self._progress_told = True
         self.queue_active = self.queue_length > 0 and epoch >= self.queue_start_epoch
-        self.prototypes_frozen = iteration < self.frozen_prototype_iters
+        self.prototypes_frozen = update < self.frozen_prototype_iters
 
     def drop_frozen_gradients(self) -> None:
         """Forget the prototypes' gradient while they are frozen; call before the optimizer."""
@@ -202,7 +203,7 @@ class Clustering(Objective):
             raise LussError(
                 f"the clustering objective has queue_length={self.queue_length} and "
                 f"frozen_prototype_iters={self.frozen_prototype_iters}, but is not told epoch and "
-                "iteration; add dict(type='ClusteringHook') to custom_hooks"
+                "update; add dict(type='ClusteringHook') to custom_hooks"
             )
         global_batch = batch_size * get_world_size()
         if 0 < self.queue_length < global_batch:

@@ -20,9 +20,10 @@ def cosine_momentum(step: int, total: int, base: float, end: float = 1.0) -> flo
 class MomentumEncoder(BaseAveragedModel):
     """A copy whose parameters follow an encoder's, by a momentum that rises in a cosine.
 
-    The first update makes the copy equal. Each one after it moves the copy by
-    :func:`cosine_momentum` of the updates so far over all iterations of training, and logs the
-    momentum. Batch norms keep the statistics of what the copy itself sees. Other than mmselfsup's
+    The first call makes the copy equal. Every ``interval``-th one after it moves the copy by
+    :func:`cosine_momentum` of the calls so far over all iterations of training, and logs the
+    momentum; the runner sets ``interval`` to the iterations between two updates of the weights.
+    Batch norms keep the statistics of what the copy itself sees. Other than mmselfsup's
     ``CosineEMA``, which keeps the encoder's statistics, it never waits for the device.
 
     Args:
@@ -36,11 +37,11 @@ class MomentumEncoder(BaseAveragedModel):
         self.momentum = momentum
         self.end_momentum = end_momentum
         # The buffer 'steps' in Python, since asking a tensor waits for the device.
-        self._updates = 0
+        self._calls = 0
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Follow the encoder by one step.
+        """Follow the encoder by one step, if it is due; call it in every iteration.
 
         Raises:
             LussError: if nobody has told how long training is.
@@ -52,16 +53,17 @@ class MomentumEncoder(BaseAveragedModel):
                 "the momentum encoder does not know how long training is, which RuntimeInfoHook "
                 "tells as 'max_iters'; keep default_hooks.runtime_info"
             )
-        momentum = cosine_momentum(self._updates, total, self.momentum, self.end_momentum)
-        copies, sources = list(self.module.parameters()), list(model.parameters())
-        if self._updates == 0:
-            torch._foreach_copy_(copies, sources)
-        else:
-            torch._foreach_lerp_(copies, sources, 1 - momentum)
-        hub.update_scalar("train/momentum", momentum)
-        self._updates += 1
+        if self._calls % self.interval == 0:
+            momentum = cosine_momentum(self._calls, total, self.momentum, self.end_momentum)
+            copies, sources = list(self.module.parameters()), list(model.parameters())
+            if self._calls == 0:
+                torch._foreach_copy_(copies, sources)
+            else:
+                torch._foreach_lerp_(copies, sources, 1 - momentum)
+            hub.update_scalar("train/momentum", momentum)
+        self._calls += 1
         self.steps += 1
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
-        self._updates = int(self.steps)
+        self._calls = int(self.steps)

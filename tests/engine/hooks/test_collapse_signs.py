@@ -41,6 +41,15 @@ class Clustered(BaseModel):
         return {"loss_clustering": loss}
 
 
+def warnings_of(runner):
+    said = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = said.append
+    runner.logger.addHandler(handler)
+    runner.train()
+    return [record.getMessage() for record in said]
+
+
 @pytest.mark.parametrize(
     ("iterations", "warnings"),
     [((), 0), ((1,), 0), ((1, 2), 1), ((1, 2, 3, 4), 1), ((0, 2, 4), 0), ((0, 2, 3, 5), 1)],
@@ -51,9 +60,14 @@ class Clustered(BaseModel):
 def test_either_sign_counts_in_a_row(tmp_path, iterations, warnings, sign, settings):
     runner = toy_runner(tmp_path, [CollapseHook(interval=1, patience=2, **settings)])
     runner.model = Clustered(iterations, sign)
-    said = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = said.append
-    runner.logger.addHandler(handler)
-    runner.train()
-    assert ["collapsed" in record.getMessage() for record in said] == [True] * warnings
+    assert ["collapsed" in message for message in warnings_of(runner)] == [True] * warnings
+
+
+def test_it_looks_after_updates_where_gradients_are_summed(tmp_path):
+    """Six iterations, of which 2, 4 and 6 update the weights; the third look warns."""
+    settings = {"interval": 1, "patience": 3, "min_spread": -1.0}
+    summed = {"optimizer": {"type": "SGD", "lr": 0.1}, "accumulative_counts": 2}
+    runner = toy_runner(tmp_path, [CollapseHook(**settings)], runner={"optim_wrapper": summed})
+    runner.model = Clustered(range(6), "loss")
+    (message,) = [text for text in warnings_of(runner) if "collapsed" in text]
+    assert "over 6 iterations" in message

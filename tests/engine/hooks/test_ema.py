@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import Hook
 from toy_training import (
     Line,
     Score,
@@ -14,6 +14,7 @@ from toy_training import (
 )
 
 from luss.engine.checkpoint import init_weights_from, latest_checkpoint, load
+from luss.engine.hooks import EMAHook
 
 MOMENTUM = 0.25
 

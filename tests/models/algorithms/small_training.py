@@ -15,7 +15,7 @@ from luss.engine.runner import Runner
 
 ITERATIONS, EPOCHS = 3, 3
 HOOKS = {
-    "DenseCL": [{"type": "mmselfsup.DenseCLHook", "start_iters": 5}],
+    "DenseCL": [{"type": "DenseCLHook", "start_iters": 5}],
     "SimSiam": [
         {"type": "mmselfsup.SimSiamHook", "fix_pred_lr": True, "lr": 0.1, "adjust_by_epoch": False}
     ],
@@ -87,7 +87,16 @@ class Stop(Hook):
             raise KeyboardInterrupt
 
 
-def train(work_dir, name, objectives, hooks=None, stop=None, processes=1, **settings):
+def train(
+    work_dir,
+    name,
+    objectives,
+    hooks=None,
+    stop=None,
+    processes=1,
+    optim_wrapper=None,
+    **settings,
+):
     """Train to the end, or to an iteration, from the newest checkpoint if there is one.
 
     Hooks are by default those of ``HOOKS``. Several processes have met before, and share each
@@ -122,7 +131,8 @@ def train(work_dir, name, objectives, hooks=None, stop=None, processes=1, **sett
             "collate_fn": {"type": "default_collate"},
         },
         train_cfg={"type": EpochTrainLoop, "max_epochs": EPOCHS},
-        optim_wrapper={
+        optim_wrapper=optim_wrapper
+        or {
             "optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9},
             **(groups if name == "SimSiam" else {}),
         },

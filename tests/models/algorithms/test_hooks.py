@@ -29,6 +29,22 @@ def test_densecl_hook_sets_the_weight_of_the_dense_loss(tmp_path):
     assert note.seen == [0.0] * 5 + [0.5] * 4
 
 
+def summed(counts):
+    optimizer = {"type": "SGD", "lr": 0.1, "momentum": 0.9}
+    return {"optimizer": optimizer, "accumulative_counts": counts}
+
+
+def test_warm_up_and_freezing_count_updates_where_gradients_are_summed(tmp_path):
+    """Nine iterations, three updates; the first two are held back."""
+    note = Note(lambda runner: runner.model.loss_lambda)
+    hooks = [{"type": "DenseCLHook", "start_iters": 2}, note]
+    train(tmp_path / "a", "DenseCL", ("p2p",), hooks, optim_wrapper=summed(3))
+    assert note.seen == [0.0] * 6 + [0.5] * 3
+    note = Note(lambda runner: runner.model.head.loss.prototypes.weight.requires_grad)
+    train(tmp_path / "b", "SwAV", (), [swav_hook(), note], optim_wrapper=summed(3))
+    assert note.seen == [False] * 6 + [True] * 3
+
+
 def test_simsiam_hook_holds_the_rate_of_the_predictor(tmp_path):
     note = Note(
         lambda runner: {

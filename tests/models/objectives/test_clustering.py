@@ -119,7 +119,7 @@ def test_queue(asked, length):
     steps = batches(9)
     expected = reference_codes(steps, clustering.prototypes.weight.detach(), length, starts_at=2)
     for step, (codes, queues) in enumerate(expected):
-        clustering.set_progress(epoch=step, iteration=step)
+        clustering.set_progress(epoch=step, update=step)
         torch.testing.assert_close(clustering.codes(steps[step]), codes)
         for crop, rows in enumerate(queues):
             for row, stored in zip(rows, clustering.queue[crop], strict=False):

@@ -70,7 +70,7 @@ class Recorder(Hook):
         )
 
 
-def train(tmp_path, **schedule):
+def train(tmp_path, counts=1, **schedule):
     torch.manual_seed(0)
     recorder = Recorder()
     Runner(
@@ -85,7 +85,10 @@ def train(tmp_path, **schedule):
         },
         train_cfg={"type": EpochTrainLoop, "max_epochs": EPOCHS},
         # So large a decay would show on frozen prototypes.
-        optim_wrapper={"optimizer": {"type": "LARS", "lr": 50.0, "weight_decay": 0.1}},
+        optim_wrapper={
+            "optimizer": {"type": "LARS", "lr": 50.0, "weight_decay": 0.1},
+            "accumulative_counts": counts,
+        },
         default_hooks={"checkpoint": None},
         custom_hooks=[ClusteringHook(), recorder],
         visualizer=None,
@@ -108,6 +111,14 @@ def test_prototypes_stay_as_drawn_for_as_many_iterations(tmp_path):
         assert step["momentum"] == (iteration >= frozen), iteration
     weights = [step["projector"] for step in run.steps]
     assert all(not torch.equal(*pair) for pair in pairwise(weights))
+
+
+def test_prototypes_are_frozen_for_updates_where_gradients_are_summed(tmp_path):
+    """Of eight iterations, each second one updates the weights; two updates are frozen."""
+    run = train(tmp_path, counts=2, frozen_prototype_iters=2)
+    moved = [not torch.allclose(s["prototypes"], run.first, atol=1e-6) for s in run.steps]
+    assert moved == [False] * 5 + [True] * 3
+    assert [step["momentum"] for step in run.steps] == moved
 
 
 def test_the_queue_fills_from_its_epoch_on(tmp_path):

@@ -163,8 +163,8 @@ MUTATIONS = [
         "The queue starts an epoch late.",
     ),
     clustering(
-        "iteration < self.frozen_prototype_iters",
-        "iteration <= self.frozen_prototype_iters",
+        "update < self.frozen_prototype_iters",
+        "update <= self.frozen_prototype_iters",
         "Prototypes are frozen for one iteration more.",
     ),
     clustering(
@@ -717,7 +717,7 @@ MUTATIONS = [
         "The momentum rises in a straight line.",
     ),
     momentum_encoder(
-        "if self._updates == 0:",
+        "if self._calls == 0:",
         "if self.steps == 0:",
         "Each step waits for the device.",
     ),
@@ -727,8 +727,8 @@ MUTATIONS = [
         "The copy keeps little of what it was.",
     ),
     momentum_encoder(
-        "self._updates = int(self.steps)",
-        "self._updates = 0",
+        "self._calls = int(self.steps)",
+        "self._calls = 0",
         "A resumed copy begins its schedule again, and becomes the encoder.",
     ),
     propagation(

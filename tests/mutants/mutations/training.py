@@ -17,6 +17,8 @@ layer_decay = of(
 loop = of("luss/engine/loops/epoch_train_loop.py", "tests/engine/test_resume.py")
 iter_loop = of("luss/engine/loops/iter_train_loop.py", "tests/engine/test_iterations.py")
 accumulation = of("luss/engine/hooks/graceful_stop_hook.py", "tests/engine/test_accumulation.py")
+updates = of("luss/engine/accumulation.py", "tests/engine/test_accumulation.py")
+ema = of("luss/engine/hooks/ema_hook.py", "tests/engine/test_accumulation.py")
 best = of("luss/engine/hooks/checkpoint_hook.py", "tests/engine/hooks/test_best_checkpoint.py")
 validated_loop = of(
     "luss/engine/loops/epoch_train_loop.py", "tests/engine/hooks/test_best_checkpoint.py"
@@ -165,14 +167,19 @@ MUTATIONS = [
         "Frozen prototypes are trained.",
     ),
     clustering_hook(
+        "self.clustering.set_progress(runner.epoch, runner.iter // self.counts)",
         "self.clustering.set_progress(runner.epoch, runner.iter)",
-        "self.clustering.set_progress(runner.iter, runner.iter)",
+        "Prototypes are frozen for iterations, not updates.",
+    ),
+    clustering_hook(
+        "self.clustering.set_progress(runner.epoch, runner.iter // self.counts)",
+        "self.clustering.set_progress(runner.iter, runner.iter // self.counts)",
         "The queue starts after iterations, not epochs.",
     ),
     clustering_hook(
-        "self.clustering.set_progress(runner.epoch, runner.iter)",
+        "self.clustering.set_progress(runner.epoch, runner.iter // self.counts)",
         "self.clustering.set_progress(runner.epoch, runner.epoch)",
-        "Prototypes are frozen for epochs, not iterations.",
+        "Prototypes are frozen for epochs, not updates.",
     ),
     checkpoint_hook(
         "self.every_n_train_iters(runner, self.interval, self.save_begin)",
@@ -318,6 +325,16 @@ MUTATIONS = [
         "if not self.agreed or gradients_wait(runner.optim_wrapper):",
         "if not self.agreed:",
         "A signal between updates loses the gradients summed so far.",
+    ),
+    updates(
+        "part.interval *= counts",
+        "pass",
+        "Momentum copies move in every forward pass.",
+    ),
+    ema(
+        "if not gradients_wait(runner.optim_wrapper):",
+        "if True:",
+        "The average moves between updates.",
     ),
     mixed_precision(
         "elif not cpu_has_bf16_units():",
