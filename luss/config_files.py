@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -12,7 +13,13 @@ from mmengine import Config
 
 from luss.errors import LussError
 
-__all__ = ["import_custom_modules", "inheritance", "library_config", "make_importable"]
+__all__ = [
+    "import_custom_modules",
+    "inheritance",
+    "library_config",
+    "make_importable",
+    "project_folders",
+]
 
 
 def library_config(name: str) -> Path:
@@ -124,8 +131,30 @@ def import_custom_modules(settings: object, path: str | Path) -> None:
             raise LussError(
                 f"{where} names {name!r}, which cannot be imported: {type(error).__name__}: "
                 f"{reason} ({place.filename}, line {place.lineno}). A config can import the "
-                "package that it lies in, and what is installed"
+                "package that it lies in, and what is installed; the config of a run also what its "
+                "project was. If that has moved, add the folder around it to PYTHONPATH"
             ) from error
+
+
+def project_folders(settings: object) -> list[str]:
+    """Return the folders from which ``custom_imports`` come, but for those of installed packages.
+
+    Args:
+        settings: as :func:`import_custom_modules` takes them, already imported.
+    """
+    installed = {Path(path).resolve() for path in sysconfig.get_paths().values()}
+    names = (settings.get("imports") if isinstance(settings, dict) else None) or []
+    found = []
+    for name in [names] if isinstance(names, str) else names:
+        top = name.partition(".")[0]
+        spec = getattr(sys.modules.get(top), "__spec__", None)
+        # Of a package its folder, of a module its file; neither is there for those built in.
+        places = spec and (spec.submodule_search_locations or (spec.has_location and [spec.origin]))
+        if places:
+            folder = Path(places[0]).resolve().parent
+            if folder not in installed:
+                found.append(str(folder))
+    return list(dict.fromkeys(found))
 
 
 def _is_package(folder: Path) -> bool:

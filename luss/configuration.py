@@ -17,6 +17,7 @@ from luss.config_files import (
     inheritance,
     library_config,
     make_importable,
+    project_folders,
 )
 from luss.errors import LussError, nearest
 from luss.files import atomic_write
@@ -181,10 +182,18 @@ class PlainConfig(Config):
 
 
 def write_config(path: str | os.PathLike, config: Config | dict) -> None:
-    """Write a config file of plain values, whole or not at all."""
+    """Write a config file of plain values, whole or not at all.
+
+    Modules of ``custom_imports`` that are not installed are imported from where they lie now, by
+    whoever reads the file, from any folder.
+    """
     settings = config.to_dict() if isinstance(config, Config) else config
+    text = PlainConfig(settings).pretty_text
+    if folders := project_folders(settings.get("custom_imports")):
+        found = f"[folder for folder in {folders!r} if folder not in sys.path]"
+        text = f"import sys\n\nsys.path.extend({found})\n\n{text}"
     with atomic_write(path) as file:
-        file.write(PlainConfig(settings).pretty_text.encode())
+        file.write(text.encode())
 
 
 def _in_order(stages: dict, path: str) -> dict:

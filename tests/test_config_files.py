@@ -3,9 +3,10 @@
 import sys
 
 import pytest
+from mmengine import Config
 
 from luss.config_files import library_config, make_importable
-from luss.configuration import read_config
+from luss.configuration import read_config, write_config
 from luss.errors import LussError
 
 STAGES = "stages = dict(report=dict(type='ReportStage'))\n"
@@ -81,6 +82,25 @@ def test_a_config_imports_the_package_that_it_lies_in(make_project):
     read_config(path)
     assert sys.path.count(str(path.parents[2])) == 1
     assert sys.path[-1] == str(path.parents[2])
+
+
+@pytest.mark.parametrize("read", [read_config, Config.fromfile])
+def test_the_config_of_a_run_imports_the_project_from_where_it_lies(make_project, tmp_path, read):
+    text = f"custom_imports = dict(imports=['made_run.part', 'scipy'])\n{STAGES}"
+    path = make_project("made_run", config=text)
+    (path.parents[1] / "part.py").write_text("VALUE = 3\n")
+    (tmp_path / "run").mkdir()
+    written = tmp_path / "run" / "config.py"
+    before = list(sys.path)
+    # What a run writes is read by later runs, which write it again.
+    for source in (path, written):
+        write_config(written, read_config(source))
+        sys.path[:] = before
+        for name in [name for name in sys.modules if name.startswith("made_run")]:
+            del sys.modules[name]
+    assert "sys" not in read(written)
+    assert sys.modules["made_run"].part.VALUE == 3
+    assert sys.path == [*before, str(tmp_path)]
 
 
 def test_the_package_is_the_outermost_one(make_project, tmp_path):

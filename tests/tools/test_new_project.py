@@ -39,6 +39,14 @@ def test_a_new_project_is_followed_word_by_word_in_an_empty_folder(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
     (page,) = re.findall(r"`(\S+index.html)`", readme)
     assert (tmp_path / page).is_file()
+    # The last lines of the run name the next command, which works from any folder.
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder = (tmp_path / page).parents[1]
+    photo = next((folder / "data").rglob("train/*/*"))
+    assert f"luss predict {folder.relative_to(tmp_path)}" in done.stdout
+    after = run(f"python -m luss predict {folder} {photo} --out found --outputs masks", elsewhere)
+    assert after.returncode == 0, after.stdout + after.stderr
 
 
 def test_everything_is_named_after_the_project(tmp_path):
