@@ -3,9 +3,13 @@
 import argparse
 import contextlib
 import errno
+import json
 import os
+import re
 import signal
 import sys
+import time
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +19,8 @@ from luss.errors import LussError
 from luss.files import output_folder, remove_temporary_folders
 
 __all__ = [
+    "ADVICE_ON_KILLED",
+    "LAUNCHED",
     "add_config_arguments",
     "add_run_arguments",
     "chosen_work_dir",
@@ -23,16 +29,20 @@ __all__ = [
     "leave_on_signals",
 ]
 
-_DISK = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
 
+LAUNCHED = "LUSS_LAUNCHED"
+"""Environment variable of processes that leave errors to `luss.launcher`, which prints them."""
+
+ADVICE_ON_KILLED = (
+    ", usually because memory ran out; lower num_workers or the batch size, or free memory, then "
+    "run the same command (of training, with --resume) again"
+)
+
+_KILLED_LOADER = re.compile(
+    r"DataLoader worker \(pid.*?\) (exited unexpectedly|is killed by signal: [\w ]+)"
+)
 
 _LIBRARY_WARNINGS = (
     # mmseg's heads call a function that mmseg deprecates.
@@ -98,15 +108,13 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 def exit_cleanly() -> Iterator[None]:
     """End a command line with one clear message and the right exit code.
 
-    2 for what the user can mend, 128 + number for a signal, 1 for a failing disk. Any other
-    exception is a fault of ours and keeps its traceback.
+    2 for what the user can mend, 128 + number for a signal, 1 for a failing disk and a killed
+    loader of data. Any other exception is a fault of ours and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, _stop)
     hide_library_warnings()
     try:
         yield
-    except LussError as error:
-        _end(f"error: {_message(error)}", 2)
     except KeyboardInterrupt:
         _end("interrupted", 128 + signal.SIGINT)
     except _Terminated:
@@ -117,15 +125,11 @@ def exit_cleanly() -> Iterator[None]:
             sys.stdout.flush()
             os._exit(stop.code)
         raise
-    except OSError as error:
-        if error.errno not in _DISK:
+    except Exception as error:
+        explained = _explain(error)
+        if explained is None and LAUNCHED not in os.environ:
             raise
-        name = f"{error.filename}: " if error.filename else ""
-        _end(
-            f"error: {name}{error.strerror}; what was written before is whole, and the same "
-            "command (of training, with --resume) goes on from it once that is mended",
-            1,
-        )
+        _end(*(explained or (traceback.format_exc(), 1)))
 
 
 def leave_on_signals(advice: str = "--resume goes on from what is whole") -> None:
@@ -141,13 +145,14 @@ def leave_on_signals(advice: str = "--resume goes on from what is whole") -> Non
     own = os.getpid()
 
     def leave(number: int, frame) -> None:
-        if os.getpid() == own:
+        if os.getpid() == own and LAUNCHED not in os.environ:
             # Unlike print, this may interrupt any other output.
             if os.isatty(2):
                 # The line that says how far the run is.
                 os.write(2, b"\r\x1b[K")
             name = signal.Signals(number).name
             os.write(2, f"stopped by {name}; {advice}\n".encode())
+        if os.getpid() == own:
             remove_temporary_folders()
         os._exit(128 + number)
 
@@ -163,6 +168,25 @@ def _stop(number: int, frame) -> None:
     raise _Terminated
 
 
+def _explain(error: Exception) -> tuple[str, int] | None:
+    """Return message and exit code of an error that the user can do something about."""
+    if isinstance(error, LussError):
+        return f"error: {_message(error)}", 2
+    if killed := _KILLED_LOADER.search(str(error)):
+        return f"error: a process that loads data was killed ({killed[0]}){ADVICE_ON_KILLED}", 1
+    if not isinstance(error, OSError) or error.errno not in _DISK | _ACCESS:
+        return None
+    name = f"{error.filename}: " if error.filename else ""
+    if error.errno in _ACCESS:
+        mend = "make it accessible to this user, or choose another folder"
+    else:
+        mend = (
+            "files written so far are intact; free disk space, then run the same command (of "
+            "training, with --resume) again"
+        )
+    return f"error: {name}{error.strerror}; {mend}", 1
+
+
 def _message(error: LussError) -> str:
     """What the error says, without the traceback that PyTorch adds to a data loader's errors."""
     text = str(error)
@@ -173,5 +197,10 @@ def _message(error: LussError) -> str:
 
 
 def _end(message: str, code: int) -> None:
-    print(message, file=sys.stderr, flush=True)
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE") if LAUNCHED in os.environ else None
+    if path is None:
+        print(message, file=sys.stderr, flush=True)
+    else:
+        content = {"message": message, "timestamp": int(time.time())}
+        Path(path).write_text(json.dumps(content), encoding="utf-8")
     raise SystemExit(code)

@@ -259,10 +259,14 @@ class Pipeline:
         if changed:
             phrases = list(dict.fromkeys(p for name in changed for p in differences[name]))
             more = f"; and {len(phrases) - _SHOWN} more" if len(phrases) > _SHOWN else ""
+            reuse = ""
+            if "pretrain" not in changed and self.work_dir.is_done("pretrain"):
+                reuse = f" (luss train --from {root} reuses the finished pretraining there)"
             return (
                 f"{root} belongs to a run of another config. It differs in "
-                f"{'; '.join(phrases[:_SHOWN])}{more}. Choose another --work-dir, run with the old "
-                f"settings, or remove {self._folders(changed)} to make that again"
+                f"{'; '.join(phrases[:_SHOWN])}{more}. Resume with the old settings, choose "
+                f"another --work-dir for the new ones{reuse}, or remove {self._folders(changed)} "
+                "to recompute them here"
             )
         if kept:
             name = kept[0]

@@ -73,7 +73,16 @@ def test_settings_of_a_stage_that_has_not_begun_may_change(work_dir, photos):
 
 def test_settings_of_a_stage_that_is_whole_may_not(work_dir, photos):
     with pytest.raises(LussError, match=r"max_epochs: was 3, now 2.*remove \S+/finetune, \S+/eval"):
-        pipeline(work_dir, photos, **{TRAINED: 2}).run()
+        pipeline(work_dir, photos, **{TRAINED: 2}).run(resume=True)
+
+
+def test_a_changed_setting_is_rejected_with_the_way_to_continue(work_dir, photos):
+    with pytest.raises(LussError, match=rf"another --work-dir .*--from {work_dir} "):
+        pipeline(work_dir, photos, **{TRAINED: 2}).run(resume=True)
+    # There is no pretraining to start from if that is what changed.
+    with pytest.raises(LussError, match="another --work-dir") as error:
+        pipeline(work_dir, photos, stages__pretrain__train_cfg__max_epochs=2).run(resume=True)
+    assert "--from" not in str(error.value)
 
 
 def test_number_of_categories_does_not_concern_pretraining(work_dir, photos):
