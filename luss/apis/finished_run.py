@@ -28,6 +28,7 @@ from luss.evaluation.category_names import (
 from luss.evaluation.matching import read_match
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline import Context
+from luss.pipeline.stage import build_stage
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import STAGES
 from luss.stages import ProtocolStage
@@ -237,7 +238,7 @@ def _segmentors(context: Context) -> Iterator[tuple[ProtocolStage, dict]]:
             kind = STAGES.get(settings["type"])
             if not (isinstance(kind, type) and issubclass(kind, ProtocolStage)):
                 continue
-            stage = STAGES.build({**settings, "name": name})
+            stage = build_stage(name, settings)
         if stage.model is None and stage.model_from not in stages:
             continue
         model = stage.stated_model(context)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from mmengine import Config
@@ -26,8 +27,9 @@ from luss.datasets import (
 from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
 from luss.errors import LussError
 from luss.pipeline.inputs import StageInputs
+from luss.pipeline.references import FACTS, Reference, resolve
 from luss.pipeline.work_dir import WorkDir
-from luss.registry import DATASETS
+from luss.registry import DATASETS, STAGES
 
 __all__ = ["Context"]
 
@@ -150,6 +152,57 @@ class Context:
         if self.planned and not self.work_dir.is_done(stage):
             return {}
         return self.work_dir.facts(stage)
+
+    facts: ClassVar[tuple[str, ...]] = (
+        "data_root",
+        "num_categories",
+        "num_classes",
+        "num_outputs",
+        "seed",
+        "splits_with_masks",
+    )
+    """Names of the facts that settings may refer to as ``${facts.name}``."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the true masks, without 'other'."""
+        return self.num_true_classes
+
+    @property
+    def num_outputs(self) -> int:
+        """Number of ids that a segmentor of discovered categories predicts, with 'other'."""
+        return self.num_categories + 1
+
+    @property
+    def data_root(self) -> str:
+        """Folder of the photos."""
+        return self.data["data_root"]
+
+    def resolve(self, config: Any, where: str) -> Any:
+        """Return a nested config with the values of all references.
+
+        An output of a stage that has not run yet has the path where it will be.
+
+        Args:
+            config: of anything, however nested.
+            where: its place, for messages.
+        """
+        return resolve(config, self._value_of, where)
+
+    def _value_of(self, reference: Reference) -> Any:
+        stage, output, where = reference
+        if stage == FACTS:
+            return getattr(self, output)
+        if not self.work_dir.is_done(stage):
+            kind = STAGES.get(self.config["stages"][stage]["type"])
+            return str(self.work_dir.stage(stage) / kind.roles[output])
+        found = self.work_dir.outputs(stage)
+        if output not in found:
+            raise LussError(
+                f"{where} refers to {reference}, but the finished stage {stage!r} has no such "
+                f"output; it has {', '.join(found) or 'none'}"
+            )
+        return str(found[output])
 
     def runner_defaults(self, stage: str) -> dict:
         """What the runners of all stages have in common, by the name of a stage."""

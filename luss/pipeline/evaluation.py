@@ -10,7 +10,7 @@ from luss.build_errors import clear_build_errors, require_known
 from luss.errors import LussError
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
-from luss.pipeline.stage import Stage
+from luss.pipeline.stage import Stage, build_stage
 from luss.ranks import main_process_decides
 from luss.registry import STAGES
 
@@ -115,8 +115,7 @@ def build_protocol(config: Config, protocol: str) -> Stage:
             + (f", or take a config that has it ({example})" if example else "")
         )
     name, settings = found[protocol]
-    with clear_build_errors(f"stages.{name}"):
-        return STAGES.build({**settings, "name": name})
+    return build_stage(name, settings)
 
 
 def _protocol_of(settings: dict[str, Any], where: str) -> str | None:

@@ -11,7 +11,7 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
-from luss.build_errors import clear_build_errors, require_known
+from luss.build_errors import clear_build_errors
 from luss.config_checks import check_settings
 from luss.engine.progress import Position, position
 from luss.engine.resume_from import adopt_checkpoint
@@ -23,10 +23,14 @@ from luss.evaluation.results import Results
 from luss.pipeline.context import Context
 from luss.pipeline.evaluation import evaluate
 from luss.pipeline.inputs import StageInputs
-from luss.pipeline.stage import Stage
+from luss.pipeline.stage import (
+    Stage,
+    build_stage,
+    require_known_outputs,
+    resolved_stage,
+)
 from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
 from luss.ranks import fail_together
-from luss.registry import STAGES
 
 __all__ = ["Pipeline"]
 
@@ -66,15 +70,8 @@ class Pipeline:
         self.launcher = launcher
         self.expected = expected or {}
         self.timings: dict[str, Position] = {}
-        self.stages = {name: self._build(name, stage) for name, stage in config.stages.items()}
-
-    @staticmethod
-    def _build(name: str, config: dict) -> Stage:
-        if not isinstance(config, dict):
-            raise LussError(f"stages.{name} is {config!r}, expected the settings of a stage")
-        require_known(config, STAGES, f"stages.{name}")
-        with clear_build_errors(f"stages.{name}"):
-            return STAGES.build({**config, "name": name})
+        self.stages = {name: build_stage(name, stage) for name, stage in config.stages.items()}
+        require_known_outputs(self.stages)
 
     def run(self, only: str | None = None, resume: bool | str = False) -> None:
         """Run the stages whose output is not whole yet.
@@ -198,7 +195,7 @@ class Pipeline:
                 f"not whole in {self.work_dir.root}; run all stages, or --stage {missing[0]} first"
             )
         with clear_build_errors(f"stages.{stage.name}"):
-            stage.check(context)
+            resolved_stage(stage, context).check(context)
 
     def _identities(self) -> dict[str, dict]:
         """Stage -> the settings that its output depends on, as plain JSON values.
@@ -368,7 +365,7 @@ class Pipeline:
         goes_on = self._is_begun(stage.name)
         files = stage.digests_of_files(self.work_dir)
         with context.noting_inputs(stage.name, stage.requires, goes_on, files):
-            facts = stage.run(context)
+            facts = resolved_stage(stage, context).run(context)
         # A runner and its hooks refer to each other: only a collection ends its data loaders.
         gc.collect()
         barrier()

@@ -3,14 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
+from luss.build_errors import clear_build_errors, require_known
+from luss.errors import LussError
 from luss.pipeline.context import Context
+from luss.pipeline.references import FACTS, Reference, references_in, require_known_references
 from luss.pipeline.work_dir import WorkDir
+from luss.registry import STAGES
 
-__all__ = ["Stage"]
+__all__ = ["Stage", "build_stage", "require_known_outputs", "resolved_stage"]
 
 
 class Stage(ABC):
@@ -41,9 +45,19 @@ class Stage(ABC):
     """Role -> path below the stage's folder, of each output that it may write. Whoever reads an
     output looks its role up (:meth:`WorkDir.outputs`), so that a stage may have any name."""
 
+    references: tuple[Reference, ...] = ()
+    """What the stage's settings refer to, see :mod:`luss.pipeline.references`."""
+
     def __init__(self, name: str, requires: tuple[str, ...] = ()) -> None:
         self.name = name
-        self.requires = requires
+        self.named = requires
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Names of the stages whose output it reads."""
+        referred = (each.stage for each in self.references)
+        others = (stage for stage in referred if stage not in (FACTS, self.name))
+        return tuple(dict.fromkeys([*self.named, *others]))
 
     @abstractmethod
     def run(self, context: Context) -> dict:
@@ -92,3 +106,55 @@ class Stage(ABC):
         Raises:
             LussError: for instance if a component is unknown, or there are too few images.
         """
+
+
+def build_stage(name: str, config: Mapping[str, Any]) -> Stage:
+    """Build a stage of a config.
+
+    Args:
+        name: of the stage.
+        config: its settings, with references.
+
+    Raises:
+        LussError: if its type or a setting is unknown, or a reference has another form.
+    """
+    where = f"stages.{name}"
+    if not isinstance(config, Mapping):
+        raise LussError(f"{where} is {config!r}, expected the settings of a stage")
+    require_known(config, STAGES, where)
+    with clear_build_errors(where):
+        stage = STAGES.build({**config, "name": name})
+    stage.references = tuple(references_in(config, where))
+    return stage
+
+
+def resolved_stage(stage: Stage, context: Context) -> Stage:
+    """Build a stage again, with the values of what its settings refer to.
+
+    Args:
+        stage: of the run's config.
+        context: of the run. Outputs that do not exist yet have the paths where they will be.
+    """
+    if not stage.references:
+        return stage
+    settings = context.resolve(context.config["stages"][stage.name], f"stages.{stage.name}")
+    resolved = build_stage(stage.name, settings)
+    resolved.references = stage.references
+    return resolved
+
+
+def require_known_outputs(stages: Mapping[str, Stage]) -> None:
+    """Check that what stages refer to exists.
+
+    Args:
+        stages: of a config, by name.
+
+    Raises:
+        LussError: as :func:`luss.pipeline.references.require_known_references`, or if a stage has
+            the name that stands for facts.
+    """
+    if FACTS in stages:
+        raise LussError(f"a stage is named {FACTS!r}, which stands for facts; rename it")
+    outputs = {name: stage.roles for name, stage in stages.items()}
+    for stage in stages.values():
+        require_known_references(stage.references, outputs, Context.facts)

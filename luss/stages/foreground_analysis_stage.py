@@ -13,6 +13,7 @@ from luss.files import read_json, write_json
 from luss.label_generation.foreground.compared import sources_to_compare
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
+from luss.pipeline.stage import build_stage
 from luss.ranks import main_process_decides
 from luss.registry import FOREGROUND_SOURCES, STAGES
 from luss.stages.fully_unsupervised import EvaluateStage
@@ -183,7 +184,7 @@ def analyze_foreground(
     settings = dict(stages.get(_NAME, {"type": ForegroundAnalysisStage.__name__}))
     settings |= {"split": split} if split else {}
     settings |= {"sources": list(sources)} if sources else {}
-    stage = STAGES.build({**settings, "name": _NAME})
+    stage = build_stage(_NAME, settings)
     if not main_process_decides(done(stage.labels_from)):
         raise LussError(
             f"the analysis reads what {stage.labels_from!r} writes, which is not whole in "

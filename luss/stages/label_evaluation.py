@@ -33,7 +33,7 @@ class EvaluateLabelsStage(EvaluateStage):
         **kwargs,
     ) -> None:
         super().__init__(name, model_from=model_from, labels_from=labels_from, **kwargs)
-        self.requires = (*self.requires, labels_from)
+        self.named = (*self.named, labels_from)
 
     def check(self, context: Context) -> None:
         """Build what the test needs.

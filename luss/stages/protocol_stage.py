@@ -136,7 +136,7 @@ class ProtocolStage(RunnerStage):
         newest = latest_checkpoint(work_dir.stage(self.model_from)) if self.model_from else None
         if newest is None or not newest.samefile(checkpoint):
             stage.checkpoint = str(checkpoint)
-            stage.requires = ()
+            stage.named, stage.references = (), ()
             if self.model_from:
                 stem = Path(checkpoint).stem
                 stage.name = f"{self.name}_{stem}"

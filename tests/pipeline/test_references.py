@@ -1,0 +1,106 @@
+"""References between stages."""
+
+import pytest
+from tiny_run import read_tiny
+
+from luss.errors import LussError
+from luss.pipeline import Pipeline
+from luss.pipeline.references import Reference, references_in, resolve
+from luss.pipeline.stage import Stage
+from luss.registry import STAGES
+
+VALUES = {
+    ("a", "checkpoint"): "/run/a/iter_3.pth",
+    ("facts", "count"): 5,
+    ("facts", "names"): ["x", "y"],
+}
+
+
+def lookup(reference):
+    return VALUES[reference.stage, reference.output]
+
+
+def test_a_whole_reference_keeps_its_type_and_a_part_becomes_text():
+    config = {
+        "count": "${facts.count}",
+        "names": ("${facts.names}", 1),
+        "file": "${a.checkpoint}.copy/${facts.count}",
+        "other": ["$HOME", "{a.b}", None, 2.5],
+    }
+    before = repr(config)
+    assert resolve(config, lookup, "stages.b") == {
+        "count": 5,
+        "names": (["x", "y"], 1),
+        "file": "/run/a/iter_3.pth.copy/5",
+        "other": ["$HOME", "{a.b}", None, 2.5],
+    }
+    assert repr(config) == before
+
+
+def test_references_are_found_with_their_place():
+    config = {"init": {"model.head": "${a.checkpoint}"}, "steps": [{}, {"n": "${facts.count}"}]}
+    assert list(references_in(config, "stages.b")) == [
+        Reference("a", "checkpoint", "stages.b.init.model.head"),
+        Reference("facts", "count", "stages.b.steps[1].n"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["${a}", "${}", "${.b}", "${a.}"])
+def test_another_form_is_rejected_with_its_place(text):
+    with pytest.raises(LussError, match=r"stages\.b\.x"):
+        list(references_in({"x": text}, "stages.b"))
+
+
+@STAGES.register_module()
+class NoteStage(Stage):
+    """Writes down a value of its settings."""
+
+    roles = {"note": "note.txt"}
+    settings = ()
+
+    def __init__(self, name, value):
+        super().__init__(name)
+        self.value = value
+
+    def run(self, context):
+        folder = context.work_dir.stage(self.name)
+        (folder / "note.txt").write_text(str(self.value))
+        return {}
+
+
+def with_notes(**notes):
+    config = read_tiny()
+    stages = type(config.stages)({n: {"type": "NoteStage", "value": v} for n, v in notes.items()})
+    config._cfg_dict["stages"] = stages
+    return config
+
+
+def test_a_stage_reads_the_output_of_another_by_role(tmp_path):
+    values = {"first": "${facts.num_categories}", "second": "see ${first.note}"}
+    pipeline = Pipeline(with_notes(**values), str(tmp_path / "run"))
+    assert pipeline.stages["second"].requires == ("first",)
+    with pytest.raises(LussError, match="'first'"):
+        pipeline.run("second")
+    pipeline.run()
+    first = pipeline.work_dir.outputs("first")["note"]
+    assert first.read_text() == "6"
+    assert pipeline.work_dir.outputs("second")["note"].read_text() == f"see {first}"
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        ("${frist.note}", r"stages\.second\.value .*'frist'.*'first'"),
+        ("${first.notes}", r"stages\.second\.value .*'notes'.*'note'"),
+        ("${facts.num_categorys}", r"stages\.second\.value .*'num_categorys'.*'num_categories'"),
+    ],
+)
+def test_an_unknown_name_is_rejected_with_the_nearest(tmp_path, value, match):
+    with pytest.raises(LussError, match=match):
+        Pipeline(with_notes(first=1, second=value), str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_stage_may_be_called_facts(tmp_path):
+    with pytest.raises(LussError, match="'facts'"):
+        Pipeline(with_notes(facts=1), str(tmp_path / "run"))
