@@ -108,6 +108,9 @@ class ImageCounts:
 class Counts:
     """Sums over images, with G generated (predicted) and C true classes besides 'other'.
 
+    A matcher that chooses the threshold, too, gets fewer of them: ``confusion[0, 0]`` and
+    ``cooccurrence`` alone, see `luss.label_generation.threshold_search`.
+
     Attributes:
         confusion: (2, 5, G+2, C+2) int64. First axis: all pixels, boundary pixels (left out if
             boundaries are not wanted). Second: everything, then the `SIZE_GROUPS`. Then pixels
@@ -125,8 +128,8 @@ class Counts:
 
     confusion: np.ndarray
     cooccurrence: np.ndarray
-    top: np.ndarray
-    occurrence: np.ndarray
+    top: np.ndarray | None
+    occurrence: np.ndarray | None
     ties: Counter = field(default_factory=Counter)
     f_beta: int = 0
     images: int = 0
@@ -154,12 +157,12 @@ class Counts:
     @property
     def num_classes(self) -> int:
         """C, true classes without 'other'."""
-        return self.top.shape[1] - 1
+        return self.cooccurrence.shape[1] - 1
 
     @property
     def num_generated(self) -> int:
         """G, generated classes without 'other'."""
-        return self.top.shape[0] - 1
+        return self.cooccurrence.shape[0] - 1
 
     @property
     def boundary(self) -> bool:

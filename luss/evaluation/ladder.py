@@ -4,6 +4,8 @@ It tells which of the two to work on. A rung that is not much below the one abov
 missing.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
@@ -14,8 +16,7 @@ from luss.evaluation.ceiling import through_grid
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts, check_evaluated
 from luss.evaluation.matching import ImageLevelMatcher
-from luss.evaluation.metrics import iou_from_areas
-from luss.registry import MATCHERS
+from luss.evaluation.metrics import matched_miou
 
 __all__ = ["RUNGS", "Ladder", "nearest_ids"]
 
@@ -53,14 +54,17 @@ class Ladder:
     Args:
         num_classes: C, true classes without 'other'.
         num_generated: G, generated ids, by default C.
-        matcher: config of one of ``MATCHERS``; by default ``ImageLevelMatcher``.
+        matcher: finds the match of counts; by default ``ImageLevelMatcher``.
 
     Raises:
         LussError: if masks cannot hold so many classes.
     """
 
     def __init__(
-        self, num_classes: int, num_generated: int | None = None, matcher: dict | None = None
+        self,
+        num_classes: int,
+        num_generated: int | None = None,
+        matcher: Callable[[Counts], NDArray[np.int64]] | None = None,
     ) -> None:
         generated = num_classes if num_generated is None else num_generated
         numbers = {"found_categories": generated, "both_found": generated}
@@ -68,7 +72,7 @@ class Ladder:
             rung: Counts.zeros(num_classes, numbers.get(rung, num_classes), boundary=False)
             for rung in RUNGS
         }
-        self.matcher = ImageLevelMatcher() if matcher is None else MATCHERS.build(dict(matcher))
+        self.matcher = ImageLevelMatcher() if matcher is None else matcher
 
     def add(
         self,
@@ -127,10 +131,6 @@ class Ladder:
         counts = self.counts[rung]
         confusion = counts.confusion[0, 0, :-1, :-1]
         check_evaluated(confusion, counts.images)
-        if rung in ("found_categories", "both_found"):
-            # Unlike boundaries, regions add up where a match joins ids.
-            joined = np.zeros((counts.num_classes + 1,) * 2, np.int64)
-            np.add.at(joined, self.matcher(counts), confusion)
-            confusion = joined
-        areas = confusion.sum(axis=1), confusion.sum(axis=0)
-        return float(iou_from_areas(confusion.diagonal(), *areas).mean())
+        found = rung in ("found_categories", "both_found")
+        match = self.matcher(counts) if found else np.arange(counts.num_classes + 1)
+        return matched_miou(confusion, match)

@@ -17,6 +17,7 @@ __all__ = [
     "ClassIoU",
     "compute_metrics",
     "iou_from_areas",
+    "matched_miou",
     "named_metrics",
     "per_class_iou",
     "per_class_table",
@@ -52,6 +53,24 @@ def iou_from_areas(
 ) -> np.ndarray:
     """Return intersection / (union + 1e-10), of any shape, float64; 0 where nothing occurs."""
     return intersection / (predicted_area + true_area - intersection + 1e-10)
+
+
+def matched_miou(confusion: np.ndarray, match: np.ndarray) -> float:
+    """Return the mIoU of predictions to which a match is applied, as :func:`compute_metrics` does.
+
+    Unlike boundaries, regions add up where a match joins ids.
+
+    Args:
+        confusion: (G+1, C+1) integers, pixels by generated and true id, 'other' first.
+        match: (G+1,) true id of each generated id.
+
+    Returns:
+        0 to 1, mean over C+1 classes.
+    """
+    joined = np.zeros((confusion.shape[1],) * 2, np.int64)
+    np.add.at(joined, match, confusion)
+    areas = joined.sum(axis=1), joined.sum(axis=0)
+    return float(iou_from_areas(joined.diagonal(), *areas).mean())
 
 
 def per_class_iou(counts: Counts, boundary: bool = False, group: str | None = None) -> ClassIoU:

@@ -21,6 +21,7 @@ class Threshold:
         thresholds: that were tried.
         scores: of each of them.
         score_name: what the scores are.
+        matcher: config of the matcher by which scores were found; None if there was none.
     """
 
     value: float | None
@@ -28,6 +29,7 @@ class Threshold:
     thresholds: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     score_name: str = "score"
+    matcher: dict | None = None
 
     @property
     def without_labels(self) -> bool:
@@ -49,6 +51,7 @@ def write_threshold(path: Path, threshold: Threshold) -> None:
         "threshold": threshold.value,
         "method": threshold.method,
         "curve": curve if threshold.thresholds else None,
+        **({"matcher": threshold.matcher} if threshold.matcher else {}),
     }
     write_json(path, content)
 
@@ -71,6 +74,7 @@ def read_threshold(path: Path) -> Threshold | None:
             thresholds=[float(value) for value in curve.get("thresholds", [])],
             scores=[float(value) for value in curve.get("values", [])],
             score_name=str(curve.get("name", "score")),
+            matcher=dict(content["matcher"]) if content.get("matcher") else None,
         )
         if threshold.value is not None and not 0 <= threshold.value <= 1:
             raise ValueError(f"the threshold is {threshold.value}, not in 0..1")

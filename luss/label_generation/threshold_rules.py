@@ -14,7 +14,7 @@ from luss.errors import LussError
 from luss.label_generation.otsu import AttentionHistogram, between_class_variance, otsu_threshold
 from luss.label_generation.threshold_file import Threshold
 from luss.label_generation.threshold_search import ThresholdSearch
-from luss.registry import THRESHOLD_RULES
+from luss.registry import MATCHERS, THRESHOLD_RULES
 
 __all__ = ["GivenThreshold", "OtsuThreshold", "ThresholdRule", "ValidationThreshold"]
 
@@ -67,22 +67,38 @@ class GivenThreshold(ThresholdRule):
 
 @THRESHOLD_RULES.register_module()
 class ValidationThreshold(ThresholdRule):
-    """The threshold of the best mIoU on validation masks, as in the released code."""
+    """The threshold of the best mIoU on validation masks, as in the released code.
+
+    Args:
+        matcher: config of one of ``MATCHERS``, by which clusters are matched at each threshold. By
+            default that of the stage that evaluates these labels, so that both mIoU are one; where
+            there is none, ``ImageLevelMatcher``.
+
+    Raises:
+        LussError: if the matcher needs more counts than the search has.
+    """
 
     reads = "validation"
+
+    def __init__(self, matcher: dict | None = None) -> None:
+        self.config = dict(matcher or {"type": "ImageLevelMatcher"})
+        self.matcher = MATCHERS.build(dict(self.config))
+        # Rejects a matcher that does not fit before hours pass.
+        self.counter((0.0,), 1, 1)
 
     def counter(
         self, thresholds: tuple[float, ...], num_categories: int, num_classes: int
     ) -> ThresholdSearch:
         """A search over all thresholds at once."""
-        return ThresholdSearch(num_classes, num_categories, thresholds)
+        return ThresholdSearch(num_classes, num_categories, thresholds, self.matcher)
 
     def choose(self, counted: ThresholdSearch) -> Threshold:
         """The lowest of the best thresholds."""
         curve = counted.curve()
         scores = (100 * curve.miou).tolist()
         tried = curve.thresholds.tolist()
-        return Threshold(curve.threshold, "validation mIoU", tried, scores, "mIoU, %")
+        found = curve.threshold, "validation mIoU", tried, scores, "mIoU, %"
+        return Threshold(*found, matcher=self.config)
 
 
 class _Histogram(AttentionHistogram):

@@ -6,15 +6,16 @@ its cluster and its true class; sums over bins then give the counts of every thr
 looks at validation masks, which is to be said next to every fully unsupervised number.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
-from luss.evaluation.counts import check_evaluated, check_numbers
-from luss.evaluation.matching import match_ids
-from luss.evaluation.metrics import iou_from_areas
+from luss.evaluation.counts import Counts, check_evaluated, check_numbers
+from luss.evaluation.matching import ImageLevelMatcher
+from luss.evaluation.metrics import matched_miou
 
 __all__ = ["THRESHOLDS", "ThresholdCurve", "ThresholdSearch", "attention_level"]
 
@@ -80,11 +81,12 @@ class ThresholdSearch:
         num_generated: G, number of clusters, by default C.
         thresholds: ascending candidates; a pixel is 'other' where its attention is strictly
             below, compared in float32.
-        unmatched: what becomes of clusters that are left over, see
-            `luss.evaluation.matching.match_ids`.
+        matcher: finds the match at each threshold, as on the predictions afterwards; by default
+            `ImageLevelMatcher`. It is given `Counts` of ``confusion[0, 0]``, ``cooccurrence`` and
+            ``images``; no others are known at every threshold.
 
     Raises:
-        LussError: see `luss.evaluation.counts.check_numbers`.
+        LussError: see `luss.evaluation.counts.check_numbers`, and if the matcher needs more counts.
     """
 
     def __init__(
@@ -92,13 +94,13 @@ class ThresholdSearch:
         num_classes: int,
         num_generated: int | None = None,
         thresholds: tuple[float, ...] = THRESHOLDS,
-        unmatched: str = "other",
+        matcher: Callable[[Counts], np.ndarray] | None = None,
     ) -> None:
         check_numbers(num_classes, num_generated)
         self.num_classes = num_classes
         self.num_generated = num_classes if num_generated is None else num_generated
         self.thresholds = np.asarray(thresholds, np.float64)
-        self.unmatched = unmatched
+        self.matcher = ImageLevelMatcher() if matcher is None else matcher
         self.true_area = np.zeros(num_classes + 1, np.int64)
         self.images = 0
         # A cell is a pair of cluster and true class that met in an image. It has two histograms
@@ -110,6 +112,21 @@ class ThresholdSearch:
         levels = len(self.thresholds) + 1
         self._pixels = np.zeros((0, levels), np.int64)
         self._presence = np.zeros((0, levels), np.int32)
+        self._require_few_counts()
+
+    def _require_few_counts(self) -> None:
+        """Reject a matcher that reads other counts, before any photo is read."""
+        nothing = np.zeros(0, np.int64)
+        try:
+            self.matcher(self._counts(nothing, nothing))
+        except (AttributeError, IndexError, TypeError) as error:
+            name = type(self.matcher).__name__
+            raise LussError(
+                f"{name} cannot match at every threshold: {error}. The search for the threshold "
+                "counts confusion[0, 0] and cooccurrence alone; choose another matcher for it by "
+                "stages.label_generation.threshold=dict(type='ValidationThreshold', "
+                "matcher=dict(type='ImageLevelMatcher'))"
+            ) from error
 
     def add(self, attention: np.ndarray, clusters: np.ndarray, truth: np.ndarray) -> None:
         """Count one image in.
@@ -192,15 +209,13 @@ class ThresholdSearch:
         return self
 
     def curve(self) -> ThresholdCurve:
-        """Match at every threshold, as `ImageLevelMatcher` would, and return mIoU at each.
+        """Match at every threshold, and return mIoU at each.
 
         Raises:
             LussError: if no image was added, or every pixel of their truths is ignored.
         """
         check_evaluated(self.true_area, self.images)
-        cells = slice(0, self._cells)
-        clusters, true = self._clusters[cells], self._true[cells]
-        pixels, presence = self._pixels[cells], self._presence[cells]
+        pixels, presence = self._pixels[: self._cells], self._presence[: self._cells]
         area, images = pixels.sum(axis=1), presence.sum(axis=1)
         miou = np.zeros(len(self.thresholds))
         best = 0
@@ -208,9 +223,9 @@ class ThresholdSearch:
         for k in range(len(self.thresholds)):
             # What is left reaches threshold k.
             area, images = area - pixels[:, k], images - presence[:, k]
-            scores = self._table(images)
-            match = match_ids(scores, self.unmatched, self._table(area))
-            miou[k] = self._miou(match[clusters], true, area)
+            counts = self._counts(area, images)
+            match = self.matcher(counts)
+            miou[k] = matched_miou(counts.confusion[0, 0, :-1, :-1], match)
             if k == 0 or miou[k] > miou[best]:
                 best, best_match = k, match
         return ThresholdCurve(self.thresholds, miou, best, best_match)
@@ -222,42 +237,33 @@ class ThresholdSearch:
             index: position of the threshold in ``thresholds``.
             match: (G+1,) true id of each cluster.
         """
-        cells = slice(0, self._cells)
-        area = self._pixels[cells, index + 1 :].sum(axis=1)
-        return self._miou(np.asarray(match)[self._clusters[cells]], self._true[cells], area)
+        return matched_miou(self.counts(index).confusion[0, 0, :-1, :-1], match)
 
-    def presence(self, index: int) -> np.ndarray:
-        """Return the matching matrix at one threshold.
+    def counts(self, index: int) -> Counts:
+        """Return what a matcher sees at one threshold.
 
-        Returns:
-            (G, C) int64, images in which cluster g + 1 has a pixel at or above the threshold and
-            the truth holds class c + 1.
-        """
-        return self._table(self._presence[: self._cells, index + 1 :].sum(axis=1))
-
-    def overlap(self, index: int) -> np.ndarray:
-        """Return what breaks the ties of the matching at one threshold.
+        Args:
+            index: position of the threshold in ``thresholds``.
 
         Returns:
-            (G, C) int64, pixels at or above the threshold of cluster g + 1 and true class c + 1.
+            ``confusion`` (1, 1, G+2, C+2) of pixels, where those below the threshold are 'other';
+            ``cooccurrence`` (G+1, C+1) of images that hold both; ``images``. Others are None.
         """
-        return self._table(self._pixels[: self._cells, index + 1 :].sum(axis=1))
+        above = slice(0, self._cells), slice(index + 1, None)
+        return self._counts(self._pixels[above].sum(axis=1), self._presence[above].sum(axis=1))
 
-    def _table(self, of_cell: np.ndarray) -> np.ndarray:
-        """Return a number for each cell as (G, C) int64, 'other' left out."""
-        table = np.zeros(self._cell_of.shape, np.int64)
-        table[self._clusters[: self._cells], self._true[: self._cells]] = of_cell
-        return table[1:, 1:]
-
-    def _miou(self, predicted: np.ndarray, true: np.ndarray, area: np.ndarray) -> float:
-        """Mean IoU of cells with ``area`` foreground pixels each; the other pixels are 'other'."""
-        classes = len(self.true_area)
-        # Sums of pixels stay below 2^53 and are exact in float64.
-        intersection = np.bincount(true, np.where(predicted == true, area, 0), classes)
-        intersection[0] += self.true_area[0] - area[true == 0].sum()
-        predicted_area = np.bincount(predicted, area, classes)
-        predicted_area[0] += self.true_area.sum() - area.sum()
-        return float(iou_from_areas(intersection, predicted_area, self.true_area).mean())
+    def _counts(self, area: np.ndarray, images: np.ndarray) -> Counts:
+        """Counts of cells with ``area`` foreground pixels in ``images`` each."""
+        generated, classes = self._cell_of.shape
+        clusters, true = self._clusters[: self._cells], self._true[: self._cells]
+        pixels = np.zeros((1, 1, generated + 1, classes + 1), np.int64)
+        pixels[0, 0, clusters, true] = area
+        # What is below the threshold is 'other'.
+        pixels[0, 0, 0, :-1] += self.true_area - pixels[0, 0, :, :-1].sum(axis=0)
+        met = np.zeros(self._cell_of.shape, np.int64)
+        met[clusters, true] = images
+        met[0] = met[:, 0] = 0
+        return Counts(pixels, met, top=None, occurrence=None, images=self.images)
 
 
 def _compact(ids: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.stage import build_stage
 from luss.ranks import main_process_decides
 from luss.registry import FOREGROUND_SOURCES, STAGES
-from luss.stages.fully_unsupervised import EvaluateStage
+from luss.stages.fully_unsupervised import EvaluateStage, evaluating_matcher
 from luss.stages.label_generation_stage import LabelGenerationStage
 from luss.stages.model_of_source import trained_model
 from luss.stages.other_stage import other_stage
@@ -27,6 +27,8 @@ from luss.visualization.analysis_plots import plot_analysis
 __all__ = ["ForegroundAnalysisStage", "analyze_foreground"]
 
 _NAME = "foreground_analysis"
+_PRECISIONS = {"fp16", "bf16"}
+"""Settings of the test that change predictions."""
 
 
 @STAGES.register_module()
@@ -108,10 +110,16 @@ class ForegroundAnalysisStage(RunnerStage):
             "on_unreadable": "fail",
         }
         loaders = {"photos": share_loader(context, photos)}
-        segmentor = self._segmentor(context)
+        matching: dict = {"matcher": evaluating_matcher(context, self.labels_from)}
+        segmentor = None
+        if self.evaluate_from:
+            evaluation = self._evaluation(context)
+            segmentor = self._segmentor(evaluation, context)
+            matching = {"match": evaluation.match}
+            if evaluation.match is None:
+                matching = {"matcher": evaluation.matchers(context)[0]}
         if segmentor is not None:
-            stage = self._evaluation(context)
-            whole = {**photos, "pipeline": stage.pipeline}
+            whole = {**photos, "pipeline": evaluation.pipeline}
             loaders["predictions"] = share_loader(context, whole)
         return {
             **context.runner_defaults(self.name),
@@ -129,6 +137,7 @@ class ForegroundAnalysisStage(RunnerStage):
                 },
                 "sources": sources_to_compare(self.sources, model_parts=trained),
                 "segmentor": segmentor,
+                "matching": matching,
                 "num_photos": self.num_photos,
                 "num_channels": self.num_channels,
             },
@@ -145,15 +154,16 @@ class ForegroundAnalysisStage(RunnerStage):
         print_log(f"written to {folder / 'analysis.json'}", "current")
         return {"split": self.split, "images": found["images"]}
 
-    def _segmentor(self, context: Context) -> dict | None:
-        if self.evaluate_from is None:
-            return None
-        stage = self._evaluation(context)
-        model = stage.model_config(context)
+    def _segmentor(self, evaluation: EvaluateStage, context: Context) -> dict | None:
+        model = evaluation.model_config(context)
         if "decode_head" not in model:
             print_log(f"{model['type']} has no decode_head: the model is left out", "current", 30)
             return None
-        return {"model": model, "checkpoint": str(stage.checkpoint_path(context))}
+        precision = {
+            key: evaluation.test_cfg[key] for key in _PRECISIONS & evaluation.test_cfg.keys()
+        }
+        checkpoint = str(evaluation.checkpoint_path(context))
+        return {"model": model, "checkpoint": checkpoint, **precision}
 
     def _labels(self, context: Context) -> LabelGenerationStage:
         where = f"stages.{self.name}.labels_from"

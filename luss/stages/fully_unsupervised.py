@@ -17,7 +17,10 @@ from luss.registry import MATCHERS, STAGES
 from luss.stages.protocol_stage import ProtocolStage
 from luss.visualization.sources import read_threshold
 
-__all__ = ["EvaluateStage"]
+__all__ = ["EvaluateStage", "evaluating_matcher", "other_than"]
+
+_WARNING = 30
+_DEFAULT_MATCHER = {"type": "ImageLevelMatcher"}
 
 
 @STAGES.register_module()
@@ -46,7 +49,7 @@ class EvaluateStage(ProtocolStage):
         name: see :class:`Stage`.
         model_from: the stage that trained the segmentor.
         labels_from: the label generation stage, for how the threshold was chosen.
-        matcher: config of one of ``MATCHERS``.
+        matcher: config of one of ``MATCHERS``; the threshold of the labels is chosen by it, too.
         second_matcher: another, whose metrics are reported beside the first one's; by default
             matching by pixel overlap.
         match: use this ``match.json`` instead of finding a match on validation.
@@ -64,6 +67,9 @@ class EvaluateStage(ProtocolStage):
         "named_match": "match_named.json",
     }
 
+    decides_matcher: ClassVar[bool] = True
+    """Whether the threshold and the analysis of its labels take its matcher."""
+
     def __init__(
         self,
         name: str,
@@ -77,12 +83,10 @@ class EvaluateStage(ProtocolStage):
     ) -> None:
         super().__init__(name, model_from, **kwargs)
         self.labels_from = labels_from
-        self.matcher = dict(matcher or {"type": "ImageLevelMatcher"})
-        built = MATCHERS.build(dict(self.matcher))
-        self.second_matcher = dict(second_matcher or _other_than(built))
-        second = type(MATCHERS.build(dict(self.second_matcher)))
-        self.variant = getattr(second, "short_name", second.__name__)
-        self.matched_by = type(built).__name__
+        self.matcher = dict(matcher or _DEFAULT_MATCHER)
+        self.second_matcher = dict(second_matcher or other_than(self.matcher))
+        for config in (self.matcher, self.second_matcher):
+            MATCHERS.build(dict(config))
         self.match = match
 
     def for_checkpoint(self, work_dir: WorkDir, checkpoint: str | None) -> "EvaluateStage":
@@ -104,8 +108,14 @@ class EvaluateStage(ProtocolStage):
         """A class for each generated category, and 'other'."""
         return context.num_categories + 1
 
+    def matchers(self, context: Context) -> tuple[dict, dict]:
+        """The configurations of the matcher and of the second one."""
+        return self.matcher, self.second_matcher
+
     def segmentation_metric(self, context: Context, split: str) -> dict:
         """Counts generated ids once, for both matches, which are found on validation."""
+        matcher, second = self.matchers(context)
+        variant = _short_name(second)
         folder = context.work_dir.stage(self.name)
 
         def found(matcher: dict, file: Path) -> dict:
@@ -113,11 +123,11 @@ class EvaluateStage(ProtocolStage):
                 return {"matcher": matcher, "match_file": str(file)}
             return {"match": str(file)}
 
-        first = {"match": self.match} if self.match else found(self.matcher, self._file(context))
-        variants = {self.variant: found(self.second_matcher, folder / f"match_{self.variant}.json")}
+        first = {"match": self.match} if self.match else found(matcher, self._file(context))
+        variants = {variant: found(second, folder / f"match_{variant}.json")}
         names = self._names(context.work_dir)
         if names is not None and names.changes_ids:
-            named = found(self.matcher, folder / "match_named.json")
+            named = found(matcher, folder / "match_named.json")
             joined = {"joined": names.kept.tolist()} if "matcher" in named else {}
             variants["named"] = {**named, **joined}
         is_found = "validation" in context.splits_with_masks
@@ -174,11 +184,20 @@ class EvaluateStage(ProtocolStage):
         threshold = context.work_dir.outputs(self.labels_from).get("threshold")
         chosen = read_threshold(threshold) if threshold else None
         found = self.match is None or Path(self.match) == self._file(context)
+        matcher, _ = self.matchers(context)
+        if found and chosen and chosen.matcher not in (None, matcher):
+            print_log(
+                f"the threshold of {self.labels_from} was chosen by the best mIoU of "
+                f"{chosen.matcher}, but these metrics match by {matcher}; to choose it again, "
+                f"delete the folder of {self.labels_from} and those of the stages after it",
+                "current",
+                level=_WARNING,
+            )
         return {
             **super().facts(context),
             "threshold": chosen.value if chosen else None,
             "threshold_chosen_by": chosen.method if chosen else None,
-            "match": f"{self.matched_by} on validation masks" if found else self.match,
+            "match": f"{_class_of(matcher).__name__} on validation masks" if found else self.match,
             "categories": context.num_categories,
             NAMES_FILE: self.digests_of_files(context.work_dir).get(NAMES_FILE),
         }
@@ -187,8 +206,41 @@ class EvaluateStage(ProtocolStage):
         return context.work_dir.stage(self.name) / "match.json"
 
 
-def _other_than(matcher) -> dict:
+def evaluating_matcher(context: Context, labels: str) -> dict:
+    """Return the config of the matcher by which the model of some labels is evaluated.
+
+    So the threshold, the labels before fine-tuning and the analysis are matched by the same.
+
+    Args:
+        context: of the run.
+        labels: name of the label generation stage.
+
+    Returns:
+        That of the first :class:`EvaluateStage` of these labels; ``ImageLevelMatcher`` if the
+        config has none.
+    """
+    for name, settings in context.config["stages"].items():
+        kind = settings.get("type")
+        kind = STAGES.get(kind) if isinstance(kind, str) else kind
+        if isinstance(kind, type) and issubclass(kind, EvaluateStage) and kind.decides_matcher:
+            stage = STAGES.build({**settings, "name": name})
+            if stage.labels_from == labels:
+                return stage.matcher
+    return dict(_DEFAULT_MATCHER)
+
+
+def _class_of(matcher: dict) -> type:
+    return type(MATCHERS.build(dict(matcher)))
+
+
+def _short_name(matcher: dict) -> str:
+    kind = _class_of(matcher)
+    return getattr(kind, "short_name", kind.__name__)
+
+
+def other_than(matcher: dict) -> dict:
     """The matcher to stand beside one."""
-    by_pixels = type(matcher).__name__ == "PixelOverlapMatcher"
+    built = MATCHERS.build(dict(matcher))
+    by_pixels = type(built).__name__ == "PixelOverlapMatcher"
     kind = "ImageLevelMatcher" if by_pixels else "PixelOverlapMatcher"
-    return {"type": kind, "unmatched": getattr(matcher, "unmatched", "other")}
+    return {"type": kind, "unmatched": getattr(built, "unmatched", "other")}

@@ -1,10 +1,12 @@
 """The labels of label generation against true masks, before fine-tuning (table 10d)."""
 
+from typing import ClassVar
+
 from luss.errors import LussError
 from luss.label_generation import PixelLabeller
 from luss.pipeline.context import Context
 from luss.registry import STAGES
-from luss.stages.fully_unsupervised import EvaluateStage
+from luss.stages.fully_unsupervised import EvaluateStage, evaluating_matcher, other_than
 from luss.stages.label_generation_stage import LabelGenerationStage
 from luss.stages.other_stage import other_stage
 
@@ -19,10 +21,14 @@ class EvaluateLabelsStage(EvaluateStage):
         name: see :class:`Stage`.
         model_from: the stage whose model labels are made from, as of that stage.
         labels_from: the label generation stage.
+        matcher: config of one of ``MATCHERS``; by default that of the stage that evaluates the
+            model trained on these labels.
+        second_matcher: see :class:`EvaluateStage`.
         **kwargs: see :class:`EvaluateStage`.
     """
 
     protocol = "before_fine_tuning"
+    decides_matcher: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -30,10 +36,27 @@ class EvaluateLabelsStage(EvaluateStage):
         *,
         model_from: str = "pixel_attention",
         labels_from: str = "label_generation",
+        matcher: dict | None = None,
+        second_matcher: dict | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(name, model_from=model_from, labels_from=labels_from, **kwargs)
+        super().__init__(
+            name,
+            model_from=model_from,
+            labels_from=labels_from,
+            matcher=matcher,
+            second_matcher=second_matcher,
+            **kwargs,
+        )
+        self._given = matcher, second_matcher
         self.named = (*self.named, labels_from)
+
+    def matchers(self, context: Context) -> tuple[dict, dict]:
+        """Those that are given, or those of the evaluation after fine-tuning."""
+        matcher, second = self._given
+        if matcher is None:
+            matcher = evaluating_matcher(context, self.labels_from)
+        return matcher, second or other_than(matcher)
 
     def check(self, context: Context) -> None:
         """Build what the test needs.

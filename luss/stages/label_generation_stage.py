@@ -10,7 +10,7 @@ from torch import Tensor
 
 from luss.config_checks import require_count, require_keys
 from luss.errors import LussError
-from luss.label_generation import GivenThreshold
+from luss.label_generation import GivenThreshold, ValidationThreshold
 from luss.label_generation.feature_maps import deepest_map
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
@@ -23,6 +23,7 @@ from luss.registry import (
     STAGES,
     THRESHOLD_RULES,
 )
+from luss.stages.fully_unsupervised import evaluating_matcher
 from luss.stages.map_folders import (
     maps_of,
     require_reader,
@@ -74,7 +75,8 @@ class LabelGenerationStage(RunnerStage):
         maps_from: the stage that made the maps which ``FolderOfMaps`` and ``LoadForegroundAsMask``
             read where they name no folder; by default the latter reads those of ``foreground``.
         threshold: a fixed tau, or the config of one of ``THRESHOLD_RULES``; by default
-            ``ValidationThreshold`` where validation has masks, else ``OtsuThreshold``.
+            ``ValidationThreshold`` where validation has masks, else ``OtsuThreshold``. The former
+            matches as the stage that evaluates these labels, unless it has a ``matcher``.
         num_attention_maps: of how many photos the report shows the foreground.
         on_unreadable: what becomes of a training image that cannot be read: ``'fail'`` raises,
             ``'skip'`` leaves it without a label. Validation always fails.
@@ -204,11 +206,17 @@ class LabelGenerationStage(RunnerStage):
 
     def _rule(self, context: Context) -> dict:
         if isinstance(self.threshold, Mapping):
-            return dict(self.threshold)
-        if self.threshold is not None:
-            return {"type": GivenThreshold.__name__, "value": self.threshold}
-        masks = "validation" in context.splits_with_masks
-        return {"type": "ValidationThreshold" if masks else "OtsuThreshold"}
+            rule = dict(self.threshold)
+        elif self.threshold is not None:
+            rule = {"type": GivenThreshold.__name__, "value": self.threshold}
+        else:
+            masks = "validation" in context.splits_with_masks
+            rule = {"type": "ValidationThreshold" if masks else "OtsuThreshold"}
+        kind = rule.get("type")
+        kind = THRESHOLD_RULES.get(kind) if isinstance(kind, str) else kind
+        if isinstance(kind, type) and issubclass(kind, ValidationThreshold):
+            return {"matcher": evaluating_matcher(context, self.name), **rule}
+        return rule
 
     def _training_set(self, pipeline: list[dict]) -> dict:
         return {"split": "train", "pipeline": pipeline, "on_unreadable": self.on_unreadable}

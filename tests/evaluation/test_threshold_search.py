@@ -11,7 +11,7 @@ from mask_strategies import mask, shapes
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
-from luss.evaluation.matching import ImageLevelMatcher, apply_match, match_ids
+from luss.evaluation.matching import ImageLevelMatcher, PixelOverlapMatcher, apply_match
 from luss.evaluation.metrics import compute_metrics
 from luss.label_generation.otsu import AttentionHistogram, otsu_threshold
 from luss.label_generation.threshold_file import Threshold
@@ -57,26 +57,57 @@ def evaluate(items, threshold, match=None):
     return counts if match is None else compute_metrics(counts)["mIoU"]
 
 
-@settings(max_examples=40, deadline=None)
-@given(images(), st.sampled_from(["other", "best"]))
-def test_curve_equals_evaluating_anew_at_every_threshold(items, unmatched):
+class MostPixelsMatcher:
+    """A matcher of a project's own: each id is the class of most of its pixels, 'other' too."""
+
+    def __call__(self, counts):
+        match = counts.confusion[0, 0, :-1, :-1].argmax(axis=1)
+        match[0] = 0
+        return match
+
+
+MATCHERS = [
+    *(kind(unmatched) for kind in (ImageLevelMatcher, PixelOverlapMatcher)
+      for unmatched in ("other", "best")),
+    MostPixelsMatcher(),
+]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(images(), st.sampled_from(MATCHERS))
+def test_curve_equals_evaluating_anew_at_every_threshold(items, matcher):
     assume(any((truth != 1000).any() for _, _, truth in items))
     thresholds = THRESHOLDS[::4]
-    curve = search_of(items, thresholds=thresholds, unmatched=unmatched).curve()
-    search = search_of(items, thresholds=thresholds)
-    expected = []
+    search = search_of(items, thresholds=thresholds, matcher=matcher)
+    curve, expected = search.curve(), []
     for index, threshold in enumerate(thresholds):
-        counts = evaluate(items, threshold)
-        np.testing.assert_array_equal(search.presence(index), counts.cooccurrence[1:, 1:])
-        np.testing.assert_array_equal(search.overlap(index), counts.overlap)
-        match = ImageLevelMatcher(unmatched)(counts)
+        counts, seen = evaluate(items, threshold), search.counts(index)
+        np.testing.assert_array_equal(seen.confusion[0, 0], counts.confusion[0, 0])
+        np.testing.assert_array_equal(seen.cooccurrence, counts.cooccurrence)
+        assert seen.images == counts.images
+        match = matcher(counts)
         expected.append(evaluate(items, threshold, match))
         assert search.miou(index, match) == pytest.approx(expected[-1], rel=1e-12)
     assert curve.miou == pytest.approx(expected, rel=1e-12)
     assert curve.best == int(np.argmax(curve.miou))
     assert curve.threshold == thresholds[curve.best]
-    best = match_ids(search.presence(curve.best), unmatched, search.overlap(curve.best))
-    np.testing.assert_array_equal(curve.match, best)
+    np.testing.assert_array_equal(curve.match, matcher(search.counts(curve.best)))
+
+
+def test_a_matcher_that_needs_other_counts_is_rejected_first():
+    def by_largest(counts):
+        return match_by(counts.top[1:, 1:])
+
+    def of_small_objects(counts):
+        return match_by(counts.confusion[0, 1, 1:-1, 1:-1])
+
+    def match_by(scores):
+        return np.append(0, scores.argmax(axis=1) + 1)
+
+    for matcher in (by_largest, of_small_objects):
+        assert matcher(Counts.zeros(CLASSES, GENERATED)).shape == (GENERATED + 1,)
+        with pytest.raises(LussError, match=r"function.*matcher=dict\(type='ImageLevelMatcher'\)"):
+            ThresholdSearch(CLASSES, GENERATED, matcher=matcher)
 
 
 @settings(max_examples=30, deadline=None)

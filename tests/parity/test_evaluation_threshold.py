@@ -5,7 +5,7 @@ import pytest
 
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
-from luss.evaluation.matching import apply_match, match_ids
+from luss.evaluation.matching import ImageLevelMatcher, apply_match
 from luss.evaluation.metrics import compute_metrics
 from luss.label_generation.threshold_search import ThresholdSearch
 
@@ -45,8 +45,8 @@ def test_curve(golden, which):
         with_golden_match.append(search.miou(index, theirs))
         assert 100 * with_golden_match[-1] == pytest.approx(expected, rel=1e-6, abs=1e-5)
         # Several matches may reach the same total; the released code's choice is one of them.
-        score, ids = search.presence(index), np.arange(len(theirs) - 1)
-        ours = match_ids(score, overlap=search.overlap(index))
+        counts, ids = search.counts(index), np.arange(len(theirs) - 1)
+        score, ours = counts.cooccurrence[1:, 1:], ImageLevelMatcher()(counts)
         assert score[ids, ours[1:] - 1].sum() == score[ids, theirs[1:] - 1].sum()
         assert curve.miou[index] == pytest.approx(search.miou(index, ours), rel=1e-12)
         if np.array_equal(ours, theirs):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import REPOSITORY, TINY, finish, read_tiny, start
+from tiny_run import REPOSITORY, TINY, finish, read_tiny, run_tiny, start
 
 from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
@@ -50,6 +50,70 @@ def test_the_last_rungs_are_what_the_stages_found(found, finished_run):
     own = found["sources"][found["own_source"]]
     assert own["best mIoU"] == pytest.approx(best)
     assert own["mIoU threshold"] == pytest.approx(threshold["threshold"])
+
+
+def read_json(path):
+    return json.loads(path.read_text())
+
+
+def analyse_and_compare(work_dir, **options):
+    """The last rung of the finished model, and the validation mIoU of results.json."""
+    found = analyse(work_dir, sources=["CentrePrior"], **options)
+    results = read_json(work_dir / "results.json")
+    mine = found["ladder"]["finished model"]["both_found"]
+    assert mine == pytest.approx(results["fully_unsupervised"]["val"]["mIoU"])
+    return found, results
+
+
+def test_one_matcher_and_one_predictor_everywhere(tmp_path):
+    pipeline = read_tiny().stages.evaluate.pipeline
+    options = {
+        "num_categories": 8,
+        "stages__evaluate__matcher__unmatched": "best",
+        "stages__finetune__model__cam_threshold": 0.5,
+        "stages__evaluate_labels__type": "EvaluateLabelsStage",
+        "stages__evaluate_labels__after": "label_generation",
+        "stages__evaluate_labels__pipeline": pipeline,
+    }
+    run_tiny(tmp_path, **options)
+    found, results = analyse_and_compare(tmp_path, **options)
+    threshold = read_json(tmp_path / "label_generation/threshold.json")
+    best = max(threshold["curve"]["values"])
+    assert results["before_fine_tuning"]["val"]["mIoU"] == pytest.approx(best)
+    assert found["ladder"]["pseudo labels"]["both_found"] == pytest.approx(best)
+    assert found["sources"][found["own_source"]]["best mIoU"] == pytest.approx(best)
+    assert threshold["matcher"] == {"type": "ImageLevelMatcher", "unmatched": "best"}
+    # By 'best' no category that is predicted is left to 'other'.
+    for stage in ("evaluate", "evaluate_labels"):
+        match = read_json(tmp_path / stage / "match.json")
+        predicted = {
+            int(value)
+            for path in (tmp_path / stage / "predictions/validation").rglob("*.png")
+            for value in np.unique(read_mask(path))
+        }
+        assert all(match[str(category)] > 0 for category in predicted - {0})
+
+
+def test_a_given_match_and_half_precision_are_those_of_the_evaluation(finished_run, tmp_path):
+    left_out = shutil.ignore_patterns("evaluate", "results.json")
+    shutil.copytree(finished_run, tmp_path / "run", ignore=left_out)
+    match = tmp_path / "match.json"
+    match.write_text(json.dumps({str(g): (7 - g) % 7 for g in range(7)}))
+    options = {
+        "stages__evaluate__match": str(match),
+        "stages__evaluate__test_cfg": {"bf16": True},
+    }
+    run_tiny(tmp_path / "run", "evaluate", **options)
+    analyse_and_compare(tmp_path / "run", **options)
+
+
+def test_metrics_matched_otherwise_than_the_threshold_say_so(finished_run, tmp_path, capsys):
+    left_out = shutil.ignore_patterns("evaluate", "results.json")
+    shutil.copytree(finished_run, tmp_path / "run", ignore=left_out)
+    run_tiny(tmp_path / "run", "evaluate", stages__evaluate__matcher__unmatched="best")
+    said = capsys.readouterr().out
+    assert "threshold of label_generation was chosen" in said
+    assert "'unmatched': 'best'" in said
 
 
 def test_true_masks_and_categories_are_above_all(found):

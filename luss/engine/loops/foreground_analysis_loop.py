@@ -1,7 +1,7 @@
 """The diagnosis of a run on true masks: foreground, embeddings and the ladder (section 5)."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,24 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.logging import print_log
+from mmengine.runner.amp import autocast
 from numpy.typing import NDArray
 from torch import Tensor
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.engine.checkpoint import load, load_weights
 from luss.engine.loops.foreground_maps import photos_of, split_of
+from luss.engine.loops.splits_test_loop import autocast_settings
 from luss.engine.loops.streaming_loop import StreamingLoop
 from luss.errors import LussError
+from luss.evaluation.counts import Counts
 from luss.evaluation.foreground_quality import (
     AttentionSpread,
     ForegroundCounts,
     attention_spread,
 )
 from luss.evaluation.ladder import Ladder
+from luss.evaluation.match_source import MatchSource
 from luss.label_generation.clustering_quality import (
     matched_accuracy,
     normalised_mutual_information,
@@ -36,13 +40,14 @@ from luss.label_generation.pooling import pooled_over
 from luss.label_generation.threshold_file import read_threshold
 from luss.label_generation.threshold_search import ThresholdSearch
 from luss.models.heads.pixel_attention import SCALE
-from luss.models.segmentors import predict_ids
+from luss.models.segmentors import foreground_of_logits, predict_ids
 from luss.ranks import fail_together, own_share, summed_over_ranks
 from luss.registry import (
     EMBEDDERS,
     LABEL_GENERATORS,
     LABEL_WRITERS,
     LOOPS,
+    MATCHERS,
     MODELS,
     THRESHOLD_RULES,
 )
@@ -70,7 +75,10 @@ class ForegroundAnalysisLoop(StreamingLoop):
         labels: what label generation used: its ``folder``, ``num_categories`` and the configs of
             ``embedder``, ``foreground``, ``threshold``, ``writer`` and ``generator``.
         sources: name -> config of sources of foreground to compare; the run's own is added.
-        segmentor: ``model`` and ``checkpoint`` of the finished model; None if there is none.
+        segmentor: ``model`` and ``checkpoint`` of the finished model, with ``fp16`` or ``bf16``
+            where it is tested so; None if there is none.
+        matching: ``matcher``, config of one of ``MATCHERS``, or ``match``, the file of a match; as
+            the finished model is evaluated.
         num_photos: whose maps are kept, spread over the split.
         num_channels: of attention that are kept, those of the largest deviation.
     """
@@ -85,6 +93,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
         labels: dict,
         sources: dict[str, dict],
         segmentor: dict | None = None,
+        matching: dict | None = None,
         num_photos: int = 8,
         num_channels: int = 8,
     ) -> None:
@@ -97,6 +106,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
         self.rule = THRESHOLD_RULES.build(labels["threshold"])
         self.writer = LABEL_WRITERS.build(labels["writer"])
         self.segmentor = segmentor
+        self.matcher = _matcher_of(**(matching or {"matcher": {"type": "ImageLevelMatcher"}}))
         own = dict(labels["foreground"])
         known = [name for name, config in sources.items() if config == own]
         plain = own["type"] if len(own) == 1 else f"own ({own['type']})"
@@ -147,10 +157,12 @@ class ForegroundAnalysisLoop(StreamingLoop):
         """Add all photos of this process to the sums, and keep the maps of some."""
         self.quality = {name: ForegroundCounts() for name in self.sources}
         self.search = {
-            name: ThresholdSearch(self.num_classes, self.num_categories, _thresholds_of(source))
+            name: ThresholdSearch(
+                self.num_classes, self.num_categories, _thresholds_of(source), self.matcher
+            )
             for name, source in self.sources.items()
         }
-        self.ladder = Ladder(self.num_classes, self.num_categories)
+        self.ladder = Ladder(self.num_classes, self.num_categories, self.matcher)
         self.spread = AttentionSpread()
         self.labels: list[int] = []
         shown = _spread_places(count, self.num_photos)
@@ -309,23 +321,44 @@ class ForegroundAnalysisLoop(StreamingLoop):
         path = Path(self.segmentor["checkpoint"])
         load_weights(model, load(path), path)
         model = model.to(next(self.model.parameters()).device).eval()
-        quality, ladder = ForegroundCounts(), Ladder(self.num_classes, self.num_categories)
+        model.keep_logits = True
+        precision = {key: self.segmentor[key] for key in ("fp16", "bf16") if key in self.segmentor}
+        precision = autocast_settings(**precision)
+        by_activation = getattr(model, "cam_threshold", None) is not None
+        ladder = Ladder(self.num_classes, self.num_categories, self.matcher)
+        quality = ForegroundCounts()
         with fail_together():
             for batch in self.batches(self.loader("predictions"), "predictions"):
-                (sample,) = batch["data_samples"]
-                truth = _truth_of(sample)
-                inputs = model.data_preprocessor(batch, False)["inputs"]
-                logits = model.decode_head(model.extract_feat(inputs)).float()
-                found = predict_ids(logits, truth.shape, model.align_corners)[0]
+                truth = _truth_of(batch["data_samples"][0])
+                with autocast(**precision):
+                    (sample,) = model.test_step(batch)
+                if "seg_logits" not in sample:
+                    raise LussError(
+                        f"{type(model).__name__} predicts without seg_logits, by which the "
+                        "analysis looks behind its ids; leave it out by stages."
+                        "foreground_analysis.evaluate_from=None"
+                    )
+                found = sample.pred_sem_seg.data[0]
+                logits = sample.seg_logits.data[None].float()
                 # Which category it is where 'other' is no choice.
-                categories = predict_ids(logits[:, 1:], truth.shape, model.align_corners)[0] + 1
-                likely = 1 - logits.softmax(dim=1)[:, :1]
+                instead = predict_ids(logits[:, 1:], truth.shape, model.align_corners)[0] + 1
+                categories = torch.where(found > 0, found, instead)
+                likely = foreground_of_logits(logits, by_activation)
                 likely = F.interpolate(likely, truth.shape, mode="bilinear", align_corners=False)
                 quality.add(as_array(likely[0, 0]).clip(0, 1), truth)
                 grid = tuple(logits.shape[2:])
                 ladder.add(found.cpu().numpy() > 0, categories.cpu().numpy(), truth, grid)
         quality, ladder = summed_over_ranks(quality), summed_over_ranks(ladder)
         return _described(quality), _in_percent(ladder.miou())
+
+
+def _matcher_of(
+    matcher: dict | None = None, match: str | None = None
+) -> Callable[[Counts], NDArray[np.int64]]:
+    """From counts to a match, on all ranks: found anew, or read from a file."""
+    if match is not None:
+        return MatchSource(match=match).of
+    return MATCHERS.build(dict(matcher))
 
 
 def _thresholds_of(source: ForegroundSource) -> tuple[float, ...]:

@@ -99,6 +99,7 @@ class LabelGenerationLoop(StreamingLoop):
         self.foreground = FOREGROUND_SOURCES.build(foreground)
         self._source_digest = {"source's settings": digest_of_settings(foreground)}
         self.rule = THRESHOLD_RULES.build(threshold)
+        self._rule_digest = {"threshold's settings": digest_of_settings(threshold)}
         self.writer = LABEL_WRITERS.build(writer)
         if self.rule.reads is not None and _LOADER_OF[self.rule.reads] not in dataloader:
             raise LussError(
@@ -135,7 +136,9 @@ class LabelGenerationLoop(StreamingLoop):
         maps = {}
         if not self.foreground.is_free:
             maps = self._make_maps(sources)
-        chosen = ensure("threshold.json", trained | centroids | maps, self._find_threshold)
+        chosen = ensure(
+            "threshold.json", trained | centroids | maps | self._rule_digest, self._find_threshold
+        )
         threshold = read_threshold(self.folder / "threshold.json")
         if threshold.value is not None:
             self.found["threshold"] = threshold.value

@@ -16,7 +16,18 @@ from luss.ranks import fail_together
 from luss.registry import LOOPS
 from luss.structures.batches import step_by_size
 
-__all__ = ["SplitsTestLoop"]
+__all__ = ["SplitsTestLoop", "autocast_settings"]
+
+
+def autocast_settings(fp16: bool = False, bf16: bool = False) -> dict[str, Any]:
+    """Return the arguments of MMEngine's ``autocast`` for a precision of tests.
+
+    Raises:
+        LussError: if both are asked for.
+    """
+    if fp16 and bf16:
+        raise LussError("SplitsTestLoop: fp16 and bf16 exclude each other; set one of them")
+    return {"enabled": fp16 or bf16, "dtype": torch.bfloat16 if bf16 else None}
 
 
 @LOOPS.register_module()
@@ -49,13 +60,12 @@ class SplitsTestLoop(BaseLoop):
         fp16: bool = False,
         bf16: bool = False,
     ) -> None:
-        if fp16 and bf16:
-            raise LussError("SplitsTestLoop: fp16 and bf16 exclude each other; set one of them")
         if not isinstance(dataloader, Mapping) or not dataloader:
             raise LussError(
                 f"SplitsTestLoop: test_dataloader is {dataloader!r}, expected a data loader's "
                 "config for each split, by the split's name"
             )
+        self.autocast = autocast_settings(fp16, bf16)
         evaluators = _by_split(evaluator, list(dataloader))
         diff_rank_seed = runner._randomness_cfg.get("diff_rank_seed", False)
         self.dataloaders = {
@@ -67,7 +77,6 @@ class SplitsTestLoop(BaseLoop):
         }
         for split, loader in self.dataloaders.items():
             self.evaluators[split].dataset_meta = getattr(loader.dataset, "metainfo", None)
-        self.autocast = {"enabled": fp16 or bf16, "dtype": torch.bfloat16 if bf16 else None}
         first = next(iter(self.dataloaders))
         super().__init__(runner, self.dataloaders[first])
         self.evaluator = self.evaluators[first]

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["activation_map", "cam_ids"]
+__all__ = ["activation_map", "cam_ids", "foreground_of_logits"]
 
 _SMALLEST = 1e-12
 
@@ -19,6 +19,21 @@ def activation_map(logits: Tensor) -> Tensor:
     """
     strongest = logits[:, 1:].float().amax(dim=1, keepdim=True).relu()
     return strongest / strongest.amax(dim=(2, 3), keepdim=True).clamp_min(_SMALLEST)
+
+
+def foreground_of_logits(logits: Tensor, by_activation: bool) -> Tensor:
+    """Return by what a segmentor tells foreground from 'other'.
+
+    Args:
+        logits: (N, C + 1, h, w), the first of 'other'.
+        by_activation: whether it predicts by class activation maps.
+
+    Returns:
+        (N, 1, h, w) float32 in [0, 1]: the activation map, or the probability of any category.
+    """
+    if by_activation:
+        return activation_map(logits)
+    return 1 - logits.float().softmax(dim=1)[:, :1]
 
 
 def cam_ids(ids: Tensor, logits: Tensor, threshold: float) -> Tensor:

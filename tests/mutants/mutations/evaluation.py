@@ -54,6 +54,7 @@ foreground_quality = of(
     "luss/evaluation/foreground_quality.py", f"{_EVALUATION}/test_foreground_quality.py"
 )
 ladder = of("luss/evaluation/ladder.py", f"{_EVALUATION}/test_ladder.py")
+matched_miou = of("luss/evaluation/metrics.py", f"{_EVALUATION}/test_ladder.py")
 names = of("luss/evaluation/category_names.py", f"{_EVALUATION}/test_category_names.py")
 match_source = of(
     "luss/evaluation/match_source.py",
@@ -236,9 +237,14 @@ MUTATIONS = [
         "The highest of equal thresholds is taken.",
     ),
     threshold(
-        "predicted_area[0] += self.true_area.sum() - area.sum()",
-        "predicted_area[0] += self.true_area.sum()",
+        "self.true_area - pixels[0, 0, :, :-1].sum(axis=0)",
+        "self.true_area",
         "The union of 'other' is too large.",
+    ),
+    threshold(
+        "match = self.matcher(counts)",
+        "match = ImageLevelMatcher()(counts)",
+        "The threshold is chosen by another matcher than the labels are evaluated by.",
     ),
     otsu(
         "gap**2, 0.0)",
@@ -342,9 +348,9 @@ MUTATIONS = [
         "np.where(mask, reachable, 0)",
         "A found mask that is too large costs nothing.",
     ),
-    ladder(
-        "np.add.at(joined, self.matcher(counts), confusion)",
-        "joined[self.matcher(counts)] = confusion",
+    matched_miou(
+        "np.add.at(joined, match, confusion)",
+        "joined[match] = confusion",
         "Of categories that are joined the last one counts.",
     ),
 ]

@@ -180,8 +180,8 @@ MUTATIONS = [
         "Predictions are written as 'other' but counted.",
     ),
     unsupervised(
-        "found(self.matcher, self._file(context))",
-        "found(self.second_matcher, self._file(context))",
+        "found(matcher, self._file(context))",
+        "found(second, self._file(context))",
         "The match is made by pixels, not by images.",
     ),
     unsupervised(
