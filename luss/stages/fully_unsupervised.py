@@ -12,6 +12,7 @@ from luss.evaluation.category_names import NAMES_FILE, CategoryNames, category_n
 from luss.evaluation.matching import read_match
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
+from luss.pipeline.stage import build_stage
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import MATCHERS, STAGES
 from luss.stages.protocol_stage import ProtocolStage
@@ -223,7 +224,7 @@ def evaluating_matcher(context: Context, labels: str) -> dict:
         kind = settings.get("type")
         kind = STAGES.get(kind) if isinstance(kind, str) else kind
         if isinstance(kind, type) and issubclass(kind, EvaluateStage) and kind.decides_matcher:
-            stage = STAGES.build({**settings, "name": name})
+            stage = build_stage(name, settings)
             if stage.labels_from == labels:
                 return stage.matcher
     return dict(_DEFAULT_MATCHER)

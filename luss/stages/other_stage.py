@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from luss.errors import LussError
 from luss.pipeline.context import Context
-from luss.pipeline.stage import Stage, build_stage
+from luss.pipeline.stage import Stage, build_stage, resolved_stage
 
 __all__ = ["other_stage"]
 
@@ -29,7 +29,7 @@ def other_stage(context: Context, name: str, kind: type[_Kind], where: str) -> _
             f"{where} is {name!r}, which is not a stage of the config; its stages are "
             f"{', '.join(stages)}"
         )
-    stage = build_stage(name, stages[name])
+    stage = resolved_stage(build_stage(name, stages[name]), context)
     if not isinstance(stage, kind):
         raise LussError(
             f"{where} is {name!r}, which is a {type(stage).__name__}; expected a {kind.__name__}"
