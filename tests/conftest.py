@@ -24,6 +24,20 @@ GOLDEN = Path(
     os.environ.get("LUSS_GOLDEN", Path(__file__).resolve().parents[2] / "shared" / "golden")
 )
 
+CASES = Path(os.environ.get("LUSS_CASES", Path(__file__).resolve().parents[2] / "shared" / "cases"))
+
+
+@pytest.fixture(scope="session")
+def case_path():
+    """Function from a name to a folder of data that went wrong; skips where it is missing."""
+
+    def path(name: str) -> Path:
+        if not (CASES / name).is_dir():
+            pytest.skip(f"no folder {CASES / name} (set LUSS_CASES)")
+        return CASES / name
+
+    return path
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _two_threads():

@@ -1,6 +1,7 @@
 """Print and plot what an ImageNet-S split root holds: images, classes, object sizes, positions."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from luss.command_line import exit_cleanly
@@ -20,6 +21,7 @@ def main() -> None:
     from prettytable import PrettyTable
 
     from luss.datasets.imagenet_s import SPLITS, ImageNetS
+    from luss.datasets.mask_check import mask_doubts
     from luss.datasets.statistics import count_split
     from luss.datasets.statistics_plots import plot_statistics
     from luss.files import create_output_folder, output_folder, write_json
@@ -45,6 +47,11 @@ def main() -> None:
     if args.per_class:
         for split, counts in splits.items():
             print(_per_class_table(PrettyTable, split, names, counts))
+
+    doubts = {split: mask_doubts(datasets[split], counts) for split, counts in splits.items()}
+    for split, found in doubts.items():
+        for doubt in found:
+            print(f"warning: {split}: {doubt}", file=sys.stderr)
 
     summaries = {split: counts.summary(names) for split, counts in splits.items()}
     create_output_folder(out)

@@ -10,7 +10,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog="Masks are <class folder>/<image>.png in the official encoding (id = R + 256 G), "
-        "single-channel PNG of ids, or .npy of ids, at the images' original size.",
+        "single-channel PNG of ids, PNG with a palette (--encoding index), or .npy of ids, at the "
+        "images' original size.",
     )
     parser.add_argument("--pred", required=True, help="folder of predictions")
     parser.add_argument("--gt", required=True, help="folder of true masks")
@@ -33,6 +34,13 @@ def parse_args() -> argparse.Namespace:
         choices=["other", "best"],
         default="other",
         help="what becomes of more than C categories: 'other', or the true class that fits best",
+    )
+    parser.add_argument(
+        "--encoding",
+        choices=["rgb", "index"],
+        default="rgb",
+        help="of the PNG files of both folders: 'rgb' (id = R + 256 G, or one channel of ids; 1000 "
+        "is ignored), or 'index' (indices of a palette, or one channel of ids; 255 is ignored)",
     )
     parser.add_argument("--without-other", action="store_true", help="also without class 0")
     parser.add_argument("--per-class", action="store_true", help="also the IoU of each class")
@@ -58,10 +66,13 @@ def main() -> None:
         without_other=args.without_other,
         per_class=args.per_class,
         jobs=args.jobs,
+        encoding=args.encoding,
         progress=show_progress if sys.stderr.isatty() else None,
     )
     write_json(out, result)
     print(format_result(result))
+    for warning in result.get("warnings", ()):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def show_progress(done: int, total: int) -> None:

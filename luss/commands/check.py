@@ -16,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print what was found; exit with 1 if something is wrong with the photos."""
+    """Print what was found; exit with 1 if something is wrong with the photos or masks.
+
+    What can be read but may be wrong is a warning, and does not count.
+    """
     from mmengine.logging import print_log
 
     from luss.planning.inspection import inspect_photos
@@ -24,6 +27,8 @@ def run(args: argparse.Namespace) -> None:
     found = inspect_photos(args.photos, args.categories)
     for line in found.said:
         print_log(line, "current")
+    for doubt in found.doubts:
+        print_log(doubt, "current", level=30)
     for problem in found.problems:
         print_log(problem, "current", level=30)
     if found.problems:

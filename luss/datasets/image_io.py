@@ -5,6 +5,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from luss.errors import LussError
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "ImageHeader",
     "TooLargeImageError",
     "UnreadableImageError",
+    "image_header",
     "image_size",
     "open_image",
     "read_image",
@@ -52,6 +55,26 @@ _TURNS = {
 
 _SIXTEEN_BIT_AT_MOST = ("PNG", "PPM")
 """Formats of which PIL gives 16 bit grey as 32 bit integers."""
+
+
+_ORIENTATION_IN = ("exif", "Raw profile type exif", "XML:com.adobe.xmp")
+"""Where PIL finds the orientation of a PNG; without any of them it would decode the file."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the header of a photo says.
+
+    Attributes:
+        shape: height and width of the photo as it is stored.
+        turned: whether its EXIF orientation turns or mirrors it. False for TIFF, which PIL turns
+            in any case.
+        deep: whether it has 16 bits a channel, of which the upper 8 are used.
+    """
+
+    shape: tuple[int, int]
+    turned: bool
+    deep: bool
 
 
 class UnreadableImageError(LussError):
@@ -106,6 +129,18 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
         return image.height, image.width
 
 
+def image_header(path: str | os.PathLike) -> ImageHeader:
+    """Return what the header of a photo says, without decoding it.
+
+    Raises:
+        UnreadableImageError: as `image_size`.
+    """
+    with _opened(path) as image:
+        readable = image.format != "PNG" or not image.info.keys().isdisjoint(_ORIENTATION_IN)
+        turned = image.format != "TIFF" and readable and _orientation(image) in _TURNS
+        return ImageHeader((image.height, image.width), turned, _is_deep(image))
+
+
 def split_suffix(name: str) -> tuple[str, str]:
     """Split 'folder/photo.JPEG' into 'folder/photo' and '.jpeg'."""
     stem, dot, suffix = name.rpartition(".")
@@ -152,11 +187,28 @@ def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
 
 def _turned(image: Image.Image) -> Image.Image:
     """Turn a photo upright; one whose EXIF data are damaged stays as it is."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:
-        return image
+    orientation = _orientation(image)
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """Return the EXIF orientation; None if there is none, or the EXIF data are damaged."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:
+        return None
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Return whether an image has 16 bits a channel, before its pixels are loaded."""
+    if image.mode.startswith("I;16") or (
+        image.mode == "I" and image.format in _SIXTEEN_BIT_AT_MOST
+    ):
+        return True
+    # PIL reduces 16 bit colours to 8 bit by itself; the decoder's raw mode tells.
+    arguments = image.tile[0].args if image.tile else ()
+    raw = arguments if isinstance(arguments, str) else next(iter(arguments or ()), "")
+    return isinstance(raw, str) and ";16" in raw
 
 
 def _as_rgb(image: Image.Image, kind: str | None) -> Image.Image:

@@ -8,7 +8,7 @@ from typing import Any
 
 from luss.datasets.class_names import find_class_names, metainfo_of, refuse_missing_masks
 from luss.datasets.description import DataDescription, Recognition
-from luss.datasets.mask_codec import MaskEncoding
+from luss.datasets.mask_codec import MaskEncoding, check_shift
 from luss.datasets.photo_folder import find_photos, image_ids
 from luss.datasets.photo_listing import (
     Tally,
@@ -48,6 +48,8 @@ class ImageMaskFolder(ReproducibleDataset):
         classes: names of the classes 1..C in masks; by default the lines of ``classes.txt``.
         mask_encoding: ``index`` (palette or one channel, 255 ignored; or colours) or ``rgb`` (R +
             256 G, or one channel, 1000 ignored).
+        mask_id_shift: added to all ids of masks but 'ignore', such as 1 where 0 stands for the
+            first class.
         require_masks: refuse photos without masks; those to train on have none.
         metainfo: more of it, or instead of ``classes`` and ``palette``.
         **kwargs: as ``ReproducibleDataset``.
@@ -65,6 +67,7 @@ class ImageMaskFolder(ReproducibleDataset):
         mask_folder: str = _MASKS,
         classes: Iterable[str] | None = None,
         mask_encoding: MaskEncoding = "index",
+        mask_id_shift: int = 0,
         require_masks: bool = False,
         metainfo: Mapping[str, Any] | None = None,
         **kwargs,
@@ -78,6 +81,7 @@ class ImageMaskFolder(ReproducibleDataset):
         self.images = Path(data_root, image_folder)
         self.masks = Path(data_root, mask_folder)
         self.mask_encoding = mask_encoding
+        self.mask_id_shift = check_shift(mask_id_shift)
         self.require_masks = require_masks
         self.categories: tuple[str, ...] = ()
         if self.masks.is_dir():
@@ -123,6 +127,8 @@ class ImageMaskFolder(ReproducibleDataset):
         item = super().get_data_info(idx)
         if "seg_map_path" in item:
             item |= {"num_mask_classes": self.num_classes, "mask_encoding": self.mask_encoding}
+            if self.mask_id_shift:
+                item["mask_id_shift"] = self.mask_id_shift
         return item
 
     def load_data_list(self) -> list[dict[str, Any]]:

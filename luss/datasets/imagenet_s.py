@@ -7,6 +7,7 @@ from typing import Any
 
 from luss.datasets.description import ROLES, DataDescription, Recognition
 from luss.datasets.image_io import split_suffix
+from luss.datasets.mask_codec import check_shift
 from luss.datasets.palette import make_palette
 from luss.datasets.photo_listing import Tally, refuse_unusable_names
 from luss.datasets.reproducible import ReproducibleDataset
@@ -36,7 +37,8 @@ class ImageNetS(ReproducibleDataset):
 
     An item has ``img_path``, ``image_id`` ('<class folder>/<stem>'), ``category`` (the id of its
     class folder, 1..C, or 0 for a folder outside the classes, as ``train-full`` has),
-    ``num_mask_classes`` and, where there is a mask, ``seg_map_path``.
+    ``num_mask_classes`` and, where there is a mask, ``seg_map_path``; ``mask_id_shift`` where the
+    ids of masks are shifted.
 
     Args:
         data_root: the split root, with folders such as ``train`` and ``validation-segmentation``.
@@ -46,6 +48,8 @@ class ImageNetS(ReproducibleDataset):
         require_masks: refuse images without a mask.
         num_mask_classes: largest class id in masks; by default C. Pseudo labels of another
             number of generated categories need it.
+        mask_id_shift: added to all ids but 1000 in the split root's own masks, such as 1 where 0
+            stands for the first class; not in those of ``mask_root``.
         metainfo: more of it, or instead of ``classes`` and ``palette``.
         **kwargs: as ``ReproducibleDataset``.
 
@@ -61,6 +65,7 @@ class ImageNetS(ReproducibleDataset):
         mask_root: str | None = None,
         require_masks: bool = False,
         num_mask_classes: int | None = None,
+        mask_id_shift: int = 0,
         metainfo: Mapping[str, Any] | None = None,
         **kwargs,
     ):
@@ -71,6 +76,7 @@ class ImageNetS(ReproducibleDataset):
         self.mask_root = mask_root
         self.require_masks = require_masks
         self.num_mask_classes = num_mask_classes or len(self.categories)
+        self.mask_id_shift = check_shift(mask_id_shift) if mask_root is None else 0
         described = {
             "classes": ("other", *self.categories),
             "palette": make_palette(len(self.categories)),
@@ -109,7 +115,8 @@ class ImageNetS(ReproducibleDataset):
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """What is known of an item before the pipeline, for a draw or an index."""
-        return {**super().get_data_info(idx), "num_mask_classes": self.num_mask_classes}
+        item = {**super().get_data_info(idx), "num_mask_classes": self.num_mask_classes}
+        return {**item, "mask_id_shift": self.mask_id_shift} if self.mask_id_shift else item
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """The category of a draw or an index, for MMEngine's ``ClassBalancedDataset``."""

@@ -2,18 +2,20 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 from numpy.typing import NDArray
 
-from luss.datasets.image_io import image_size
-from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding, read_item_mask
+from luss.datasets.image_io import ImageHeader, image_header
+from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding, ignored_value, read_item_mask
+from luss.datasets.mask_tally import MaskTally
 from luss.errors import LussError
 
-__all__ = ["check_mask", "check_masks"]
+__all__ = ["check_mask", "check_masks", "mask_doubts", "read_checked"]
 
 _SHOWN = 10
 _EXPECTED = {
@@ -58,12 +60,15 @@ def check_mask(
         )
 
 
-def check_masks(dataset: BaseDataset, advance: Callable[[int], None] | None = None) -> None:
+def check_masks(dataset: BaseDataset, advance: Callable[[int], None] | None = None) -> MaskTally:
     """Check every mask of a data set: encoding, size of its image, ids, and that any is measured.
 
     Args:
         dataset: with masks; items without one are passed over.
         advance: called with 1 for each item that is done.
+
+    Returns:
+        What the masks hold; `mask_doubts` says what may be wrong with it.
 
     Raises:
         LussError: naming the first ten masks that do not fit, and how many there are; or if all
@@ -71,41 +76,91 @@ def check_masks(dataset: BaseDataset, advance: Callable[[int], None] | None = No
     """
     items = map(dataset.get_data_info, range(len(dataset)))
     complaints: list[str] = []
-    count = evaluated = masks = 0
+    count = 0
+    tally: MaskTally | None = None
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         # Each photo that is opened sets and resets this filter, which threads would mix up.
         warnings.simplefilter("ignore")
-        for verdict in pool.map(_check_item, items):
-            if isinstance(verdict, str):
+        for found in pool.map(_tally_item, items):
+            if isinstance(found, str):
                 count += 1
                 if count <= _SHOWN:
-                    complaints.append(verdict)
-            elif verdict is not None:
-                masks += 1
-                evaluated += verdict
+                    complaints.append(found)
+            elif found is not None:
+                if tally is None:
+                    tally = MaskTally(found.num_classes)
+                tally += found
             if advance is not None:
                 advance(1)
     if count:
         more = f"\n  and {count - _SHOWN} more" if count > _SHOWN else ""
         counted = "1 mask does" if count == 1 else f"{count} masks do"
         raise LussError(f"{counted} not fit:\n  " + "\n  ".join(complaints) + more)
-    if masks and not evaluated:
+    if tally is None:
+        return MaskTally(0)
+    if not tally.pixels.any():
+        ignored = ignored_value(_first_with_mask(dataset).get("mask_encoding", "rgb"))
         raise LussError(
-            f"all pixels of all {masks} masks of {dataset.data_root} that were checked are "
-            f"{IGNORE_ID}, which is ignored, so that there is nothing to measure; is {IGNORE_ID} a "
+            f"all pixels of all {tally.with_mask} masks of {dataset.data_root} that were checked "
+            f"are {ignored}, which is ignored, so that there is nothing to measure; is {ignored} a "
             "class, or are these the masks of a split whose truth is not public?"
         )
+    return tally
 
 
-def _check_item(item: dict) -> bool | str | None:
-    """Whether any pixel is evaluated, or what is wrong; None if there is no mask."""
+def read_checked(item: Mapping[str, Any]) -> tuple[NDArray[np.int32], ImageHeader]:
+    """Read the mask of a data set's item and the header of its photo, and check the mask.
+
+    Args:
+        item: with ``seg_map_path``, ``img_path`` and ``num_mask_classes``.
+
+    Returns:
+        (H, W) ids 0..C, with 1000 where ignored; and the header.
+
+    Raises:
+        LussError: if the mask or the photo's header cannot be read, or the mask does not fit.
+    """
+    mask = read_item_mask(item)
+    header, encoding = image_header(item["img_path"]), item.get("mask_encoding", "rgb")
+    check_mask(mask, header.shape, item["num_mask_classes"], item["seg_map_path"], encoding)
+    return mask, header
+
+
+def mask_doubts(dataset: BaseDataset, tally: MaskTally) -> list[str]:
+    """Return what may be wrong with masks that can all be read, with names, numbers and a remedy.
+
+    Args:
+        dataset: the masks' data set.
+        tally: what they hold.
+    """
+    if not tally.with_mask:
+        return []
+    classes = (getattr(dataset, "metainfo", None) or {}).get("classes") or ()
+    names = classes[1:] if len(classes) == tally.num_classes + 1 else None
+    first = _first_with_mask(dataset)
+    shift = first.get("mask_id_shift", 0) + 1
+    return tally.doubts(
+        names,
+        first.get("mask_encoding", "rgb"),
+        f"set data.mask_id_shift={shift} (--cfg-options data.mask_id_shift={shift})",
+    )
+
+
+def _first_with_mask(dataset: BaseDataset) -> dict[str, Any]:
+    items = map(dataset.get_data_info, range(len(dataset)))
+    return next(item for item in items if "seg_map_path" in item)
+
+
+def _tally_item(item: dict) -> MaskTally | str | None:
+    """Return what a mask holds, or what is wrong with it; None if there is no mask."""
     if "seg_map_path" not in item:
         return None
-    path = item["seg_map_path"]
     try:
-        mask = read_item_mask(item)
-        size, encoding = image_size(item["img_path"]), item.get("mask_encoding", "rgb")
-        check_mask(mask, size, item["num_mask_classes"], path, encoding)
+        mask, header = read_checked(item)
     except LussError as error:
         return str(error)
-    return bool((mask != IGNORE_ID).any())
+    tally = MaskTally(item["num_mask_classes"])
+    tally.add_mask(mask, item.get("category", 0), item["seg_map_path"])
+    if header.turned and not item.get("upright", False):
+        tally.turned[item["img_path"]] += 1
+    return tally

@@ -25,17 +25,22 @@ from luss.files import atomic_write
 
 __all__ = [
     "IGNORE_ID",
+    "INDEX_HINT",
     "LARGEST_MASK",
     "PNG_HEAD",
     "MaskEncoding",
     "check_png",
+    "check_shift",
     "check_size",
     "decode_mask",
     "encode_mask",
+    "has_palette",
+    "ignored_value",
     "open_mask",
     "parse_mask",
     "read_item_mask",
     "read_mask",
+    "shift_ids",
     "write_mask",
 ]
 
@@ -51,6 +56,9 @@ MaskEncoding = Literal["rgb", "index"]
 """``rgb``: colours as R + 256 G, or one channel of ids; 1000 is ignored. ``index``: a palette's
 indices, or one channel of ids, of which 255 is ignored; colours are taken as with ``rgb``."""
 
+INDEX_HINT = "read such masks with mask_encoding='index' (tools/evaluate.py: --encoding index)"
+"""What to do about masks whose ids are indices of a palette, or of which 255 is ignored."""
+
 _IGNORED_INDEX = 255
 _LARGEST_ID = 0xFFFF
 _SIGNATURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -60,6 +68,28 @@ _BIT_DEPTH_AT, _COLOUR_TYPE_AT = 24, 25
 _GREY = 0
 _PALETTE = 3
 _GREY_WITH_ALPHA = 4
+
+
+def ignored_value(encoding: MaskEncoding) -> int:
+    """Return the value that stands for 'ignore' in the files of masks."""
+    return _IGNORED_INDEX if encoding == "index" else IGNORE_ID
+
+
+def check_shift(shift: Any) -> int:
+    """Return the setting ``mask_id_shift``, refusing what is no number of ids."""
+    if isinstance(shift, bool) or not isinstance(shift, int):
+        raise LussError(
+            f"mask_id_shift is {shift!r}; expected a whole number that is added to all ids of the "
+            "masks, such as 1"
+        )
+    return shift
+
+
+def shift_ids(ids: NDArray[np.integer], shift: int) -> NDArray[np.integer]:
+    """Add ``shift`` to all ids but `IGNORE_ID`; the array itself is changed."""
+    if shift:
+        ids[ids != IGNORE_ID] += shift
+    return ids
 
 
 def encode_mask(ids: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -139,6 +169,13 @@ def check_size(shape: tuple[int, ...], name: str | os.PathLike) -> None:
         )
 
 
+def has_palette(path: str | os.PathLike) -> bool:
+    """Return whether a mask's file is a PNG with a palette."""
+    with open_mask(path) as file:
+        head = file.read(PNG_HEAD)
+    return head.startswith(_SIGNATURE) and head[_COLOUR_TYPE_AT:][:1] == bytes([_PALETTE])
+
+
 @contextlib.contextmanager
 def open_mask(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a mask's file for reading; no pipe or device, which may never end.
@@ -156,14 +193,15 @@ def open_mask(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 def read_item_mask(item: Mapping[str, Any]) -> NDArray[np.int32]:
-    """Read ``seg_map_path`` of a data set's item, encoded as its ``mask_encoding`` says.
+    """Read ``seg_map_path`` of a data set's item as its ``mask_encoding`` says, by default ``rgb``.
 
-    Without one it is ``rgb``.
+    ``mask_id_shift`` is added to the ids, by default 0.
 
     Raises:
         LussError: as :func:`read_mask`.
     """
-    return read_mask(item["seg_map_path"], item.get("mask_encoding", "rgb"))
+    ids = read_mask(item["seg_map_path"], item.get("mask_encoding", "rgb"))
+    return shift_ids(ids, item.get("mask_id_shift", 0))
 
 
 def read_mask(path: str | os.PathLike, encoding: MaskEncoding = "rgb") -> NDArray[np.int32]:
@@ -249,6 +287,12 @@ def _parse_ids(content: bytes, name: str | os.PathLike) -> NDArray[np.int32]:
             "or a single channel of ids"
         )
     if pixels[..., 0].any():
+        # Programs that make PNG files smaller give true RGB masks a palette, too.
+        if content[_COLOUR_TYPE_AT] == _PALETTE:
+            raise LussError(
+                f"the mask {name} has a palette whose colours are not id = R + 256 G, so its "
+                f"indices are the ids; {INDEX_HINT}, or save the indices as one channel"
+            )
         raise LussError(
             f"the mask {name} has blue in it, as a picture of a mask has; expected the encoding "
             "id = R + 256 G with B = 0, or a single channel of ids"

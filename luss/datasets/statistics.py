@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luss.datasets.imagenet_s import ImageNetS
-from luss.datasets.mask_check import check_mask
-from luss.datasets.mask_codec import IGNORE_ID, read_mask
+from luss.datasets.mask_check import read_checked
+from luss.datasets.mask_codec import IGNORE_ID
+from luss.datasets.mask_tally import MaskTally
 from luss.errors import LussError
 
 __all__ = ["MAP_SIDE", "SIZE_GROUPS", "Statistics", "count_split"]
@@ -26,17 +27,12 @@ _CHUNK = 64
 
 
 @dataclass
-class Statistics:
+class Statistics(MaskTally):
     """Counts over the images of one split; those of disjoint sets of images add up.
 
     Attributes:
-        num_classes: C.
         images: number of images.
-        with_mask: number of those with a mask.
         of_folder: (C + 1,) images whose class folder is that class; 0 counts other folders.
-        with_class: (C + 1,) masks in which the class occurs.
-        pixels: (C + 1,) pixels of the class.
-        ignored: pixels that are 'ignore'.
         categories: (C + 1,) masks by the number of classes in them, 'other' left out.
         sizes: (100,) objects (a class in an image) by their size in percent of the image's
             evaluated pixels, rounded up: [0] counts those up to 1 %, [99] those above 99 %.
@@ -44,43 +40,37 @@ class Statistics:
         boundaries: likewise of their boundaries, one pixel wide.
     """
 
-    num_classes: int
     images: int = 0
-    with_mask: int = 0
-    ignored: int = 0
     of_folder: NDArray[np.int64] = field(init=False)
-    with_class: NDArray[np.int64] = field(init=False)
-    pixels: NDArray[np.int64] = field(init=False)
     categories: NDArray[np.int64] = field(init=False)
     sizes: NDArray[np.int64] = field(init=False)
     positions: NDArray[np.float64] = field(init=False)
     boundaries: NDArray[np.float64] = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("of_folder", "with_class", "pixels", "categories"):
+        super().__post_init__()
+        for name in ("of_folder", "categories"):
             setattr(self, name, np.zeros(self.num_classes + 1, np.int64))
         self.sizes = np.zeros(100, np.int64)
         self.positions = np.zeros((MAP_SIDE, MAP_SIDE))
         self.boundaries = np.zeros((MAP_SIDE, MAP_SIDE))
 
-    def add_image(self, category: int, mask: NDArray[np.int32] | None = None) -> None:
+    def add_image(
+        self, category: int, mask: NDArray[np.int32] | None = None, path: str = ""
+    ) -> None:
         """Count an image.
 
         Args:
             category: of its class folder, 0..C.
             mask: (H, W) class ids, with 1000 where ignored.
+            path: of the mask, for messages.
         """
         self.images += 1
         self.of_folder[category] += 1
         if mask is None:
             return
-        self.with_mask += 1
-        counts = np.bincount(mask.ravel(), minlength=IGNORE_ID + 1)
-        self.ignored += int(counts[IGNORE_ID])
-        areas = counts[: self.num_classes + 1]
+        areas = self.add_mask(mask, category, path)
         evaluated = areas.sum()
-        self.pixels += areas
-        self.with_class += areas > 0
         objects = areas[1:][areas[1:] > 0]
         self.categories[len(objects)] += 1
         if not len(objects):
@@ -91,14 +81,6 @@ class Statistics:
         foreground = (mask > 0) & (mask != IGNORE_ID)
         self.positions += _reduce(foreground)
         self.boundaries += _reduce(_boundary(np.where(foreground, mask, 0)))
-
-    def __add__(self, other: "Statistics") -> "Statistics":
-        """Counts of both sets of images together."""
-        total = Statistics(self.num_classes)
-        for name, value in vars(self).items():
-            if name != "num_classes":
-                setattr(total, name, value + getattr(other, name))
-        return total
 
     def size_groups(self) -> dict[str, int]:
         """Objects that are small, medium-small, medium-large and large."""
@@ -138,12 +120,13 @@ def count_split(dataset: ImageNetS, jobs: int = 1) -> Statistics:
         jobs: processes that read masks.
 
     Raises:
-        LussError: if a mask is unreadable or holds ids that no class has.
+        LussError: if a mask is unreadable, has another size than its photo, or holds ids that no
+            class has.
     """
     if jobs < 1:
         raise LussError(f"jobs must be at least 1, got {jobs}")
     total = Statistics(dataset.num_classes)
-    chunks: list[list[tuple[int, str]]] = [[]]
+    chunks: list[list[dict[str, Any]]] = [[]]
     for index in range(len(dataset)):
         item = dataset.get_data_info(index)
         if "seg_map_path" not in item:
@@ -151,7 +134,7 @@ def count_split(dataset: ImageNetS, jobs: int = 1) -> Statistics:
             continue
         if len(chunks[-1]) == _CHUNK:
             chunks.append([])
-        chunks[-1].append((item["category"], item["seg_map_path"]))
+        chunks[-1].append(item)
     arguments = (chunks, [dataset.num_classes] * len(chunks))
     if jobs == 1:
         for part in map(_count_masks, *arguments):
@@ -163,12 +146,13 @@ def count_split(dataset: ImageNetS, jobs: int = 1) -> Statistics:
     return total
 
 
-def _count_masks(items: list[tuple[int, str]], num_classes: int) -> Statistics:
+def _count_masks(items: list[dict[str, Any]], num_classes: int) -> Statistics:
     statistics = Statistics(num_classes)
-    for category, path in items:
-        mask = read_mask(path)
-        check_mask(mask, mask.shape, num_classes, path)
-        statistics.add_image(category, mask)
+    for item in items:
+        mask, header = read_checked(item)
+        statistics.add_image(item["category"], mask, item["seg_map_path"])
+        if header.turned:
+            statistics.turned[item["img_path"]] += 1
     return statistics
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from luss.datasets.class_names import find_class_names, metainfo_of, refuse_missing_masks
 from luss.datasets.description import ROLES, DataDescription, Recognition
 from luss.datasets.image_io import IMAGE_SUFFIXES, split_suffix
+from luss.datasets.mask_codec import check_shift
 from luss.datasets.photo_listing import photo_outside, refuse_unusable_names, say_once, shown
 from luss.datasets.reproducible import ReproducibleDataset
 from luss.datasets.split_root import folder_content, names_in
@@ -48,6 +49,8 @@ class VOCFolder(ReproducibleDataset):
         lists: split -> name of its list, over the usual ones, such as ``{'train': 'trainaug'}``;
             None for a split that is not to be there.
         mask_folder: folder of the masks in the root.
+        mask_id_shift: added to all ids of masks but 'ignore', such as 1 where 0 stands for the
+            first class.
         require_masks: refuse images without a mask.
         metainfo: more of it, or instead of ``classes`` and ``palette``.
         **kwargs: as ``ReproducibleDataset``.
@@ -64,6 +67,7 @@ class VOCFolder(ReproducibleDataset):
         classes: Iterable[str] | None = None,
         lists: Mapping[str, str | None] | None = None,
         mask_folder: str = _MASKS,
+        mask_id_shift: int = 0,
         require_masks: bool = False,
         metainfo: Mapping[str, Any] | None = None,
         **kwargs,
@@ -72,6 +76,7 @@ class VOCFolder(ReproducibleDataset):
         self.list_file = _list_file(data_root, lists, split)
         self.categories = find_class_names(data_root, classes, "index", VOC_CLASSES)
         self.mask_folder = mask_folder
+        self.mask_id_shift = check_shift(mask_id_shift)
         self.require_masks = require_masks
         metainfo = metainfo_of(self.categories, metainfo)
         super().__init__(data_root=data_root, metainfo=metainfo, **kwargs)
@@ -124,6 +129,8 @@ class VOCFolder(ReproducibleDataset):
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """What is known of an item before the pipeline, for a draw or an index."""
         facts = {"num_mask_classes": self.num_classes, "mask_encoding": "index"}
+        if self.mask_id_shift:
+            facts["mask_id_shift"] = self.mask_id_shift
         return {**super().get_data_info(idx), **facts}
 
     def load_data_list(self) -> list[dict[str, Any]]:

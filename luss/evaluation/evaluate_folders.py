@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
+from luss.datasets.mask_codec import MaskEncoding
+from luss.datasets.mask_tally import MaskTally
 from luss.errors import LussError
 from luss.evaluation.counts import Counts, check_numbers
 from luss.evaluation.folders import FolderPair, class_folders, count_masks, pair_folders
@@ -35,6 +38,7 @@ def evaluate_folders(
     without_other: bool = False,
     per_class: bool = False,
     jobs: int = 1,
+    encoding: MaskEncoding = "rgb",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Evaluate folders of masks.
@@ -52,12 +56,14 @@ def evaluate_folders(
         without_other: also give the metrics without class 0.
         per_class: also give IoU by class.
         jobs: processes.
+        encoding: of the PNG files of both folders, see `luss.datasets.mask_codec.MaskEncoding`.
         progress: called with the numbers of images done and in all.
 
     Returns:
         What JSON can hold: the metrics in percent (None where undefined), ``images``,
-        ``num_classes``; as asked for, ``match`` (generated to true id) and ``pixel_overlap`` (the
-        metrics with the second matcher), ``without_other``, ``per_class``.
+        ``num_classes``; where the truths look wrong, ``warnings``; as asked for, ``match``
+        (generated to true id) and ``pixel_overlap`` (the metrics with the second matcher),
+        ``without_other``, ``per_class``.
 
     Raises:
         LussError: if anything does not fit; lists up to ten files of each kind of problem, and
@@ -75,13 +81,24 @@ def evaluate_folders(
         num_classes = _number_of_classes(names, pair, true)
         check_numbers(num_classes, num_generated)
 
-    images = len(pair.names)
+    if len(names) == num_classes:
+        categories = {name: index for index, name in enumerate(names, 1)}
+        pair = replace(pair, categories=categories)
+    pair = replace(pair, predicted_encoding=encoding, true_encoding=encoding)
+    images, held = len(pair.names), MaskTally(num_classes)
 
     def count(known: np.ndarray | None) -> Counts:
         report = None if progress is None else lambda done: progress(done, images)
         generated = num_generated if known is None else None
         counts, problems = count_masks(
-            pair, num_classes, generated, known, jobs=jobs, progress=report
+            pair,
+            num_classes,
+            generated,
+            known,
+            jobs=jobs,
+            progress=report,
+            # Truths are the same in a second pass.
+            tally=None if held.with_mask else held,
         )
         problems.refuse(
             f"the predictions in {predicted} do not fit the truths in {true}, so nothing was "
@@ -112,6 +129,8 @@ def evaluate_folders(
         "images": counts.images,
         "num_classes": num_classes,
     }
+    if doubts := held.doubts(names if len(names) == num_classes else None, encoding):
+        result["warnings"] = doubts
     if without_other:
         result["without_other"] = to_percent(compute_metrics(counts, without_other=True))
     if per_class:

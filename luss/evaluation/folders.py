@@ -7,7 +7,7 @@ found, and then no number is given at all.
 import io
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -17,11 +17,16 @@ import numpy as np
 
 from luss.datasets.mask_codec import (
     IGNORE_ID,
+    INDEX_HINT,
     MaskEncoding,
     check_size,
+    has_palette,
+    ignored_value,
     open_mask,
     read_mask,
+    shift_ids,
 )
+from luss.datasets.mask_tally import MaskTally
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
@@ -99,13 +104,19 @@ class FolderPair:
         predicted: files of predictions by name ('<class folder>/<image>', without suffix).
         true: files of truths by the same names.
         problems: what was found wrong while pairing them.
-        true_encoding: of the files of truths; predictions are always ``rgb``.
+        predicted_encoding: of the files of predictions.
+        true_encoding: of the files of truths.
+        true_id_shift: added to the ids of truths, but 'ignore'.
+        categories: class folder -> id of its class, where folders are classes.
     """
 
     predicted: dict[str, Path]
     true: dict[str, Path]
     problems: Problems = field(default_factory=Problems)
+    predicted_encoding: MaskEncoding = "rgb"
     true_encoding: MaskEncoding = "rgb"
+    true_id_shift: int = 0
+    categories: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -237,6 +248,7 @@ def count_masks(
     jobs: int = 1,
     progress: Callable[[int], None] | None = None,
     num_matched: int | None = None,
+    tally: MaskTally | None = None,
 ) -> tuple[Counts, Problems]:
     """Count all images of two folders, and find everything that does not fit.
 
@@ -249,6 +261,7 @@ def count_masks(
         jobs: processes.
         progress: called with the number of images done, about once a second and at the end.
         num_matched: largest id that a match may give; by default C, as of true ids.
+        tally: takes what the truths hold.
 
     Returns:
         Sums over true ids if a match is given, else over the predictions' own ids; and the
@@ -264,17 +277,20 @@ def count_masks(
     rows = num_generated if match is None else num_matched or num_classes
     shared = (pair, num_classes, num_generated, match, boundary, rows)
     if jobs == 1:
-        counts, problems = _count_shard(slice(None), shared, progress)
+        counts, problems, held = _count_shard(slice(None), shared, progress)
     else:
-        counts, problems = _count_in_processes(shared, jobs, progress)
+        counts, problems, held = _count_in_processes(shared, jobs, progress)
+    if tally is not None:
+        tally += held
     return counts, pair.problems + problems
 
 
 def _count_shard(
     shard: slice, shared: tuple, progress: Callable[[int], None] | None
-) -> tuple[Counts, Problems]:
+) -> tuple[Counts, Problems, MaskTally]:
     pair, num_classes, num_generated, match, boundary, rows = shared
     counts, problems = Counts.zeros(num_classes, rows, boundary), Problems()
+    held = MaskTally(num_classes)
     names = pair.names[shard]
     for done, name in enumerate(names, 1):
         masks = _read_pair(pair, name, num_classes, num_generated, problems)
@@ -282,9 +298,11 @@ def _count_shard(
         if masks is not None and not problems and not pair.problems:
             prediction = masks[0] if match is None else apply_match(masks[0], match)
             counts.add(count_image(prediction, masks[1], num_classes, rows, boundary))
+            category = pair.categories.get(name.partition("/")[0], 0)
+            held.add_mask(masks[1], category, os.fspath(pair.true[name]))
         if progress is not None and (done % 64 == 0 or done == len(names)):
             progress(done)
-    return counts, problems
+    return counts, problems, held
 
 
 def _read_pair(
@@ -293,12 +311,12 @@ def _read_pair(
     """Read and check one image's masks; None if there is a problem with them."""
     masks = []
     files = [
-        ("prediction", pair.predicted[name], "rgb"),
-        ("truth", pair.true[name], pair.true_encoding),
+        ("prediction", pair.predicted[name], pair.predicted_encoding, 0),
+        ("truth", pair.true[name], pair.true_encoding, pair.true_id_shift),
     ]
-    for kind, path, encoding in files:
+    for kind, path, encoding, shift in files:
         try:
-            masks.append(read_ids(path, encoding))
+            masks.append(shift_ids(read_ids(path, encoding), shift))
         except LussError as error:
             problems.add(f"unreadable {kind}s", str(error))
     if len(masks) < 2:
@@ -313,25 +331,37 @@ def _read_pair(
         return None
     low, high = prediction.min(initial=0), prediction.max(initial=0)
     if low < 0 or high > num_generated:
+        path, encoding = pair.predicted[name], pair.predicted_encoding
+        found = low if low < 0 else ignored_value(encoding) if high == IGNORE_ID else high
         problems.add(
-            f"predictions with ids outside 0..{num_generated}",
-            f"{pair.predicted[name]}: {low if low < 0 else high}",
+            f"predictions with ids outside 0..{num_generated}{_hint(path, found, encoding)}",
+            f"{path}: {found}",
         )
         return None
     outside = (truth > num_classes) & (truth != IGNORE_ID) | (truth < 0)
     if outside.any():
+        path, encoding, found = pair.true[name], pair.true_encoding, truth[outside].max()
+        hint = _hint(path, found, encoding) or " (is the number of classes right?)"
         problems.add(
-            f"truths with ids outside 0..{num_classes} and {IGNORE_ID} (is the number of classes "
-            "right?)",
-            f"{pair.true[name]}: {truth[outside].max()}",
+            f"truths with ids outside 0..{num_classes} and {ignored_value(encoding)}{hint}",
+            f"{path}: {found}",
         )
         return None
     return prediction, truth
 
 
+def _hint(path: Path, found: int, encoding: MaskEncoding) -> str:
+    """Return what to do about an id that no class has, where the encoding is the likely reason."""
+    if encoding == "index" or path.suffix.lower() == ".npy":
+        return ""
+    if has_palette(path):
+        return f" (they have palettes: {INDEX_HINT})"
+    return f" (if 255 is ignored: {INDEX_HINT})" if found == ignored_value("index") else ""
+
+
 def _count_in_processes(
     shared: tuple, jobs: int, progress: Callable[[int], None] | None
-) -> tuple[Counts, Problems]:
+) -> tuple[Counts, Problems, MaskTally]:
     # Workers that are forked start at once; elsewhere they import the package anew.
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
@@ -349,11 +379,12 @@ def _count_in_processes(
             raise LussError(
                 "a worker process ended unexpectedly, perhaps for lack of memory; use fewer jobs"
             ) from error
-    counts, problems = parts[0]
-    for more_counts, more_problems in parts[1:]:
+    counts, problems, held = parts[0]
+    for more_counts, more_problems, more_held in parts[1:]:
         counts += more_counts
         problems += more_problems
-    return counts, problems
+        held += more_held
+    return counts, problems, held
 
 
 _worker: dict = {}
@@ -363,7 +394,7 @@ def _begin_worker(done, shared: tuple) -> None:
     _worker.update(done=done, shared=shared)
 
 
-def _work(job: int, jobs: int) -> tuple[Counts, Problems]:
+def _work(job: int, jobs: int) -> tuple[Counts, Problems, MaskTally]:
     def progress(images: int) -> None:
         _worker["done"][job] = images
 

@@ -26,6 +26,9 @@ from luss.registry import METRICS
 
 __all__ = ["SegmentationMetric"]
 
+_FILES = ("image_id", "seg_map_path", "mask_encoding", "mask_id_shift")
+"""What a second pass needs of an image: its id, and its true mask."""
+
 
 @METRICS.register_module()
 class SegmentationMetric(BaseMetric):
@@ -113,8 +116,7 @@ class SegmentationMetric(BaseMetric):
                 several ranks, an identity (``sample_idx``, ``image_id`` or ``img_path``).
         """
         for sample in data_samples:
-            # What a second pass needs of an image: its id, and its true mask.
-            files = tuple(map(sample.get, ("image_id", "seg_map_path", "mask_encoding")))
+            files = tuple(map(sample.get, _FILES))
             if not self._seen.is_new(sample, files if self.predictions else None):
                 continue
             try:
@@ -257,9 +259,10 @@ class SegmentationMetric(BaseMetric):
                 )
             pair = FolderPair(
                 {name: self.predictions / f"{name}.png" for name, *_ in files},
-                {name: Path(mask) for name, mask, _ in files},
-                # That of the data set, hence of all its masks.
-                true_encoding=next((encoding for *_, encoding in files if encoding), "rgb"),
+                {name: Path(mask) for name, mask, *_ in files},
+                # Those of the data set, hence of all its masks.
+                true_encoding=next((of_mask[2] for of_mask in files if of_mask[2]), "rgb"),
+                true_id_shift=next((of_mask[3] for of_mask in files if of_mask[3]), 0),
             )
             found, problems = count_masks(
                 pair,

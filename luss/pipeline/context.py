@@ -56,6 +56,7 @@ class Context:
         resume: whether stages go on where they were killed.
         config_hash: tells whether two runs compute the same.
         splits_checked: splits of which all masks were found to be sound.
+        photos_checked: whether photos to train on were looked at.
         planned: nothing will run: checkpoints that are yet to come are named, not required.
     """
 
@@ -66,6 +67,7 @@ class Context:
     config_hash: str = ""
     _inputs: StageInputs | None = field(default=None, init=False)
     splits_checked: set[str] = field(default_factory=set, init=False)
+    photos_checked: bool = field(default=False, init=False)
     planned: bool = False
     _data: dict | None = field(default=None, init=False)
     _listed: dict[str, BaseDataset] = field(default_factory=dict, init=False)

@@ -22,6 +22,7 @@ __all__ = ["StageInputs"]
 _NO_MATTER = frozenset(
     {
         "data_root",
+        "mask_id_shift",
         "mask_root",
         "metainfo",
         "num_mask_classes",

@@ -1,9 +1,19 @@
 """All photos and masks of a folder, read once, without training."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from luss.datasets.image_io import TooLargeImageError, UnreadableImageError, read_image
-from luss.datasets.mask_check import check_masks
+from mmengine.dataset import BaseDataset
+
+from luss.datasets.image_io import (
+    TooLargeImageError,
+    UnreadableImageError,
+    image_header,
+    read_image,
+)
+from luss.datasets.mask_check import check_masks, mask_doubts
+from luss.datasets.photo_check import DeepPhotos, doubt_of_copies, doubt_of_empty, identical_photos
 from luss.datasets.photo_listing import shown
 from luss.engine.progress import Progress
 from luss.errors import LussError
@@ -20,10 +30,12 @@ class Inspection:
 
     Attributes:
         said: lines on the photos, and on what ``luss train`` would do.
+        doubts: lines on what can be read, but may be wrong.
         problems: lines on what is to be mended.
     """
 
     said: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -39,9 +51,10 @@ def inspect_photos(root: str, categories: int | None = None) -> Inspection:
     """
     found = survey(root)
     seen = Inspection([f"{found.root} is read as {found.kind}; {found.said()}"])
-    for split in found.counts:
-        dataset = split_of_data(found.settings, split)
-        if unreadable := _unreadable(dataset, split):
+    datasets = {split: split_of_data(found.settings, split) for split in found.counts}
+    deep = DeepPhotos()
+    for split, dataset in datasets.items():
+        if unreadable := _unreadable(dataset, split, deep):
             left_out = "training leaves them out" if split == "train" else "evaluation needs them"
             photos = "photo" if len(unreadable) == 1 else "photos"
             seen.problems.append(
@@ -50,17 +63,28 @@ def inspect_photos(root: str, categories: int | None = None) -> Inspection:
             )
         if split in found.description.measured:
             _look_at_masks(found, split, seen)
+    paths = (item["img_path"] for dataset in datasets.values() for item in _items(dataset))
+    doubts = [deep.doubt(), doubt_of_copies(identical_photos(paths))]
+    if found.description.has_categories:
+        doubts.append(doubt_of_empty(datasets["train"], found.description.classes))
+    seen.doubts += [doubt for doubt in doubts if doubt]
     _say_what_training_does(found, categories, seen)
     return seen
 
 
-def _unreadable(dataset, split: str) -> list[str]:
+def _items(dataset: BaseDataset) -> Iterator[dict[str, Any]]:
+    return map(dataset.get_data_info, range(len(dataset)))
+
+
+def _unreadable(dataset: BaseDataset, split: str, deep: DeepPhotos) -> list[str]:
     bad = []
     progress = Progress(len(dataset), f"reading the photos of {split}")
-    for index in range(len(dataset)):
-        item = dataset.get_data_info(index)
+    for item in _items(dataset):
+        path = item["img_path"]
         try:
-            read_image(item["img_path"], upright=item.get("upright", False))
+            pixels = read_image(path, upright=item.get("upright", False))
+            if image_header(path).deep:
+                deep.add(path, pixels)
         except (UnreadableImageError, TooLargeImageError):
             bad.append(item["img_path"])
         progress.advance(1)
@@ -71,11 +95,17 @@ def _look_at_masks(found: Survey, split: str, seen: Inspection) -> None:
     try:
         dataset = split_of_data({**found.settings, "require_masks": True}, split)
         progress = Progress(len(dataset), f"checking the masks of {split}")
-        check_masks(dataset, progress.advance)
+        tally = check_masks(dataset, progress.advance)
     except LussError as error:
         seen.problems.append(f"{split}: {error}")
-    else:
-        seen.said.append(f"{split}: {len(dataset)} photos, and all of their masks are sound")
+        return
+    doubts = mask_doubts(dataset, tally)
+    seen.doubts += [f"{split}: {doubt}" for doubt in doubts]
+    sound = "can be read, but see the warnings" if doubts else "are sound"
+    seen.said.append(
+        f"{split}: {len(dataset)} photos, and all of their masks {sound}; "
+        f"{tally.ignored_share:.1%} of their pixels are ignored"
+    )
 
 
 def _say_what_training_does(found: Survey, categories: int | None, seen: Inspection) -> None:

@@ -147,8 +147,11 @@ class PhotoRun:
             )
 
     def _data(self) -> dict[str, Any]:
-        kind = self.options.get("data.type")
-        return {"type": kind} if kind else {}
+        """The options of ``data``, such as its type or the names of its classes."""
+        chosen = {key: value for key, value in self.options.items() if key.startswith("data.")}
+        config = Config({"data": {}})
+        config.merge_from_dict(chosen)
+        return config.data.to_dict()
 
     def _asked(self) -> dict[str, Any]:
         """What the plan depends on, as plain values."""

@@ -23,6 +23,7 @@ from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import MODELS, STAGES
 from luss.stages.map_folders import loads_maps
+from luss.stages.sound_masks import warn_of_photos
 from luss.stages.starting_parts import StartingParts
 
 __all__ = ["TrainStage"]
@@ -230,8 +231,9 @@ class TrainStage(RunnerStage):
             if self.weights:
                 self.filled_backbone(self.model_config(context), self.weights, context)
 
-        config = self._resolved(context, self.unlabelled_dataset_config(context))
-        rehearse_training(config, where, compare_starts)
+        dataset = self.unlabelled_dataset_config(context)
+        rehearse_training(self._resolved(context, dataset), where, compare_starts)
+        warn_of_photos(context, dataset)
 
     # Training
 

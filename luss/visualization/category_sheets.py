@@ -161,7 +161,7 @@ def _pictures(
         item = dataset.get_data_info(photo)
         try:
             picture, full = read_thumbnail(item, _SIDE)
-            ids = read_fitting_mask(labels / f"{item['image_id']}.png", full)
+            ids = read_fitting_mask({"seg_map_path": labels / f"{item['image_id']}.png"}, full)
         except LussError as error:
             unreadable.append(str(error))
             continue

@@ -154,12 +154,10 @@ def _photos(
     for item in items:
         made = {}
         if with_truth:
-            encoding = item.get("mask_encoding", "rgb")
-            made["truth"] = coloured_mask(item.get("seg_map_path"), true, encoding)
+            made["truth"] = coloured_mask(item, true)
         for method in methods:
-            made[method.name] = coloured_mask(
-                method.predictions / f"{item['image_id']}.png", method.legend
-            )
+            prediction = {"seg_map_path": method.predictions / f"{item['image_id']}.png"}
+            made[method.name] = coloured_mask(prediction, method.legend)
         rows.append(photo_row(item, _LONGEST_SIDE, made, pictures))
     key = [chip("‘other’: the photo in grey", "#555")]
     if with_truth:

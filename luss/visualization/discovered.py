@@ -125,7 +125,7 @@ def _thumbnail(
     try:
         photo, full = read_thumbnail(item, _LONGEST_SIDE)
         if pseudo_labels is not None:
-            ids = read_fitting_mask(pseudo_labels / f"{image_id}.png", full)
+            ids = read_fitting_mask({"seg_map_path": pseudo_labels / f"{image_id}.png"}, full)
             photo = outline(photo, resize_ids(ids, photo.shape[:2]), legend.colours)
     except LussError as error:
         return notice(str(error))

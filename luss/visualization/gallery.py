@@ -131,12 +131,12 @@ def _row(
 ) -> Markup:
     file = f"{item['image_id']}.png"
     known = {
-        "truth": coloured_mask(
-            item.get("seg_map_path"), sources.true, item.get("mask_encoding", "rgb")
-        ),
+        "truth": coloured_mask(item, sources.true),
     }
     if sources.predictions is not None:
-        known["prediction"] = coloured_mask(sources.predictions / file, sources.generated)
+        known["prediction"] = coloured_mask(
+            {"seg_map_path": sources.predictions / file}, sources.generated
+        )
     if sources.maps is not None:
         known[sources.map_name] = _map_picture(sources.maps / file, sources.threshold)
     made = {column: known[column] for column in columns}

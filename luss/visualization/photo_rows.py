@@ -1,13 +1,11 @@
 """A photo and pictures made of it, side by side."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from luss.datasets.mask_codec import MaskEncoding
 from luss.errors import LussError
 from luss.visualization.colours import Legend
 from luss.visualization.markup import Markup, element, notice
@@ -50,21 +48,19 @@ def photo_row(
     return element("article", title, element("div", *panels, class_="panels"), class_="photo")
 
 
-def coloured_mask(
-    path: str | Path | None, legend: Legend, encoding: MaskEncoding = "rgb"
-) -> Picture:
+def coloured_mask(item: Mapping[str, Any], legend: Legend) -> Picture:
     """A function that lays a mask over a photo, its categories named below.
 
     Args:
-        path: of the mask; None if the photo has none, which the picture's place will say.
+        item: with ``seg_map_path`` of the mask, and how it is encoded, as `read_item_mask` takes
+            it; without a path the photo has none, which the picture's place will say.
         legend: of its ids.
-        encoding: of the file.
     """
 
     def make(photo: NDArray[np.uint8], full: tuple[int, int]) -> tuple[NDArray, Markup]:
-        if path is None:
+        if item.get("seg_map_path") is None:
             raise LussError("this photo has no true mask")
-        ids = legend.shown(read_fitting_mask(path, full, encoding))
+        ids = legend.shown(read_fitting_mask(item, full))
         small = resize_ids(ids, photo.shape[:2])
         picture = overlay(photo, small, legend.colours, legend.ignore, legend.unmatched)
         return picture, _chips(ids, legend)

@@ -1,6 +1,5 @@
 """Pictures in and out: photos and masks at the page's size, and the files of the report."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from luss.datasets.image_io import open_image
-from luss.datasets.mask_codec import MaskEncoding, read_mask
+from luss.datasets.mask_codec import read_item_mask
 from luss.errors import LussError
 from luss.visualization.markup import Markup, element
 
@@ -40,18 +39,21 @@ def read_thumbnail(
     return photo, (image.height, image.width)
 
 
-def read_fitting_mask(
-    path: str | os.PathLike, size: tuple[int, int], encoding: MaskEncoding = "rgb"
-) -> NDArray[np.int32]:
+def read_fitting_mask(item: Mapping[str, Any], size: tuple[int, int]) -> NDArray[np.int32]:
     """Read the mask of a photo of (height, width) ``size``.
+
+    Args:
+        item: with ``seg_map_path``, and how that is encoded, as `read_item_mask` takes it.
+        size: of the photo.
 
     Raises:
         LussError: if it cannot be read or has another size.
     """
-    ids = read_mask(path, encoding)
+    ids = read_item_mask(item)
     if ids.shape != size:
         raise LussError(
-            f"the mask {path} is {ids.shape[0]} by {ids.shape[1]}, its photo {size[0]} by {size[1]}"
+            f"the mask {item['seg_map_path']} is {ids.shape[0]} by {ids.shape[1]}, its photo "
+            f"{size[0]} by {size[1]}"
         )
     return ids
 

@@ -135,12 +135,11 @@ class PredictionPicturesHook(Hook):
     ) -> NDArray[np.uint8]:
         photo, full = read_thumbnail(item, self.longest)
         panels, captions = [photo], [str(item["image_id"])]
-        masks = [("prediction", prediction, "rgb", predicted)]
+        masks = [("prediction", {"seg_map_path": prediction}, predicted)]
         if item.get("seg_map_path"):
-            encoding = item.get("mask_encoding", "rgb")
-            masks.append(("truth", Path(item["seg_map_path"]), encoding, true))
-        for what, path, encoding, legend in masks:
-            ids = resize_ids(read_fitting_mask(path, full, encoding), photo.shape[:2])
+            masks.append(("truth", item, true))
+        for what, mask, legend in masks:
+            ids = resize_ids(read_fitting_mask(mask, full), photo.shape[:2])
             panels.append(overlay(photo, ids, legend.colours, legend.ignore, legend.unmatched))
             captions.append(f"{what}: {_names(ids, legend)}")
         return side_by_side(panels, captions)

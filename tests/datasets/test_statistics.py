@@ -20,7 +20,10 @@ masks = arrays(
 
 def equal(first, second):
     return all(
-        np.allclose(value, vars(second)[name], atol=1e-9) for name, value in vars(first).items()
+        np.allclose(value, vars(second)[name], atol=1e-9)
+        if isinstance(value, np.ndarray)
+        else value == vars(second)[name]
+        for name, value in vars(first).items()
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from luss.datasets.mask_codec import read_mask, write_mask
 from luss.errors import LussError
@@ -323,3 +324,47 @@ def test_folders_that_do_not_fit(tmp_path):
     np.save(pred / "n0" / "image_0.npy", np.zeros((2, 2), int))
     with pytest.raises(LussError, match=r"image_0\.npy and image_0\.png|image_0\.png and image_0"):
         list_masks(pred)
+
+
+def write_indices(path, ids, palette):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(ids.astype(np.uint8))
+    if palette:
+        image.putpalette(np.random.default_rng(0).integers(1, 256, 768, np.uint8).tobytes())
+    image.save(path)
+
+
+@pytest.mark.parametrize("palette", [True, False])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_indices(tmp_path, palette, jobs):
+    """Palettes, or one channel, of which 255 is ignored, give what the official encoding gives."""
+    masks = make_masks()
+    for name, (prediction, truth) in masks.items():
+        write_indices(tmp_path / "pred" / f"{name}.png", prediction, palette)
+        indices = np.where(truth == 1000, 255, truth)
+        write_indices(tmp_path / "gt" / f"{name}.png", indices, palette)
+    folders = tmp_path / "pred", tmp_path / "gt"
+    with pytest.raises(LussError, match="--encoding index"):
+        evaluate_folders(*folders)
+    assert same(evaluate_folders(*folders, encoding="index", jobs=jobs), expected(masks))
+    # Predictions of luss beside truths with a palette.
+    for name, (prediction, _) in masks.items():
+        write_mask(tmp_path / "pred" / f"{name}.png", prediction)
+    assert same(evaluate_folders(*folders, encoding="index"), expected(masks))
+    name, (prediction, _) = next(iter(masks.items()))
+    write_indices(tmp_path / "pred" / f"{name}.png", np.full(prediction.shape, 255), palette)
+    with pytest.raises(LussError, match=f"{name}.png: 255"):
+        evaluate_folders(*folders, encoding="index")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_truths_that_look_wrong_are_named(tmp_path, jobs):
+    masks = {
+        name: (prediction, np.where(truth == 1000, 1000, truth % 3))
+        for name, (prediction, truth) in make_masks().items()
+    }
+    pred, gt = write(tmp_path, masks)
+    absent, own = evaluate_folders(pred, gt, jobs=jobs, match="find")["warnings"]
+    assert "class 3 ('n2') occurs in no mask" in absent and "0 stands for 1 ('n0')" in absent
+    assert "no mask in the folder 'n2' holds its own id 3" in own and "n2/image_2.png" in own
+    assert "warnings" not in evaluate_folders(*write(tmp_path, make_masks()))

@@ -20,6 +20,7 @@ _META_KEYS = (
     "img_shape",
     "category",
     "mask_encoding",
+    "mask_id_shift",
     "sample_idx",
     "flip",
     "flip_direction",

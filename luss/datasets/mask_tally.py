@@ -1,0 +1,194 @@
+"""What the masks of a data set hold, counted in one pass, and what is doubtful about it."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding, ignored_value
+from luss.datasets.photo_listing import shown
+
+__all__ = ["MaskTally"]
+
+_MUCH_IGNORED = 0.25
+_SHOWN = 10
+_COUNTED = 1 << 14
+
+
+@dataclass
+class MaskTally:
+    """Counts over masks; those of disjoint sets of masks add up.
+
+    Attributes:
+        num_classes: C.
+        with_mask: number of masks.
+        ignored: pixels that are 'ignore'.
+        pixels: (C + 1,) pixels of each id.
+        with_class: (C + 1,) masks in which the id occurs.
+        of_category: (C + 1,) masks by their class folder; wholly ignored ones are left out.
+        foreign: (class folder's id, mask) of masks in a class folder that lack its own id.
+        instead: (class folder's id, id) -> number of the masks in ``foreign`` that hold the id.
+        turned: photos with a mask that their EXIF orientation turns or mirrors.
+    """
+
+    num_classes: int
+    with_mask: int = 0
+    ignored: int = 0
+    pixels: NDArray[np.int64] = field(init=False)
+    with_class: NDArray[np.int64] = field(init=False)
+    of_category: NDArray[np.int64] = field(init=False)
+    foreign: Counter[tuple[int, str]] = field(init=False, default_factory=Counter)
+    instead: Counter[tuple[int, int]] = field(init=False, default_factory=Counter)
+    turned: Counter[str] = field(init=False, default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        for name in ("pixels", "with_class", "of_category"):
+            setattr(self, name, np.zeros(self.num_classes + 1, np.int64))
+
+    def add_mask(
+        self, mask: NDArray[np.integer], category: int = 0, path: str = ""
+    ) -> NDArray[np.int64]:
+        """Count a mask.
+
+        Args:
+            mask: (H, W) ids 0..C, with 1000 where ignored.
+            category: id of its class folder, 1..C; 0 if it lies in none.
+            path: of the mask, for messages.
+
+        Returns:
+            (C + 1,) pixels of each id in it.
+        """
+        counts = _count_ids(mask.ravel())
+        areas = counts[: self.num_classes + 1]
+        self.with_mask += 1
+        self.ignored += int(counts[IGNORE_ID])
+        self.pixels += areas
+        held = areas > 0
+        self.with_class += held
+        if category and held.any():
+            self.of_category[category] += 1
+            if not held[category]:
+                self.foreign[category, path] += 1
+                self.instead.update((category, int(each)) for each in np.flatnonzero(held))
+        return areas
+
+    def __iadd__(self, other: "MaskTally") -> "MaskTally":
+        for name, value in vars(other).items():
+            if isinstance(value, Counter):
+                getattr(self, name).update(value)
+            elif name != "num_classes":
+                setattr(self, name, getattr(self, name) + value)
+        return self
+
+    def __add__(self, other: "MaskTally") -> "MaskTally":
+        """Return the counts of both sets of masks together."""
+        total = type(self)(self.num_classes)
+        total += self
+        total += other
+        return total
+
+    @property
+    def ignored_share(self) -> float:
+        """Fraction of all pixels that is ignored."""
+        return self.ignored / max(self.ignored + int(self.pixels.sum()), 1)
+
+    def doubts(
+        self,
+        names: Sequence[str] | None = None,
+        encoding: MaskEncoding = "rgb",
+        shift: str = "add 1 to the ids of all masks",
+    ) -> list[str]:
+        """Return what may be wrong with masks that can all be read, a sentence or two each.
+
+        Args:
+            names: of the classes 1..C, where they are known.
+            encoding: of the masks, which says what value stands for 'ignore' in their files.
+            shift: how to raise all ids by one.
+        """
+        if not self.with_mask:
+            return []
+
+        def named(index: int) -> str:
+            if index == 0:
+                return "0 ('other')"
+            return f"{index} ({names[index - 1]!r})" if names else str(index)
+
+        absent = (np.flatnonzero(self.with_class[1:] == 0) + 1).tolist()
+        found = [self._of_absent(absent, named, encoding, shift)] if absent else []
+        if self.ignored_share >= _MUCH_IGNORED and not absent:
+            found.append(f"{self._ignored_said(encoding)}: they are never measured")
+        found += self._of_folders(names, named)
+        if self.turned:
+            found.append(
+                f"{len(self.turned)} of the {self.with_mask} photos with a mask are turned by "
+                "their EXIF orientation, but used as they are stored, since masks are taken to be "
+                f"drawn on the stored photo: {shown(sorted(self.turned))}. If these masks were "
+                "drawn on the upright photo, they do not fit: store the photos upright, such as "
+                "by `mogrify -auto-orient`"
+            )
+        return found
+
+    def _ignored_said(self, encoding: MaskEncoding) -> str:
+        return (
+            f"{ignored_value(encoding)}, which is ignored, covers {self.ignored_share:.1%} of the "
+            "pixels"
+        )
+
+    def _of_absent(
+        self, absent: list[int], named: Callable[[int], str], encoding: MaskEncoding, shift: str
+    ) -> str:
+        classes = self.num_classes
+        listed = ", ".join(map(named, absent[:_SHOWN])) + (", ..." if absent[_SHOWN:] else "")
+        if len(absent) == 1:
+            said = f"class {listed} occurs in no mask, so that it counts as 0 in mIoU"
+        else:
+            said = f"{len(absent)} of {classes} classes occur in no mask, so that they count as 0 "
+            said += f"in mIoU: {listed}"
+        if self.ignored:
+            said += (
+                f"; {self._ignored_said(encoding)}. If {ignored_value(encoding)} marks a class in "
+                "these masks, write the id of the class instead"
+            )
+        # 'other' occurs in nearly all masks of objects, the first class does not.
+        rare = self.with_class[0] * 2 < self.with_mask
+        if absent[-1] == classes > 1 and self.with_class[0] and (rare or len(absent) == 1):
+            said += (
+                f". Smaller ids do, 0 in {self.with_class[0]} of {self.with_mask} masks: if 0 "
+                f"stands for {named(1)} in them instead of 'other', the ids are shifted by one: "
+                f"{shift}"
+            )
+        return said
+
+    def _of_folders(self, names: Sequence[str] | None, named: Callable[[int], str]) -> list[str]:
+        without = Counter(category for category, _ in self.foreign.elements())
+        wrong = sorted(own for own, masks in without.items() if masks == self.of_category[own])
+        found = []
+        for own in wrong[:_SHOWN]:
+            paths = sorted(path for category, path in self.foreign if category == own)
+            held = {index for category, index in self.instead if category == own}
+            ids = ", ".join(named(index) for index in sorted(held - {0} or held)[:_SHOWN])
+            folder = repr(names[own - 1]) if names else f"of class {own}"
+            found.append(
+                f"no mask in the folder {folder} holds its own id {own}; its {len(paths)} masks "
+                f"hold {ids}, such as {paths[0]}"
+            )
+        if wrong:
+            more = f"; {len(wrong)} folders are like that" if wrong[_SHOWN:] else ""
+            found[-1] += (
+                f"{more}. Ids are the places of class folders in sorted order: rename the folders "
+                "so that they sort as the ids in the masks, or give the masks other ids"
+            )
+        return found
+
+
+def _count_ids(ids: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return how often each id from 0 to `IGNORE_ID` occurs.
+
+    Numpy copies what it counts: copies of a whole mask would double the time of a check.
+    """
+    counts = np.zeros(IGNORE_ID + 1, np.int64)
+    for start in range(0, ids.size, _COUNTED):
+        counts += np.bincount(ids[start : start + _COUNTED], minlength=IGNORE_ID + 1)
+    return counts
