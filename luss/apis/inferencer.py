@@ -1,7 +1,7 @@
 """The segmentor of a finished run on any photos."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from luss.apis.categories import WrittenCategories
 from luss.apis.finished_run import FinishedRun
 from luss.apis.found import FoundCategory, found_categories
-from luss.apis.photos import list_photos
+from luss.apis.photos import as_paths, find_given
 from luss.datasets.image_io import UnreadableImageError, read_image
 from luss.engine.inference import stream
 from luss.errors import LussError
@@ -29,7 +29,7 @@ from luss.evaluation.dump_masks import ids_of
 from luss.structures.batches import step_by_size
 from luss.visualization.overlay import overlay, resize_ids
 
-__all__ = ["LUSSInferencer", "overlay_of"]
+__all__ = ["LUSSInferencer", "check_loading", "overlay_of"]
 
 _PIXELS_AT_A_TIME = 50_000_000
 """Of the masks that are predicted together, unless one photo has more."""
@@ -98,18 +98,31 @@ class LUSSInferencer(BaseInferencer):
         )
 
     def stream(
-        self, paths: Sequence[str], batch_size: int = 1, num_workers: int = 0
+        self,
+        paths: str | os.PathLike | Iterable[str | os.PathLike],
+        batch_size: int = 1,
+        num_workers: int = 0,
     ) -> Iterator[SegDataSample | str]:
         """Predict photos in order, holding no more than a batch.
 
         Args:
-            paths: of photos.
+            paths: of photos; a single one stands for itself.
             batch_size: photos that are loaded together; those of one size are predicted together.
             num_workers: processes that load photos.
 
-        Yields:
+        Raises:
+            LussError: if no photo can be loaded in such batches.
+
+        Returns:
             For each photo a sample as :meth:`forward` gives it, or why it cannot be read.
         """
+        # At once, not when the first photo is asked for.
+        check_loading(batch_size, num_workers)
+        return self._stream(as_paths(paths), batch_size, num_workers)
+
+    def _stream(
+        self, paths: Sequence[str], batch_size: int, num_workers: int
+    ) -> Iterator[SegDataSample | str]:
         dataset = _Photos(paths, self.pipeline)
         for batch in stream(dataset, range(len(paths)), batch_size, num_workers, "prediction"):
             samples = self._predicted([item for item in batch if not isinstance(item, str)])
@@ -135,6 +148,17 @@ class LUSSInferencer(BaseInferencer):
         logits = sample.seg_logits.data.float().cpu().numpy()
         return found_categories(_predicted_ids(sample), logits, self.categories)
 
+    def __call__(
+        self, inputs: Any, return_datasamples: bool = False, batch_size: int = 1, **kwargs: Any
+    ) -> dict:
+        """Predict photos and arrays; see the class.
+
+        Raises:
+            LussError: if something else is given, or no photo can be loaded in such batches.
+        """
+        check_loading(batch_size)
+        return super().__call__(inputs, return_datasamples, batch_size, **kwargs)
+
     # What MMEngine calls in turn
 
     def _init_model(self, cfg: Any, weights: str | None, device: str = "cpu") -> BaseModel:
@@ -152,7 +176,7 @@ class LUSSInferencer(BaseInferencer):
             if isinstance(given, np.ndarray):
                 photos.append(_as_rgb(given, self.channel_order))
             elif isinstance(given, str | os.PathLike):
-                photos += [photo.path for photo in list_photos([given])]
+                photos += [photo.path for photo in find_given([given])]
             else:
                 raise LussError(
                     f"cannot predict a {type(given).__name__}; give paths of photos and folders, "
@@ -171,8 +195,19 @@ class LUSSInferencer(BaseInferencer):
             Samples on the CPU with ``pred_sem_seg`` (1, H, W) int64, ids as the model predicts
             them, and ``seg_logits`` (C + 1, h, w), of the feature map where the model is a
             ``PassSegmentor``.
+
+        Raises:
+            LussError: if a score is not finite.
         """
-        return [sample.cpu() for sample in step_by_size(self.model.test_step, inputs)]
+        samples = [sample.cpu() for sample in step_by_size(self.model.test_step, inputs)]
+        for sample in samples:
+            if not torch.isfinite(sample.seg_logits.data).all():
+                raise LussError(
+                    f"the model {self.run.checkpoint} computes scores that are not finite of "
+                    f"{sample.get('img_path', 'an array')}, so that its ids mean nothing; give an "
+                    "earlier checkpoint"
+                )
+        return samples
 
     def visualize(
         self,
@@ -231,6 +266,18 @@ class LUSSInferencer(BaseInferencer):
             "width": width,
             "categories": [asdict(category) for category in self.found(sample)],
         }
+
+
+def check_loading(batch_size: int, num_workers: int = 0) -> None:
+    """Check that photos can be loaded in batches.
+
+    Raises:
+        LussError: if a batch has no photo, or the number of processes is negative.
+    """
+    if batch_size < 1 or num_workers < 0:
+        raise LussError(
+            f"batch_size is {batch_size} and num_workers {num_workers}, expected at least 1 and 0"
+        )
 
 
 def overlay_of(

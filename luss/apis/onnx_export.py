@@ -20,7 +20,7 @@ from luss.apis.categories import WrittenCategories
 from luss.apis.finished_run import FinishedRun
 from luss.apis.inferencer import LUSSInferencer
 from luss.apis.onnx_model import PhotoSegmentor
-from luss.apis.photos import list_photos
+from luss.apis.photos import find_given
 from luss.datasets.image_io import read_image
 from luss.datasets.transforms.resizing import MAX_RATIO, resize_image, short_side_size
 from luss.errors import LussError
@@ -303,7 +303,7 @@ def drawn_pictures(short_side: int) -> dict[str, NDArray[np.uint8]]:
 def _photos(paths: list[str]) -> dict[str, NDArray[np.uint8]]:
     """Some of the photos that people gave, spread evenly."""
     pictures = {}
-    found = list_photos(paths) if paths else []
+    found = find_given(paths) if paths else []
     for index in evenly_spaced(len(found), _MOST_PHOTOS) if found else []:
         path = found[index].path
         pictures[str(path)] = read_image(path, True)

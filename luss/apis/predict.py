@@ -1,15 +1,16 @@
 """Predict any number of photos into a folder, and go on where a killed prediction stopped."""
 
+import errno
 import logging
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.logging import print_log
 
-from luss.apis.inferencer import LUSSInferencer
-from luss.apis.photos import Photo, list_photos
+from luss.apis.inferencer import LUSSInferencer, check_loading
+from luss.apis.photos import Photo, as_paths, find_given, name_outputs
 from luss.apis.prediction_folder import OUTPUTS, PredictionFolder
 from luss.datasets.image_io import read_image
 from luss.datasets.photo_listing import shown
@@ -28,7 +29,7 @@ class PredictedPhotos:
     Attributes:
         predicted: now.
         before: had been predicted before.
-        unreadable: photos that cannot be read, and why.
+        unreadable: photos that cannot be read, or whose outputs cannot be named, and why.
     """
 
     predicted: int
@@ -38,7 +39,7 @@ class PredictedPhotos:
 
 def predict_photos(
     inferencer: LUSSInferencer,
-    given: Sequence[str | os.PathLike],
+    given: str | os.PathLike | Iterable[str | os.PathLike],
     out: str | os.PathLike,
     *,
     outputs: Sequence[str] = OUTPUTS,
@@ -50,7 +51,7 @@ def predict_photos(
 
     Args:
         inferencer: predicts.
-        given: paths of photos and folders.
+        given: paths of photos and folders; a single one stands for itself.
         out: folder to write, see ``docs/prediction.md``.
         outputs: some of ``OUTPUTS``.
         rle: whether ``predictions.json`` holds the masks as run lengths.
@@ -58,17 +59,18 @@ def predict_photos(
         num_workers: processes that load photos.
 
     Raises:
-        LussError: if there are no photos, the folder lies among them, holds something else or is
-            written by another process, or not one of them can be read.
+        LussError: if there are no photos, the folder lies among them, holds predictions of other
+            photos or something else or is written by another process, or no photo can be predicted.
     """
     unknown = [output for output in outputs if output not in OUTPUTS]
     if unknown:
         raise LussError(f"there is no output {unknown[0]!r}; known are: {', '.join(OUTPUTS)}")
-    if batch_size < 1 or num_workers < 0:
-        raise LussError(f"cannot load batches of {batch_size} photos by {num_workers} processes")
+    check_loading(batch_size, num_workers)
+    given = as_paths(given)
     out = output_folder(out, "--out")
     _refuse_among_photos(out, given)
-    photos = list_photos(given)
+    photos, rejected = name_outputs(find_given(given))
+    _require_any(photos, rejected)
     folder = PredictionFolder(out, inferencer.categories, tuple(outputs), rle)
     folder.refuse_if_foreign()
     with alone_in(out, "--out"):
@@ -76,17 +78,19 @@ def predict_photos(
             {
                 "checkpoint": checkpoint_digest(inferencer.run.checkpoint),
                 "upright": inferencer.upright,
-            }
+            },
+            given,
         )
         pending = [photo for photo in photos if not folder.is_done(photo)]
         if len(pending) < len(photos):
             print_log(f"{len(photos) - len(pending)} photos have been predicted before", "current")
-        unreadable = _predict(inferencer, photos, pending, folder, batch_size, num_workers)
-        if len(unreadable) == len(photos):
-            raise LussError(f"not one of {len(photos)} photos can be read; {unreadable[0][1]}")
+        failed = _predict(inferencer, photos, pending, folder, batch_size, num_workers)
+        without = {photo for photo, _ in failed}
+        unreadable = [*rejected, *failed]
+        _require_any([photo for photo in photos if photo not in without], unreadable)
         folder.finish(photos, unreadable)
     _say_unreadable(unreadable)
-    predicted = len(pending) - len(unreadable)
+    predicted = len(pending) - len(failed)
     return PredictedPhotos(predicted, len(photos) - len(pending), unreadable)
 
 
@@ -98,7 +102,7 @@ def _predict(
     batch_size: int,
     num_workers: int,
 ) -> list[tuple[Photo, str]]:
-    """Write the outputs of pending photos, and return those that cannot be read."""
+    """Write the outputs of pending photos, and return those that failed, with the reasons."""
     pending = set(pending)
     # A photo's batch stays the same, as what is computed depends on it in the last bits.
     batches = [photos[start : start + batch_size] for start in range(0, len(photos), batch_size)]
@@ -116,8 +120,19 @@ def _predict(
         found, ids = inferencer.found(sample), inferencer.ids(sample)
         del sample
         pixels = read_image(photo.path, inferencer.upright) if folder.needs_pixels else None
-        folder.add(photo, pixels, ids, found)
+        try:
+            folder.add(photo, pixels, ids, found)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            reason = f"{photo.path}: the paths of its outputs in {folder.root} are too long"
+            unreadable.append((photo, f"{reason}; choose a shorter --out"))
     return unreadable
+
+
+def _require_any(photos: Sequence[Photo], unreadable: Sequence[tuple[Photo, str]]) -> None:
+    if not photos:
+        raise LussError(f"not one of {len(unreadable)} photos can be predicted; {unreadable[0][1]}")
 
 
 def _refuse_among_photos(out: Path, given: Sequence[str | os.PathLike]) -> None:
@@ -135,7 +150,7 @@ def _say_unreadable(unreadable: Sequence[tuple[Photo, str]]) -> None:
     if unreadable:
         names = [photo.name for photo, _ in unreadable]
         print_log(
-            f"{len(names)} photos cannot be read and were skipped: {shown(names)}; "
+            f"{len(names)} photos cannot be predicted and were skipped: {shown(names)}; "
             "predictions.json says why",
             "current",
             logging.WARNING,

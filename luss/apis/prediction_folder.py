@@ -7,6 +7,7 @@ photo's; records are read one after the other for the files over all photos.
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from luss.apis.inferencer import overlay_of
 from luss.apis.photos import Photo
 from luss.datasets.coco_rle import encode_rle
 from luss.datasets.mask_codec import write_mask
+from luss.datasets.photo_listing import printable, shown
 from luss.errors import LussError
 from luss.files import atomic_write, file_digest, read_json, remove_unfinished, write_json
 from luss.folder_lock import LOCK
@@ -40,6 +42,9 @@ _SMALLEST_CUTOUT = 0.01
 """Of the photo; what is smaller is not cut out."""
 
 _DIGITS = 6
+_NOT_LISTED = ("sha256", "pictures")
+"""Keys of records that ``predictions.json`` does not have."""
+
 _CSV = ("photo", "category", "name", "area", "score")
 
 
@@ -59,15 +64,17 @@ class PredictionFolder:
     outputs: tuple[str, ...] = OUTPUTS
     rle: bool = False
 
-    def begin(self, model: dict[str, Any]) -> None:
+    def begin(self, model: dict[str, Any], photos: Sequence[str | os.PathLike]) -> None:
         """Make the folder, or find it as it was begun.
 
         Args:
             model: what predicts; plain values.
+            photos: the paths of files and folders that were given.
 
         Raises:
             LussError: if the folder was begun otherwise, or holds anything else.
         """
+        paths = sorted({printable(str(Path(path).expanduser().resolve())) for path in photos})
         settings = {
             "model": model,
             "categories": self.categories.kind,
@@ -75,12 +82,20 @@ class PredictionFolder:
             "names": [self.categories.legend.name(index) for index in self.categories.used],
             "outputs": list(self.outputs),
             "rle": self.rle,
+            "photos": paths,
         }
         self.refuse_if_foreign()
         path = self.root / _SETTINGS
         if path.exists():
-            found = read_json(path)
+            found = self._begun(path)
             other = [key for key in settings if found.get(key) != settings[key]]
+            if other == ["photos"]:
+                before = found.get("photos")
+                listed = f" ({shown(before)})" if isinstance(before, list) else ""
+                raise LussError(
+                    f"{self.root} holds predictions of other photos{listed} than {shown(paths)}; "
+                    "choose another --out, or give the same photos and folders"
+                )
             if other:
                 raise LussError(
                     f"{self.root} holds predictions made otherwise (not the same: "
@@ -103,12 +118,33 @@ class PredictionFolder:
                 f"{self.root} holds something else than predictions; choose another --out"
             )
 
+    def _begun(self, path: Path) -> dict[str, Any]:
+        try:
+            return read_json(path)
+        except LussError as error:
+            raise LussError(f"{error}; remove {self.root}, or choose another --out") from error
+
     def is_done(self, photo: Photo) -> bool:
-        """Whether all outputs of a photo are there, made of a file of the same content."""
-        path = self._record(photo)
-        if not path.exists():
-            return False
-        return read_json(path).get("sha256") == file_digest(photo.path)
+        """Return whether all outputs of a photo exist, made of a file of the same content.
+
+        A photo whose record is damaged is not done.
+        """
+        record = self._read_record(photo)
+        return (
+            record is not None
+            and record["sha256"] == file_digest(photo.path)
+            and all((self.root / picture).is_file() for picture in record["pictures"])
+        )
+
+    def _read_record(self, photo: Photo) -> dict[str, Any] | None:
+        """Return what is noted of a photo that was predicted; None if nothing sound is."""
+        try:
+            record = read_json(self._record(photo))
+            _row(record)
+            pictures = [str(picture) for picture in record["pictures"]]
+            return {**record, "sha256": str(record["sha256"]), "pictures": pictures}
+        except (LussError, KeyError, TypeError, IndexError):
+            return None
 
     def add(
         self,
@@ -125,13 +161,17 @@ class PredictionFolder:
             ids: (H, W), as they are written.
             found: the categories in it, the largest first.
         """
+        pictures = []
         if "masks" in self.outputs:
-            write_mask(self._picture("masks", photo), ids)
+            pictures.append(self._picture("masks", photo))
+            write_mask(pictures[-1], ids)
         if "indexed" in self.outputs:
-            self._write_indexed(photo, ids)
+            pictures.append(self._picture("indexed", photo))
+            self._write_indexed(pictures[-1], photo, ids)
         if "overlays" in self.outputs:
             picture = Image.fromarray(overlay_of(pixels, ids, self.categories))
-            with atomic_write(self._picture("overlays", photo, ".jpg")) as file:
+            pictures.append(self._picture("overlays", photo, ".jpg"))
+            with atomic_write(pictures[-1]) as file:
                 # Full resolution of colour, which thin regions need.
                 picture.save(file, "JPEG", quality=_QUALITY, subsampling=0)
         if "cutouts" in self.outputs:
@@ -142,7 +182,8 @@ class PredictionFolder:
                     old.unlink()
             for category in found:
                 if category.area >= _SMALLEST_CUTOUT:
-                    self._write_cutout(photo, pixels, ids == category.id, category.id)
+                    pictures.append(self._cutouts(photo) / f"{category.id}.png")
+                    _write_cutout(pictures[-1], pixels, ids == category.id)
         write_json(
             self._record(photo),
             {
@@ -152,6 +193,7 @@ class PredictionFolder:
                 "height": ids.shape[0],
                 "width": ids.shape[1],
                 "categories": [self._described(category, ids) for category in found],
+                "pictures": [str(path.relative_to(self.root)) for path in pictures],
             },
         )
 
@@ -187,7 +229,9 @@ class PredictionFolder:
             }
             for index in self.categories.used
         )
-        reasons = ({"photo": photo.name, "reason": reason} for photo, reason in unreadable)
+        reasons = (
+            {"photo": printable(photo.name), "reason": reason} for photo, reason in unreadable
+        )
         with atomic_write(self.root / "predictions.json") as file:
             file.write(b'{\n"categories": [')
             _write_list(file, described)
@@ -208,8 +252,7 @@ class PredictionFolder:
     def _records(self, photos: Sequence[Photo]) -> Iterator[dict[str, Any]]:
         for photo in photos:
             record = read_json(self._record(photo))
-            del record["sha256"]
-            yield record
+            yield {key: value for key, value in record.items() if key not in _NOT_LISTED}
 
     def _picture(self, output: str, photo: Photo, suffix: str = ".png") -> Path:
         return self.root / output / f"{photo.image_id}{suffix}"
@@ -220,7 +263,7 @@ class PredictionFolder:
     def _record(self, photo: Photo) -> Path:
         return self.root / _RECORDS / f"{photo.image_id}.json"
 
-    def _write_indexed(self, photo: Photo, ids: NDArray[np.uint16]) -> None:
+    def _write_indexed(self, path: Path, photo: Photo, ids: NDArray[np.uint16]) -> None:
         """A PNG with a palette: its indices are the ids where these fit into a byte."""
         colours = self.categories.colours
         if self.categories.used[-1] <= _LARGEST_INDEX:
@@ -237,19 +280,18 @@ class PredictionFolder:
             indices, palette = place[ids], colours[present]
         picture = Image.fromarray(indices)
         picture.putpalette(palette.tobytes())
-        with atomic_write(self._picture("indexed", photo)) as file:
+        with atomic_write(path) as file:
             picture.save(file, "PNG")
 
-    def _write_cutout(
-        self, photo: Photo, pixels: NDArray[np.uint8], inside: NDArray[np.bool_], index: int
-    ) -> None:
-        """The pixels of a category, all else transparent, cut to the rectangle around them."""
-        left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
-        window = np.s_[top : top + height, left : left + width]
-        opaque = 255 * inside[window].view(np.uint8)
-        cutout = np.dstack((pixels[window] * inside[window][..., None], opaque))
-        with atomic_write(self._cutouts(photo) / f"{index}.png") as file:
-            Image.fromarray(cutout).save(file, "PNG")
+
+def _write_cutout(path: Path, pixels: NDArray[np.uint8], inside: NDArray[np.bool_]) -> None:
+    """Write the pixels of a category, all else transparent, cut to the rectangle around them."""
+    left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
+    window = np.s_[top : top + height, left : left + width]
+    opaque = 255 * inside[window].view(np.uint8)
+    cutout = np.dstack((pixels[window] * inside[window][..., None], opaque))
+    with atomic_write(path) as file:
+        Image.fromarray(cutout).save(file, "PNG")
 
 
 def _write_list(file: BinaryIO, entries: Iterable[dict[str, Any]]) -> None:

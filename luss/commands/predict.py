@@ -79,5 +79,5 @@ def run(args: argparse.Namespace) -> None:
     )
     said = f"{done.predicted} photos predicted, {done.before} before"
     if done.unreadable:
-        said += f", {len(done.unreadable)} cannot be read"
+        said += f", {len(done.unreadable)} cannot be predicted"
     print(f"{said}: {out}, where predictions.json and categories.csv say what is in each")

@@ -24,7 +24,7 @@ from luss.errors import LussError
 from luss.files import MARK
 from luss.registry import DATASETS
 
-__all__ = ["PhotoFolder", "find_photos", "image_ids"]
+__all__ = ["PhotoFolder", "find_photos", "image_ids", "unique_ids"]
 
 
 def find_photos(folder: str | os.PathLike) -> list[str]:
@@ -60,9 +60,7 @@ def find_photos(folder: str | os.PathLike) -> list[str]:
 
 
 def image_ids(photos: list[str]) -> list[str]:
-    """The id of each photo, of which no two are alike, and ``<id>.png`` is no folder of another.
-
-    It is the path without suffix, or with it where another photo has the same or is called so.
+    """Return the id of each photo, see `unique_ids`, of which ``<id>.png`` is not a folder's path.
 
     Args:
         photos: paths relative to one folder.
@@ -70,20 +68,39 @@ def image_ids(photos: list[str]) -> list[str]:
     Raises:
         LussError: if a photo and a folder do not differ enough.
     """
+    ids = unique_ids(photos)
+    folders = _folders_of(photos)
+    for photo, image_id in zip(photos, ids, strict=True):
+        if f"{image_id}.png" in folders:
+            raise LussError(
+                f"the mask of the photo {photo} would be called as the folder {image_id}.png; "
+                "rename the folder"
+            )
+    return ids
+
+
+def unique_ids(photos: list[str]) -> list[str]:
+    """Return the id of each photo, of which no two are alike.
+
+    It is the path without suffix, or with it where another photo has the same or is called so, or
+    where ``<id>.png`` is a folder.
+
+    Args:
+        photos: paths relative to one folder, all different.
+    """
     bare = Counter(split_suffix(photo)[0] for photo in photos)
     paths = set(photos)
-    folders = {str(parent) for photo in photos for parent in Path(photo).parents}
+    folders = _folders_of(photos)
     ids = []
     for photo in photos:
         stem, _ = split_suffix(photo)
         alone = bare[stem] == 1 and stem not in paths and f"{stem}.png" not in folders
         ids.append(stem if alone else photo)
-        if f"{ids[-1]}.png" in folders:
-            raise LussError(
-                f"the mask of the photo {photo} would be called as the folder {ids[-1]}.png; "
-                "rename the folder"
-            )
     return ids
+
+
+def _folders_of(photos: list[str]) -> set[str]:
+    return {str(parent) for photo in photos for parent in Path(photo).parents}
 
 
 @DATASETS.register_module()

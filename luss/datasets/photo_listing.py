@@ -19,9 +19,11 @@ from luss.errors import LussError
 from luss.files import MARK, is_system_name, read_json
 
 __all__ = [
+    "LONGEST_NAME",
     "Tally",
     "is_output_folder",
     "photo_outside",
+    "printable",
     "refuse_unusable_names",
     "say_once",
     "shown",
@@ -36,7 +38,7 @@ _RECORDS = {
 }
 """Records of runs, predictions and sweeps -> some of their keys."""
 
-_LONGEST_NAME = 255
+LONGEST_NAME = 255
 """Bytes of a file's name that Linux allows."""
 
 _PHOTO_KINDS = frozenset(
@@ -94,7 +96,7 @@ class Tally:
 
     def say(self, where: str | os.PathLike) -> None:
         """Log what was found in ``where``, and warn of photos that were left out."""
-        where = _printable(str(where))
+        where = printable(str(where))
         found = f"{where}: {_counted(self.photos, 'photo')}"
         if self.others:
             found += f"; {_counted(self.others, 'other file')} passed over"
@@ -142,7 +144,7 @@ def walk_photos(root: Path, tally: Tally) -> Iterator[str]:
 
     def refuse(error: OSError) -> None:
         raise LussError(
-            f"cannot list the folder {_printable(error.filename)}: {error.strerror}; make it "
+            f"cannot list the folder {printable(error.filename)}: {error.strerror}; make it "
             "readable, or move it out of the photos"
         ) from error
 
@@ -218,7 +220,7 @@ def refuse_unusable_names(names: Iterable[tuple[str, str]], root: str | os.PathL
         except UnicodeEncodeError:
             unnameable.append(path)
             continue
-        if len(image_id.rpartition("/")[2].encode()) > _LONGEST_NAME - len(".png"):
+        if len(image_id.rpartition("/")[2].encode()) > LONGEST_NAME - len(".png"):
             long.append(path)
     if unnameable:
         raise LussError(
@@ -228,18 +230,18 @@ def refuse_unusable_names(names: Iterable[tuple[str, str]], root: str | os.PathL
     if long:
         raise LussError(
             f"{len(long)} photos in {root} have names so long that their masks, which end in "
-            f".png, would exceed {_LONGEST_NAME} bytes: {shown(long)}; give them shorter names"
+            f".png, would exceed {LONGEST_NAME} bytes: {shown(long)}; give them shorter names"
         )
 
 
 def shown(paths: Sequence[str]) -> str:
     """Up to ten paths for a message."""
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(map(_printable, paths[:_SHOWN])) + more
+    return ", ".join(map(printable, paths[:_SHOWN])) + more
 
 
-def _printable(path: str) -> str:
-    r"""A path with what is not UTF-8 in it as \xNN, since it cannot be printed otherwise."""
+def printable(path: str) -> str:
+    r"""Return a path with what is not UTF-8 as \xNN, since it cannot be printed otherwise."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 

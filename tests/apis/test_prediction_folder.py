@@ -12,6 +12,7 @@ from luss.apis.found import found_categories
 from luss.apis.photos import Photo
 from luss.apis.prediction_folder import PredictionFolder
 from luss.datasets import read_mask
+from luss.errors import LussError
 from luss.visualization.colours import generated_legend, true_legend
 
 
@@ -26,7 +27,7 @@ def written(root, photo, ids, num_categories):
     legend = generated_legend(num_categories, None, true_legend({}))
     categories = WrittenCategories("generated", np.arange(num_categories + 1), legend)
     folder = PredictionFolder(root, categories)
-    folder.begin({})
+    folder.begin({}, [photo.path])
     found = found_categories(ids, np.zeros((num_categories + 1, 1, 1), np.float32), categories)
     folder.add(photo, np.full((*ids.shape, 3), 90, np.uint8), ids.astype(np.uint16), found)
     folder.finish([photo], [])
@@ -78,3 +79,47 @@ def test_a_photo_in_whose_place_another_of_as_many_bytes_has_come_is_not_done(ph
     path = Path(photo.path)
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     assert not folder.is_done(photo)
+
+
+def begun(root, photo):
+    legend = written(root, photo, np.full((20, 20), 1), 1)
+    return PredictionFolder(root, WrittenCategories("generated", np.arange(2), legend))
+
+
+@pytest.mark.parametrize("lost", ["masks", "indexed", "overlays", "cutouts", "records"])
+def test_a_photo_whose_output_was_deleted_is_not_done(photo, tmp_path, lost):
+    folder = begun(tmp_path / "out", photo)
+    assert folder.is_done(photo)
+    (file,) = (path for path in (tmp_path / "out" / lost).rglob("*") if path.is_file())
+    file.unlink()
+    assert not folder.is_done(photo)
+
+
+@pytest.mark.parametrize("change", ["", "{}", "[]", '{"sha256": 1}', "cut", "categories"])
+def test_a_photo_whose_record_is_damaged_is_not_done(photo, tmp_path, change):
+    folder = begun(tmp_path / "out", photo)
+    path = tmp_path / "out" / "records" / "x.json"
+    content = path.read_text()
+    if change == "cut":
+        change = content[: len(content) // 2]
+    elif change == "categories":
+        change = json.dumps({**json.loads(content), "categories": [{"id": 1}]})
+    path.write_text(change)
+    assert not folder.is_done(photo)
+
+
+def test_damaged_settings_are_named(photo, tmp_path):
+    folder = begun(tmp_path / "out", photo)
+    (tmp_path / "out" / "settings.json").write_text("{")
+    with pytest.raises(LussError, match=r"settings\.json is damaged.* remove .*out, or choose"):
+        folder.begin({}, [photo.path])
+
+
+def test_a_folder_is_for_the_photos_that_it_was_begun_with(photo, tmp_path, monkeypatch):
+    folder = begun(tmp_path / "out", photo)
+    monkeypatch.chdir(tmp_path)
+    folder.begin({}, ["x.png"])
+    with pytest.raises(LussError, match=r"of other photos \(.*x\.png\) than .*y\.png;.*--out"):
+        folder.begin({}, ["y.png"])
+    with pytest.raises(LussError, match=r"not the same: model, photos"):
+        folder.begin({"upright": True}, [tmp_path])

@@ -243,7 +243,7 @@ def test_unreadable_photos_are_named_and_skipped(inferencer, tmp_path):
 
 def test_it_is_an_error_if_no_photo_can_be_read(inferencer, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
-    with pytest.raises(LussError, match=r"not one of 1 photos can be read.*broken\.jpg"):
+    with pytest.raises(LussError, match=r"not one of 1 photos can be predicted.*broken\.jpg"):
         predict_photos(inferencer, [tmp_path / "broken.jpg"], tmp_path / "out")
 
 
@@ -273,6 +273,53 @@ def test_photos_of_one_name_are_refused_and_folders_are_told_apart(inferencer, t
     assert found == {"masks/a/x.png", "masks/b/x.png"}
 
 
+def test_a_photo_whose_outputs_cannot_be_named_leaves_the_others(inferencer, tmp_path):
+    for name in ("good.png", "n" * 250 + ".png", "m" * 251 + ".png"):
+        photo_file(tmp_path / "in" / name)
+    done = predict_photos(inferencer, tmp_path / "in", tmp_path / "out", outputs=["masks"])
+    assert (done.predicted, [photo.name[0] for photo, _ in done.unreadable]) == (2, ["m"])
+    content = read_json(tmp_path / "out" / "predictions.json")
+    assert "has 251 bytes" in content["unreadable"][0]["reason"]
+    # The path of the mask is too long, not its name.
+    deep = tmp_path.joinpath("in2", *["d" * 200] * 18)
+    out = tmp_path.joinpath("o" * 240, "o" * 240)
+    photo_file(tmp_path / "in2" / "good.png")
+    photo_file(deep / "x.png")
+    done = predict_photos(inferencer, [tmp_path / "in2"], out, outputs=["masks"])
+    assert [photo.name[0] for photo, _ in done.unreadable] == ["d"]
+    assert "too long" in done.unreadable[0][1]
+    assert read_json(out / "predictions.json")["photos"][0]["photo"] == "good.png"
+
+
+def test_one_path_or_a_generator_gives_the_photos(inferencer, tmp_path):
+    path = str(photo_file(tmp_path / "a.jpg"))
+    (sample,) = inferencer.stream(path)
+    assert sample.ori_shape[:2] == (30, 40)
+    (sample,) = inferencer.stream(each for each in [Path(path)])
+    assert sample.ori_shape[:2] == (30, 40)
+    assert predict_photos(inferencer, path, tmp_path / "one").predicted == 1
+    given = (each for each in [path])
+    assert predict_photos(inferencer, given, tmp_path / "generator").predicted == 1
+
+
+def test_batches_without_photos_are_rejected(inferencer, tmp_path):
+    path = photo_file(tmp_path / "a.jpg")
+    with pytest.raises(LussError, match="batch_size is 0"):
+        inferencer(path, batch_size=0)
+    with pytest.raises(LussError, match="batch_size is -1"):
+        inferencer.stream([path], batch_size=-1)
+    with pytest.raises(LussError, match="num_workers -1"):
+        predict_photos(inferencer, [path], tmp_path / "out", num_workers=-1)
+
+
+def test_scores_that_overflow_are_not_other(finished_run, tmp_path):
+    """Finite weights, of which scores are infinite: every pixel would be 'other'."""
+    inferencer = LUSSInferencer(finished_run, device="cpu")
+    inferencer.model.decode_head.conv_seg.weight.data.fill_(1e38)
+    with pytest.raises(LussError, match=r"iter_\d+\.pth computes scores that are not finite"):
+        inferencer(photo_file(tmp_path / "a.png"))
+
+
 def test_other_predictions_and_other_folders_are_not_written_to(inferencer, finished_run, tmp_path):
     path = photo_file(tmp_path / "in" / "x.png")
     predict_photos(inferencer, [path], tmp_path / "out")
@@ -281,6 +328,11 @@ def test_other_predictions_and_other_folders_are_not_written_to(inferencer, fini
     true = LUSSInferencer(finished_run, device="cpu", categories="true")
     with pytest.raises(LussError, match="not the same: categories, ids, names"):
         predict_photos(true, [path], tmp_path / "out")
+    other = photo_file(tmp_path / "in2" / "x.png", seed=1)
+    mask = (tmp_path / "out" / "masks" / "x.png").read_bytes()
+    with pytest.raises(LussError, match=r"of other photos \(.*in/x\.png\) than .*in2/x\.png"):
+        predict_photos(inferencer, [other], tmp_path / "out")
+    assert (tmp_path / "out" / "masks" / "x.png").read_bytes() == mask
     with pytest.raises(LussError, match="holds something else than predictions"):
         predict_photos(inferencer, [path], tmp_path)
     with pytest.raises(LussError, match="lies in"):

@@ -43,8 +43,8 @@ MUTATIONS = [
         "The colours of BGR arrays are swapped.",
     ),
     folder(
-        'return read_json(path).get("sha256") == file_digest(photo.path)',
-        "return True",
+        'and record["sha256"] == file_digest(photo.path)',
+        "and True",
         "A photo that was replaced keeps the mask of the former.",
     ),
     folder(
