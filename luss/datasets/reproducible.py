@@ -169,5 +169,9 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         return kept
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """What is known of an item before the pipeline, for a draw or an index."""
-        return super().get_data_info(idx % len(self))
+        """What is known of an item before the pipeline, for a draw or an index.
+
+        With ``split`` of a data set that has splits: photos of two splits may share their ids.
+        """
+        item = super().get_data_info(idx % len(self))
+        return {**item, "split": self.split} if hasattr(self, "split") else item

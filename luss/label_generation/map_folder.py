@@ -10,7 +10,12 @@ from luss.errors import LussError
 from luss.files import atomic_write
 from luss.label_generation.pseudo_labels import is_whole_png
 
-__all__ = ["MapFolder"]
+__all__ = ["MapFolder", "as_stored"]
+
+
+def as_stored(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Round a map in [0, 1] to the 8 bits in which files keep it."""
+    return (values * 255).round().astype(np.uint8) / np.float32(255)
 
 
 class MapFolder:

@@ -12,6 +12,7 @@ from luss.errors import LussError
 from luss.label_generation.foreground import Photo
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.given_centroids import read_centroids
+from luss.label_generation.map_folder import as_stored
 from luss.label_generation.threshold_file import Threshold, read_threshold
 from luss.registry import (
     FOREGROUND_SOURCES,
@@ -27,8 +28,8 @@ __all__ = ["PixelLabeller"]
 class PixelLabeller(BaseModel):
     """A trained model that predicts the labels that label generation would write with it.
 
-    Its checkpoint is that of the model: tensors keep their names. Maps of foreground are not
-    rounded to the 8 bits of files.
+    Its checkpoint is that of the model: tensors keep their names. Maps of foreground are rounded
+    to the 8 bits of files where label generation keeps them in files.
 
     Args:
         model: config of the trained model, with its data preprocessor.
@@ -114,12 +115,16 @@ class PixelLabeller(BaseModel):
         photo = Photo(
             sample.image_id,
             sample.img_path,
+            sample.get("split", "train"),
             upright=sample.get("upright", False),
             inputs=inputs,
             model=self.model,
             sample=sample,
         )
-        foreground = torch.as_tensor(self.foreground(photo), device=inputs.device)
+        foreground = self.foreground(photo)
+        if not self.foreground.is_free:
+            foreground = as_stored(as_array(foreground))
+        foreground = torch.as_tensor(foreground, device=inputs.device)
         ids, foreground = self.writer.evidence(
             photo.features, foreground[None, None], self.centroids, sample.ori_shape[:2]
         )

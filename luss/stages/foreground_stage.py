@@ -9,6 +9,7 @@ from luss.label_generation.foreground import ForegroundSource
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
 from luss.registry import FOREGROUND_SOURCES, MODELS, STAGES
+from luss.stages.map_folders import require_maps
 from luss.stages.model_of_source import require_model_parts, trained_model
 from luss.stages.share_loader import share_loader
 
@@ -17,7 +18,7 @@ __all__ = ["ForegroundStage"]
 
 @STAGES.register_module()
 class ForegroundStage(RunnerStage):
-    """Makes the maps of a foreground source, of training and validation photos.
+    """Makes the maps of a foreground source, of training photos and of all that are evaluated.
 
     They lie in ``WORK_DIR/<stage>/maps/<split>/<image id>.png``, 8-bit grey, and are read by what
     names this stage as ``maps_from``. A runner's test with
@@ -84,8 +85,7 @@ class ForegroundStage(RunnerStage):
         if self.model_from is not None:
             require_model_parts(source, self.model_from, context, f"stages.{self.name}")
             MODELS.build(self._model_config(source, context))
-        for loader in self._loaders(context).values():
-            context.dataset(loader["dataset"])
+        require_maps(source, self._loaders(context), context)
 
     def _loaders(self, context: Context) -> dict[str, dict]:
         train = {
@@ -94,9 +94,9 @@ class ForegroundStage(RunnerStage):
             "on_unreadable": self.on_unreadable,
         }
         loaders = {"pixels": share_loader(context, train)}
-        if context.splits_with_masks:
-            validation = {**train, "split": "validation", "on_unreadable": "fail"}
-            loaders["validation"] = share_loader(context, validation)
+        for split in context.description.evaluated:
+            evaluated = {**train, "split": split, "on_unreadable": "fail"}
+            loaders[split] = share_loader(context, evaluated)
         return loaders
 
     def runner_config(self, context: Context) -> dict:

@@ -1,13 +1,15 @@
 """The labels of label generation against true masks, before fine-tuning (table 10d)."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from luss.errors import LussError
 from luss.label_generation import PixelLabeller
 from luss.pipeline.context import Context
-from luss.registry import STAGES
+from luss.registry import FOREGROUND_SOURCES, MODELS, STAGES
 from luss.stages.fully_unsupervised import EvaluateStage, evaluating_matcher, other_than
 from luss.stages.label_generation_stage import LabelGenerationStage
+from luss.stages.map_folders import require_maps
 from luss.stages.other_stage import other_stage
 
 __all__ = ["EvaluateLabelsStage"]
@@ -62,9 +64,11 @@ class EvaluateLabelsStage(EvaluateStage):
         """Build what the test needs.
 
         Raises:
-            LussError: if labels were made from another model than this stage reads.
+            LussError: if labels were made from another model than this stage reads, or photos to
+                predict have no map of foreground.
         """
-        used = self._label_generation(context).model_from
+        labels = self._label_generation(context)
+        used = labels.model_from
         if self.model_from != used:
             raise LussError(
                 f"stages.{self.name}.model_from is {self.model_from!r}, but "
@@ -72,11 +76,28 @@ class EvaluateLabelsStage(EvaluateStage):
                 f"stages.{self.name}.model_from={used!r}"
             )
         super().check(context)
+        if labels.maps_from is None or context.work_dir.is_done(labels.maps_from):
+            loaders = {split: self.dataloader(context, split) for split in self.splits(context)}
+            source = FOREGROUND_SOURCES.build(labels.parts(context)["foreground"])
+            require_maps(source, loaders, context)
 
-    def stated_model(self, context: Context) -> dict:
-        """The model that labels are made from, with the parts of label generation."""
+    def check_model(self, context: Context) -> None:
+        """Build the model, also where the maps that it reads are yet to come.
+
+        Raises:
+            LussError: if it does not fit.
+        """
+        MODELS.build(self.stated_model(context, maps_root=context.work_dir.root))
+
+    def stated_model(self, context: Context, maps_root: Path | None = None) -> dict:
+        """The model that labels are made from, with the parts of label generation.
+
+        Args:
+            context: of the run.
+            maps_root: instead of the folder of maps of another stage.
+        """
         labels = self._label_generation(context)
-        parts = labels.parts(context)
+        parts = labels.parts(context, maps_root)
         folder = context.work_dir.stage(self.labels_from)
         return {
             "type": PixelLabeller.__name__,

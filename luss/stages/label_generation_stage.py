@@ -26,6 +26,7 @@ from luss.registry import (
 from luss.stages.fully_unsupervised import evaluating_matcher
 from luss.stages.map_folders import (
     maps_of,
+    require_maps,
     require_reader,
     with_map_folders,
     without_map_loading,
@@ -131,8 +132,8 @@ class LabelGenerationStage(RunnerStage):
 
         Raises:
             LussError: if there are fewer images than categories, the model lacks what the source
-                of foreground or the embedder looks at, the threshold is none, or it is to be found
-                on masks and validation has none.
+                of foreground or the embedder looks at, a photo will have no map, the threshold is
+                none, or it is to be found on masks and validation has none.
         """
         train = self._training_set(self.embedding["pipeline"])
         context.dataset(self._training_set(self.pixels["pipeline"]))
@@ -155,6 +156,10 @@ class LabelGenerationStage(RunnerStage):
                 f"of which {self.foreground['type']} leaves none; choose another foreground, or "
                 "name a stage that makes maps by maps_from"
             )
+        if self.maps_from is None:
+            loaders = self._loaders(context)
+            loaders.pop("embedding")
+            require_maps(built["foreground"], loaders, context)
         if built["threshold"].reads == "validation":
             if "validation" not in context.splits_with_masks:
                 raise LussError(

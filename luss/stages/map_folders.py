@@ -1,14 +1,22 @@
 """Where the maps of foreground lie that another stage made, filled into what reads them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from luss.datasets.transforms import LoadForegroundAsMask, LoadForegroundMap
 from luss.errors import LussError
-from luss.label_generation.foreground import FolderOfMaps
+from luss.label_generation.foreground import FolderOfMaps, ForegroundSource
 from luss.pipeline.context import Context
 
-__all__ = ["loads_maps", "maps_of", "require_reader", "with_map_folders", "without_map_loading"]
+__all__ = [
+    "loads_maps",
+    "maps_of",
+    "require_maps",
+    "require_reader",
+    "with_map_folders",
+    "without_map_loading",
+]
 
 _TRANSFORMS = (LoadForegroundAsMask.__name__, LoadForegroundMap.__name__)
 _READERS = (*_TRANSFORMS, FolderOfMaps.__name__)
@@ -49,6 +57,24 @@ def require_reader(config: Any, where: str) -> None:
             f"{where}.maps_from changes nothing: nothing of the stage leaves the folder of its "
             f"maps open; expected one of {', '.join(_READERS)}"
         )
+
+
+def require_maps(source: ForegroundSource, loaders: Mapping[str, dict], context: Context) -> None:
+    """List photos, and check that a source will have a map of each.
+
+    Args:
+        source: of foreground.
+        loaders: configs of data loaders, by any name.
+        context: of the run.
+
+    Raises:
+        LussError: if a data set cannot be built, or a photo will have no map.
+    """
+    for loader in loaders.values():
+        dataset = context.dataset(loader["dataset"])
+        infos = map(dataset.get_data_info, range(len(dataset)))
+        split = getattr(dataset, "split", "train")
+        source.check_photos(split, (info["image_id"] for info in infos))
 
 
 def without_map_loading(config: Any) -> Any:

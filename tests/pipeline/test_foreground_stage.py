@@ -16,7 +16,7 @@ from luss.engine.checkpoint import load
 from luss.errors import LussError
 from luss.label_generation.foreground import boundary_prior, centre_prior, mean_of_ranks
 from luss.pipeline import Pipeline
-from luss.registry import MODELS, RUNNERS
+from luss.registry import DATASETS, MODELS, RUNNERS
 
 PRIOR = {"type": "MeanOfRanks", "sources": [{"type": "BoundaryPrior"}, {"type": "CentrePrior"}]}
 VIEWS = [
@@ -30,6 +30,12 @@ EMBEDDING = [
     {"type": "ResizeShortSide", "size": 48},
     {"type": "LoadForegroundAsMask"},
     {"type": "CenterCrop", "crop_size": 32},
+    {"type": "PackInputs"},
+]
+WHOLE = [
+    {"type": "LoadRGBImage"},
+    {"type": "LoadMask", "optional": True},
+    {"type": "ResizeShortSide", "size": 48},
     {"type": "PackInputs"},
 ]
 HOOKED = {key: hooks for key, hooks in FAULTY.items() if "pretrain" not in key}
@@ -50,6 +56,13 @@ TAUGHT = {
     "stages__label_generation__embedding__pipeline": EMBEDDING,
     "stages__label_generation__threshold": 0.6,
 }
+EVALUATED = {
+    "stages__evaluate_labels": {
+        "type": "EvaluateLabelsStage",
+        "after": "label_generation",
+        "pipeline": WHOLE,
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +75,7 @@ def taught(pretrained, tmp_path_factory):
 
 def test_maps_are_those_of_the_source(taught):
     maps = sorted((taught / "foreground" / "maps").rglob("*.png"))
-    assert len(maps) == 18 + 6
+    assert len(maps) == 18 + 6 + 6
     for path in maps:
         photo = taught / "data" / path.relative_to(taught / "foreground" / "maps")
         image = read_image(photo.with_suffix(".JPEG"))
@@ -77,6 +90,88 @@ def test_labels_follow_the_maps(taught):
         levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) / np.float32(255)
         name = path.relative_to(taught / "foreground" / "maps" / "train")
         np.testing.assert_array_equal(read_mask(folder / name) > 0, levels >= np.float32(0.6))
+
+
+@pytest.fixture(scope="module")
+def evaluated(taught, tmp_path_factory):
+    """The same run, whose labels are evaluated, too; not to be written to."""
+    folder = tmp_path_factory.mktemp("evaluated") / "run"
+    shutil.copytree(taught, folder)
+    return run_tiny(folder, "evaluate_labels", **HOOKED, **TAUGHT, **EVALUATED)
+
+
+def test_labels_of_maps_that_are_yet_to_come_can_be_evaluated(tmp_path):
+    pipeline = Pipeline(read_tiny(**TAUGHT, **EVALUATED), str(tmp_path / "run"))
+    with pipeline.opened() as context:
+        for stage in pipeline.stages.values():
+            pipeline.check(stage, context, made=list(pipeline.stages))
+
+
+def test_labels_of_evaluated_photos_follow_the_maps_of_their_split(evaluated):
+    predictions = evaluated / "evaluate_labels" / "predictions"
+    found = sorted(predictions.rglob("*.png"))
+    assert len(found) == 6 + 6
+    for path in found:
+        name = evaluated / "foreground" / "maps" / path.relative_to(predictions)
+        levels = cv2.imread(str(name), cv2.IMREAD_UNCHANGED) / np.float32(255)
+        np.testing.assert_array_equal(read_mask(path) > 0, levels >= np.float32(0.6))
+
+
+def test_a_photo_of_another_split_with_the_same_id_has_a_map_of_its_own(evaluated, tmp_path):
+    config = Config.fromfile(evaluated / "evaluate_labels" / "config.py")
+    loader = config.test_dataloader["validation"]
+    item = DATASETS.build(loader["dataset"])[0]
+    image_id = item["data_samples"].image_id
+    for split, level in (("train", 255), ("validation", 0)):
+        path = tmp_path / split / f"{image_id}.png"
+        path.parent.mkdir(parents=True)
+        cv2.imwrite(str(path), np.full((4, 4), level, np.uint8))
+    config.model.foreground.folder = str(tmp_path)
+    model = MODELS.build(config.model)
+    (sample,) = model.test_step(as_batch(item))
+    assert not sample.pred_sem_seg.data.any()
+
+
+def test_labels_of_training_photos_are_predicted_as_they_were_written(evaluated):
+    """Of maps that label generation keeps in 8 bits, and that are made anew here."""
+    config = Config.fromfile(evaluated / "evaluate_labels" / "config.py")
+    dataset = config.test_dataloader["validation"]["dataset"]
+    dataset.update(split="train", require_masks=False)
+    config.model.foreground = PRIOR
+    model = MODELS.build(config.model).eval()
+    checkpoint = load(evaluated / "pixel_attention" / "iter_8.pth")
+    model.load_state_dict(checkpoint["state_dict"])
+    for item in DATASETS.build(dataset):
+        (sample,) = model.test_step(as_batch(item))
+        written = evaluated / "label_generation" / "pseudo_labels" / f"{sample.image_id}.png"
+        np.testing.assert_array_equal(sample.pred_sem_seg.data[0], read_mask(written))
+
+
+def as_batch(item):
+    return {name: [value] for name, value in item.items()}
+
+
+def test_a_folder_without_maps_of_evaluated_photos_is_refused_before_anything_runs(
+    taught, tmp_path
+):
+    train = tmp_path / "maps" / "train"
+    shutil.copytree(taught / "foreground" / "maps" / "train", train)
+    source = {"type": "FolderOfMaps", "folder": str(tmp_path / "maps")}
+    options = {
+        "stages__label_generation__foreground": source,
+        "stages__label_generation__threshold": 0.5,
+        "stages__label_generation__num_attention_maps": 0,
+    }
+    with pytest.raises(LussError, match=r"6 of 6 photos of validation have no map in .*maps"):
+        run_tiny(tmp_path / "run", **options, **EVALUATED)
+    # Labels alone need those of training photos.
+    (missing, *_) = sorted(train.rglob("*.png"))
+    missing.unlink()
+    nested = {"type": "MeanOfMaps", "sources": [{"type": "CentrePrior"}, source]}
+    options["stages__label_generation__foreground"] = nested
+    with pytest.raises(LussError, match=f"1 of 18 photos of train .*{missing.stem}"):
+        run_tiny(tmp_path / "run", **options)
+    assert not (tmp_path / "run" / "pretrain").exists()
 
 
 def test_the_teacher_changes_attention_alone(taught, finished_run):
@@ -152,7 +247,7 @@ def test_the_configs_of_the_stages_run_on_their_own(taught, tmp_path):
     config.test_cfg.folder = config.work_dir = str(tmp_path / "copy")
     config.run_log = None
     config.experiment_name = "copy"
-    assert RUNNERS.build(config).test() == {"maps": 24}
+    assert RUNNERS.build(config).test() == {"maps": 30}
     for path in (taught / "foreground" / "maps").rglob("*.png"):
         again = tmp_path / "copy" / path.relative_to(taught / "foreground")
         assert again.read_bytes() == path.read_bytes()

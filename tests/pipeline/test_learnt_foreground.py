@@ -133,7 +133,7 @@ def test_maps_are_those_of_the_trained_model(learnt):
         assert values.shape == tuple(2 * side for side in expected.shape)
         np.testing.assert_allclose(values[::2, ::2], expected, atol=0.51 / 255)
         count += 1
-    assert count == 18 + 6
+    assert count == 18 + 6 + 6
 
 
 def test_all_steps_run_on_the_maps(learnt):
@@ -190,7 +190,7 @@ def test_attention_is_taught_by_cuts_of_the_pretrained_features(pretrained, tmp_
     run_tiny(tmp_path / "run", resume=True, **TAUGHT_BY_CUT)
     state = backbone_of(tmp_path / "run" / "pretrain" / "iter_12.pth")
     pairs = list(cut_by_hand(tmp_path / "run", state))
-    assert len(pairs) == 18 + 6
+    assert len(pairs) == 18 + 6 + 6
     for found, expected in pairs:
         np.testing.assert_allclose(found, expected, atol=0.51 / 255)
     (scalars,) = tmp_path.glob("run/pixel_attention/*/vis_data/scalars.json")

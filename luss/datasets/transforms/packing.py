@@ -14,6 +14,7 @@ __all__ = ["PackInputs"]
 
 _META_KEYS = (
     "image_id",
+    "split",
     "img_path",
     "seg_map_path",
     "ori_shape",

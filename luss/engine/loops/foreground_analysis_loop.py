@@ -35,7 +35,7 @@ from luss.label_generation.clustering_quality import (
 from luss.label_generation.foreground import ForegroundSource, Photo
 from luss.label_generation.foreground.compared import build_to_compare
 from luss.label_generation.foreground.source import as_array
-from luss.label_generation.map_folder import MapFolder
+from luss.label_generation.map_folder import MapFolder, as_stored
 from luss.label_generation.pooling import pooled_over
 from luss.label_generation.threshold_file import read_threshold
 from luss.label_generation.threshold_search import ThresholdSearch
@@ -191,7 +191,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
         values = as_array(values)
         if self.scale is not None:
             values = self.scale[(values * (len(self.scale) - 1)).round().astype(np.int64)]
-        return (values * 255).round().astype(np.uint8) / np.float32(255)
+        return as_stored(values)
 
     def _compare(self, name: str, photo: Photo, values, truth: NDArray) -> None:
         features = photo.features

@@ -1,7 +1,8 @@
 """What every source of foreground is: a photo in, a map out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import tee
 from typing import ClassVar
 
 import numpy as np
@@ -43,6 +44,17 @@ class ForegroundSource(ABC):
     def __call__(self, photo: Photo) -> NDArray[np.floating] | Tensor:
         """The map (h, w) of a photo."""
 
+    def check_photos(self, split: str, image_ids: Iterable[str]) -> None:  # noqa: B027 -- most need none
+        """Check before anything runs that photos will have a map; most sources need nothing.
+
+        Args:
+            split: of the data set.
+            image_ids: of its photos.
+
+        Raises:
+            LussError: if one of them will have none.
+        """
+
 
 class WrappingSource(ForegroundSource):
     """A source that changes or joins the maps of others.
@@ -64,6 +76,12 @@ class WrappingSource(ForegroundSource):
                     f"{type(self).__name__} is made of {type(source).__name__}(over='set'), which "
                     "is known only when all training photos are through; put it outermost"
                 )
+
+    def check_photos(self, split: str, image_ids: Iterable[str]) -> None:
+        """Check the photos of the others; errors as theirs."""
+        # Ids are listed only where a source reads them.
+        for source, ids in zip(self.sources, tee(image_ids, len(self.sources)), strict=True):
+            source.check_photos(split, ids)
 
     def maps(self, photo: Photo) -> Iterator[NDArray[np.float32]]:
         """The maps of the others."""

@@ -1,6 +1,7 @@
 """The sources of foreground that a config can name (``stages.label_generation.foreground``)."""
 
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -131,16 +132,39 @@ class FolderOfMaps(ForegroundSource):
         if not self.folder.is_dir():
             raise LussError(f"FolderOfMaps: there is no folder {folder}")
 
+    def check_photos(self, split: str, image_ids: Iterable[str]) -> None:
+        """Check that all photos have a file.
+
+        Raises:
+            LussError: if files are missing.
+        """
+        image_ids = list(image_ids)
+        missing = [name for name in image_ids if self._path(split, name) is None]
+        if missing:
+            raise LussError(
+                f"FolderOfMaps: {len(missing)} of {len(image_ids)} photos of {split} have no map "
+                f"in {self.folder}, such as {missing[0]}; expected {split}/{missing[0]}.png or "
+                f"{missing[0]}.png there. Add the maps, or choose another foreground source"
+            )
+
+    def _path(self, split: str, image_id: str) -> Path | None:
+        """The file of a photo; None if there is none."""
+        places = self._places(split, image_id)
+        return next((place for place in places if place.is_file()), None)
+
+    def _places(self, split: str, image_id: str) -> tuple[Path, Path]:
+        name = f"{image_id}.png"
+        return self.folder / split / name, self.folder / name
+
     def __call__(self, photo: Photo) -> NDArray[np.float32]:
         """(h, w), the file's.
 
         Raises:
             LussError: if the photo has no map, or it is no 8-bit grey picture.
         """
-        name = f"{photo.image_id}.png"
-        places = self.folder / photo.split / name, self.folder / name
-        path = next((place for place in places if place.is_file()), None)
+        path = self._path(photo.split, photo.image_id)
         if path is None:
+            places = self._places(photo.split, photo.image_id)
             raise LussError(
                 f"the photo {photo.image_id} of {photo.split} has no map: there is neither "
                 f"{' nor '.join(map(str, places))}"
