@@ -1,5 +1,5 @@
-# Table 7(a), "PixelPro": 15.8 test mIoU by distance matching, ImageNet-S300. The steps after need
-# the projector and the prototypes that only the clustering loss trains, so that step 1 is all.
+# Table 7(a), "PixelPro": 15.8 test mIoU by distance matching, ImageNet-S300. The row needs
+# step 1 only; pixel attention would train its projector and prototypes from random weights.
 _base_ = ["_base_/pass_p.py"]
 
 pretrain = _base_.stages.pretrain

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
@@ -86,8 +87,11 @@ def _check_settings(config: Mapping[str, Any], where: str) -> None:
         require_count(scale["base_batch_size"], f"{where}.auto_scale_lr.base_batch_size")
     loader = config["train_dataloader"]
     require_count(loader.get("batch_size", 1), f"{where}.train_dataloader.batch_size")
-    optimizer = config["optim_wrapper"].get("optimizer", {})
-    require_known(optimizer, OPTIMIZERS, f"{where}.optim_wrapper.optimizer")
+    wrapper = config["optim_wrapper"]
+    # A constructor of several optimizers reads settings of its own instead.
+    if "optimizer" in wrapper or "constructor" not in wrapper:
+        optimizer = wrapper.get("optimizer", {})
+        require_known(optimizer, OPTIMIZERS, f"{where}.optim_wrapper.optimizer")
     for name, hook in config.get("default_hooks", {}).items():
         if hook is not None:
             require_known(hook, HOOKS, f"default_hooks.{name}")
@@ -138,12 +142,27 @@ def _build_the_rest(runner: Runner, where: str) -> None:
     """Build what MMEngine builds when it is first asked for."""
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     if runner.param_schedulers is not None:
+        _check_schedulers(runner, f"{where}.param_scheduler")
         runner.build_param_scheduler(runner.param_schedulers)
     if runner.val_loop is not None:
         _try_validation(runner, where)
     for hook in runner.hooks:
         if isinstance(hook, CheckpointHook):
             hook.refuse_no_validation(runner)
+
+
+def _check_schedulers(runner: Runner, where: str) -> None:
+    """Compare schedulers by optimizer with the optimizers."""
+    given, wrapper = runner.param_schedulers, runner.optim_wrapper
+    if not isinstance(given, Mapping) or "type" in given:
+        return
+    names = list(wrapper.keys()) if isinstance(wrapper, OptimWrapperDict) else []
+    if sorted(given) != sorted(names):
+        has = f"the optimizers are {', '.join(names)}" if names else "there is one optimizer"
+        raise LussError(
+            f"{where} is for {', '.join(given)}, but {has}; give schedulers for each optimizer by "
+            "its name, or a list for all"
+        )
 
 
 def _try_validation(runner: Runner, where: str) -> None:

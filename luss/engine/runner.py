@@ -15,6 +15,7 @@ from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
 from luss.engine.accumulation import follow_updates, wrappers_of
+from luss.engine.batch_norms import shuffles_batches, synchronise_objectives
 from luss.engine.checkpoint import (
     init_weights_from,
     load,
@@ -128,6 +129,7 @@ class Runner(MMEngineRunner):
         """Wrap for several processes; MMEngine's default assumes GPUs.
 
         PyTorch refuses to wrap a model in which nothing is trained, of which there is no need.
+        Algorithms that shuffle their batches keep batch norms of each process.
         """
         if not any(parameter.requires_grad for parameter in model.parameters()):
             return model.to(get_device())
@@ -142,6 +144,12 @@ class Runner(MMEngineRunner):
                     "device_ids": None,
                     "find_unused_parameters": self.cfg.get("find_unused_parameters", False),
                 }
+        if self.distributed and self.cfg.get("sync_bn") and shuffles_batches(model):
+            self.logger.info(
+                f"sync_bn={self.cfg['sync_bn']!r} is for the objectives only: "
+                f"{type(model).__name__} shuffles its batches, for which each GPU normalises alone"
+            )
+            synchronise_objectives(model, self.cfg.pop("sync_bn"))
         return super().wrap_model(model_wrapper_cfg, model)
 
     def _init_model_weights(self) -> None:

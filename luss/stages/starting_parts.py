@@ -1,5 +1,6 @@
 """Parts of a model that start from what other stages trained."""
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -12,7 +13,7 @@ from luss.pipeline.context import Context
 from luss.pipeline.stage import Stage
 from luss.registry import STAGES
 
-__all__ = ["StartingParts", "refuse_other_tensors"]
+__all__ = ["StartingParts"]
 
 Shapes = dict[str, torch.Size]
 
@@ -31,14 +32,50 @@ class StartingParts:
 
     @cached_property
     def absent(self) -> dict[str, list[str]]:
-        """The parts that are not there, by stages that took their weights from a file."""
+        """The parts that are missing, by stage; they start from random weights.
+
+        A stage that took its weights from a file may lack any part. One that trains may lack an
+        objective, since L_e of equation 5 need not be a clustering loss.
+
+        Raises:
+            LussError: if a stage that trains has the parts of an objective under another name.
+        """
         found = {}
         for name, parts in self.init_from.items():
             source = self._source(name)
-            if source is not None and source.takes_weights(self.context):
+            if source is None:
+                continue
+            if source.takes_weights(self.context):
                 state = self._state(name)
-                found[name] = [p for p in parts if not any(is_below(key, p) for key in state)]
+                found[name] = [part for part in parts if not _below(state, part)]
+            else:
+                found[name] = self._of_missing_objectives(name, parts)
         return found
+
+    def why_absent(self, stage: str) -> str:
+        """Return why a stage lacks parts."""
+        source = self._source(stage)
+        if source is not None and source.takes_weights(self.context):
+            return f"the weights that stage {stage} took from a file have none of it"
+        return f"stage {stage} trains no such objective"
+
+    def _of_missing_objectives(self, stage: str, parts: list[str]) -> list[str]:
+        model = self.context.config["stages"][stage].get("model") or {}
+        stated = {f"objectives.{name}" for name in model.get("objectives") or ()}
+        asked = {part: objective for part in parts if (objective := _objective(part))}
+        if stated.issuperset(asked.values()):
+            return []
+        state = self._state(stage)
+        missing = [part for part, name in asked.items() if state and not _below(state, name)]
+        for name in {asked[part] for part in missing}:
+            tails = [part.removeprefix(name) for part in missing if asked[part] == name]
+            for other in sorted({_objective(key) for key in state} - {None}):
+                if len(tails) > 1 and all(_below(state, other + tail) for tail in tails):
+                    raise LussError(
+                        f"init_from names {name}, but stages.{stage} trains such an objective as "
+                        f"{other}; call it {name.split('.')[1]!r} there"
+                    )
+        return missing
 
     @property
     def present(self) -> dict[str, list[str]]:
@@ -60,18 +97,20 @@ class StartingParts:
         """Compare the parts with those of the stages that they come from, by name and shape.
 
         Raises:
-            LussError: as :func:`refuse_other_tensors`.
+            LussError: if a part, a name in it, or a shape differs.
         """
         own = {name: value.shape for name, value in model.state_dict().items()}
-        for stage, parts in self.present.items():
+        for stage, parts in self.init_from.items():
             state = self._state(stage)
             for part in parts if state else ():
-                refuse_other_tensors(
-                    {name: shape for name, shape in state.items() if is_below(name, part)},
-                    {name: shape for name, shape in own.items() if is_below(name, part)},
-                    f"{part!r} of {where}",
-                    f"that of stages.{stage}",
-                )
+                here = _below(own, part)
+                if not here:
+                    raise LussError(
+                        f"{where}.init_from names {part!r}, but its model has no such part; it "
+                        f"has {_parts(own)}"
+                    )
+                if part not in self.absent.get(stage, ()):
+                    _refuse_other_tensors(_below(state, part), here, part, where, stage, state)
 
     def _source(self, name: str) -> Stage | None:
         config = self.context.config["stages"].get(name)
@@ -87,34 +126,48 @@ class StartingParts:
         return {key.removeprefix("module."): value.shape for key, value in state.items()}
 
 
-def refuse_other_tensors(
-    source: Mapping[str, torch.Size], target: Mapping[str, torch.Size], what: str, origin: str
+def _refuse_other_tensors(
+    source: Shapes, target: Shapes, part: str, where: str, stage: str, state: Shapes
 ) -> None:
-    """Compare two states by name and shape.
-
-    Args:
-        source: shapes by name where the weights come from.
-        target: shapes by name where they go.
-        what: is to be filled, for the message.
-        origin: of the weights, for the message.
-
-    Raises:
-        LussError: if a name is on one side alone, or a shape differs.
-    """
-    if not source or source.keys() != target.keys():
+    what = f"{part!r} of {where} cannot start from that of stages.{stage}"
+    if not source:
         raise LussError(
-            f"{what} cannot start from {origin}: only there: "
-            f"{_first(source.keys() - target.keys())}; only here: "
-            f"{_first(target.keys() - source.keys())}; both configs must describe the same "
-            "modules (ConvNeXt and Swin have norms for each of their out_indices: give all stages "
-            "the same ones)"
+            f"{what}: the model there has no such part, only {_parts(state)}; take it out of "
+            f"{where}.init_from"
+        )
+    if source.keys() != target.keys():
+        only_there, only_here = source.keys() - target.keys(), target.keys() - source.keys()
+        # Swin and ConvNeXt have a norm for each of their out_indices.
+        norms = all(re.search(r"\bnorm\d", name) for name in only_there | only_here)
+        raise LussError(
+            f"{what}: only there: {_first(only_there)}; only here: {_first(only_here)}; "
+            + (
+                "give both models the same out_indices, as this backbone has a norm for each"
+                if norms
+                else "both models must have the same modules there: give them the same settings"
+            )
         )
     for name in sorted(source):
         if source[name] != target[name]:
             raise LussError(
-                f"{what} cannot start from {origin}: {name} has shape {tuple(source[name])} there "
+                f"{what}: {name} has shape {tuple(source[name])} there "
                 f"and {tuple(target[name])} here; both configs must have the same widths"
             )
+
+
+def _below(shapes: Shapes, part: str) -> Shapes:
+    """The tensors of a part."""
+    return {name: shapes[name] for name in shapes if is_below(name, part)}
+
+
+def _objective(name: str) -> str | None:
+    """The objective that a part or a tensor belongs to, such as ``objectives.clustering``."""
+    words = name.split(".")
+    return ".".join(words[:2]) if words[0] == "objectives" and len(words) > 1 else None
+
+
+def _parts(state: Iterable[str]) -> str:
+    return ", ".join(sorted({_objective(name) or name.split(".")[0] for name in state}))
 
 
 def _first(names: Iterable[str]) -> str:

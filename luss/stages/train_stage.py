@@ -68,7 +68,8 @@ class TrainStage(RunnerStage):
         name: see :class:`Stage`.
         train_dataloader: as MMEngine's; its data set takes what it leaves open from ``data``.
         init_from: stage name -> parts (module names) that start from its checkpoint.
-        param_scheduler: as MMEngine's; schedulers end with training unless they say otherwise.
+        param_scheduler: as MMEngine's: one, a list, or one of these for each of several optimizers
+            by name; schedulers end with training unless they say otherwise.
         requires: more stages whose output is read.
         seed: instead of the run's.
         weights: from which the backbone starts, a path or a dict of file, layout, key, prefix and
@@ -93,7 +94,7 @@ class TrainStage(RunnerStage):
         name: str,
         train_dataloader: dict,
         init_from: dict[str, list[str]] | None = None,
-        param_scheduler: list[dict] | None = None,
+        param_scheduler: list[dict] | dict | None = None,
         requires: tuple[str, ...] = (),
         seed: int | None = None,
         weights: str | dict | None = None,
@@ -146,7 +147,9 @@ class TrainStage(RunnerStage):
             **merged,
             "model": self.model_config(context),
             "train_dataloader": loader,
-            "param_scheduler": self._schedulers(given["train_cfg"].get("max_epochs")),
+            "param_scheduler": _with_ends(
+                self.param_scheduler, given["train_cfg"].get("max_epochs")
+            ),
             "custom_hooks": [
                 *({"type": hook} for hook in _OWN_HOOKS),
                 *given.get("custom_hooks", ()),
@@ -179,15 +182,6 @@ class TrainStage(RunnerStage):
     def unlabelled_dataset_config(self, context: Context) -> dict:
         """The same before labels that another stage makes are there, for checks."""
         return self.dataset_config(context)
-
-    def _schedulers(self, max_epochs: int | None) -> list[dict] | None:
-        if self.param_scheduler is None:
-            return None
-        schedulers = copy.deepcopy(list(self.param_scheduler))
-        for scheduler in schedulers:
-            if scheduler.get("by_epoch", True) and max_epochs is not None:
-                scheduler.setdefault("end", max_epochs)
-        return schedulers
 
     # Where the model starts from
 
@@ -239,11 +233,12 @@ class TrainStage(RunnerStage):
 
     def build_runner(self, context: Context, **start: Any) -> Runner:
         """Build the runner of this stage, which goes on from the newest checkpoint if it may."""
-        for stage, parts in StartingParts(self.init_from, context).absent.items():
+        starts = StartingParts(self.init_from, context)
+        for stage, parts in starts.absent.items():
             for part in sorted(parts):
                 print_log(
                     f"stage {self.name}: {part} starts from random weights and is trained, since "
-                    f"the weights that stage {stage} took from a file have none of it",
+                    f"{starts.why_absent(stage)}",
                     "current",
                     level=logging.WARNING,
                 )
@@ -269,6 +264,21 @@ class TrainStage(RunnerStage):
                 "must be luss' CheckpointHook"
             )
         return {"checkpoint": checkpoint.name, "iterations": runner.iter, "epochs": runner.epoch}
+
+
+def _with_ends(schedulers: list[dict] | dict | None, max_epochs: int | None) -> Any:
+    """Let schedulers by epochs end with training where they set no end."""
+    if schedulers is None:
+        return None
+    if isinstance(schedulers, Mapping):
+        if "type" not in schedulers:
+            return {name: _with_ends(own, max_epochs) for name, own in schedulers.items()}
+        schedulers = [schedulers]
+    schedulers = copy.deepcopy(list(schedulers))
+    for scheduler in schedulers:
+        if scheduler.get("by_epoch", True) and max_epochs is not None:
+            scheduler.setdefault("end", max_epochs)
+    return schedulers
 
 
 def _loader(given: dict, context: Context) -> dict:
