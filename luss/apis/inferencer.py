@@ -1,5 +1,6 @@
 """The segmentor of a finished run on any photos."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -12,6 +13,7 @@ import torch
 from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.infer import BaseInferencer
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -54,7 +56,9 @@ class LUSSInferencer(BaseInferencer):
 
     A call takes ``batch_size``, ``return_datasamples`` (:class:`SegDataSample` instead of dicts),
     ``return_vis`` (see :meth:`visualize`) and ``return_logits`` (see :meth:`postprocess`), and
-    holds all results; :meth:`stream` is for any number of photos.
+    holds all results; :meth:`stream` is for any number of photos. There is a result for each photo
+    in order. That of a photo that cannot be read is the reason: ``error`` instead of
+    ``categories``, or as meta information of a sample without a mask, and no visualization.
 
     Args:
         run: a work dir, a checkpoint or a :class:`FinishedRun`.
@@ -121,7 +125,7 @@ class LUSSInferencer(BaseInferencer):
         return self._stream(as_paths(paths), batch_size, num_workers)
 
     def _stream(
-        self, paths: Sequence[str], batch_size: int, num_workers: int
+        self, paths: Sequence[str | NDArray[np.uint8]], batch_size: int, num_workers: int
     ) -> Iterator[SegDataSample | str]:
         dataset = _Photos(paths, self.pipeline)
         for batch in stream(dataset, range(len(paths)), batch_size, num_workers, "prediction"):
@@ -149,15 +153,33 @@ class LUSSInferencer(BaseInferencer):
         return found_categories(_predicted_ids(sample), logits, self.categories)
 
     def __call__(
-        self, inputs: Any, return_datasamples: bool = False, batch_size: int = 1, **kwargs: Any
-    ) -> dict:
-        """Predict photos and arrays; see the class.
+        self,
+        inputs: Any,
+        return_datasamples: bool = False,
+        batch_size: int = 1,
+        **kwargs,
+    ) -> dict[str, Any]:
+        """Predict photos; see the class for what it takes, and :meth:`postprocess` for the result.
 
         Raises:
-            LussError: if something else is given, or no photo can be loaded in such batches.
+            LussError: if something is no photo, no photo can be loaded in such batches, or none
+                can be read.
         """
         check_loading(batch_size)
-        return super().__call__(inputs, return_datasamples, batch_size, **kwargs)
+        _, _, visualize, postprocess = self._dispatch_kwargs(**kwargs)
+        photos = self._inputs_to_list(inputs)
+        predictions = list(self._stream(photos, batch_size, 0))
+        unreadable = [reason for reason in predictions if isinstance(reason, str)]
+        if photos and len(unreadable) == len(photos):
+            raise LussError(f"not one of {len(photos)} photos can be read; {unreadable[0]}")
+        for reason in unreadable:
+            print_log(reason, "current", logging.WARNING)
+        pictures = self.visualize(photos, predictions, **visualize)
+        samples = [
+            _unread(photo, found) if isinstance(found, str) else found
+            for photo, found in zip(photos, predictions, strict=True)
+        ]
+        return self.postprocess(samples, pictures, return_datasamples, **postprocess)
 
     # What MMEngine calls in turn
 
@@ -212,25 +234,28 @@ class LUSSInferencer(BaseInferencer):
     def visualize(
         self,
         inputs: list[str | NDArray[np.uint8]],
-        preds: list[SegDataSample],
+        preds: list[SegDataSample | str],
         return_vis: bool = False,
-    ) -> list[NDArray[np.uint8]] | None:
-        """Overlays (H, W, 3) uint8 RGB, at most 2000 pixels wide or high; None if not wanted."""
+    ) -> list[NDArray[np.uint8] | None] | None:
+        """Overlays (H, W, 3) uint8 RGB, at most 2000 pixels wide or high; None if not wanted.
+
+        That of a photo that cannot be read is None.
+        """
         if not return_vis:
             return None
-        photos = (
-            given if isinstance(given, np.ndarray) else read_image(given, self.upright)
-            for given in inputs
-        )
         return [
-            overlay_of(photo, self.ids(sample), self.categories)
-            for photo, sample in zip(photos, preds, strict=True)
+            None if isinstance(found, str) else self._overlay(photo, found)
+            for photo, found in zip(inputs, preds, strict=True)
         ]
+
+    def _overlay(self, given: str | NDArray[np.uint8], sample: SegDataSample) -> NDArray[np.uint8]:
+        photo = given if isinstance(given, np.ndarray) else read_image(given, self.upright)
+        return overlay_of(photo, self.ids(sample), self.categories)
 
     def postprocess(
         self,
         preds: list[SegDataSample],
-        visualization: list[NDArray[np.uint8]] | None,
+        visualization: list[NDArray[np.uint8] | None] | None,
         return_datasample: bool = False,
         return_logits: bool = False,
     ) -> dict[str, Any]:
@@ -246,12 +271,16 @@ class LUSSInferencer(BaseInferencer):
             ``visualization``, and ``predictions``: samples with ``pred_sem_seg`` (1, H, W) int64,
             ids of the categories; or for each photo ``photo`` (its path, or None), ``height``,
             ``width`` and ``categories``, the largest first, with ``id``, ``name``, ``area``
-            (fraction of the photo) and ``score`` (mean probability).
+            (fraction of the photo) and ``score`` (mean probability). Of photos that cannot be
+            read, samples have ``error``, the reason, and no mask, and dicts ``photo`` and
+            ``error``.
         """
         if not return_datasample:
             described = [self._described(sample) for sample in preds]
             return {"predictions": described, "visualization": visualization}
         for sample in preds:
+            if "error" in sample:
+                continue
             ids = torch.from_numpy(self.ids(sample).astype(np.int64))
             sample.pred_sem_seg = PixelData(data=ids[None])
             if not return_logits:
@@ -259,6 +288,8 @@ class LUSSInferencer(BaseInferencer):
         return {"predictions": preds, "visualization": visualization}
 
     def _described(self, sample: SegDataSample) -> dict[str, Any]:
+        if "error" in sample:
+            return {"photo": sample.img_path, "error": sample.error}
         height, width = sample.ori_shape[:2]
         return {
             "photo": sample.get("img_path"),
@@ -301,6 +332,11 @@ def overlay_of(
     return overlay(photo, ids, categories.legend.colours, striped=categories.legend.unmatched)
 
 
+def _unread(photo: str, reason: str) -> SegDataSample:
+    """Return the sample of a photo that cannot be read."""
+    return SegDataSample(metainfo={"img_path": photo, "error": reason})
+
+
 def _predicted_ids(sample: SegDataSample) -> NDArray[np.int32]:
     return ids_of(sample.to_dict(), "pred_sem_seg")
 
@@ -330,7 +366,7 @@ class _Preparation:
 class _Photos(Dataset):
     """Prepared photos; those that cannot be read are the reason why."""
 
-    def __init__(self, paths: Sequence[str], preparation: _Preparation) -> None:
+    def __init__(self, paths: Sequence[str | NDArray[np.uint8]], preparation: _Preparation) -> None:
         self.paths = paths
         self.preparation = preparation
 

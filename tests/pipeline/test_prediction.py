@@ -241,6 +241,28 @@ def test_unreadable_photos_are_named_and_skipped(inferencer, tmp_path):
     assert "broken.jpg" in content["unreadable"][0]["reason"]
 
 
+def test_a_call_skips_photos_that_cannot_be_read(inferencer, tmp_path):
+    good = photo_file(tmp_path / "good.png")
+    whole = photo_file(tmp_path / "cut.png", size=(90, 90), seed=1).read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    given = [str(tmp_path / "cut.png"), str(good), np.array(Image.open(good))]
+    found = inferencer(given, batch_size=2, return_vis=True)
+    cut, by_path, by_array = found["predictions"]
+    assert cut["photo"] == given[0] and "cut.png" in cut["error"]
+    assert (
+        by_path["categories"]
+        == by_array["categories"]
+        == inferencer(good)["predictions"][0]["categories"]
+    )
+    assert found["visualization"][0] is None
+    assert np.array_equal(*found["visualization"][1:])
+    samples = inferencer(given, return_datasamples=True)["predictions"]
+    assert "cut.png" in samples[0].error and "pred_sem_seg" not in samples[0]
+    assert np.array_equal(samples[1].pred_sem_seg.data, samples[2].pred_sem_seg.data)
+    with pytest.raises(LussError, match=r"not one of 1 photos can be read.*cut\.png"):
+        inferencer(given[0])
+
+
 def test_it_is_an_error_if_no_photo_can_be_read(inferencer, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     with pytest.raises(LussError, match=r"not one of 1 photos can be predicted.*broken\.jpg"):
