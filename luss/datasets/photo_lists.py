@@ -8,7 +8,7 @@ from mmengine.dataset import BaseDataset
 
 from luss.files import atomic_write
 
-__all__ = ["describe_difference", "list_photos", "write_photo_list"]
+__all__ = ["describe_difference", "list_files", "list_photos", "write_photo_list"]
 
 _SHOWN = 3
 
@@ -23,6 +23,12 @@ def list_photos(dataset: BaseDataset) -> list[str] | None:
             return None
         photos.append(str(photo))
     return photos
+
+
+def list_files(dataset: BaseDataset) -> list[str]:
+    """Return the id of each photo, a tab, and the bytes of its file; 0 bytes if it is missing."""
+    items = map(dataset.get_data_info, range(len(dataset)))
+    return [f"{item['image_id']}\t{_size(item['img_path'])}" for item in items]
 
 
 def write_photo_list(folder: Path, photos: list[str]) -> str:
@@ -46,7 +52,7 @@ def describe_difference(folder: Path, digest: str, photos: list[str]) -> str | N
     Args:
         folder: with the list of then.
         digest: of the ids of then.
-        photos: the ids of now.
+        photos: the ids of now, or what `list_files` gives, as then.
 
     Returns:
         A phrase with counts and examples; None if nothing changed.
@@ -54,13 +60,16 @@ def describe_difference(folder: Path, digest: str, photos: list[str]) -> str | N
     if hashlib.sha256("\n".join(photos).encode()).hexdigest() == digest:
         return None
     try:
-        before = gzip.decompress(_path(folder, digest).read_bytes()).decode().split("\n")
+        listed = gzip.decompress(_path(folder, digest).read_bytes()).decode().split("\n")
     except (OSError, EOFError, ValueError):
         return f"their list differs, there are {len(photos)} now"
-    gone, new = sorted(set(before) - set(photos)), sorted(set(photos) - set(before))
-    if not gone and not new:
+    before, now = (dict(map(_id_and_size, lines)) for lines in (listed, photos))
+    gone, new = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
+    changed = sorted(name for name in before.keys() & now.keys() if before[name] != now[name])
+    if not gone and not new and not changed:
         return f"there are the same {len(before)}, in another order"
-    return f"of {len(before)} then, {_counted(gone, 'gone now')}, and {_counted(new, 'new')}"
+    said = f"of {len(before)} then, {_counted(gone, 'gone now')}, and {_counted(new, 'new')}"
+    return said + (f"; {_counted(changed, 'changed')}" if changed else "")
 
 
 def _counted(names: list[str], what: str) -> str:
@@ -68,6 +77,18 @@ def _counted(names: list[str], what: str) -> str:
         return f"none are {what}"
     shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     return f"{len(names)} {'is' if len(names) == 1 else 'are'} {what} ({shown})"
+
+
+def _id_and_size(line: str) -> tuple[str, str]:
+    name, _, size = line.partition("\t")
+    return name, size
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
 
 
 def _path(folder: Path, digest: str) -> Path:

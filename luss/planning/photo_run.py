@@ -11,6 +11,7 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from luss.config_checks import check_settings
+from luss.datasets.photo_lists import describe_difference, list_files, write_photo_list
 from luss.engine.progress import clock
 from luss.engine.run_log import open_run_log
 from luss.errors import LussError
@@ -26,7 +27,7 @@ from luss.planning.settings import (
     settings_for,
     start_from,
 )
-from luss.planning.survey import Survey, survey
+from luss.planning.survey import Survey, split_of_data, survey
 from luss.training_switches import scale_learning_rates
 
 __all__ = ["PhotoRun", "outcome"]
@@ -87,6 +88,8 @@ class PhotoRun:
         if not self.minutes > 0:
             raise LussError(f"--minutes is {self.minutes}, expected a number above 0")
         found = survey(self.photos, self._data())
+        # Batch sizes, and whether categories are too many, follow from the photos.
+        self._reject_other_photos(found)
         categories = found.num_categories(self.categories)
         config = self.config(found, categories)
         WorkDir(self.folder).refuse_photos(found.root)
@@ -185,8 +188,35 @@ class PhotoRun:
                 )
             return plan
         plan = {"asked": asked, **self._new_plan(config, found)}
+        listed = {split: list_files(split_of_data(found.settings, split)) for split in found.counts}
+        folder = WorkDir(self.folder).photos
+        plan["photos"] = {split: write_photo_list(folder, files) for split, files in listed.items()}
         write_json(path, plan)
         return plan
+
+    def _reject_other_photos(self, found: Survey) -> None:
+        """Compare the photos with those that the run was begun with.
+
+        Raises:
+            LussError: if photos are missing, new or changed.
+        """
+        path = self.folder / _PLAN
+        if not (path.is_file() and self._trained()):
+            return
+        plan = read_json(path)
+        if plan.get("asked", {}).get("photos") != self._asked()["photos"]:
+            # Another folder is rejected as such.
+            return
+        for split, digest in plan.get("photos", {}).items():
+            files = []
+            if split in found.counts:
+                files = list_files(split_of_data(found.settings, split))
+            difference = describe_difference(WorkDir(self.folder).photos, digest, files)
+            if difference:
+                raise LussError(
+                    f"the photos of {split!r} in {found.root} are not those that {self.folder} was "
+                    f"begun with: {difference}. Restore them, or choose another --work-dir"
+                )
 
     def _trained(self) -> bool:
         """Return whether a stage was begun; until then, a plan may be replaced."""

@@ -2,18 +2,22 @@
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmengine import Config
 
+from luss.datasets.image_io import UnreadableImageError, open_image
 from luss.engine.progress import Position
+from luss.errors import LussError
 from luss.files import temporary_folder
 from luss.pipeline import Pipeline
 from luss.planning.schedule import TRAINED
+from luss.planning.survey import split_of_data
 
-__all__ = ["Rehearsal", "rehearse_run"]
+__all__ = ["Rehearsal", "rehearse_run", "unreadable_photos"]
 
 _PHOTOS = 8
 _ITERATIONS = 6
@@ -73,9 +77,14 @@ def rehearse_run(config: Config, counts: Mapping[str, int], where: Path) -> Rehe
         LussError: whatever the stages find wrong.
     """
     config = copy.deepcopy(config)
+    data = {**config.get("data", {}), "data_root": config.data_root}
+    without = unreadable_photos(data, counts, _PHOTOS)
+    counts = {**counts, "train": counts["train"] - len(without)}
     photos = min(_PHOTOS, *counts.values())
     config.log_level = "ERROR"
     config.data = {**config.get("data", {}), "indices": photos}
+    if without:
+        config.data["without"] = without
     config.num_categories = min(config.num_categories, photos)
     # TensorBoard's threads would write into a folder that is gone.
     config.visualizer = {"type": "Visualizer", "vis_backends": None}
@@ -97,6 +106,39 @@ def rehearse_run(config: Config, counts: Mapping[str, int], where: Path) -> Rehe
         seconds = time.monotonic() - start
     took = sum(stage.seconds for stage in pipeline.timings.values())
     return Rehearsal(photos, batches, pipeline.timings, seconds - took)
+
+
+def unreadable_photos(data: Mapping[str, Any], splits: Iterable[str], number: int) -> list[str]:
+    """Return the ids of photos to train on that cannot be read, up to the first that can.
+
+    Args:
+        data: settings of the data set.
+        splits: ``train``, and the splits that are measured.
+        number: of readable photos in each split after which the search ends.
+
+    Raises:
+        LussError: if no photo of ``train`` can be read, or one of another split that the search
+            meets cannot.
+    """
+    unreadable = []
+    for split in splits:
+        dataset, readable = split_of_data(dict(data), split), 0
+        for item in map(dataset.get_data_info, range(len(dataset))):
+            if readable == number:
+                break
+            try:
+                open_image(item["img_path"])
+                readable += 1
+            except UnreadableImageError as error:
+                if split != "train":
+                    raise LussError(f"{split}: {error}; evaluation needs it") from error
+                unreadable.append(item["image_id"])
+        if not readable:
+            raise LussError(
+                f"none of the {len(dataset)} photos of {split!r} in {data['data_root']} can be "
+                "read; replace or remove them"
+            )
+    return unreadable
 
 
 def _items(what: str, counts: Mapping[str, int]) -> int:

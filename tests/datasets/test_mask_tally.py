@@ -78,6 +78,10 @@ def test_labels_that_luss_writes_are_not_shifted(masked, tmp_path):
     find = FindMask(str(tmp_path / "labels"), 2)
     dataset = ImageMaskFolder(root, mask_id_shift=1, pipeline=[LoadRGBImage(), find, LoadMask()])
     np.testing.assert_array_equal(dataset[0]["gt_seg_map"], [[2, 0]])
+    # A label of another size tells that the photo has changed.
+    write_mask(tmp_path / "labels" / "0.png", np.array([[2, 0, 0]]))
+    with pytest.raises(LussError, match=r"images/0\.jpg has 2 x 1 .*had 3 x 1 .*changed"):
+        dataset[0]
 
 
 def test_the_masks_of_a_split_root_are_shifted_and_generated_ones_are_not(split_root):

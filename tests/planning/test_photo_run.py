@@ -9,15 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from luss.configuration import read_config
+from luss.datasets.photo_lists import list_files, write_photo_list
 from luss.errors import LussError
 from luss.files import write_json
 from luss.folder_lock import LOCK
 from luss.pipeline import Pipeline
 from luss.planning.foregrounds import FOREGROUNDS
 from luss.planning.photo_run import PhotoRun
-from luss.planning.survey import survey
+from luss.planning.rehearsed_run import unreadable_photos
+from luss.planning.survey import split_of_data, survey
 
 
 def train(folder, work_dir, *more):
@@ -26,6 +29,13 @@ def train(folder, work_dir, *more):
         *("--minutes", "1", "--foreground", "boundary-centre", *more),
     ]
     return subprocess.run(command, capture_output=True, text=True)
+
+
+def damage_first_photos(folder):
+    """Add eight photos, the first by name, of which half is missing."""
+    whole = (folder / "photo_0.png").read_bytes()
+    for number in range(8):
+        (folder / f"a{number}.png").write_bytes(whole[: len(whole) // 2])
 
 
 @pytest.fixture
@@ -63,6 +73,15 @@ def test_twelve_photos_to_the_report_and_on(photo_folder, tmp_path, options):
     assert other.returncode == 2
     assert f"categories was 3, now 4. Choose another --work-dir; --from {first}" in other.stderr
 
+    # Neither batch sizes nor masks, but the photos are why it cannot be resumed.
+    gone = photo_folder / "photo_3.png"
+    content = gone.read_bytes()
+    gone.unlink()
+    changed = train(photo_folder, first, "--categories", "3", "--resume", *options)
+    assert changed.returncode == 2
+    assert "1 is gone now (photo_3)" in changed.stderr and "batch_size" not in changed.stderr
+    gone.write_bytes(content)
+
     begun = (first / "pretrain" / "done.json").read_text()
     again = train(photo_folder, second, "--categories", "4", "--from", str(first), *options)
     assert again.returncode == 0, again.stdout + again.stderr
@@ -74,6 +93,8 @@ def test_twelve_photos_to_the_report_and_on(photo_folder, tmp_path, options):
 
 @pytest.mark.slow
 def test_too_little_time_is_refused_before_anything_is_trained(photo_folder, tmp_path):
+    # The dry run passes over photos that cannot be read.
+    damage_first_photos(photo_folder)
     run = PhotoRun(str(photo_folder), str(tmp_path / "run"), 3, 0.01, foreground="boundary-centre")
     with pytest.raises(LussError, match=r"0\.01 minutes do not suffice .* Give --minutes \d+ at"):
         run.run()
@@ -185,3 +206,51 @@ def test_a_folder_that_another_process_works_in_is_not_planned_anew(photo_folder
             run.run()
         other.stdin.close()
     assert [path.name for path in folder.iterdir()] == [LOCK]
+
+
+def test_photos_that_moved_changed_or_went_are_named_before_anything_else(photo_folder, tmp_path):
+    folder = tmp_path / "run"
+    run = PhotoRun(str(photo_folder), str(folder), 12, foreground="boundary-centre")
+    files = list_files(split_of_data(survey(str(photo_folder)).settings, "train"))
+    (folder / "pretrain").mkdir(parents=True)
+    listed = {"train": write_photo_list(folder / "photos", files)}
+    write_json(folder / "plan.json", {"asked": run._asked(), "photos": listed})
+    photo = photo_folder / "photo_3.png"
+    content = photo.read_bytes()
+
+    photo.unlink()
+    # Twelve categories of eleven photos would be an error of its own.
+    with pytest.raises(LussError, match=r"of 12 then, 1 is gone now \(photo_3\).*Restore"):
+        run.run(resume=True)
+    moved = photo_folder / "deep" / "photo_3.png"
+    moved.parent.mkdir()
+    moved.write_bytes(content)
+    with pytest.raises(LussError, match=r"gone now \(photo_3\), and 1 is new \(deep/photo_3\)"):
+        run.run(resume=True)
+    moved.unlink()
+    photo.write_bytes((photo_folder / "photo_4.png").read_bytes() + b"0")
+    with pytest.raises(LussError, match=r"1 is changed \(photo_3\)"):
+        run.run(resume=True)
+
+
+def test_the_dry_run_passes_over_damaged_photos(photo_folder):
+    damage_first_photos(photo_folder)
+    data = {"type": "PhotoFolder", "data_root": str(photo_folder)}
+    assert unreadable_photos(data, ["train"], 8) == [f"a{number}" for number in range(8)]
+    for path in photo_folder.glob("photo_*"):
+        path.unlink()
+    with pytest.raises(LussError, match="none of the 8 photos of 'train'"):
+        unreadable_photos(data, ["train"], 8)
+
+
+def test_the_dry_run_rejects_damaged_photos_that_are_measured(photo_folder):
+    (photo_folder / "images").mkdir()
+    (photo_folder / "masks").mkdir()
+    (photo_folder / "classes.txt").write_text("square")
+    for path in photo_folder.glob("*.png"):
+        path.rename(photo_folder / "images" / path.name)
+        Image.new("L", (60, 48), 1).save(photo_folder / "masks" / path.name)
+    (photo_folder / "images" / "photo_1.png").write_bytes(b"no photo")
+    data = {"type": "ImageMaskFolder", "data_root": str(photo_folder)}
+    with pytest.raises(LussError, match=r"validation: .*photo_1\.png.*evaluation needs it"):
+        unreadable_photos(data, ["train", "validation"], 8)

@@ -24,9 +24,10 @@ class FindMask(BaseTransform):
         self.num_classes = num_classes
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Set ``seg_map_path``, ``num_mask_classes``, ``mask_encoding`` and ``mask_id_shift``."""
+        """Set ``seg_map_path``, how it is encoded, and ``generated_mask``."""
         results["seg_map_path"] = str(Path(self.root, f"{results['image_id']}.png"))
         results["num_mask_classes"] = self.num_classes
         results["mask_encoding"] = "rgb"
         results["mask_id_shift"] = 0
+        results["generated_mask"] = True
         return results

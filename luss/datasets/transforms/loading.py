@@ -71,6 +71,13 @@ class LoadMask(BaseTransform):
             )
         mask = read_item_mask(results)
         encoding = results.get("mask_encoding", "rgb")
+        if results.get("generated_mask") and mask.shape != tuple(results["ori_shape"]):
+            now, then = (f"{shape[1]} x {shape[0]}" for shape in (results["ori_shape"], mask.shape))
+            raise LussError(
+                f"the photo {results['img_path']} has {now} pixels (width x height), but had "
+                f"{then} when its label {path} was generated: it has changed. Restore it, or "
+                "remove the folder of the stage that generated the labels, to run that again"
+            )
         check_mask(mask, results["ori_shape"], num_classes, path, encoding)
         results["gt_seg_map"] = mask
         # Where transforms of mmseg look for what goes along with the image.
