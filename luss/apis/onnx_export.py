@@ -158,9 +158,12 @@ def _photo_segmentor(run: FinishedRun, written: WrittenCategories) -> PhotoSegme
             f"photos of this run are prepared by {', '.join(kinds)}; only the resizing of "
             "ResizeShortSide can be put into the file"
         )
-    size = run.pipeline[1]["size"]
-    max_long = run.pipeline[1].get("max_long") or MAX_RATIO * size
-    return PhotoSegmentor(model, size, max_long, written.ids).eval()
+    resize = run.pipeline[1]
+    max_long = resize.get("max_long") or MAX_RATIO * resize["size"]
+    multiple_of = resize.get("multiple_of")
+    return PhotoSegmentor(
+        model, resize["size"], max_long, written.ids, multiple_of=multiple_of
+    ).eval()
 
 
 def require_equal_resizing(model: PhotoSegmentor, photos: dict[str, NDArray[np.uint8]]) -> None:

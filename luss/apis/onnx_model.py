@@ -106,6 +106,7 @@ class PhotoSegmentor(nn.Module):
         max_long: largest long side afterwards.
         written: (C+1,) what each predicted id is written as.
         channels_at_a_time: scores that are up-sampled together, which bounds the memory.
+        multiple_of: both sides are rounded to multiples of this number; None leaves them.
     """
 
     def __init__(
@@ -115,12 +116,14 @@ class PhotoSegmentor(nn.Module):
         max_long: int,
         written: Sequence[int] | NDArray,
         channels_at_a_time: int = _CHANNELS_AT_A_TIME,
+        multiple_of: int | None = None,
     ) -> None:
         super().__init__()
         self.segmentor = segmentor
         self.short_side = short_side
         self.max_long = max_long
         self.channels_at_a_time = channels_at_a_time
+        self.multiple_of = multiple_of
         preprocessor = segmentor.data_preprocessor
         self.register_buffer("mean", preprocessor.mean.view(1, 3, 1, 1))
         self.register_buffer("std", preprocessor.std.view(1, 3, 1, 1))
@@ -171,8 +174,15 @@ class PhotoSegmentor(nn.Module):
         short, long = torch.minimum(height, width), torch.maximum(height, width)
         new_long = (self.short_side * long // short).clamp(max=self.max_long)
         short = torch.full_like(new_long, self.short_side)
+        if self.multiple_of is not None:
+            short, new_long = (self._rounded(side) for side in (short, new_long))
         upright = height >= width
         return torch.where(upright, new_long, short), torch.where(upright, short, new_long)
+
+    def _rounded(self, side: Tensor) -> Tensor:
+        number = self.multiple_of
+        nearest = (2 * side + number) // (2 * number)
+        return nearest.clamp(min=1, max=max(self.max_long // number, 1)) * number
 
     def _largest(self, logits: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """The channel of the largest up-sampled logit, and its softmax, a few channels at a time.

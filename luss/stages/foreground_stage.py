@@ -11,6 +11,7 @@ from luss.pipeline.runner_stage import RunnerStage
 from luss.registry import FOREGROUND_SOURCES, MODELS, STAGES
 from luss.stages.map_folders import require_maps
 from luss.stages.model_of_source import require_model_parts, trained_model
+from luss.stages.patch_sizes import require_whole_patches
 from luss.stages.share_loader import share_loader
 
 __all__ = ["ForegroundStage"]
@@ -84,7 +85,10 @@ class ForegroundStage(RunnerStage):
             )
         if self.model_from is not None:
             require_model_parts(source, self.model_from, context, f"stages.{self.name}")
-            MODELS.build(self._model_config(source, context))
+            model = MODELS.build(self._model_config(source, context))
+            if hasattr(model, "backbone"):
+                where = f"stages.{self.name}.pipeline"
+                require_whole_patches(model.backbone, self.pipeline, where)
         require_maps(source, self._loaders(context), context)
 
     def _loaders(self, context: Context) -> dict[str, dict]:

@@ -32,6 +32,7 @@ from luss.stages.map_folders import (
     without_map_loading,
 )
 from luss.stages.model_of_source import require_model_parts, trained_model
+from luss.stages.patch_sizes import require_whole_patches
 from luss.stages.share_loader import share_loader
 from luss.stages.sound_masks import require_sound_masks
 
@@ -172,6 +173,10 @@ class LabelGenerationStage(RunnerStage):
     def _try_model(self, embedder: Any, context: Context) -> None:
         """Have the model, untrained, look at a photo by both pipelines."""
         model = MODELS.build(self._model(context)).eval()
+        if hasattr(model, "backbone"):
+            for key, settings in (("embedding", self.embedding), ("pixels", self.pixels)):
+                where = f"stages.{self.name}.{key}.pipeline"
+                require_whole_patches(model.backbone, settings["pipeline"], where)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             images = self._first_photo(self.embedding["pipeline"], model, context)
             reads_maps = getattr(embedder, "reads_maps", False)

@@ -16,6 +16,7 @@ from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import METRICS, MODELS, STAGES
+from luss.stages.patch_sizes import require_whole_patches
 from luss.stages.sound_masks import require_sound_masks
 
 __all__ = ["WHOLE_IMAGE", "ProtocolStage", "evaluation_set_config"]
@@ -258,7 +259,9 @@ class ProtocolStage(RunnerStage):
         Raises:
             LussError: if it does not fit.
         """
-        MODELS.build(self.model_config(context))
+        model = MODELS.build(self.model_config(context))
+        if getattr(model, "reads_feature_maps", False):
+            require_whole_patches(model.backbone, self.pipeline, f"stages.{self.name}.pipeline")
 
     def run(self, context: Context) -> dict:
         """Evaluate where there are masks; say so where there are none."""

@@ -23,6 +23,7 @@ from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import MODELS, STAGES
 from luss.stages.map_folders import loads_maps
+from luss.stages.patch_sizes import require_whole_patches
 from luss.stages.sound_masks import warn_of_photos
 from luss.stages.starting_parts import StartingParts
 
@@ -222,6 +223,9 @@ class TrainStage(RunnerStage):
                     "together, one of them is missing; a TrainWithMapsStage says where the maps lie"
                 )
             StartingParts(self.init_from, context).refuse_other_tensors(model, where)
+            if getattr(model, "reads_feature_maps", False):
+                pipeline = self.train_dataloader["dataset"].get("pipeline", ())
+                require_whole_patches(model.backbone, pipeline, f"{where}.train_dataloader")
             if self.weights:
                 self.filled_backbone(self.model_config(context), self.weights, context)
 

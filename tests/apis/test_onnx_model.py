@@ -114,11 +114,19 @@ def test_the_nearest_place_is_that_of_pytorch(before, after):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.integers(1, 9000), st.integers(1, 9000), st.sampled_from([96, 224, 256, 448]))
-def test_sizes_are_those_of_the_transform(height, width, short_side):
-    model = PhotoSegmentor(Colours(), short_side, 16 * short_side, range(7))
+@given(
+    st.integers(1, 9000),
+    st.integers(1, 9000),
+    st.sampled_from([96, 224, 256, 448]),
+    st.sampled_from([None, 14, 40]),
+)
+def test_sizes_are_those_of_the_transform(height, width, short_side, multiple_of):
+    model = PhotoSegmentor(
+        Colours(), short_side, 16 * short_side, range(7), multiple_of=multiple_of
+    )
     found = model._resized(torch.tensor(height), torch.tensor(width))
-    assert (int(found[1]), int(found[0])) == short_side_size(width, height, short_side)
+    expected = short_side_size(width, height, short_side, multiple_of=multiple_of)
+    assert (int(found[1]), int(found[0])) == expected
 
 
 @pytest.mark.parametrize("size", [(60, 90), (90, 60), (1050, 1000)])

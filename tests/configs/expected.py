@@ -114,7 +114,8 @@ def load_mask(optional: bool) -> tuple:
 
 
 def short_side(size: int) -> tuple:
-    return ("ResizeShortSide", {"size": size, "max_long": None, "resize_mask": False})
+    settings = {"size": size, "max_long": None, "resize_mask": False, "multiple_of": None}
+    return ("ResizeShortSide", settings)
 
 
 def crop_with_mask(size: int, scale: list) -> list:

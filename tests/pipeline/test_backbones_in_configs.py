@@ -9,10 +9,12 @@ import torch
 from tiny_run import REPOSITORY, TINY, read_tiny
 
 from luss.configuration import read_config
+from luss.datasets.transforms.resizing import sides_divisor
 from luss.errors import LussError
 from luss.models.backbones.layouts import LAYOUTS
 from luss.pipeline import Pipeline
 from luss.registry import MODELS
+from luss.stages.patch_sizes import require_whole_patches
 
 VIT = {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 16}
 SWIN = {"embed_dims": 8, "depths": [1] * 4, "num_heads": [1] * 4}
@@ -47,6 +49,34 @@ def narrowed(name, **options):
 
 def backbones(config):
     return [stage.model.backbone for stage in config.stages.values() if "model" in stage]
+
+
+def pipelines(config):
+    for stage in config.stages.values():
+        if stage.type == "PretrainStage":
+            continue  # looks at no photo
+        places = (stage, *(stage.get(key, {}) for key in ("embedding", "pixels")))
+        dataset = stage.get("train_dataloader", {}).get("dataset", {})
+        yield from (place.pipeline for place in (*places, dataset) if "pipeline" in place)
+
+
+def test_dinov2_sees_whole_patches_and_is_tuned_as_a_vit_s():
+    """ImageNetSegModel's recipe for ViT-S; its rate is of 256 images."""
+    config = read_config(REPOSITORY / "configs/pass/dinov2_photos.py")
+    assert {sides_divisor(pipeline) for pipeline in pipelines(config)} == {14, 224}
+    stage = config.stages.finetune_semi
+    assert stage.model.backbone.drop_path_rate == 0.1
+    assert stage.optim_wrapper.paramwise_cfg.layer_decay == 0.5
+    optimizer = stage.optim_wrapper.optimizer
+    assert optimizer.weight_decay == 0.05
+    assert optimizer.lr / stage.train_dataloader.batch_size == pytest.approx(5e-4 / 256)
+    preprocessor = stage.model.data_preprocessor
+    assert [step.type for step in preprocessor.augmentations][-1] == "GaussianBlur"
+    of_backbone = [
+        config.stages.pixel_attention.model.data_preprocessor,
+        config.stages.label_generation.preprocessor,
+    ]
+    assert {tuple(each.std) for each in of_backbone} == {(0.229, 0.224, 0.225)}
 
 
 @pytest.mark.parametrize(
@@ -133,6 +163,12 @@ def test_dinov2_into_all_steps_and_protocols(tmp_path, dinov2):
     for backbone in backbones(config):
         backbone.update(arch=VIT, patch_size=8, img_size=32)
     config.stages.distance_matching.pipeline = copy.deepcopy(config.stages.evaluate.pipeline)
+    with pytest.raises(LussError, match=r"stages\.label_generation\..*multiple_of=8"):
+        Pipeline(copy.deepcopy(config), str(tmp_path / "other")).run()
+    for pipeline in pipelines(config):
+        for step in pipeline:
+            if step.type == "ResizeShortSide":
+                step.multiple_of = 8
     Pipeline(config, str(tmp_path / "run")).run()
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     for protocol in ("fully_unsupervised", "distance_matching", "semi_supervised"):
@@ -214,6 +250,53 @@ def test_norms_of_other_outputs_are_found_before_pretraining(tmp_path):
     loaders = [config.stages[name].train_dataloader for name in ("pretrain", "pixel_attention")]
     loaders[0].dataset.pipeline = copy.deepcopy(loaders[1].dataset.pipeline)
     with pytest.raises(LussError, match=r"only there: backbone\.norm2.*out_indices"):
+        Pipeline(config, str(tmp_path)).run()
+    assert not (tmp_path / "pretrain").exists()
+
+
+PLAIN_VIT = {"type": "mmcls.VisionTransformer", "arch": VIT, "patch_size": 8, "img_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "divisor", "fits"),
+    [
+        (PLAIN_VIT, 8, True),
+        (PLAIN_VIT, 24, True),
+        (PLAIN_VIT, 12, False),
+        ({**PLAIN_VIT, "patch_size": 14, "img_size": 28}, 8, False),
+        ({"type": "mmselfsup.ResNet", "depth": 18}, 7, True),
+        ({"type": "mmcls.SwinTransformer", "arch": SWIN, "pad_small_map": True}, 7, True),
+    ],
+)
+def test_patches_cover_images(backbone, divisor, fits):
+    built = MODELS.build(copy.deepcopy(backbone))
+    for pipeline in (
+        [{"type": "ResizeShortSide", "size": 50, "multiple_of": divisor}],
+        [{"type": "ResizeShortSide", "size": 50}, {"type": "CenterCrop", "crop_size": divisor}],
+    ):
+        if fits:
+            require_whole_patches(built, pipeline, "here")
+            continue
+        with pytest.raises(LussError, match=f"here: .*multiple_of={backbone['patch_size']} "):
+            require_whole_patches(built, pipeline, "here")
+    require_whole_patches(built, [{"type": "Own"}], "here")
+
+
+@pytest.mark.parametrize("stage", ["pixel_attention", "finetune", "evaluate"])
+def test_parts_of_patches_are_found_before_pretraining(tmp_path, stage):
+    config = swap(read_tiny(), PLAIN_VIT, pretrain={"out_indices": [0, 1]})
+    for pipeline in pipelines(config):
+        for step in pipeline:
+            if step.type == "ResizeShortSide":
+                step.multiple_of = 8
+    if stage == "evaluate":
+        config.stages.evaluate.pipeline[2].multiple_of = 4
+    else:
+        crop = config.stages[stage].train_dataloader.dataset.pipeline
+        next(step for step in crop if "Crop" in step.type).update(
+            {"views": [{"count": 2, "size": 36}]} if stage == "pixel_attention" else {"size": 36}
+        )
+    with pytest.raises(LussError, match=rf"stages\.{stage}\..*multiple_of=8"):
         Pipeline(config, str(tmp_path)).run()
     assert not (tmp_path / "pretrain").exists()
 

@@ -1,5 +1,7 @@
 """Resizing as PIL does it: images bilinear with antialiasing, masks by the nearest pixel."""
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mmcv
@@ -19,6 +21,7 @@ __all__ = [
     "resize_image",
     "resize_mask",
     "short_side_size",
+    "sides_divisor",
 ]
 
 
@@ -38,7 +41,11 @@ def resize_mask(mask: NDArray[np.int32], width: int, height: int) -> NDArray[np.
 
 
 def short_side_size(
-    width: int, height: int, size: int, max_long: int | None = None
+    width: int,
+    height: int,
+    size: int,
+    max_long: int | None = None,
+    multiple_of: int | None = None,
 ) -> tuple[int, int]:
     """Width and height after resizing the short side to ``size``; the long side is truncated.
 
@@ -48,13 +55,20 @@ def short_side_size(
         size: of the short side afterwards.
         max_long: largest long side, by default 16 times ``size``. A longer image is squeezed to
             it, so that its short side still is ``size``, as crops need it.
+        multiple_of: round both sides to the nearest multiple of this number, at least to the
+            number itself, and never above ``max_long``; None leaves them as they are.
 
     Returns:
         (width, height), each at least 1.
     """
     short, long = min(width, height), max(width, height)
-    new_long = min(int(size * long / short), max_long or MAX_RATIO * size)
-    return (size, new_long) if width <= height else (new_long, size)
+    most = max_long or MAX_RATIO * size
+    sides = size, min(int(size * long / short), most)
+    if multiple_of is not None:
+        largest = max(most // multiple_of, 1)
+        rounded = ((2 * side + multiple_of) // (2 * multiple_of) for side in sides)
+        sides = tuple(min(max(count, 1), largest) * multiple_of for count in rounded)
+    return sides if width <= height else sides[::-1]
 
 
 @TRANSFORMS.register_module()
@@ -68,19 +82,33 @@ class ResizeShortSide(BaseTransform):
         max_long: largest long side, in pixels, to which longer images are squeezed; by default 16
             times ``size``, which panoramas do not reach.
         resize_mask: resize ``gt_seg_map`` as well.
+        multiple_of: round both sides to the nearest multiple of this number, the patch of a vision
+            transformer: its tokens then cover the image exactly.
     """
 
-    def __init__(self, size: int, max_long: int | None = None, resize_mask: bool = False):
+    def __init__(
+        self,
+        size: int,
+        max_long: int | None = None,
+        resize_mask: bool = False,
+        multiple_of: int | None = None,
+    ):
         if size < 1 or (max_long is not None and max_long < size):
             raise LussError(f"ResizeShortSide: size={size} and max_long={max_long} do not fit")
+        if multiple_of is not None and not (isinstance(multiple_of, int) and multiple_of >= 1):
+            raise LussError(
+                f"ResizeShortSide: multiple_of is {multiple_of!r}, expected a number of pixels, "
+                "such as 14 for patches of 14 x 14"
+            )
         self.size = size
         self.max_long = max_long
         self.resize_mask = resize_mask
+        self.multiple_of = multiple_of
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Resize ``img`` and set ``img_shape``."""
         height, width = results["img"].shape[:2]
-        size = short_side_size(width, height, self.size, self.max_long)
+        size = short_side_size(width, height, self.size, self.max_long, self.multiple_of)
         if size != (width, height):
             results["img"] = resize_image(results["img"], *size)
         if self.resize_mask and "gt_seg_map" in results:
@@ -121,3 +149,39 @@ class RandomResizedCropWithMask(BaseTransform):
             results["gt_seg_map"] = resize_mask(results["gt_seg_map"][window], self.size, self.size)
         results["img_shape"] = (self.size, self.size)
         return results
+
+
+_KEEP_SIZES = (
+    "FindMask",
+    "LoadForegroundAsMask",
+    "LoadForegroundMap",
+    "LoadMask",
+    "LoadRGBImage",
+    "PackInputs",
+    "PackViews",
+    "RandomFlipWithMask",
+)
+
+
+def sides_divisor(pipeline: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the number of which both sides of all images behind a pipeline are multiples.
+
+    Args:
+        pipeline: configs of transforms.
+
+    Returns:
+        The largest such number, 1 if the sides are those of any photo; None if a transform that is
+        not known here sets them last.
+    """
+    for step in reversed(pipeline):
+        name = str(step.get("type")).rpartition(".")[2]
+        if name == "ResizeShortSide":
+            return step.get("multiple_of") or 1
+        if name in ("CenterCrop", "RandomResizedCropWithMask"):
+            size = step.get("crop_size", step.get("size"))
+            return math.gcd(*size) if isinstance(size, Sequence) else size
+        if name == "MultiCrop" and "views" in step:
+            return math.gcd(*(view["size"] for view in step["views"]))
+        if name not in _KEEP_SIZES:
+            return None
+    return 1

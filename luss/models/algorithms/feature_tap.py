@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from luss.models.backbones import feature_maps
-from luss.models.backbones.feature_maps import patch_side
+from luss.models.backbones.feature_maps import patch_side, taller_outputs
 
 __all__ = ["FeatureTap", "last_output_only", "rows_of_views"]
 
@@ -66,7 +67,8 @@ class FeatureTap:
     def _note(self, module: nn.Module, inputs: tuple, outputs: Any) -> None:
         if self.calls is not None:
             images = inputs[0]
-            maps = feature_maps(outputs, tuple(images.shape[-2:]), patch_side(module))
+            taller = partial(taller_outputs, module, images)
+            maps = feature_maps(outputs, tuple(images.shape[-2:]), patch_side(module), taller)
             self.calls.append((images, maps))
 
     @contextmanager

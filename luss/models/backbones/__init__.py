@@ -2,10 +2,14 @@ from luss.models.backbones.beit import AnySizeBEiT
 from luss.models.backbones.feature_map import FeatureMap
 from luss.models.backbones.feature_maps import feature_maps, maps_of
 from luss.models.backbones.probing import StageInfo, name_stages, probe
-from luss.models.backbones.vision_transformer import LayerScaleVisionTransformer
+from luss.models.backbones.vision_transformer import (
+    DINOVisionTransformer,
+    LayerScaleVisionTransformer,
+)
 
 __all__ = [
     "AnySizeBEiT",
+    "DINOVisionTransformer",
     "FeatureMap",
     "LayerScaleVisionTransformer",
     "StageInfo",

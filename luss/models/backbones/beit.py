@@ -175,6 +175,9 @@ class AnySizeBEiT(BEiT):
             )
         if self.rel_pos_bias is not None:
             self.rel_pos_bias = _SharedBiases(self.rel_pos_bias)
+        # The parent froze the attention that was there before.
+        if self.frozen_stages > 0:
+            self._freeze_stages()
 
     def forward(self, images: Tensor) -> tuple:
         """As ``mmcls.BEiT``, of images (N, 3, H, W)."""

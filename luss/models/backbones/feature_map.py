@@ -6,7 +6,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from luss.errors import LussError
-from luss.models.backbones.feature_maps import feature_maps, patch_side, refuse_other_sizes
+from luss.models.backbones.feature_maps import (
+    feature_maps,
+    patch_side,
+    refuse_other_sizes,
+    taller_outputs,
+)
 
 __all__ = ["FeatureMap"]
 
@@ -46,10 +51,19 @@ class FeatureMap:
         """
         size = tuple(images.shape[-2:])
         refuse_other_sizes(self.backbone, size)
-        outputs = self.backbone(images)
+        outputs = self._taken(self.backbone(images))
+        return feature_maps(
+            outputs,
+            size,
+            patch_side(self.backbone),
+            lambda: self._taken(taller_outputs(self.backbone, images)),
+        )[-1].float()
+
+    def _taken(self, outputs: Any) -> Any:
+        """The backbone's outputs, or that of the layer, which it gave on the way."""
         if self.layer is not None:
             outputs, self._seen = self._seen, None
-        return feature_maps(outputs, size, patch_side(self.backbone))[-1].float()
+        return outputs
 
     def _keep(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
         self._seen = outputs

@@ -1,13 +1,25 @@
 """Feature maps (N, C, H, W) from whatever a backbone returns."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from luss.errors import LussError
 
-__all__ = ["OtherSizeError", "feature_maps", "maps_of", "patch_side", "refuse_other_sizes"]
+__all__ = [
+    "OtherSizeError",
+    "feature_maps",
+    "maps_of",
+    "patch_side",
+    "quietly",
+    "refuse_other_sizes",
+    "taller_outputs",
+]
 
 _ADVICE = (
     "set the backbone's options so that it neither pools nor classifies (out_indices, "
@@ -21,7 +33,10 @@ class OtherSizeError(LussError):
 
 
 def feature_maps(
-    outputs: Any, size: tuple[int, int], patch: tuple[int, int] | None = None
+    outputs: Any,
+    size: tuple[int, int],
+    patch: tuple[int, int] | None = None,
+    taller: Callable[[], Any] | None = None,
 ) -> list[Tensor]:
     """The feature maps among a backbone's outputs, from shallow to deep.
 
@@ -33,17 +48,20 @@ def feature_maps(
         outputs: one output, or several as a sequence or a mapping.
         size: height and width of the images, in pixels.
         patch: height and width of a patch, in pixels; needed for tokens.
+        taller: returns the outputs of images twice as tall, see :func:`taller_outputs`. It is
+            called where the shape does not show which side is that of the channels, as in
+            96 x 96 x 96; without it, the larger one is.
 
     Raises:
         LussError: if an output is no map: pooled, or tokens of some of the patches only.
     """
-    if isinstance(outputs, Mapping):
-        outputs = list(outputs.values())
-    if _is_one_output(outputs):
-        outputs = [outputs]
-    if not isinstance(outputs, Sequence) or not outputs:
+    found = _listed(outputs)
+    if not found:
         raise LussError(f"the backbone gives {_shape(outputs)}, expected feature maps; {_ADVICE}")
-    return [_as_map(output, size, patch) for output in outputs]
+    return [
+        _as_map(output, size, patch, partial(_output_at, place, taller))
+        for place, output in enumerate(found)
+    ]
 
 
 def maps_of(backbone: nn.Module, images: Tensor) -> list[Tensor]:
@@ -52,8 +70,42 @@ def maps_of(backbone: nn.Module, images: Tensor) -> list[Tensor]:
     Raises:
         LussError: if it does not take their size, or gives something else than feature maps.
     """
-    refuse_other_sizes(backbone, tuple(images.shape[-2:]))
-    return feature_maps(backbone(images), tuple(images.shape[-2:]), patch_side(backbone))
+    size = tuple(images.shape[-2:])
+    refuse_other_sizes(backbone, size)
+    taller = partial(taller_outputs, backbone, images)
+    return feature_maps(backbone(images), size, patch_side(backbone), taller)
+
+
+def taller_outputs(backbone: nn.Module, images: Tensor) -> Any:
+    """Run a backbone on a black image twice as tall as images (N, 3, H, W), without its own hooks.
+
+    The backbone, its statistics and all random states stay as they were.
+
+    Returns:
+        Its outputs; none if it does not take this size.
+    """
+    height, width = images.shape[-2:]
+    with quietly(backbone), torch.no_grad():
+        try:
+            return backbone.forward(images.new_zeros(1, 3, 2 * height, width))
+        # Whatever a backbone raises that takes images of one size.
+        except Exception:
+            return ()
+
+
+@contextmanager
+def quietly(module: nn.Module | None) -> Iterator[None]:
+    """Evaluation mode, and random states that stay."""
+    modes = {part: part.training for part in module.modules()} if module is not None else {}
+    # Not train(False): some libraries' own train() does more.
+    for part in modes:
+        part.training = False
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
 
 
 def refuse_other_sizes(backbone: nn.Module, size: tuple[int, int]) -> None:
@@ -111,24 +163,58 @@ def _is_one_output(output: Any) -> bool:
     return _dimensions(first) in (3, 4) and all(_dimensions(other) == 2 for other in others)
 
 
-def _as_map(output: Any, size: tuple[int, int], patch: tuple[int, int] | None) -> Tensor:
-    found = output[0] if isinstance(output, Sequence) and _is_one_output(output) else output
+def _listed(outputs: Any) -> list:
+    """The outputs one by one; none if they are none."""
+    if isinstance(outputs, Mapping):
+        outputs = list(outputs.values())
+    if _is_one_output(outputs):
+        return [outputs]
+    return list(outputs) if isinstance(outputs, Sequence) else []
+
+
+def _output_at(place: int, taller: Callable[[], Any] | None) -> Any:
+    outputs = _listed(taller()) if taller else []
+    return outputs[place] if place < len(outputs) else None
+
+
+def _main_part(output: Any) -> Any:
+    return output[0] if isinstance(output, Sequence) and _is_one_output(output) else output
+
+
+def _as_map(
+    output: Any,
+    size: tuple[int, int],
+    patch: tuple[int, int] | None,
+    taller: Callable[[], Any],
+) -> Tensor:
+    found = _main_part(output)
     if _dimensions(found) == 4:
-        return found.permute(0, 3, 1, 2) if _has_channels_last(found, size) else found
+        return found.permute(0, 3, 1, 2) if _has_channels_last(found, size, taller) else found
     if _dimensions(found) == 3:
         return _map_of_tokens(found, size, patch)
     raise LussError(f"the backbone gives {_shape(output)}, expected a feature map; {_ADVICE}")
 
 
-def _has_channels_last(output: Tensor, size: tuple[int, int]) -> bool:
-    """Whether the image's proportions are those of the sides in front, and not of those behind."""
-    return not _proportional(output.shape[2:4], size) and _proportional(output.shape[1:3], size)
+def _has_channels_last(output: Tensor, size: tuple[int, int], taller: Callable[[], Any]) -> bool:
+    """Whether the sides in front, and not those behind, are the image's at one stride."""
+    last = _at_one_stride(output.shape[1:3], size)
+    if not (last and _at_one_stride(output.shape[2:4], size)):
+        return last
+    other = _main_part(taller())
+    if _dimensions(other) == 4:
+        # Channels are as many at any size.
+        return other.shape[1] != output.shape[1]
+    return output.shape[3] > output.shape[1]
 
 
-def _proportional(sides: Sequence[int], size: tuple[int, int]) -> bool:
-    stride_down, stride_across = size[0] / sides[0], size[1] / sides[1]
-    # Maps of few pixels are rounded much.
-    return 0.5 < stride_down / stride_across < 2
+def _at_one_stride(sides: Sequence[int], size: tuple[int, int]) -> bool:
+    """Whether one stride leads from an image's sides to these, each rounded up or down."""
+    smallest = max(length / (side + 1) for side, length in zip(sides, size, strict=True))
+    largest = min(
+        length / (side - 1) if side > 1 else math.inf
+        for side, length in zip(sides, size, strict=True)
+    )
+    return smallest < largest
 
 
 def _map_of_tokens(tokens: Tensor, size: tuple[int, int], patch: tuple[int, int] | None) -> Tensor:
@@ -137,11 +223,12 @@ def _map_of_tokens(tokens: Tensor, size: tuple[int, int], patch: tuple[int, int]
             f"the backbone gives tokens {_shape(tokens)}, and no part of it has a patch_size that "
             f"would tell where they lie; {_ADVICE}"
         )
-    # Transformers pad the image's last patch, or leave it out.
-    for height, width in {
-        (size[0] // patch[0], size[1] // patch[1]),
+    # Transformers pad the image's last patch, or leave it out. The larger grid first: the smaller
+    # one would take patches for class tokens.
+    for height, width in (
         (-(-size[0] // patch[0]), -(-size[1] // patch[1])),
-    }:
+        (size[0] // patch[0], size[1] // patch[1]),
+    ):
         extra = tokens.shape[1] - height * width
         if 0 <= extra <= _MOST_EXTRA_TOKENS and height * width:
             return tokens[:, extra:].transpose(1, 2).unflatten(2, (height, width)).contiguous()

@@ -1,7 +1,7 @@
 """How other programs name the tensors of their networks, and the names that these have here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 __all__ = ["LAYOUTS", "MMSEG_VIT", "PASS_PARTS", "UNNAMED", "Layout", "Renames"]
 
@@ -17,16 +17,26 @@ class Layout:
         keys: where the tensors may be; the file itself where there is none of them.
         prefixes: what the names may begin with; that below which most of a module is found counts.
         renames: from the file's names to those here, without the prefix.
-        dropped: what names of parts begin with that a backbone has not, such as classifiers.
+        variants: further renames, for networks that are named differently here; those after which
+            most of a module is found count.
+        dropped: beginnings of the file's names, without the prefix, that are passed over where a
+            module has no such part, such as classifiers.
         parts: beginnings of names beside the backbone, without ``module.`` -> modules of models
             here.
+        heads: width of the vision transformers that the program trains -> their heads, which no
+            tensor shows.
+        position_offset: with which they resize position embeddings, see
+            :func:`luss.models.backbones.vision_transformer.resized_positions`; None if they differ.
     """
 
     keys: tuple[str, ...] = ("state_dict", "model", "teacher")
     prefixes: tuple[str, ...] = ("module.", "")
     renames: Renames = ()
+    variants: tuple[Renames, ...] = ((),)
     dropped: tuple[str, ...] = ()
     parts: tuple[tuple[str, str], ...] = ()
+    heads: Mapping[int, int] = field(default_factory=dict)
+    position_offset: float | None = None
 
 
 _TIMM_VIT: Renames = (
@@ -42,6 +52,32 @@ _TIMM_VIT: Renames = (
     (r"^(layers\.\d+)\.ls2\.gamma$", r"\1.ffn.layers.3.weight"),
     (r"^norm\.", "ln1."),
 )
+# timm lists the stages of some networks one by one, such as stages_0, where they give features.
+_TIMM_FLAT: Renames = ((r"^([a-z]+)\.(\d+)\.", r"\1_\2."),)
+_OWN_TIMM: tuple[Renames, ...] = tuple(
+    (*flat, ("^", prefix)) if prefix else flat
+    # Alone, in OpenMMLab's TIMMBackbone, and in what gives features in either.
+    for prefix in ("", "timm_model.", "model.", "timm_model.model.")
+    for flat in ((), _TIMM_FLAT)
+)
+_TIMM_TOPS = (
+    "AuxLogits.",
+    "attn_pool.",
+    "bn2.",
+    "classifier.",
+    "conv_head.",
+    "fc.",
+    "fc_norm.",
+    "head.",
+    "head_dist.",
+    "last_linear.",
+    "mask_token",
+    "norm.",
+    "norm_head.",
+    "pre_logits.",
+)
+"""What lies behind the feature maps of timm's networks."""
+
 _TORCHVISION_VIT: Renames = (
     (r"^class_token$", "cls_token"),
     (r"^conv_proj\.", "patch_embed.projection."),
@@ -93,7 +129,12 @@ LAYOUTS: dict[str, Layout] = {
             (part, part) for part in ("objectives.", "attention.", "decode_head.conv_seg.")
         ),
     ),
-    "torchvision": Layout(renames=_TORCHVISION_VIT, dropped=("fc.", "heads.")),
+    "torchvision": Layout(
+        renames=_TORCHVISION_VIT,
+        dropped=("fc.", "heads."),
+        heads={768: 12, 1024: 16, 1280: 16},
+    ),
+    "timm": Layout(variants=(*_OWN_TIMM, _TIMM_VIT), dropped=_TIMM_TOPS),
     "timm_vit": Layout(
         renames=_TIMM_VIT, dropped=("head.", "head_dist.", "fc_norm.", "pre_logits.")
     ),
@@ -102,6 +143,8 @@ LAYOUTS: dict[str, Layout] = {
         prefixes=("module.backbone.", "backbone.", "module.", ""),
         renames=_TIMM_VIT,
         dropped=("head.", "fc."),
+        heads={192: 3, 384: 6, 768: 12, 1024: 16},
+        position_offset=0.1,
     ),
     "dinov2": Layout(
         keys=("teacher", "model", "state_dict"),
@@ -109,11 +152,15 @@ LAYOUTS: dict[str, Layout] = {
         renames=_TIMM_VIT,
         # A token for masked training.
         dropped=("mask_token", "head."),
+        heads={384: 6, 768: 12, 1024: 16, 1536: 24},
+        position_offset=0.1,
     ),
     "moco": Layout(
         prefixes=("module.encoder_q.", "encoder_q.", "module.base_encoder."),
         renames=_TIMM_VIT,
         dropped=("fc.", "head."),
+        # MoCo v3's ViT-S has twice as many as others.
+        heads={384: 12, 768: 12},
     ),
     "pass": Layout(dropped=tuple(theirs for theirs, _ in PASS_PARTS), parts=PASS_PARTS),
 }

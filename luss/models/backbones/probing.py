@@ -1,15 +1,20 @@
 """What a backbone gives, read off the backbone itself."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from luss.errors import LussError
-from luss.models.backbones.feature_maps import OtherSizeError, feature_maps, maps_of
+from luss.models.backbones.feature_maps import (
+    OtherSizeError,
+    feature_maps,
+    maps_of,
+    patch_side,
+    quietly,
+)
 
 __all__ = ["StageInfo", "describe_stages", "name_stages", "probe", "stage_names"]
 
@@ -56,7 +61,7 @@ def probe(
     sizes = [size] if size else _usual_sizes(backbone)
     failures = []
     for height, width in sizes:
-        with _quietly(backbone), _quietly(neck), torch.no_grad():
+        with quietly(backbone), quietly(neck), torch.no_grad():
             image = next(backbone.parameters(), torch.zeros(1)).new_zeros(1, 3, height, width)
             try:
                 maps = run(image) if run else maps_of(backbone, image)
@@ -87,24 +92,11 @@ def probe(
 def _usual_sizes(backbone: nn.Module) -> list[tuple[int, int]]:
     own = getattr(backbone, "img_size", ())
     own = (own, own) if isinstance(own, int) else tuple(own)
-    smallest, *larger = [(side, side) for side in _SIDES]
+    # Of parts of a patch the stride could not be read off.
+    patch = patch_side(backbone) or (1, 1)
+    smallest, *larger = [tuple(-(-side // step) * step for step in patch) for side in _SIDES]
     # Small images are quick, but some transformers take those of one size only.
     return [smallest, *([own] if len(own) == 2 else larger)]
-
-
-@contextmanager
-def _quietly(module: nn.Module | None) -> Iterator[None]:
-    """Evaluation mode, and random states that stay."""
-    modes = {part: part.training for part in module.modules()} if module is not None else {}
-    # Not train(False): some libraries' own train() does more.
-    for part in modes:
-        part.training = False
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
 
 
 def stage_names(count: int) -> tuple[int, ...]:

@@ -1,24 +1,114 @@
-"""A vision transformer with LayerScale (Touvron et al., 2021), as DINOv2 trains it."""
+"""Vision transformers of DINO (Caron et al., 2021) and DINOv2, for images of any size."""
 
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
 from mmcls.models.backbones import VisionTransformer
 from mmcls.models.utils.layer_scale import LayerScale
-from torch import nn
+from torch import Tensor, nn
 
 from luss.registry import MODELS
 
-__all__ = ["LayerScaleVisionTransformer"]
+__all__ = ["DINOVisionTransformer", "LayerScaleVisionTransformer", "resized_positions"]
+
+Grid = tuple[int, int]
+"""Rows and columns of patches."""
+
+
+def resized_positions(
+    positions: Tensor, own: Grid, grid: Grid, offset: float = 0.0, mode: str = "bicubic"
+) -> Tensor:
+    """Resize position embeddings as the hub models of DINO and DINOv2 do.
+
+    Args:
+        positions: (1, 1 + H W, C) float, that of the class token first.
+        own: (H, W).
+        grid: (H', W').
+        offset: added to H' and W' where the scale between the grids is computed; DINO and DINOv2
+            without registers have 0.1. With 0 the corners of both grids meet.
+        mode: of the interpolation.
+
+    Returns:
+        (1, 1 + H' W', C), in the type of ``positions``.
+    """
+    if own == grid:
+        return positions
+    places = positions[:, 1:].unflatten(1, own).permute(0, 3, 1, 2).float()
+    # The output has H' x W' places either way, since the offset is less than a place.
+    to: dict[str, Any] = {"size": grid}
+    if offset:
+        to = {"scale_factor": [(new + offset) / old for new, old in zip(grid, own, strict=True)]}
+    resized = F.interpolate(places, mode=mode, **to).flatten(2).mT
+    return torch.cat([positions[:, :1], resized.to(positions.dtype)], dim=1)
 
 
 @MODELS.register_module()
-class LayerScaleVisionTransformer(VisionTransformer):
-    """``mmcls.VisionTransformer`` whose blocks scale both of their branches, channel by channel.
+class DINOVisionTransformer(VisionTransformer):
+    """``mmcls.VisionTransformer`` that resizes its position embeddings as DINO's hub models do.
+
+    The checkpoints of DINO fit, by ``weights=dict(file=FILE, layout='dino')``; they have
+    ``img_size=224`` and ``arch='deit-small'`` or ``'base'``. With their own ``img_size`` the
+    feature maps are those of the hub models at any size that is a multiple of the patch.
+
+    Args:
+        interpolate_offset: see :func:`resized_positions`.
+        **kwargs: see ``mmcls.VisionTransformer``.
+    """
+
+    def __init__(self, interpolate_offset: float = 0.1, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.interpolate_offset = interpolate_offset
+        self.patch_resolution = tuple(self.patch_resolution)
+
+    def forward(self, images: Tensor) -> tuple:
+        """As ``mmcls.VisionTransformer``, of images (N, 3, H, W)."""
+        tokens, grid = self.patch_embed(images)
+        tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = tokens + self._positions(self.pos_embed, self.patch_resolution, tuple(grid))
+        tokens = self.pre_norm(self.drop_after_pos(tokens))
+        if not self.with_cls_token:
+            tokens = tokens[:, 1:]
+        outputs = []
+        for index, layer in enumerate(self.layers):
+            tokens = layer(tokens)
+            if index == len(self.layers) - 1 and self.final_norm:
+                tokens = self.norm1(tokens)
+            if index in self.out_indices:
+                outputs.append(self._output(tokens, tuple(grid)))
+        return tuple(outputs)
+
+    def _output(self, tokens: Tensor, grid: Grid) -> Tensor | list[Tensor]:
+        patches = tokens[:, 1:] if self.with_cls_token else tokens
+        pooled = self.avg_token
+        found = self.norm2(patches.mean(dim=1)) if pooled else patches.mT.unflatten(2, grid)
+        return [found, tokens[:, 0]] if self.output_cls_token else found
+
+    def _positions(self, positions: Tensor, own: Grid, grid: Grid) -> Tensor:
+        return resized_positions(
+            positions, own, grid, self.interpolate_offset, self.interpolate_mode
+        )
+
+    def _prepare_pos_embed(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Resize the embeddings of a file of another size, by the same rule."""
+        name = f"{prefix}pos_embed"
+        if name in state_dict and state_dict[name].shape != self.pos_embed.shape:
+            side = math.isqrt(state_dict[name].shape[1] - self.num_extra_tokens)
+            own, grid = (side, side), tuple(self.patch_embed.init_out_size)
+            state_dict[name] = self._positions(state_dict[name], own, grid)
+
+
+@MODELS.register_module()
+class LayerScaleVisionTransformer(DINOVisionTransformer):
+    """A :class:`DINOVisionTransformer` whose blocks scale both of their branches (LayerScale).
 
     The checkpoints of DINOv2 ViT-S, B and L without registers fit, by
     ``weights=dict(file=FILE, layout='dinov2')``; they have ``patch_size=14, img_size=518``.
 
     Args:
         layer_scale: the scales at first; above 0.
-        **kwargs: see ``mmcls.VisionTransformer``.
+        **kwargs: see :class:`DINOVisionTransformer`.
     """
 
     def __init__(self, layer_scale: float = 1e-5, **kwargs) -> None:
@@ -29,3 +119,6 @@ class LayerScaleVisionTransformer(VisionTransformer):
             layer.ffn.layers.append(LayerScale(self.embed_dims))
             for part in (layer.attn.gamma1, layer.ffn.layers[-1]):
                 nn.init.constant_(part.weight, layer_scale)
+        # The parent froze what was there.
+        if self.frozen_stages > 0:
+            self._freeze_stages()

@@ -3,12 +3,14 @@
 ``weights=`` and ``init_cfg=dict(type='Pretrained')`` of any config go through it.
 """
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from luss.compat import scipy_with_interp2d
@@ -41,6 +43,8 @@ class WeightsEntry:
         prefix: what the module's names begin with, with or without the dot at its end; by default
             that of the layout's below which most of the module's tensors are.
         rename: more renaming after the layout's, (regular expression, replacement) pairs.
+        ignore: regular expressions; tensors of the file whose names, without the prefix, match one
+            of them are passed over.
     """
 
     file: str
@@ -48,6 +52,7 @@ class WeightsEntry:
     key: str | None = None
     prefix: str | None = None
     rename: tuple[tuple[str, str], ...] = ()
+    ignore: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, value: object, where: str) -> "WeightsEntry":
@@ -91,6 +96,15 @@ class WeightsEntry:
                     f"its place: {error}"
                 ) from error
         settings["rename"] = tuple((pattern, text) for pattern, text in pairs)
+        ignore = settings.get("ignore", ())
+        settings["ignore"] = tuple([ignore] if isinstance(ignore, str) else ignore)
+        for pattern in settings["ignore"]:
+            try:
+                re.compile(pattern)
+            except (TypeError, re.error) as error:
+                raise LussError(
+                    f"{where}.ignore has {pattern!r}, expected a regular expression: {error}"
+                ) from error
         return cls(**settings)
 
     @property
@@ -128,7 +142,62 @@ def fill_from(module: nn.Module, content: Mapping, entry: WeightsEntry) -> None:
         LussError: as :func:`pick` and :func:`fill`.
     """
     found = pick(content, entry, module.state_dict(), type(module).__name__)
+    _compare_heads(module, entry)
+    _compare_positions(module, entry)
     fill(module, found, entry.file)
+
+
+def _compare_heads(module: nn.Module, entry: WeightsEntry) -> None:
+    """Refuse a vision transformer of other heads, which has the same tensors."""
+    width = _width_of_positions(module)
+    expected = entry._layout.heads.get(width)
+    own = next((getattr(part, "num_heads", None) for part in _attention(module)), None)
+    if expected is not None and own is not None and own != expected:
+        raise LussError(
+            f"{entry.file}: vision transformers of layout {entry.layout!r} of width {width} have "
+            f"{expected} heads, {type(module).__name__} has {own}: all tensors fit, and would "
+            f"compute something else; give arch as a dict with num_heads={expected}"
+        )
+
+
+def _compare_positions(module: nn.Module, entry: WeightsEntry) -> None:
+    offset, own = entry._layout.position_offset, getattr(module, "interpolate_offset", 0.0)
+    if offset is not None and own != offset and _width_of_positions(module):
+        print_log(
+            f"{entry.file}: {type(module).__name__} resizes position embeddings otherwise than "
+            f"the models of layout {entry.layout!r}, which matters at other sizes than that of the "
+            f"file; use type='DINOVisionTransformer' or type='LayerScaleVisionTransformer' with "
+            f"interpolate_offset={offset}",
+            "current",
+            level=logging.WARNING,
+        )
+
+
+def _attention(module: nn.Module) -> Iterable[nn.Module]:
+    return (part for part in module.modules() if isinstance(getattr(part, "num_heads", None), int))
+
+
+def _width_of_positions(module: nn.Module) -> int | None:
+    """The width of a vision transformer that has position embeddings for its tokens."""
+    positions = getattr(module, "pos_embed", None)
+    return positions.shape[-1] if isinstance(positions, Tensor) and positions.ndim == 3 else None
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What a file holds below a prefix, by the names here.
+
+    Attributes:
+        prefix: of the file's names.
+        tensors: by the names here.
+        written: name here -> the file's name without the prefix.
+        clash: a name here that two tensors would have, and their names in the file.
+    """
+
+    prefix: str
+    tensors: dict[str, Tensor]
+    written: dict[str, str]
+    clash: tuple[str, str, str] | None
 
 
 def pick(
@@ -147,32 +216,56 @@ def pick(
         what: the module, for messages.
 
     Raises:
-        LussError: if some are missing, or the file's module has others.
+        LussError: if some are missing, or the file's module has others that it may not ignore.
     """
     tensors = tensors_of(content, entry)
-    prefix, found = _below_prefix(tensors, entry, wanted)
+    reading = _best_reading(tensors, entry, wanted)
+    found, written = reading.tensors, reading.written
     # Counters and tables of places are integers, which a module computes itself.
     missing = {name for name in wanted.keys() - found.keys() if wanted[name].is_floating_point()}
-    surplus = {name for name in found.keys() - wanted.keys() if found[name].is_floating_point()}
-    if entry.layout is None and entry.prefix is None and "backbone." not in prefix:
+    surplus = {
+        name
+        for name in found.keys() - wanted.keys()
+        if found[name].is_floating_point() and not written[name].startswith(entry._layout.dropped)
+    }
+    if entry.layout is None and entry.prefix is None and "backbone." not in reading.prefix:
         modules = {name.split(".")[0] for name in wanted}
         surplus = {name for name in surplus if name.split(".")[0] in modules}
     if missing or surplus:
+        others = {written[name] for name in surplus}
+        used = {written[name] for name in found.keys() & wanted.keys()}
         raise LussError(
             f"{entry.file} does not fit {what}: {len(missing)} of its {len(wanted)} tensors "
             f"are missing ({_first(missing)}), {len(surplus)} belong to another one "
-            f"({_first(surplus)}); read as layout {entry.layout!r} with prefix {prefix!r}; "
+            f"({_first(others)}); read as layout {entry.layout!r} with prefix {reading.prefix!r}; "
             f"{_beginnings(tensors)}; the config must describe the network that was saved, and "
             f"weights its layout ({', '.join(LAYOUTS)}), prefix and rename"
+            f"{_proposal(others, used) if not missing else ''}"
         )
     return {name: found[name] for name in wanted.keys() & found.keys()}
 
 
-def _below_prefix(
+def _proposal(others: set[str], used: set[str]) -> str:
+    """Patterns that pass over the first names, and over none of the second."""
+    parts = {name[: end.start()] for name in used for end in re.finditer(r"\.|$", name)}
+    beginnings = {
+        next(
+            beginning
+            for end in re.finditer(r"\.|$", name)
+            if (beginning := name[: end.start()]) not in parts
+        )
+        for name in others
+    }
+    patterns = [rf"^{re.escape(beginning)}(\.|$)" for beginning in sorted(beginnings)]
+    return f". To pass over what belongs to another one, add ignore={patterns!r}"
+
+
+def _best_reading(
     tensors: Mapping[str, Tensor], entry: WeightsEntry, wanted: Mapping[str, Tensor]
-) -> tuple[str, dict[str, Tensor]]:
-    """The prefix below which most of the wanted tensors are, and what is there, renamed."""
-    prefixes = entry._layout.prefixes
+) -> _Reading:
+    """The reading, by prefix and variant of the layout, that has most of the wanted tensors."""
+    layout = entry._layout
+    prefixes = layout.prefixes
     if entry.prefix is not None:
         given = entry.prefix and f"{entry.prefix.rstrip('.')}."
         prefixes = (given, f"module.{given}")
@@ -183,39 +276,46 @@ def _below_prefix(
             f"{_beginnings(tensors)}; set prefix to one of these, or another layout "
             f"({', '.join(LAYOUTS)})"
         )
-    renames = [*entry._layout.renames]
-    if any(name.endswith(_MMSEG_MARK) for name in wanted):
-        renames += MMSEG_VIT
-    renames += entry.rename
-    found = {
-        prefix: _renamed(_stripped(tensors, prefix, entry._layout.dropped), renames, entry.file)
+    is_mmseg = any(name.endswith(_MMSEG_MARK) for name in wanted)
+    readings = [
+        _read(
+            tensors,
+            prefix,
+            [*layout.renames, *variant, *(MMSEG_VIT if is_mmseg else ()), *entry.rename],
+            entry,
+        )
         for prefix in present
-    }
+        for variant in layout.variants
+    ]
     # The first of those that are equally good.
-    best = max(present, key=lambda prefix: len(found[prefix].keys() & wanted.keys()))
-    return best, found[best]
+    best = max(readings, key=lambda reading: len(reading.tensors.keys() & wanted.keys()))
+    if best.clash:
+        new, *names = best.clash
+        raise LussError(
+            f"{entry.file}: two tensors are renamed to {new!r}, {' and '.join(names)}; correct "
+            "rename, or name one of them in ignore"
+        )
+    return best
 
 
-def _stripped(
-    tensors: Mapping[str, Tensor], prefix: str, dropped: tuple[str, ...]
-) -> dict[str, Tensor]:
-    below = {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
-    return {name: value for name, value in below.items() if not name.startswith(dropped)}
-
-
-def _renamed(tensors: Mapping[str, Tensor], renames: Renames, path: str) -> dict[str, Tensor]:
-    found = {}
+def _read(
+    tensors: Mapping[str, Tensor], prefix: str, renames: Renames, entry: WeightsEntry
+) -> _Reading:
+    found: dict[str, Tensor] = {}
+    written: dict[str, str] = {}
+    clash = None
     for name, value in tensors.items():
+        if not name.startswith(prefix):
+            continue
+        own = new = name.removeprefix(prefix)
+        if any(re.search(pattern, own) for pattern in entry.ignore):
+            continue
         for pattern, text in renames:
-            name = re.sub(pattern, text, name)
-        if name in found:
-            raise LussError(f"{path}: two tensors are renamed to {name!r}; correct rename")
-        found[name] = value
-    return found
+            new = re.sub(pattern, text, new)
+        if new in found:
+            clash = new, written[new], own
+        found[new], written[new] = value, own
+    return _Reading(prefix, found, written, clash)
 
 
 def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from luss.datasets.transforms import (
     ResizeShortSide,
     draw_crop_rectangle,
 )
-from luss.datasets.transforms.resizing import resize_mask, short_side_size
+from luss.datasets.transforms.resizing import resize_mask, short_side_size, sides_divisor
 from luss.errors import LussError
 from luss.registry import TRANSFORMS
 
@@ -42,6 +42,39 @@ def test_the_long_side_is_kept_in_bounds(width, height):
     assert max(new_width, new_height) <= 128
 
 
+@given(
+    st.integers(1, 700),
+    st.integers(1, 700),
+    st.integers(1, 300),
+    st.integers(1, 20),
+    st.integers(0, 400) | st.none(),
+)
+def test_sides_are_the_nearest_multiples(width, height, size, number, further):
+    most = None if further is None else size + further
+    plain = short_side_size(width, height, size, most)
+    rounded = short_side_size(width, height, size, most, multiple_of=number)
+    for before, after in zip(plain, rounded, strict=True):
+        assert after % number == 0
+        if after > number and after + number <= (most or 16 * size):
+            assert 2 * abs(after - before) <= number
+    assert max(rounded) <= max(most or 16 * size, number)
+
+
+def test_numbers_of_which_the_sides_are_surely_multiples():
+    load, pack = {"type": "LoadRGBImage"}, {"type": "PackInputs"}
+    for steps, expected in [
+        ([], 1),
+        ([{"type": "ResizeShortSide", "size": 224}], 1),
+        ([{"type": "ResizeShortSide", "size": 256, "multiple_of": 14}], 14),
+        ([{"type": "ResizeShortSide", "size": 256}, {"type": "CenterCrop", "crop_size": 224}], 224),
+        ([{"type": "CenterCrop", "crop_size": (96, 64)}], 32),
+        ([{"type": "RandomResizedCropWithMask", "size": 98}, {"type": "RandomFlipWithMask"}], 98),
+        ([{"type": "MultiCrop", "views": [{"size": 224}, {"size": 96}]}], 32),
+        ([{"type": "ResizeShortSide", "size": 256, "multiple_of": 14}, {"type": "Pad"}], None),
+    ]:
+        assert sides_divisor([load, *steps, pack]) == expected
+
+
 @pytest.mark.parametrize(("width", "height"), [(20_000, 1), (3, 60_000)])
 def test_extremely_long_photos_give_small_maps(width, height):
     image = np.zeros((height, width, 3), np.uint8)
@@ -67,6 +100,9 @@ def test_the_image_is_resized_as_pil_does_and_the_mask_left(results):
 def test_impossible_sizes_are_refused():
     with pytest.raises(LussError, match="max_long"):
         ResizeShortSide(256, max_long=128)
+    for number in (0, 14.0, "14"):
+        with pytest.raises(LussError, match=f"multiple_of is {number!r}"):
+            ResizeShortSide(256, multiple_of=number)
 
 
 def test_masks_take_the_nearest_pixel():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from luss.errors import LussError
 from luss.models.backbones import FeatureMap, feature_maps, maps_of, probe
@@ -32,9 +33,81 @@ def test_tokens_are_laid_out_as_the_patches(extra):
     assert torch.equal(found, grid.permute(0, 3, 1, 2))
 
 
-def test_channels_behind_are_moved():
+@pytest.mark.parametrize("layer", [None, "ln1"])
+@pytest.mark.parametrize("padded", [True, False])
+def test_tokens_of_any_size_lie_where_their_patches_are(layer, padded):
+    """A token is the sum of its patch, whether the last patch is padded or left out."""
+
+    class Tokens(nn.Module):
+        patch_size = 16
+
+        def __init__(self):
+            super().__init__()
+            self.ln1 = nn.Identity()
+
+        def forward(self, images):
+            sums = nn.functional.avg_pool2d(images, 16, ceil_mode=padded)
+            return self.ln1(torch.cat([sums.new_zeros(1, 3, 1), sums.flatten(2)], 2).mT)
+
+    for height in range(200, 264):
+        # One more patch would be fewer tokens than class tokens can be.
+        for width in (224, 300):
+            images = torch.rand(1, 3, height, width)
+            expected = nn.functional.avg_pool2d(images, 16, ceil_mode=padded)
+            with torch.no_grad():
+                assert torch.equal(FeatureMap(Tokens(), layer)(images), expected)
+
+
+def test_tokens_of_a_layer_that_pads_its_last_patch():
+    backbone = MODELS.build({"type": "mmcls.VisionTransformer", "arch": VIT, "img_size": 224})
+    images = torch.zeros(1, 3, 230, 224)
+    with torch.no_grad():
+        backbone.eval()
+        found = FeatureMap(backbone, "ln1")(images)
+        torch.testing.assert_close(found, FeatureMap(backbone)(images))
+    assert found.shape == (1, 8, 15, 14)
+
+
+class Pyramid(nn.Module):
+    """Maps at strides 4 to 32, with channels last or not; their values are those of the photo."""
+
+    def __init__(self, channels, last, side=None):
+        super().__init__()
+        self.channels, self.last, self.side = channels, last, side
+
+    def forward(self, images):
+        assert self.side is None or images.shape[-2:] == (self.side, self.side)
+        found = []
+        for level, channels in enumerate(self.channels):
+            small = nn.functional.avg_pool2d(images[:, :1], 4 * 2**level, ceil_mode=True)
+            small = small.expand(-1, channels, -1, -1)
+            found.append(small.permute(0, 2, 3, 1) if self.last else small)
+        return found
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("channels", [(96, 192, 384, 768), (128, 256, 512, 1024), (8, 16, 32, 64)])
+def test_channels_behind_are_moved(channels, last):
+    """At 384 x 384 pixels and stride 4, a map of 96 channels has the same sides either way."""
+    backbone, reference = Pyramid(channels, last), Pyramid(channels, last=False)
+    for size in [(384, 384), (512, 512), (128, 256), (96, 192), (224, 224), (230, 310), (64, 512)]:
+        images = torch.rand(1, 3, *size)
+        for found, expected in zip(maps_of(backbone, images), reference(images), strict=True):
+            assert torch.equal(found, expected), size
+
+
+def test_channels_behind_are_moved_where_shapes_alone_tell():
     grid = torch.randn(2, 3, 4, 40)  # h, w, C
     assert torch.equal(feature_maps([grid], (96, 128))[0], grid.permute(0, 3, 1, 2))
+    # Of a network that takes one size only, the larger side is that of the channels.
+    images = torch.rand(1, 3, 128, 128)
+    for found in maps_of(Pyramid((40, 80, 160, 320), last=True, side=128), images):
+        assert found.shape[2] == found.shape[3]
+
+
+def test_strides_are_read_off_whole_patches():
+    vit = {"type": "mmcls.VisionTransformer", "img_size": 28, "patch_size": 14, "arch": VIT}
+    assert [info.stride for info in probe(MODELS.build(vit))] == [14]
 
 
 def test_tokens_of_some_patches_are_no_map():

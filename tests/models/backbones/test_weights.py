@@ -1,10 +1,12 @@
 """Weights in the layouts of other programs: each file gives the network that was saved."""
 
+import ast
 import copy
 import re
 
 import pytest
 import torch
+from torch import nn
 
 from luss.errors import LussError
 from luss.models.backbones import maps_of
@@ -20,6 +22,7 @@ from luss.registry import MODELS
 ARCH = {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 16}
 RESNET = {"type": "mmselfsup.ResNet", "depth": 18, "stem_channels": 8, "base_channels": 8}
 VIT = {"type": "mmcls.VisionTransformer", "arch": ARCH, "img_size": 32, "patch_size": 8}
+DINO_VIT = {**VIT, "type": "DINOVisionTransformer"}
 SCALED = {**VIT, "type": "LayerScaleVisionTransformer", "layer_scale": 0.5}
 MMSEG_VIT = {"type": "mmseg.VisionTransformer", "img_size": 32, "patch_size": 8,
              "embed_dims": 16, "num_layers": 2, "num_heads": 2, "mlp_ratio": 1,
@@ -105,6 +108,10 @@ def of_moco(state):
     }
 
 
+def of_moco_v3(state):
+    return {"state_dict": renamed(state, TO_TIMM, "module.base_encoder.")}
+
+
 def of_pass(state):
     heads = {
         "projection_head.0.weight": torch.full((8, 64), 2.0),
@@ -121,10 +128,13 @@ CASES = [
     ("torchvision", RESNET, of_torchvision),
     ("torchvision", VIT, of_torchvision_vit),
     ("timm_vit", VIT, of_timm),
-    ("dino", VIT, of_dino),
+    ("timm", VIT, of_timm),
+    ("timm", RESNET, of_torchvision),
+    ("dino", DINO_VIT, of_dino),
     ("dinov2", SCALED, of_dinov2),
     ("dinov2", SCALED, of_dinov2_training),
     ("moco", RESNET, of_moco),
+    ("moco", VIT, of_moco_v3),
     ("pass", RESNET, of_pass),
 ]
 
@@ -161,15 +171,121 @@ def test_a_file_gives_the_network_that_was_saved(layout, config, save):
         assert torch.equal(maps_of(backbone, images)[-1], expected)
 
 
-def test_mmseg_vit_from_timm_names():
+@pytest.mark.parametrize("layout", ["timm", "timm_vit"])
+def test_mmseg_vit_from_timm_names(layout):
     """Its attention is named otherwise, and computes the same."""
     saved, backbone = build(VIT, 1), build(MMSEG_VIT, 2)
-    read(backbone, of_timm(saved.state_dict()), layout="timm_vit")
+    read(backbone, of_timm(saved.state_dict()), layout=layout)
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(
             maps_of(backbone, images)[-1], maps_of(saved, images)[-1], rtol=1e-4, atol=1e-4
         )
+
+
+EFFICIENTNET = [
+    "conv_stem.weight",
+    "bn1.bias",
+    "blocks.0.0.conv_dw.weight",
+    "blocks.0.0.bn1.bias",
+    "blocks.0.1.conv_pw.weight",
+    "blocks.1.0.conv_pw.weight",
+    "blocks.1.0.bn2.bias",
+]
+CONVNEXT = [
+    "stem.0.weight",
+    "stem.1.bias",
+    "stages.0.blocks.0.conv_dw.weight",
+    "stages.0.blocks.0.gamma",
+    "stages.1.downsample.0.bias",
+    "stages.1.blocks.0.mlp.fc1.bias",
+]
+SWIN = ["patch_embed.proj.weight", "layers.0.blocks.0.attn.qkv.weight",
+        "layers.1.downsample.reduction.weight", "layers.1.blocks.1.mlp.fc2.bias"]  # fmt: skip
+
+
+class Named(nn.Module):
+    """A network of parameters of given names, each its own number."""
+
+    def __init__(self, names):
+        super().__init__()
+        for number, name in enumerate(names):
+            *places, last = name.split(".")
+            inner = self
+            for place in places:
+                if not hasattr(inner, place):
+                    inner.add_module(place, nn.Module())
+                inner = getattr(inner, place)
+            inner.register_parameter(last, nn.Parameter(torch.full((), float(number))))
+
+
+@pytest.mark.parametrize("within", ["", "timm_model.", "model.", "timm_model.model."])
+@pytest.mark.parametrize(
+    ("names", "tops", "flat"),
+    [
+        (EFFICIENTNET, ["conv_head.weight", "bn2.weight", "classifier.bias"], None),
+        (CONVNEXT, ["head.norm.weight", "head.fc.bias"], None),
+        (CONVNEXT, ["head.norm.weight", "head.fc.bias"], (r"^(stem|stages)\.(\d)", r"\1_\2")),
+        (SWIN, ["norm.weight", "head.fc.bias"], (r"^(layers)\.(\d)", r"\1_\2")),
+    ],
+)
+def test_networks_of_timm_from_timms_files(names, tops, flat, within):
+    """OpenMMLab wraps them; what gives features lists stages one by one, and has no top."""
+    file = {name: torch.full((), 100.0 + number) for number, name in enumerate([*names, *tops])}
+    own = [within + (re.sub(*flat, name) if flat else name) for name in names]
+    network = Named(own)
+    read(network, {"state_dict": file}, layout="timm")
+    values = [network.state_dict()[name].item() for name in own]
+    assert values == [100 + number for number in range(len(names))]
+    # A network that has its top is filled with it.
+    whole = Named([within + name for name in [*names, *tops]])
+    read(whole, file, layout="timm")
+    assert all(value >= 100 for value in whole.state_dict().values())
+    file.pop(names[-1])
+    with pytest.raises(LussError, match=re.escape(own[-1])):
+        read(network, file, layout="timm")
+
+
+def test_tensors_that_are_ignored():
+    backbone = build(RESNET, 1)
+    file = {
+        **build(RESNET, 2).state_dict(),
+        "conv_head.weight": torch.zeros(1),
+        "layer4.2.conv1.weight": torch.zeros(1),
+    }
+    with pytest.raises(LussError) as caught:
+        read(backbone, file, layout="torchvision")
+    proposed = re.search(r"ignore=(\[.*?\])$", str(caught.value))[1]
+    assert "conv_head" in proposed
+    for prefix in ("", "net."):
+        for patterns in (ast.literal_eval(proposed), [r"^conv_head\.", r"^layer4\.2\."]):
+            backbone = build(RESNET, 1)
+            named = renamed(file, [], prefix)
+            read(backbone, named, layout="torchvision", prefix=prefix, ignore=patterns)
+            assert torch.equal(backbone.conv1.weight, file["conv1.weight"])
+            assert torch.equal(backbone.layer4[1].conv2.weight, file["layer4.1.conv2.weight"])
+    # What the network has cannot be done without.
+    with pytest.raises(LussError, match=r"1 of its .* are missing \(conv1\.weight\)"):
+        read(backbone, file, ignore="^conv1")
+
+
+@pytest.mark.parametrize(
+    ("layout", "width", "heads"),
+    [("moco", 384, 12), ("dino", 384, 6), ("dinov2", 768, 12), ("torchvision", 768, 12)],
+)
+def test_heads_of_known_transformers(layout, width, heads):
+    """Tensors do not show them."""
+    saves = {"moco": of_moco_v3, "torchvision": of_torchvision_vit}
+    for number in (heads, heads // 2):
+        arch = {**ARCH, "embed_dims": width, "num_layers": 1, "num_heads": number}
+        config = {**(SCALED if layout == "dinov2" else DINO_VIT), "arch": arch}
+        backbone = MODELS.build(config)
+        file = saves.get(layout, of_timm)(backbone.state_dict())
+        if number == heads:
+            read(backbone, file, layout=layout)
+            continue
+        with pytest.raises(LussError, match=f"num_heads={heads}"):
+            read(backbone, file, layout=layout)
 
 
 @pytest.mark.parametrize("config", [VIT, MMSEG_VIT])
@@ -268,6 +384,7 @@ def test_entries_that_make_no_sense():
         ({"file": "f", "layout": "caffe"}, "'caffe'.*openmmlab"),
         ({"file": "f", "rename": {"(": "x"}}, "rename has"),
         ({"file": "f", "rename": ["x"]}, "rename has 'x'"),
+        ({"file": "f", "ignore": ["head", "("]}, r"ignore has '\('"),
     ]:
         with pytest.raises(LussError, match=message):
             WeightsEntry.parse(entry, "weights")

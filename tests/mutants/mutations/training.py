@@ -357,8 +357,8 @@ MUTATIONS = [
         "A run that went back goes on from newer checkpoints after the next kill.",
     ),
     weights(
-        "best = max(present, key=lambda prefix: len(found[prefix].keys() & wanted.keys()))",
-        "best = present[0]",
+        "best = max(readings, key=lambda reading: len(reading.tensors.keys() & wanted.keys()))",
+        "best = readings[0]",
         "Names of a whole model are read as those of its backbone.",
     ),
 ]
