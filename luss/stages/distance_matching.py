@@ -12,7 +12,6 @@ from luss.evaluation.distance_bank import DistanceBank
 from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.pipeline.context import Context
 from luss.registry import MODELS, STAGES
-from luss.stages.patch_sizes import require_whole_patches
 from luss.stages.protocol_stage import ProtocolStage
 from luss.stages.sound_masks import require_sound_masks
 
@@ -113,12 +112,7 @@ class DistanceMatchingStage(ProtocolStage):
     def check_model(self, context: Context) -> None:
         """Build the model, and fill its backbone."""
         model = MODELS.build(self.model_config(context))
-        require_whole_patches(
-            model.backbone,
-            self.pipeline,
-            f"stages.{self.name}.pipeline",
-            lambda images: [model(images)],
-        )
+        self.check_patches(context, model.backbone, lambda images: [model(images)])
         if (given := self._given_weights(context)) is not None:
             fill_backbone(model.backbone, given, f"stages.{self.name}.weights")
 

@@ -1,6 +1,7 @@
 """Maps of foreground, made once for all stages that read them."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -88,7 +89,8 @@ class ForegroundStage(RunnerStage):
             model = MODELS.build(self._model_config(source, context))
             if hasattr(model, "backbone"):
                 where = f"stages.{self.name}.pipeline"
-                require_whole_patches(model.backbone, self.pipeline, where)
+                photos = partial(context.dataset, self._loaders(context)["pixels"]["dataset"])
+                require_whole_patches(model.backbone, self.pipeline, where, photos)
         require_maps(source, self._loaders(context), context)
 
     def _loaders(self, context: Context) -> dict[str, dict]:

@@ -1,6 +1,7 @@
 """Steps 2.2 to 2.4: image embeddings, categories, threshold, pseudo labels (section 4.3)."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -175,8 +176,10 @@ class LabelGenerationStage(RunnerStage):
         model = MODELS.build(self._model(context)).eval()
         if hasattr(model, "backbone"):
             for key, settings in (("embedding", self.embedding), ("pixels", self.pixels)):
+                pipeline = without_map_loading(settings["pipeline"])
+                photos = partial(context.dataset, self._training_set(pipeline))
                 where = f"stages.{self.name}.{key}.pipeline"
-                require_whole_patches(model.backbone, settings["pipeline"], where)
+                require_whole_patches(model.backbone, pipeline, where, photos)
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             images = self._first_photo(self.embedding["pipeline"], model, context)
             reads_maps = getattr(embedder, "reads_maps", False)

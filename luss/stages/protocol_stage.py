@@ -1,11 +1,12 @@
 """What the stages of all evaluation protocols have in common."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mmengine.logging import print_log
+from torch import Tensor, nn
 
 from luss.engine.checkpoint import latest_checkpoint
 from luss.errors import LussError
@@ -261,7 +262,24 @@ class ProtocolStage(RunnerStage):
         """
         model = MODELS.build(self.model_config(context))
         if getattr(model, "reads_feature_maps", False):
-            require_whole_patches(model.backbone, self.pipeline, f"stages.{self.name}.pipeline")
+            self.check_patches(context, model.backbone)
+
+    def check_patches(
+        self,
+        context: Context,
+        backbone: nn.Module,
+        run: Callable[[Tensor], list[Tensor]] | None = None,
+    ) -> None:
+        """Refuse sizes of photos as :func:`luss.stages.patch_sizes.require_whole_patches`."""
+        splits = self.splits(context)
+        if not splits:
+            return
+
+        def photos() -> Sequence:
+            return context.dataset(self.dataloader(context, splits[0])["dataset"])
+
+        where = f"stages.{self.name}.pipeline"
+        require_whole_patches(backbone, self.pipeline, where, photos, run)
 
     def run(self, context: Context) -> dict:
         """Evaluate where there are masks; say so where there are none."""
