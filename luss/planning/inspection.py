@@ -39,17 +39,20 @@ class Inspection:
     problems: list[str] = field(default_factory=list)
 
 
-def inspect_photos(root: str, categories: int | None = None) -> Inspection:
+def inspect_photos(
+    root: str, categories: int | None = None, data: dict[str, Any] | None = None
+) -> Inspection:
     """Read every photo and every mask of a folder.
 
     Args:
         root: the folder.
         categories: that are to be found, or None.
+        data: settings of the data set, such as ``type``.
 
     Raises:
         LussError: as :func:`luss.planning.survey.survey`.
     """
-    found = survey(root)
+    found = survey(root, data)
     seen = Inspection([f"{found.root} is read as {found.kind}; {found.said()}"])
     datasets = {split: split_of_data(found.settings, split) for split in found.counts}
     deep = DeepPhotos()

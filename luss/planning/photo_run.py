@@ -19,22 +19,26 @@ from luss.files import output_folder, read_json, write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.work_dir import WorkDir
 from luss.planning.next_steps import next_steps
-from luss.planning.rehearsed_run import rehearse_run
-from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule
+from luss.planning.rehearsed_run import rehearse_run, sample_for
+from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule, too_short
 from luss.planning.settings import (
     choose_foreground,
     reject_arguments,
     settings_for,
     start_from,
 )
-from luss.planning.survey import Survey, split_of_data, survey
+from luss.planning.survey import Survey, data_settings, split_of_data, survey
 from luss.training_switches import scale_learning_rates
 
 __all__ = ["PhotoRun", "outcome"]
 
 _SAFETY = 0.95
+_DRY_RUN_SHARE = 0.1
+"""Of the minutes, for what large photos add to the dry run."""
+
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _PLAN = "plan.json"
+_WARNING = 30
 _SMALLEST_BATCH = 8
 _UPDATES_AN_EPOCH = 10
 
@@ -87,7 +91,7 @@ class PhotoRun:
         output_folder(self.folder, "--work-dir")
         if not self.minutes > 0:
             raise LussError(f"--minutes is {self.minutes}, expected a number above 0")
-        found = survey(self.photos, self._data())
+        found = survey(self.photos, data_settings(self.options))
         # Batch sizes, and whether categories are too many, follow from the photos.
         self._reject_other_photos(found)
         categories = found.num_categories(self.categories)
@@ -148,13 +152,6 @@ class PhotoRun:
                 f"the option stages.{stage}.train_dataloader.batch_size={batch_size} is more than "
                 f"the {found.photos} photos of {found.root}; lower it, or leave it out"
             )
-
-    def _data(self) -> dict[str, Any]:
-        """The options of ``data``, such as its type or the names of its classes."""
-        chosen = {key: value for key, value in self.options.items() if key.startswith("data.")}
-        config = Config({"data": {}})
-        config.merge_from_dict(chosen)
-        return config.data.to_dict()
 
     def _asked(self) -> dict[str, Any]:
         """What the plan depends on, as plain values."""
@@ -227,7 +224,10 @@ class PhotoRun:
             "rehearsing all stages on a few of the photos, to see how long they take", "current"
         )
         trained = [name for name in TRAINED if name != "pretrain" or self.start is None]
-        rehearsal = rehearse_run(config, found.counts, self.folder)
+        largest = max(config.stages[name].train_dataloader.batch_size for name in trained)
+        allowed = 60 * self.minutes * _DRY_RUN_SHARE
+        sample = sample_for(largest, found.photo_seconds, allowed)
+        rehearsal = rehearse_run(config, found.counts, self.folder, sample)
         open_run_log(self.folder / "run.log")
         batches = {name: config.stages[name].train_dataloader.batch_size for name in trained}
         epoch_seconds = {
@@ -264,6 +264,16 @@ class PhotoRun:
             f"; the whole run takes about {clock(elapsed + sum(seconds.values()))}",
             "current",
         )
+        if short := too_short(epochs, full):
+            wanted = elapsed + sum(others.values())
+            wanted += sum(full[name] * epoch_seconds[name] for name in epochs) / _SAFETY
+            print_log(
+                f"TOO SHORT: {short}; such a training tells categories hardly apart. The complete "
+                f"one takes --minutes {-(-wanted // 60):.0f}; give more minutes, fewer or smaller "
+                "photos, or a faster machine",
+                "current",
+                level=_WARNING,
+            )
         return {"epochs": epochs, "epoch_seconds": epoch_seconds, "seconds": seconds}
 
 

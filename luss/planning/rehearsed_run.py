@@ -17,13 +17,52 @@ from luss.pipeline import Pipeline
 from luss.planning.schedule import TRAINED
 from luss.planning.survey import split_of_data
 
-__all__ = ["Rehearsal", "rehearse_run", "unreadable_photos"]
+__all__ = ["Rehearsal", "Sample", "rehearse_run", "sample_for", "unreadable_photos"]
 
 _PHOTOS = 8
 _ITERATIONS = 6
+_FEWEST_ITERATIONS = 3
+"""The first of them is not timed."""
+
+_READS = 20
+"""Times that a photo of each split is read, or work of as long a time is done on it."""
+
 _SHOWN = 24
 _REPORT = 60
 """Photos that a report shows at most."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How much of a run the dry run does.
+
+    Attributes:
+        photos: of each split.
+        iterations: of each stage that trains.
+        batch_size: largest one.
+    """
+
+    photos: int
+    iterations: int
+    batch_size: int
+
+
+def sample_for(batch_size: int, photo_seconds: float, seconds: float) -> Sample:
+    """Return as large a sample, up to eight photos and six iterations, as the time allows.
+
+    Args:
+        batch_size: of the run.
+        photo_seconds: to read one photo; what large photos cost grows with it.
+        seconds: for the dry run, without what small photos take.
+    """
+    trained = len(TRAINED) * _ITERATIONS * batch_size
+    share = seconds / (photo_seconds * (_READS * _PHOTOS + trained))
+    if share >= 1:
+        return Sample(_PHOTOS, _ITERATIONS, batch_size)
+    smaller = int(share * _ITERATIONS * batch_size / _FEWEST_ITERATIONS)
+    return Sample(
+        max(2, int(share * _PHOTOS)), _FEWEST_ITERATIONS, min(batch_size, max(2, smaller))
+    )
 
 
 @dataclass(frozen=True)
@@ -65,22 +104,25 @@ class Rehearsal:
         return found
 
 
-def rehearse_run(config: Config, counts: Mapping[str, int], where: Path) -> Rehearsal:
+def rehearse_run(
+    config: Config, counts: Mapping[str, int], where: Path, sample: Sample
+) -> Rehearsal:
     """Run all stages on a few photos in a temporary folder.
 
     Args:
         config: of the run, with batch sizes that fit.
         counts: split -> number of photos.
         where: folder in which the temporary folder is created.
+        sample: how many photos are used.
 
     Raises:
         LussError: whatever the stages find wrong.
     """
     config = copy.deepcopy(config)
     data = {**config.get("data", {}), "data_root": config.data_root}
-    without = unreadable_photos(data, counts, _PHOTOS)
+    without = unreadable_photos(data, counts, sample.photos)
     counts = {**counts, "train": counts["train"] - len(without)}
-    photos = min(_PHOTOS, *counts.values())
+    photos = min(sample.photos, *counts.values())
     config.log_level = "ERROR"
     config.data = {**config.get("data", {}), "indices": photos}
     if without:
@@ -93,10 +135,11 @@ def rehearse_run(config: Config, counts: Mapping[str, int], where: Path) -> Rehe
         stage = config.stages[name]
         loader = stage.train_dataloader
         labelled = stage.type == "FinetuneStage"
-        seen = photos if labelled else min(counts["train"], _ITERATIONS * loader.batch_size)
-        loader["batch_size"] = batches[name] = min(loader.batch_size, seen)
+        batch_size = min(loader.batch_size, sample.batch_size)
+        seen = photos if labelled else min(counts["train"], sample.iterations * batch_size)
+        loader["batch_size"] = batches[name] = min(batch_size, seen)
         loader.dataset["indices"] = seen
-        stage.train_cfg["max_epochs"] = -(-_ITERATIONS // (seen // loader.batch_size))
+        stage.train_cfg["max_epochs"] = -(-sample.iterations // (seen // loader.batch_size))
     # In this process alone: no data loader is left over to be collected where the run forks.
     config.num_workers = 0
     start = time.monotonic()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from luss.errors import LussError
 
-__all__ = ["TRAINED", "fitting_batch", "full_schedule", "plan_schedule"]
+__all__ = ["TRAINED", "fitting_batch", "full_schedule", "plan_schedule", "too_short"]
 
 TRAINED = ("pretrain", "pixel_attention", "finetune")
 """The stages that train, in order."""
@@ -19,6 +19,8 @@ _SHARES = {"pixel_attention": 0.05, "finetune": 0.3}
 
 _SHARES_WITHOUT_PRETRAINING = {"pixel_attention": 0.25, "finetune": 0.75}
 _SMALL = 10
+_LEAST_SHARE = 0.1
+"""Of the full schedule; trainings of fewer epochs are named."""
 
 
 def fitting_batch(photos: int, batch_size: int) -> int:
@@ -73,3 +75,17 @@ def plan_schedule(
         more = int((spare - used) / epoch_seconds["pretrain"])
         planned["pretrain"] = min(full["pretrain"], 1 + more)
     return {name: planned[name] for name in full}
+
+
+def too_short(planned: Mapping[str, int], full: Mapping[str, int]) -> str:
+    """Name the stages that train for less than a tenth of their epochs; empty if none does.
+
+    Args:
+        planned: stage -> epochs.
+        full: stage -> epochs without a limit of time.
+    """
+    return ", ".join(
+        f"{name} trains {count} of {full[name]} epochs"
+        for name, count in planned.items()
+        if count < _LEAST_SHARE * full[name]
+    )

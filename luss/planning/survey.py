@@ -1,21 +1,30 @@
 """What a folder of photos holds, as far as a run needs to know."""
 
+import contextlib
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine import Config
 from mmengine.registry import init_default_scope
 
 from luss.datasets import describe, kind_of_data, reproducible_dataset, split_config
 from luss.datasets.description import DataDescription
-from luss.datasets.image_io import TooLargeImageError, UnreadableImageError, image_size
+from luss.datasets.image_io import UnreadableImageError, image_size, read_image
 from luss.errors import LussError
 from luss.registry import DATASETS
 
-__all__ = ["Survey", "split_of_data", "survey"]
+__all__ = ["Survey", "data_settings", "split_of_data", "survey"]
 
 _MEASURED = 500
+_TIMED = 3
+_LARGE = 1000
+_SUFFICES = 320
+"""Pixels; the configs of `luss train` resize photos to fewer, and cut small views out of them."""
+
 _FEWEST = 10
 """Photos that a run can learn something from."""
 
@@ -30,6 +39,7 @@ class Survey:
         description: its splits, masks and classes.
         counts: split -> number of photos.
         short_sides: shortest, median and longest short side, in pixels.
+        photo_seconds: median time to read a photo.
     """
 
     root: Path
@@ -37,6 +47,7 @@ class Survey:
     description: DataDescription
     counts: dict[str, int]
     short_sides: tuple[int, int, int]
+    photo_seconds: float
 
     @property
     def kind(self) -> str:
@@ -89,7 +100,13 @@ class Survey:
                 f"; {self._photos_said()} {'is' if self.photos == 1 else 'are'} too few to learn "
                 "much from, ten or more of each category are good"
             )
-        return f"{sizes}; {masks}{few}"
+        large = ""
+        if middle > _LARGE:
+            large = (
+                f"; it takes {self.photo_seconds:.2g} s to read a photo, and training resizes all: "
+                f"smaller copies with a short side of {_SUFFICES} px suffice"
+            )
+        return f"{sizes}; {masks}{large}{few}"
 
     def _photos_said(self) -> str:
         return "1 photo" if self.photos == 1 else f"{self.photos} photos"
@@ -133,7 +150,15 @@ def survey(root: str, data: dict[str, Any] | None = None) -> Survey:
         description=found,
         counts={split: len(dataset) for split, dataset in datasets.items()},
         short_sides=_short_sides(datasets["train"], path),
+        photo_seconds=_photo_seconds(datasets["train"]),
     )
+
+
+def data_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the data set in options such as ``data.type=PhotoFolder``."""
+    config = Config({"data": {}})
+    config.merge_from_dict({key: options[key] for key in options if key.startswith("data.")})
+    return config.data.to_dict()
 
 
 def split_of_data(settings: dict[str, Any], split: str):
@@ -142,14 +167,34 @@ def split_of_data(settings: dict[str, Any], split: str):
     return DATASETS.build({**config, "pipeline": []})
 
 
+def _spread(dataset, count: int) -> list[str]:
+    """Return paths of up to ``count`` photos, evenly spaced."""
+    indices = np.linspace(0, len(dataset) - 1, min(len(dataset), count)).astype(int)
+    return [dataset.get_data_info(int(index))["img_path"] for index in indices]
+
+
+def _photo_seconds(dataset) -> float:
+    """Return the median time to read a photo; those that cannot be read take none."""
+    seconds = []
+    for path in _spread(dataset, _TIMED):
+        start = time.perf_counter()
+        with contextlib.suppress(UnreadableImageError):
+            read_image(path)
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds))
+
+
 def _short_sides(dataset, root: Path) -> tuple[int, int, int]:
     """Of up to 500 photos, spread over all."""
-    sides = []
-    for index in np.linspace(0, len(dataset) - 1, min(len(dataset), _MEASURED)).astype(int):
+    sides, errors = [], []
+    for path in _spread(dataset, _MEASURED):
         try:
-            sides.append(min(image_size(dataset.get_data_info(int(index))["img_path"])))
-        except (UnreadableImageError, TooLargeImageError):
-            continue
+            sides.append(min(image_size(path)))
+        except UnreadableImageError as error:
+            errors.append(error)
     if not sides:
-        raise LussError(f"no photo of {root} can be read; luss check {root} names them")
+        raise LussError(
+            f"none of {len(errors)} photos of {root} that were tried can be read; the first: "
+            f"{errors[0]}"
+        )
     return min(sides), int(np.median(sides)), max(sides)

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luss.errors import LussError
-from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule
+from luss.planning.rehearsed_run import sample_for
+from luss.planning.schedule import (
+    TRAINED,
+    fitting_batch,
+    full_schedule,
+    plan_schedule,
+    too_short,
+)
 
 CONFIG = {"pretrain": 165, "pixel_attention": 5, "finetune": 15}
 
@@ -56,3 +63,28 @@ def test_a_plan_keeps_to_the_time_and_to_the_full_schedule(seconds, more, photos
 def test_too_little_time_is_refused():
     with pytest.raises(LussError, match="an epoch of each stage takes 6 s, 5 s are left"):
         plan_schedule(CONFIG, dict.fromkeys(CONFIG, 2.0), 5.0)
+
+
+def test_three_epochs_of_9900_are_too_short():
+    full = {"pretrain": 9900, "pixel_attention": 300, "finetune": 900}
+    assert too_short(full, full) == ""
+    assert too_short({"pretrain": 990, "pixel_attention": 30, "finetune": 90}, full) == ""
+    said = too_short({"pretrain": 3, "pixel_attention": 30, "finetune": 89}, full)
+    assert said == "pretrain trains 3 of 9900 epochs, finetune trains 89 of 900 epochs"
+
+
+@given(st.integers(1, 64), st.floats(1e-4, 10), st.floats(1, 600))
+def test_the_dry_run_of_large_photos_is_bounded(batch, photo_seconds, seconds):
+    sample = sample_for(batch, photo_seconds, seconds)
+    assert 2 <= sample.photos <= 8 and 3 <= sample.iterations <= 6
+    assert 1 <= sample.batch_size <= batch
+    # Photos are read by three stages that train, and each photo of a split at least ten times:
+    # by maps, embeddings, threshold, labels, predictions, pictures.
+    reads = 3 * sample.iterations * sample.batch_size + 10 * sample.photos
+    fewest = 3 * 3 * min(2, batch) + 10 * 2
+    assert reads * photo_seconds <= seconds + fewest * photo_seconds
+
+
+def test_small_photos_are_tried_in_the_batches_of_the_run():
+    sample = sample_for(32, 0.002, 6.0)
+    assert (sample.photos, sample.iterations, sample.batch_size) == (8, 6, 32)

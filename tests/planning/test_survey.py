@@ -1,16 +1,20 @@
 """What ``luss train`` and ``luss check`` see in a folder."""
 
+import argparse
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
+from luss.commands import check
 from luss.configuration import write_config
 from luss.errors import LussError
 from luss.planning.inspection import inspect_photos
 from luss.planning.settings import choose_foreground, settings_for, start_from
-from luss.planning.survey import survey
+from luss.planning.survey import data_settings, survey
 
 
 def test_a_plain_folder(photo_folder):
@@ -40,6 +44,38 @@ def test_a_sound_folder_and_one_with_a_broken_photo(photo_folder):
     (photo_folder / "broken.jpg").write_bytes(b"no photo")
     (problem,) = inspect_photos(str(photo_folder), 3).problems
     assert "1 photo of train cannot be read" in problem and "broken.jpg" in problem
+
+
+def test_a_folder_of_unreadable_photos_says_why_they_are_unreadable(photo_folder):
+    for photo in photo_folder.iterdir():
+        photo.write_bytes(b"no photo")
+    with pytest.raises(LussError, match=r"none of 12 .*photo_0\.png.*no format") as error:
+        inspect_photos(str(photo_folder))
+    assert "luss check" not in str(error.value)
+
+
+def test_the_kind_of_a_folder_can_be_given_as_an_error_says(photo_folder):
+    # A split root, but for the photos beside it.
+    (photo_folder / "train" / "one").mkdir(parents=True)
+    shutil.copy(photo_folder / "photo_0.png", photo_folder / "train" / "one" / "a.png")
+    with pytest.raises(LussError) as error:
+        inspect_photos(str(photo_folder))
+    option = re.search(r"--cfg-options (data\.type=\w+)", str(error.value))[1]
+    parser = argparse.ArgumentParser()
+    check.add_arguments(parser)
+    check.run(parser.parse_args([str(photo_folder), "--cfg-options", option]))
+    key, value = option.split("=")
+    found = inspect_photos(str(photo_folder), data=data_settings({key: value}))
+    assert "is read as PhotoFolder" in found.said[0]
+    with pytest.raises(LussError, match="seed has no effect"):
+        check.run(parser.parse_args([str(photo_folder), "--cfg-options", "seed=3"]))
+
+
+def test_of_large_photos_smaller_copies_suffice(tmp_path):
+    Image.new("RGB", (1200, 1600)).save(tmp_path / "large.jpg")
+    assert "320 px suffice" in survey(str(tmp_path)).said()
+    Image.new("RGB", (320, 400)).save(tmp_path / "large.jpg")
+    assert "suffice" not in survey(str(tmp_path)).said()
 
 
 def test_the_exit_code_says_whether_something_is_wrong(photo_folder):
