@@ -10,11 +10,10 @@ import numpy as np
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 from luss.evaluation.boundary import boundary_width, dilate
-from luss.evaluation.counts import F_BETA_UNIT, SIZE_GROUPS, ImageCounts
+from luss.evaluation.counts import F_BETA_UNIT, SIZE_GROUPS, SIZE_LIMITS, ImageCounts
 
 __all__ = ["count_image"]
 
-_SIZE_LIMITS = np.array([5, 25, 50])
 # A pixel's key: predicted id, true id, predicted boundary, true boundary.
 _PREDICTED_SHIFT, _TRUE_SHIFT = 12, 2
 _TRUE_BITS = 0x3FF << _TRUE_SHIFT
@@ -65,7 +64,7 @@ def count_image(
     true_ids = np.flatnonzero(true_area[1:]) + 1
     group_of = np.zeros(num_classes + 1, np.int64)
     percent = -(-100 * true_area[true_ids] // true_area.sum())
-    group_of[true_ids] = 1 + np.searchsorted(_SIZE_LIMITS, percent)
+    group_of[true_ids] = 1 + np.searchsorted(SIZE_LIMITS, percent)
 
     overlap = count[(predicted > 0) & (true > 0)].sum()
     foreground = predicted_area[1:].sum(), true_area[1:].sum()

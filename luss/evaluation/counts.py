@@ -17,6 +17,7 @@ __all__ = [
     "LARGEST_CLASS",
     "LARGEST_GENERATED",
     "SIZE_GROUPS",
+    "SIZE_LIMITS",
     "Counts",
     "ImageCounts",
     "check_evaluated",
@@ -30,7 +31,10 @@ LARGEST_GENERATED = 0xFFFF
 """Largest possible number of generated classes: what the encoding of masks holds."""
 
 SIZE_GROUPS = ("S", "MS", "ML", "L")
-"""Names of the object-size groups: up to 5, 25, 50 and 100 percent of the evaluated pixels."""
+"""Names of the object-size groups."""
+
+SIZE_LIMITS = (5, 25, 50)
+"""Largest percentages of an image's evaluated pixels that the groups but the last reach up to."""
 
 F_BETA_UNIT = 1 << 40
 """F_beta is summed as an integer in this fraction, so that no order of adding changes a bit."""

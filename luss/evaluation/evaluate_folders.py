@@ -16,7 +16,9 @@ from luss.evaluation.matching import ImageLevelMatcher, PixelOverlapMatcher, rea
 from luss.evaluation.metrics import (
     BOUNDARY_METRICS,
     REGION_METRICS,
+    absent_classes,
     compute_metrics,
+    describe_absent,
     per_class_iou,
     to_percent,
 )
@@ -61,9 +63,10 @@ def evaluate_folders(
 
     Returns:
         What JSON can hold: the metrics in percent (None where undefined), ``images``,
-        ``num_classes``; where the truths look wrong, ``warnings``; as asked for, ``match``
-        (generated to true id) and ``pixel_overlap`` (the metrics with the second matcher),
-        ``without_other``, ``per_class``.
+        ``num_classes``, ``absent_classes`` (names of those without a true pixel, see
+        `luss.evaluation.metrics.absent_classes`); where the truths look wrong, ``warnings``; as
+        asked for, ``match`` (generated to true id) and ``pixel_overlap`` (the metrics with the
+        second matcher), ``without_other``, ``per_class``.
 
     Raises:
         LussError: if anything does not fit; lists up to ten files of each kind of problem, and
@@ -128,6 +131,7 @@ def evaluate_folders(
         **to_percent(compute_metrics(counts)),
         "images": counts.images,
         "num_classes": num_classes,
+        "absent_classes": absent_classes(counts, ["other", *names]),
     }
     if doubts := held.doubts(names if len(names) == num_classes else None, encoding):
         result["warnings"] = doubts
@@ -152,6 +156,8 @@ def format_result(result: Mapping[str, Any]) -> str:
     for title, row in rows.items():
         values = ("      -" if row[name] is None else f"{row[name]:7.2f}" for name in metrics)
         lines.append("  ".join([f"{title:{width}}", *values]))
+    if result["absent_classes"]:
+        lines.append(describe_absent(result["absent_classes"]))
     for entry in result.get("per_class", ()):
         lines.append(f"{entry['IoU']:7.2f}  {entry['b-IoU']:7.2f}  {entry['id']} {entry['name']}")
     return "\n".join(lines)

@@ -15,7 +15,9 @@ __all__ = [
     "IMAGENET_S",
     "REGION_METRICS",
     "ClassIoU",
+    "absent_classes",
     "compute_metrics",
+    "describe_absent",
     "iou_from_areas",
     "matched_miou",
     "named_metrics",
@@ -29,6 +31,8 @@ BOUNDARY_METRICS = ("b-mIoU", *("B" + group for group in SIZE_GROUPS))
 
 IMAGENET_S = ("imagenet_s",)
 """Names of the metrics that are reported unless a config says otherwise."""
+
+_MOST_NAMES = 20
 
 _ORDER = ("mIoU", "b-mIoU", "Img-Acc", "F_beta", *SIZE_GROUPS, *BOUNDARY_METRICS[1:])
 
@@ -73,6 +77,28 @@ def matched_miou(confusion: np.ndarray, match: np.ndarray) -> float:
     return float(iou_from_areas(joined.diagonal(), *areas).mean())
 
 
+def absent_classes(counts: Counts, names: Sequence[str] | None = None) -> list[str]:
+    """Return the classes that have no true pixel, which mIoU and b-mIoU count as IoU 0.
+
+    Args:
+        counts: sums over images, of true or generated predictions.
+        names: C+1 names, 'other' first; the ids where there are others or none.
+    """
+    known = names is not None and len(names) == counts.num_classes + 1
+    absent = np.flatnonzero(counts.confusion[0, 0, :, :-1].sum(axis=0) == 0)
+    return [names[index] if known else str(index) for index in absent]
+
+
+def describe_absent(absent: Sequence[str]) -> str:
+    """Return a sentence that names absent classes and how they count; some of many."""
+    more = len(absent) - _MOST_NAMES
+    shown = ", ".join(absent[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"Classes without a true pixel ({len(absent)}): {shown}. They count as IoU 0 in mIoU and "
+        "b-mIoU, as in the official evaluator; S to L and BS to BL leave them out."
+    )
+
+
 def per_class_iou(counts: Counts, boundary: bool = False, group: str | None = None) -> ClassIoU:
     """Return each class's IoU over all images.
 
@@ -101,11 +127,12 @@ def per_class_iou(counts: Counts, boundary: bool = False, group: str | None = No
 def compute_metrics(counts: Counts, without_other: bool = False) -> dict[str, float]:
     """Return every metric that the counts allow, as fractions.
 
-    mIoU and b-mIoU are means over all C+1 classes, of which a class that occurs nowhere counts
-    as 0. A size group's is the mean over the classes that have true (boundary) pixels in the
-    group, NaN if there is none. Img-Acc is the part of images whose truth holds the predicted
-    class of the largest area, 'other' aside; the lowest id on a tie. F_beta is the mean over
-    images of F_beta (beta^2 = 0.3) of foreground against 'other'.
+    mIoU and b-mIoU are means over all C+1 classes, of which a class without a true pixel counts
+    as 0, as in the released evaluator; :func:`absent_classes` names them. A size group's is the
+    mean over the classes that have true (boundary) pixels in the group, NaN if there is none.
+    Img-Acc is the part of images whose truth holds the predicted class of the largest area,
+    'other' aside; the lowest id on a tie. F_beta is the mean over images of F_beta
+    (beta^2 = 0.3) of foreground against 'other'.
 
     Args:
         counts: sums over images of predictions with true ids (see `Counts.matched`).
@@ -171,6 +198,8 @@ def named_metrics(
 def per_class_table(counts: Counts, names: Sequence[str] | None = None) -> str:
     """Return IoU and boundary IoU of each class in percent, as lines of text, 'other' first.
 
+    Classes without a true pixel are marked.
+
     Args:
         counts: sums over images of predictions with true ids.
         names: C+1 names, 'other' first; by default the ids.
@@ -185,7 +214,8 @@ def per_class_table(counts: Counts, names: Sequence[str] | None = None) -> str:
     lines = ["  ".join([f"{'class':{width}}", *(f"{title:>6}" for title in columns)])]
     for index, name in enumerate(names):
         values = (f"{100 * column.iou[index]:6.2f}" for column in columns.values())
-        lines.append("  ".join([f"{name:{width}}", *values]))
+        absent = [] if columns["IoU"].true_area[index] else ["no true pixel"]
+        lines.append("  ".join([f"{name:{width}}", *values, *absent]))
     return "\n".join(lines)
 
 

@@ -2,18 +2,26 @@
 
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.dist import get_world_size, is_main_process
+from mmengine.evaluator import Evaluator
 from mmengine.logging import print_log
 
 from luss.errors import LussError
 from luss.evaluation.provenance import versions
 from luss.files import read_json, write_json
 
-__all__ = ["Results", "metric_table", "tables_of_variants", "write_results"]
+__all__ = [
+    "Results",
+    "absent_by_split",
+    "metric_table",
+    "tables_as_text",
+    "tables_of_variants",
+    "write_results",
+]
 
 Results = dict[str, dict[str, float | None]]
 """Split -> metric -> percent, None where it is not defined."""
@@ -49,6 +57,24 @@ def tables_of_variants(
     return tables
 
 
+def absent_by_split(evaluators: Mapping[str, Evaluator]) -> dict[str, list[str]]:
+    """Return the classes without a true pixel, which count as IoU 0, of the splits that have any.
+
+    Args:
+        evaluators: split -> evaluator after the test; metrics other than ``SegmentationMetric``
+            know of no classes.
+
+    Returns:
+        Split, as in tables -> names of classes.
+    """
+    found = {}
+    for split, evaluator in evaluators.items():
+        for metric in evaluator.metrics:
+            if absent := getattr(metric, "absent_classes", None):
+                found[_SHORT.get(split, split)] = absent
+    return found
+
+
 def write_results(
     path: str | os.PathLike,
     tables: Mapping[str, Results],
@@ -80,8 +106,8 @@ def write_results(
         provenance |= {"processes": get_world_size(), "versions": versions()}
         kept = {name: table for name, table in content.items() if name not in gone}
         write_json(path, {**kept, **tables, "provenance": provenance})
-    for name, results in tables.items():
-        print_log(f"{name}\n{metric_table(results)}", "current")
+    for text in tables_as_text(tables):
+        print_log(text, "current")
     print_log(f"written to {path}", "current")
 
 
@@ -103,6 +129,20 @@ def _read_or_set_aside(path: Path) -> dict:
         )
         return {}
     return content
+
+
+def tables_as_text(tables: Mapping[str, Results]) -> Iterator[str]:
+    """Yield each table as text; of a variant with the numbers of the first, only that it has them.
+
+    Args:
+        tables: results by name of the protocol, variants of the first behind it.
+    """
+    first = next(iter(tables))
+    for name, results in tables.items():
+        if name != first and results == tables[first]:
+            yield f"{name}: the same numbers as {first}"
+        else:
+            yield f"{name}\n{metric_table(results)}"
 
 
 def metric_table(results: Results) -> str:

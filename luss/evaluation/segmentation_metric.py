@@ -19,7 +19,14 @@ from luss.evaluation.dump_masks import ids_of
 from luss.evaluation.folders import FolderPair, Problems, count_masks
 from luss.evaluation.match_source import MatchSource
 from luss.evaluation.matching import apply_match
-from luss.evaluation.metrics import IMAGENET_S, compute_metrics, named_metrics, per_class_table
+from luss.evaluation.metrics import (
+    IMAGENET_S,
+    absent_classes,
+    compute_metrics,
+    describe_absent,
+    named_metrics,
+    per_class_table,
+)
 from luss.evaluation.seen_images import SeenImages
 from luss.ranks import fail_together
 from luss.registry import METRICS
@@ -104,6 +111,8 @@ class SegmentationMetric(BaseMetric):
         self.boundary = boundary
         self.without_other = without_other
         self.per_class = per_class
+        self.absent_classes: list[str] | None = None
+        """Names of the classes without a true pixel, once images were evaluated."""
         self._forget()
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -159,6 +168,11 @@ class SegmentationMetric(BaseMetric):
             results: the sum, as the one element.
         """
         (counts,) = results
+        absent = absent_classes(counts, (self.dataset_meta or {}).get("classes"))
+        # A validation comes back every epoch.
+        if absent and absent != self.absent_classes:
+            print_log(describe_absent(absent), "current")
+        self.absent_classes = absent
         if not self.counts_generated:
             return self._metrics_of(counts, self.per_class)
         metrics = self._metrics_of(self._matched(counts, self.source), self.per_class)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement, PixelData
-from torch import Tensor
+from torch import Tensor, nn
 
 from luss.errors import LussError
 from luss.label_generation.foreground import Photo
@@ -64,6 +64,16 @@ class PixelLabeller(BaseModel):
                 "PixelLabeller labels photo by photo, but the source of foreground scales its maps "
                 "over the whole set; choose over='image', or evaluate after fine-tuning alone"
             )
+
+    @property
+    def backbone(self) -> nn.Module | None:
+        """The model's backbone, whose patches have to cover the photos."""
+        return getattr(self.model, "backbone", None)
+
+    @property
+    def reads_feature_maps(self) -> bool:
+        """Whether labels depend on a backbone that is known."""
+        return self.backbone is not None
 
     def state_dict(self, *args, **kwargs) -> dict[str, Tensor]:
         """Return the model's tensors, named as in its checkpoint."""

@@ -11,7 +11,12 @@ from torch import Tensor, nn
 from luss.engine.checkpoint import latest_checkpoint
 from luss.errors import LussError
 from luss.evaluation.metrics import IMAGENET_S, named_metrics
-from luss.evaluation.results import Results, tables_of_variants, write_results
+from luss.evaluation.results import (
+    Results,
+    absent_by_split,
+    tables_of_variants,
+    write_results,
+)
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
@@ -304,13 +309,15 @@ class ProtocolStage(RunnerStage):
         """
         # Files that may be damaged are read before the long work.
         facts = {"data_root": context.data["data_root"], **self.facts(context)}
-        metrics = self.build_runner(context).test()
-        tables = tables_of_variants(metrics, self.protocol)
+        runner = self.build_runner(context)
+        tables = tables_of_variants(runner.test(), self.protocol)
+        absent = absent_by_split(getattr(runner.test_loop, "evaluators", {}))
         path = context.work_dir.root / f"{self.report_name}.json"
         run = {"seed": context.seed, "config_hash": context.config_hash}
         optional = {f"{self.protocol}_{variant}" for variant in self.optional_variants}
         gone = optional - tables.keys()
-        write_results(path, tables, {**facts, **self.facts_of_test(context)}, run, gone)
+        facts |= {**self.facts_of_test(context), "absent_classes": absent}
+        write_results(path, tables, facts, run, gone)
         return tables[self.protocol]
 
     def facts(self, context: Context) -> dict:

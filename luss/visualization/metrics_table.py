@@ -1,24 +1,38 @@
 """The section of metrics: one table a protocol, with what was looked at to get the numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
+from luss.evaluation.counts import SIZE_GROUPS, SIZE_LIMITS
+from luss.evaluation.metrics import describe_absent
 from luss.visualization.markup import Markup, element, joined, notice
 from luss.visualization.sources import Threshold
 
 __all__ = ["how_chosen", "metrics_section", "provenance_section"]
 
 _PROTOCOL = "fully_unsupervised"
+_SIZES = [
+    f"up to {SIZE_LIMITS[0]} %",
+    *(f"over {low} up to {high} %" for low, high in pairwise(SIZE_LIMITS)),
+    f"over {SIZE_LIMITS[-1]} %",
+]
 _MEANINGS = {
     "mIoU": "intersection over union, mean over all classes and ‘other’",
     "b-mIoU": "the same on boundaries only",
     "Img-Acc": "images whose largest predicted category is in the truth",
     "F_beta": "foreground against ‘other’, precision weighted (β² = 0.3)",
+} | {
+    prefix + group: f"{mean} where a class covers {size} of its photo"
+    for prefix, mean in (("", "mIoU"), ("B", "b-mIoU"))
+    for group, size in zip(SIZE_GROUPS, _SIZES, strict=True)
 }
-_NAMED = (
-    "A person merged or dropped discovered categories (names.json) before they were matched, so "
-    "that these numbers are not fully unsupervised."
-)
+_VARIANTS = {
+    "named": "A person merged or dropped discovered categories (names.json) before they were "
+    "matched, so that these numbers are not fully unsupervised.",
+    "pixel_overlap": "Here categories are matched to true classes by the pixels that they share.",
+    "image_level": "Here categories are matched to true classes by the images where both occur.",
+}
 _SHOWN_NAMES = {"F_beta": joined("F", element("sub", "β"))}
 _SPLIT_NAMES = {"val": "validation"}
 
@@ -57,20 +71,53 @@ def metrics_section(
             element("code", "evaluate"),
             " writes them, for data with true masks.",
         )
-    names = sorted(protocols, key=lambda name: name != _PROTOCOL)
-    return joined(
-        *(
-            _table(name, _figures(protocols[name]), _said_of(name, threshold, matched))
-            for name in names
-        )
+    figures = {name: _figures(splits) for name, splits in protocols.items()}
+    names = sorted(figures, key=lambda name: name != _PROTOCOL)
+    same = {name: _twin(name, figures) for name in names}
+    tables = []
+    for name in names:
+        if same[name] is None:
+            notes = [_note_on(name, threshold, matched), _note_on_absent(name, results)]
+            for other in (other for other in names if same[other] == name):
+                notes.append(f"{_title(other)}: the same numbers. {_note_on(other) or ''}")
+            tables.append(_table(name, figures[name], [note for note in notes if note]))
+    return joined(*tables)
+
+
+def _twin(name: str, figures: Mapping[str, Any]) -> str | None:
+    """The protocol that a variant belongs to, if its figures are the same; else None."""
+    return next(
+        (
+            base
+            for base in figures
+            if name.startswith(f"{base}_") and figures[base] == figures[name]
+        ),
+        None,
     )
 
 
-def _said_of(protocol: str, threshold: Threshold | None, matched: bool) -> str | None:
+def _note_on(
+    protocol: str, threshold: Threshold | None = None, matched: bool = False
+) -> str | None:
     """What readers must know of the numbers of a protocol."""
-    if protocol.endswith("_named"):
-        return _NAMED
+    for variant, said in _VARIANTS.items():
+        if protocol.endswith(f"_{variant}"):
+            return said
     return how_chosen(threshold, matched) if protocol == _PROTOCOL else None
+
+
+def _note_on_absent(protocol: str, results: Mapping[str, Any]) -> str | None:
+    """Which classes count as IoU 0, since they have no true pixel."""
+    facts = results.get("provenance")
+    if isinstance(facts, Mapping) and protocol != _PROTOCOL:
+        facts = facts.get(protocol)
+    absent = facts.get("absent_classes") if isinstance(facts, Mapping) else None
+    if not isinstance(absent, Mapping):
+        return None
+    said = (
+        f"{_SPLIT_NAMES.get(split, split)}: {describe_absent(of)}" for split, of in absent.items()
+    )
+    return " ".join(said)
 
 
 def how_chosen(threshold: Threshold | None, matched: bool) -> str:
@@ -123,7 +170,7 @@ def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
 
 
 def _table(
-    protocol: str, figures: Mapping[str, Mapping[str, float | None]], said: str | None
+    protocol: str, figures: Mapping[str, Mapping[str, float | None]], notes: Sequence[str]
 ) -> Markup:
     metrics = list(dict.fromkeys(metric for split in figures.values() for metric in split))
     head = element(
@@ -147,17 +194,21 @@ def _table(
         )
         for metric in metrics
     ]
-    title = protocol.replace("_", " ")
     return joined(
         element(
             "table",
-            element("caption", title[:1].upper() + title[1:]),
+            element("caption", _title(protocol)),
             element("thead", head),
             element("tbody", *rows),
         ),
-        element("p", said, class_="aside") if said else None,
+        *(element("p", said, class_="aside") for said in notes),
         None if "test" in figures else notice("There are no numbers on test."),
     )
+
+
+def _title(protocol: str) -> str:
+    title = protocol.replace("_", " ")
+    return title[:1].upper() + title[1:]
 
 
 def _flattened(prefix: str, content: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -12,7 +12,13 @@ from luss.evaluation.boundary import boundary_ids, boundary_mask
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import apply_match
-from luss.evaluation.metrics import compute_metrics, per_class_iou, per_class_table, to_percent
+from luss.evaluation.metrics import (
+    absent_classes,
+    compute_metrics,
+    per_class_iou,
+    per_class_table,
+    to_percent,
+)
 from luss.label_generation.threshold_search import ThresholdSearch
 
 CLASSES = 4
@@ -240,6 +246,22 @@ def test_table_by_class():
     lines = per_class_table(count([(truth, truth)], 2), ["other", "cat", "dog"]).splitlines()
     assert [line.split()[0] for line in lines] == ["class", "other", "cat", "dog"]
     assert lines[1].split()[1:] == ["100.00", "100.00"]
+
+
+def test_a_class_without_a_true_pixel_counts_as_0_and_is_named():
+    truth = np.kron([[0, 1], [1000, 3]], np.ones((4, 4), int))
+    names = ["other", "ant", "bee", "cat", "dog"]
+    perfect = np.where(truth == 1000, 2, truth)
+    counts = count([(perfect, truth)])
+    # Three of five classes are there, and right; 'bee' is predicted where nothing is evaluated.
+    assert compute_metrics(counts)["mIoU"] == pytest.approx(3 / 5)
+    assert absent_classes(counts, names) == ["bee", "dog"]
+    assert absent_classes(counts) == absent_classes(counts, ["other"]) == ["2", "4"]
+    marked = [line for line in per_class_table(counts, names).splitlines() if "no true" in line]
+    assert [line.split()[0] for line in marked] == ["bee", "dog"]
+    # Under any ids of predictions.
+    generated = count([(7 * perfect, truth)], num_generated=28)
+    assert absent_classes(generated, names) == ["bee", "dog"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,12 @@ import math
 
 import pytest
 
-from luss.evaluation.results import metric_table, tables_of_variants, write_results
+from luss.evaluation.results import (
+    metric_table,
+    tables_as_text,
+    tables_of_variants,
+    write_results,
+)
 from luss.files import read_json
 
 RUN = {"seed": 3, "config_hash": "abc"}
@@ -46,6 +51,15 @@ def test_a_damaged_file_is_set_aside(tmp_path, damage):
     write_results(path, {"mine": {"val": {"mIoU": 1.0}}}, {}, RUN)
     assert json.loads(path.read_text())["mine"] == {"val": {"mIoU": 1.0}}
     assert (tmp_path / "results.json.damaged").read_text() == damage
+
+
+def test_a_variant_of_the_same_numbers_is_said_in_a_line():
+    numbers = {"val": {"mIoU": 12.34}}
+    tables = {"mine": numbers, "mine_a": dict(numbers), "mine_b": {"val": {"mIoU": 56.78}}}
+    own, same, other = tables_as_text(tables)
+    assert own == f"mine\n{metric_table(numbers)}"
+    assert same == "mine_a: the same numbers as mine"
+    assert other == f"mine_b\n{metric_table(tables['mine_b'])}"
 
 
 def test_a_table_as_text():

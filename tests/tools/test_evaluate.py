@@ -84,6 +84,17 @@ def test_command_line(tmp_path):
     assert f"{result['mIoU']:.2f}" in run.stdout
 
 
+def test_classes_without_a_true_pixel_are_named(tmp_path):
+    masks = make_masks()
+    for prediction, truth in masks.values():
+        truth[truth == 2] = 0
+        prediction[prediction == 2] = 0
+    result = evaluate_folders(*write(tmp_path, masks))
+    assert result["absent_classes"] == ["n1"]
+    assert "n1" in format_result(result)
+    assert result["mIoU"] == pytest.approx(expected(masks)["mIoU"])
+
+
 def test_command_line_refuses(tmp_path):
     pred, gt = write(tmp_path, make_masks())
     (pred / "n0" / "image_0.png").unlink()

@@ -12,6 +12,9 @@ from luss.datasets.imagenet_s import ImageNetS
 from luss.datasets.mask_codec import write_mask
 from luss.datasets.photo_folder import PhotoFolder
 from luss.errors import LussError
+from luss.evaluation.counting import count_image
+from luss.evaluation.counts import SIZE_GROUPS, Counts
+from luss.evaluation.metrics import compute_metrics
 from luss.registry import REPORT_SECTIONS
 from luss.visualization import DEFAULT_SECTIONS, Section, element
 
@@ -183,10 +186,53 @@ def test_metrics_stand_beside_what_they_have_seen(report):
     text = report().text
     assert re.search(r"mIoU.*?12\.3[45]11\.50", text)
     assert re.search(r"Fβ.*?61\.2560\.00", text)
-    assert re.search(r"L––", text)
+    assert re.search(r"Lm[^–]*––", text)
     assert "threshold 0.25 (validation mIoU) and the match" in text
     assert "chosen on validation masks" in text
     assert "versions: torch9.9" in text
+
+
+def rewrite_results(run, **changes):
+    path = run.work_dir / "results.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, **changes}))
+    return content
+
+
+def test_tables_of_the_same_numbers_are_shown_once(report, run):
+    numbers = rewrite_results(run)["fully_unsupervised"]
+    other = {"val": {**numbers["val"], "mIoU": 2.5}}
+    rewrite_results(
+        run, fully_unsupervised_pixel_overlap=numbers, fully_unsupervised_named=other, mine=numbers
+    )
+    page = report()
+    captions = [tag for tag, _ in page.elements if tag == "caption"]
+    assert len(captions) == 3
+    assert "Fully unsupervised pixel overlap: the same numbers." in page.text
+    assert "merged or dropped" in page.text
+
+
+def test_rows_by_size_are_explained_as_they_are_counted(report, run):
+    """In a photo of 100 pixels a class covers each share."""
+    groups = [f"{prefix}{group}" for prefix in ("", "B") for group in SIZE_GROUPS]
+    rewrite_results(run, fully_unsupervised={"val": dict.fromkeys(groups, 1.0)})
+    text = report().text
+    for covered in (1, 5, 6, 25, 26, 50, 51, 100):
+        truth = np.zeros(100, int)
+        truth[:covered] = 1
+        counts = Counts.zeros(1, boundary=False)
+        counts.add(count_image(truth.reshape(10, 10), truth.reshape(10, 10), 1, boundary=False))
+        found = compute_metrics(counts, without_other=True)
+        (group,) = [name for name in SIZE_GROUPS if not np.isnan(found[name])]
+        limits = re.search(rf"(?<![A-Z]){group}mIoU where a class covers ([^%]+%.*?) of its", text)
+        low, high = re.search(r"over (\d+)", limits[1]), re.search(r"up to (\d+)", limits[1])
+        assert (int(low[1]) if low else 0) < covered <= (int(high[1]) if high else 100)
+        assert f"B{group}b-mIoU where a class covers {limits[1]} of its photo" in text
+
+
+def test_absent_classes_are_named_beside_the_numbers(report, run):
+    rewrite_results(run, provenance={"absent_classes": {"val": ["wolf", "fox"]}})
+    assert "validation: Classes without a true pixel (2): wolf, fox." in report().text
 
 
 def test_without_labels_nothing_claims_validation_masks(report, run):

@@ -101,9 +101,9 @@ MUTATIONS = [
         "length += step + 1\n",
         "Windows of some widths are too small.",
     ),
-    counting(
-        "_SIZE_LIMITS = np.array([5, 25, 50])",
-        "_SIZE_LIMITS = np.array([5, 20, 50])",
+    counts(
+        "SIZE_LIMITS = (5, 25, 50)",
+        "SIZE_LIMITS = (5, 20, 50)",
         "Objects of a fifth to a quarter of the image change their group.",
     ),
     counting(
@@ -112,8 +112,8 @@ MUTATIONS = [
         "A little more than five percent counts as five.",
     ),
     counting(
-        "1 + np.searchsorted(_SIZE_LIMITS, percent)",
-        'np.minimum(4, 1 + np.searchsorted(_SIZE_LIMITS, percent, side="right"))',
+        "1 + np.searchsorted(SIZE_LIMITS, percent)",
+        'np.minimum(4, 1 + np.searchsorted(SIZE_LIMITS, percent, side="right"))',
         "Exactly five percent counts as more.",
     ),
     counting(

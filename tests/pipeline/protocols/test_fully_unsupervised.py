@@ -3,9 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from tiny_networks import CLASSES, PIPELINE, segmentor
 
+from luss.datasets.mask_codec import read_mask, write_mask
 from luss.errors import LussError
 from luss.evaluation.evaluate_folders import evaluate_folders
 from luss.pipeline import evaluate
@@ -49,6 +51,24 @@ def test_fewer_as_many_and_more_categories(make_context, random_segmentor, demo_
     provenance = content["provenance"]
     assert provenance["match"] == "ImageLevelMatcher on validation masks"
     assert (provenance["seed"], provenance["categories"]) == (0, generated)
+
+
+def test_classes_without_a_true_pixel_are_named(
+    make_context, random_segmentor, demo_root, tmp_path
+):
+    root = tmp_path / "data"
+    shutil.copytree(demo_root, root)
+    absent = sorted(path.name for path in (root / "validation").iterdir())[1]
+    for path in (root / "validation-segmentation").rglob("*.png"):
+        ids = read_mask(path)
+        write_mask(path, np.where(ids == 2, 0, ids))
+    context = make_context(stages(), data={"type": "ImageNetS", "data_root": str(root)})
+    checkpoint = random_segmentor(CLASSES + 1)
+    evaluate(context, checkpoint=str(checkpoint))
+    content = json.loads((context.work_dir.root / f"results_{checkpoint.stem}.json").read_text())
+    assert content["provenance"]["absent_classes"] == {"val": [absent]}
+    said = (context.work_dir.root / "run.log").read_text()
+    assert f"Classes without a true pixel (1): {absent}." in said
 
 
 def test_left_over_categories_may_take_the_class_that_fits_best(
