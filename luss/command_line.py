@@ -4,8 +4,10 @@ import argparse
 import contextlib
 import errno
 import json
+import logging
 import os
 import re
+import select
 import signal
 import sys
 import time
@@ -13,7 +15,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from luss.errors import LussError
 from luss.files import output_folder, remove_temporary_folders
@@ -109,12 +111,19 @@ def exit_cleanly() -> Iterator[None]:
     """End a command line with one clear message and the right exit code.
 
     2 for what the user can mend, 128 + number for a signal, 1 for a failing disk and a killed
-    loader of data. Any other exception is a fault of ours and keeps its traceback.
+    loader of data. Where the reader of the output is gone, as after ``| head``, there is no
+    message. Any other exception is a fault of ours and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, _stop)
     hide_library_warnings()
+    # Of a closed pipe, logging would print a traceback for each line.
+    logging.raiseExceptions = False
     try:
-        yield
+        try:
+            yield
+        finally:
+            # What is still buffered would fail where nobody can handle it.
+            sys.stdout.flush()
     except KeyboardInterrupt:
         _end("interrupted", 128 + signal.SIGINT)
     except _Terminated:
@@ -126,6 +135,8 @@ def exit_cleanly() -> Iterator[None]:
             os._exit(stop.code)
         raise
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout):
+            _end_silently()
         explained = _explain(error)
         if explained is None and LAUNCHED not in os.environ:
             raise
@@ -194,6 +205,19 @@ def _message(error: LussError) -> str:
         return text
     kind = type(error)
     return text.rpartition(f"{kind.__module__}.{kind.__qualname__}: ")[2].strip()
+
+
+def _is_closed(stream: TextIO) -> bool:
+    """Return whether a stream is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
+
+
+def _end_silently() -> None:
+    # The interpreter would write what is still buffered, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(128 + signal.SIGPIPE)
 
 
 def _end(message: str, code: int) -> None:

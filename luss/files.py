@@ -8,9 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from luss.errors import LussError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "MARK",
@@ -22,6 +25,7 @@ __all__ = [
     "output_file",
     "output_folder",
     "parse_json",
+    "read_arrays",
     "read_json",
     "remove_temporary_folders",
     "remove_unfinished",
@@ -229,6 +233,30 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+def read_arrays(path: str | os.PathLike, *names: str) -> "list[NDArray]":
+    """Read arrays of a ``.npz`` file.
+
+    Args:
+        path: of the file.
+        names: of the arrays.
+
+    Raises:
+        LussError: if the file is missing or damaged, or lacks one of them.
+    """
+    # Help imports this module, and NumPy takes time.
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds
+        raise LussError(
+            f"cannot read {' and '.join(names)} from {path}: {' '.join(str(error).split())}; put "
+            "the file back, or remove it and done.json beside it and run with --resume, which "
+            "makes it again"
+        ) from error
 
 
 def file_digest(path: str | os.PathLike, length: int | None = None) -> str:

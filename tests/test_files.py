@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from luss.errors import LussError
@@ -13,6 +14,7 @@ from luss.files import (
     UNFINISHED,
     atomic_write,
     is_system_name,
+    read_arrays,
     read_json,
     remove_unfinished,
     write_json,
@@ -134,6 +136,22 @@ def test_json_is_read_strictly(tmp_path, content, complaint):
 def test_json_that_is_missing(tmp_path):
     with pytest.raises(LussError, match=r"cannot read .*file: No such file"):
         read_json(tmp_path / "file")
+
+
+def test_arrays_come_back_and_damage_is_named(tmp_path):
+    path = tmp_path / "arrays.npz"
+    np.savez(path, a=np.arange(3), b=np.ones((2, 2)))
+    a, b = read_arrays(path, "a", "b")
+    assert (a.tolist(), b.shape) == ([0, 1, 2], (2, 2))
+    content = path.read_bytes()
+    with pytest.raises(LussError, match=rf"cannot read c from {path}"):
+        read_arrays(path, "c")
+    for damaged in (b"", content[:100], content[:-30], content.replace(b"NUMPY", b"numpy"), b"[]"):
+        path.write_bytes(damaged)
+        with pytest.raises(LussError, match=rf"cannot read a from {path}.* --resume"):
+            read_arrays(path, "a")
+    with pytest.raises(LussError, match=r"cannot read a from .*gone"):
+        read_arrays(tmp_path / "gone", "a")
 
 
 @pytest.mark.parametrize("name", [".thumbnails", "__MACOSX", "@eaDir", "@EADIR", "Thumbs.db"])

@@ -56,12 +56,13 @@ def stage_with_predictions(run: Path) -> Path:
 def dataset_of(run: Path, split: str, data_root: str | None):
     """A split of the data set that a run saw."""
     from luss.configuration import read_config
-    from luss.pipeline.context import Context
+    from luss.pipeline.context import Context, move_data
     from luss.pipeline.work_dir import WorkDir
 
     work_dir = run.parent if (run / "predictions").is_dir() else run
-    moved = {"data_root": data_root} if data_root else {}
-    config = read_config(str(work_dir / "config.py"), moved)
+    config = read_config(str(work_dir / "config.py"))
+    if data_root:
+        move_data(config, data_root)
     return Context(config, WorkDir(work_dir)).dataset({"split": split, "pipeline": []})
 
 

@@ -18,6 +18,7 @@ from luss.evaluation.category_names import (
 )
 from luss.files import output_folder
 from luss.pipeline import Context
+from luss.pipeline.context import move_data
 from luss.pipeline.inputs import StageInputs
 from luss.pipeline.work_dir import WorkDir
 from luss.visualization.category_sheets import read_members, write_category_sheets
@@ -89,8 +90,7 @@ def _photos(
 ) -> BaseDataset:
     """Return the training photos, which must be those that the stage clustered."""
     if data_root is not None:
-        config.data_root = str(data_root)
-        config.get("data", {}).pop("data_root", None)
+        move_data(config, data_root)
     context = Context(config, work_dir)
     inputs = StageInputs.read(work_dir, stage)
     root = context.data["data_root"]

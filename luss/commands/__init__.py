@@ -59,6 +59,11 @@ _SCRIPTS = Path(__file__).resolve().parents[1] / ".mim" / "tools"
 
 def main() -> None:
     """``luss COMMAND ...``: hand the arguments over to the command that the first of them names."""
+    with exit_cleanly():
+        _main()
+
+
+def _main() -> None:
     name, *arguments = sys.argv[1:] or [""]
     # As scripts are called.
     command = name.replace("_", "-")

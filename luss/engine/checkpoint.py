@@ -9,6 +9,7 @@ import io
 import os
 import re
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -188,7 +189,25 @@ def load(path: str | os.PathLike) -> dict:
         raise _damaged(path, "cannot be read as tensors and plain values") from error
     if not isinstance(checkpoint, dict):
         raise LussError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint dict")
+    _refuse_not_finite(checkpoint, path)
     return checkpoint
+
+
+def _refuse_not_finite(checkpoint: dict, path: Path) -> None:
+    """Refuse weights that predict nothing; the optimizer's state lies deeper and is passed over."""
+    parts = [checkpoint, *(part for part in checkpoint.values() if isinstance(part, Mapping))]
+    tensors = {
+        str(name): value
+        for part in parts
+        for name, value in part.items()
+        if isinstance(value, Tensor) and value.is_floating_point()
+    }
+    bad = {name for name, value in tensors.items() if not torch.isfinite(value).all()}
+    if bad:
+        raise LussError(
+            f"{path} holds weights that are not finite: {len(bad)} of {len(tensors)} tensors "
+            f"({_first(bad)}); its training diverged. Give an earlier checkpoint, or another file"
+        )
 
 
 def checkpoint_digest(path: str | os.PathLike) -> str:

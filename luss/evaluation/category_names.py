@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luss.errors import LussError, nearest
-from luss.files import file_digest, read_json, write_json
+from luss.files import file_digest, read_arrays, read_json, write_json
 
 __all__ = [
     "NAMES_FILE",
@@ -132,12 +132,8 @@ def category_names_of(
     path = Path(work_dir, NAMES_FILE)
     if not path.exists() or clustering is None:
         return None
-    try:
-        with np.load(clustering, allow_pickle=False) as arrays:
-            num_categories = len(arrays["centroids"])
-    except Exception as error:  # zipfile, zlib and numpy raise many kinds
-        raise LussError(f"cannot read centroids from {clustering}: {error}") from error
-    names = read_category_names(path, num_categories, digest_of_clustering(clustering))
+    (centroids,) = read_arrays(clustering, "centroids")
+    names = read_category_names(path, len(centroids), digest_of_clustering(clustering))
     return None if names.digest() is None else names
 
 

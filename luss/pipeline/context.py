@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,7 +32,7 @@ from luss.pipeline.references import FACTS, Reference, resolve
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import DATASETS, STAGES
 
-__all__ = ["Context"]
+__all__ = ["Context", "move_data"]
 
 _SHARED = (
     "auto_scale_lr",
@@ -43,6 +44,28 @@ _SHARED = (
     "visualizer",
 )
 """Top-level settings that a runner takes as they are."""
+
+
+def move_data(config: Config, data_root: str | os.PathLike) -> None:
+    """Let the config of a finished run read its photos from where they are now.
+
+    Args:
+        config: of the run, changed in place. Demo data, which are drawn where there are none, are
+            read as what they are.
+        data_root: the folder that was given as ``--data-root``.
+
+    Raises:
+        LussError: if there is no such folder.
+    """
+    root = Path(data_root).expanduser()
+    if not root.is_dir():
+        raise LussError(
+            f"--data-root {data_root} is not a folder; give the folder in which the photos of the "
+            "run are now"
+        )
+    data = {key: value for key, value in config.get("data", {}).items() if key != "data_root"}
+    config.data_root = str(root)
+    config.data = {"type": "ImageNetS"} if data.get("type") == "demo" else data
 
 
 @dataclass

@@ -217,15 +217,22 @@ class Pipeline:
             self.work_dir.record(self.config, self._identities())
 
     def _drop_damaged_notes(self) -> None:
-        """A stage whose done.json cannot be read goes on from what is whole."""
-        for name in self.stages:
-            if self.work_dir.is_done(name):
-                try:
-                    self.work_dir.facts(name)
-                except LussError as error:
-                    message = f"{error}; stage {name} goes on from what is whole"
-                    print_log(message, "current", level=_WARNING)
-                    self.work_dir.forget_done(name)
+        """Drop the notes of stages that are damaged, or whose output was deleted and is quick."""
+        for name, stage in self.stages.items():
+            if not self.work_dir.is_done(name):
+                continue
+            try:
+                outputs = self.work_dir.facts(name).get("outputs", {}).values()
+            except LussError as error:
+                message = f"{error}; stage {name} goes on from what is whole"
+                print_log(message, "current", level=_WARNING)
+                self.work_dir.forget_done(name)
+                continue
+            folder = self.work_dir.stage(name)
+            deleted = [str(folder / path) for path in outputs if not (folder / path).exists()]
+            if deleted and stage.made_again_on_change:
+                print_log(f"{', '.join(deleted)} was deleted: {name} is made again", "current")
+                self.work_dir.forget_done(name)
 
     def _begun(self) -> list[str]:
         return [name for name in self.stages if self._is_begun(name)]

@@ -15,7 +15,7 @@ from luss.datasets.photo_lists import describe_difference, list_files, write_pho
 from luss.engine.progress import clock
 from luss.engine.run_log import open_run_log
 from luss.errors import LussError
-from luss.files import output_folder, read_json, write_json
+from luss.files import output_folder, read_arrays, read_json, write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.work_dir import WorkDir
 from luss.planning.next_steps import next_steps
@@ -39,6 +39,7 @@ _DRY_RUN_SHARE = 0.1
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _PLAN = "plan.json"
 _WARNING = 30
+_TIMES = ("epochs", "epoch_seconds", "seconds")
 _SMALLEST_BATCH = 8
 _UPDATES_AN_EPOCH = 10
 
@@ -172,7 +173,7 @@ class PhotoRun:
         """
         path, asked = self.folder / _PLAN, self._asked()
         if path.exists() and self._trained():
-            plan = read_json(path)
+            plan = _read_plan(path)
             before = plan["asked"]
             other = [key for key in asked if before.get(key) != asked[key]]
             if other:
@@ -183,6 +184,7 @@ class PhotoRun:
                     f"{self.folder} belongs to another run: {said}. Choose another "
                     f"--work-dir{again}"
                 )
+            _check_times(plan, path)
             return plan
         plan = {"asked": asked, **self._new_plan(config, found)}
         listed = {split: list_files(split_of_data(found.settings, split)) for split in found.counts}
@@ -200,8 +202,8 @@ class PhotoRun:
         path = self.folder / _PLAN
         if not (path.is_file() and self._trained()):
             return
-        plan = read_json(path)
-        if plan.get("asked", {}).get("photos") != self._asked()["photos"]:
+        plan = _read_plan(path)
+        if plan["asked"].get("photos") != self._asked()["photos"]:
             # Another folder is rejected as such.
             return
         for split, digest in plan.get("photos", {}).items():
@@ -277,17 +279,48 @@ class PhotoRun:
         return {"epochs": epochs, "epoch_seconds": epoch_seconds, "seconds": seconds}
 
 
+def _read_plan(path: Path) -> dict[str, Any]:
+    """Read the plan of a run that was begun; of what it plans, see `_check_times`."""
+    try:
+        plan = read_json(path)
+    except LussError as error:
+        raise _damaged(str(error)) from error
+    if not isinstance(plan.get("asked"), dict):
+        raise _damaged(f"{path} is damaged: it has no object 'asked'")
+    photos = plan.get("photos", {})
+    if not isinstance(photos, dict) or not all(isinstance(it, str) for it in photos.values()):
+        raise _damaged(f"{path} is damaged: 'photos' is no object of digests")
+    return plan
+
+
+def _check_times(plan: dict[str, Any], path: Path) -> None:
+    for key in _TIMES:
+        times = plan.get(key)
+        numbers = times.values() if isinstance(times, dict) else [None]
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise _damaged(f"{path} is damaged: {key!r} is no object of numbers")
+    if not plan["epochs"].keys() <= set(TRAINED) & plan["epoch_seconds"].keys():
+        raise _damaged(f"{path} is damaged: it plans the stages {', '.join(plan['epochs'])}")
+
+
+def _damaged(found: str) -> LussError:
+    return LussError(
+        f"{found}. The epochs of this run stand only in that file: put it back, or choose another "
+        "--work-dir"
+    )
+
+
 def outcome(folder: Path, found: Survey, categories: int) -> str:
     """What a finished run found, where its report lies, and what comes next."""
     results = read_json(folder / "results.json") if (folder / "results.json").exists() else {}
     measured = results.get("fully_unsupervised", {})
     metrics = {split: values["mIoU"] for split, values in measured.items() if "mIoU" in values}
-    with np.load(WorkDir(folder).outputs()["clustering"]) as arrays:
-        sizes = np.bincount(arrays["assignments"], minlength=categories)
-    result = (
-        f"Found {categories} categories in {found.photos} photos, of {sizes.min()} to "
-        f"{sizes.max()} photos each"
-    )
+    result = f"Found {categories} categories in {found.photos} photos"
+    # The user may have deleted it.
+    if clustering := WorkDir(folder).outputs().get("clustering"):
+        (assignments,) = read_arrays(clustering, "assignments")
+        sizes = np.bincount(assignments, minlength=categories)
+        result += f", of {sizes.min()} to {sizes.max()} photos each"
     if metrics:
         result += "; mIoU " + ", ".join(f"{value:.1f} % on {s}" for s, value in metrics.items())
     return f"{result}.\n{next_steps(folder)}"

@@ -12,6 +12,7 @@ from PIL import Image
 from luss.errors import LussError
 from luss.evaluation.category_names import CategoryNames
 from luss.evaluation.matching import read_match
+from luss.files import read_arrays
 from luss.label_generation.typical_members import distances_to_centroids, members_by_distance
 from luss.visualization.colours import Legend, generated_legend, named_legend, true_legend
 from luss.visualization.contact_sheet import contact_sheet
@@ -68,8 +69,7 @@ def read_members(clustering_file: Path, embeddings_file: Path, num_images: int) 
         raise LussError(
             f"cannot read {embeddings_file}, by which typical photos are found: {error}"
         ) from error
-    with np.load(clustering_file, allow_pickle=False) as arrays:
-        centroids = arrays["centroids"]
+    (centroids,) = read_arrays(clustering_file, "centroids")
     distances = distances_to_centroids(embeddings, centroids, clustering.assignments)
     count = clustering.num_categories
     return Members(count, members_by_distance(clustering.assignments, distances, count))

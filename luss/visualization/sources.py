@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luss.errors import LussError
-from luss.files import read_json
+from luss.files import read_arrays, read_json
 from luss.label_generation.threshold_file import Threshold, read_threshold
 
 __all__ = ["Clustering", "Threshold", "read_clustering", "read_object", "read_threshold"]
-
-_ADVICE = "remove done.json beside it and run with --resume: what is damaged is made anew"
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,8 @@ def read_clustering(path: Path, num_images: int) -> Clustering | None:
     """
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            assignments, num_categories = arrays["assignments"], len(arrays["centroids"])
-    except Exception as error:  # zipfile, zlib and numpy raise many kinds
-        raise LussError(
-            f"cannot read centroids and assignments from {path}: {error}; {_ADVICE}"
-        ) from error
+    centroids, assignments = read_arrays(path, "centroids", "assignments")
+    num_categories = len(centroids)
     if assignments.shape != (num_images,):
         raise LussError(
             f"{path} assigns {assignments.size} images, but the training data set has "

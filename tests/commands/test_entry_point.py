@@ -1,6 +1,8 @@
 """``luss COMMAND``: what it lists, what it hands over, what it imports."""
 
 import importlib
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +75,33 @@ def test_help_imports_neither_torch_nor_mmengine(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stderr.strip() == "[]"
+
+
+LOGS_AND_PRINTS = """
+import logging, sys
+from luss.command_line import exit_cleanly
+with exit_cleanly():
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO)
+    logging.info("before"); print("after")
+"""
+RAISES = """
+from luss.command_line import exit_cleanly
+with exit_cleanly():
+    raise BrokenPipeError(32, "of a worker")
+"""
+
+
+@pytest.mark.parametrize("call", [["-m", "luss", "--help"], ["-c", LOGS_AND_PRINTS]])
+def test_a_reader_that_has_gone_is_no_error(call):
+    """As after ``| head``, which ends once it has its lines."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, *call], stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_a_pipe_of_something_else_keeps_its_traceback():
+    done = subprocess.run([sys.executable, "-c", RAISES], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "BrokenPipeError: [Errno 32] of a worker" in done.stderr

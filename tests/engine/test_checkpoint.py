@@ -28,6 +28,26 @@ from luss.errors import LussError
 from luss.files import write_json
 
 
+def weights(value):
+    return {"head.weight": torch.full((2, 3), value), "head.count": torch.tensor(3)}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("key", ["state_dict", "model", None])
+def test_weights_that_are_not_finite_are_named(tmp_path, key, value):
+    """Of any program: they would predict one category everywhere."""
+    bare = weights(1.0) | {"body.weight": torch.tensor([1.0, value])}
+    torch.save({key: bare} if key else bare, tmp_path / "file.pth")
+    with pytest.raises(LussError, match=r"file\.pth .* 1 of 2 tensors \(body\.weight\)"):
+        load(tmp_path / "file.pth")
+
+
+def test_the_state_of_an_optimizer_may_hold_anything(tmp_path):
+    optimizer = {"state": {0: {"step": torch.tensor(float("inf"))}}}
+    torch.save({"state_dict": weights(1.0), "optimizer": optimizer}, tmp_path / "file.pth")
+    assert load(tmp_path / "file.pth")["optimizer"] == optimizer
+
+
 class Executes:
     """Unpickling it makes a file."""
 

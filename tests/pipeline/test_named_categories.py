@@ -153,6 +153,12 @@ def test_sheets_need_categories_and_their_photos(work_dir, tmp_path):
     first.rename(first.with_name("renamed.JPEG"))
     with pytest.raises(LussError, match=r"the photos of 'train' .* Give the folder"):
         name_categories(work_dir)
+    # A wrong folder is named; demo data are not drawn into it.
+    for wrong in (tmp_path / "typo", tmp_path):
+        before = set(tmp_path.rglob("*"))
+        with pytest.raises(LussError, match=str(wrong)):
+            name_categories(work_dir, data_root=wrong)
+        assert set(tmp_path.rglob("*")) == before
     (work_dir / "label_generation" / "done.json").unlink()
     with pytest.raises(LussError, match="discovered categories"):
         name_categories(work_dir)

@@ -75,6 +75,26 @@ def with_notes(**notes):
     return config
 
 
+@STAGES.register_module()
+class QuickNoteStage(NoteStage):
+    """As the report, which takes seconds to draw."""
+
+    made_again_on_change = True
+
+
+def test_a_deleted_output_is_made_again_where_that_is_quick(tmp_path):
+    config = with_notes(slow=1, quick=2)
+    config.stages.quick.type = "QuickNoteStage"
+    for _ in range(2):
+        pipeline = Pipeline(config, str(tmp_path / "run"))
+        pipeline.run()
+        outputs = pipeline.work_dir.outputs("quick")
+        outputs["note"].unlink()
+    assert outputs["note"].parent.name == "quick"
+    assert "note" not in pipeline.work_dir.outputs("quick")
+    assert f"{outputs['note']} was deleted" in (tmp_path / "run" / "run.log").read_text()
+
+
 def test_a_stage_reads_the_output_of_another_by_role(tmp_path):
     values = {"first": "${facts.num_categories}", "second": "see ${first.note}"}
     pipeline = Pipeline(with_notes(**values), str(tmp_path / "run"))

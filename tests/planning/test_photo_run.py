@@ -22,6 +22,8 @@ from luss.planning.photo_run import PhotoRun
 from luss.planning.rehearsed_run import unreadable_photos
 from luss.planning.survey import split_of_data, survey
 
+TIMES = ("epochs", "epoch_seconds", "seconds")
+
 
 def train(folder, work_dir, *more):
     command = [
@@ -254,3 +256,23 @@ def test_the_dry_run_rejects_damaged_photos_that_are_measured(photo_folder):
     data = {"type": "ImageMaskFolder", "data_root": str(photo_folder)}
     with pytest.raises(LussError, match=r"validation: .*photo_1\.png.*evaluation needs it"):
         unreadable_photos(data, ["train", "validation"], 8)
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{}", '{"asked": 1}', "epochs", "strings", "stages", "photos"]
+)
+def test_a_damaged_plan_of_a_run_that_was_begun_is_named(photo_folder, tmp_path, damage):
+    run = PhotoRun(str(photo_folder), str(tmp_path), 3, foreground="attention")
+    (tmp_path / "pretrain").mkdir()
+    sound = {"asked": run._asked(), **{key: {"pretrain": 1} for key in TIMES}}
+    changes = {
+        "epochs": {"epochs": None},
+        "strings": {"seconds": {"pretrain": "1"}},
+        "stages": {"epochs": {"evaluate": 1}},
+        "photos": {"photos": ["train"]},
+    }
+    content = json.dumps(sound | changes[damage]) if damage in changes else damage
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(LussError, match=r"plan\.json .*put it back, or choose another --work-dir"):
+        run.run()
+    assert (tmp_path / "plan.json").read_text() == content

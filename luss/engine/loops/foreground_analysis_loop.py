@@ -28,6 +28,7 @@ from luss.evaluation.foreground_quality import (
 )
 from luss.evaluation.ladder import Ladder
 from luss.evaluation.match_source import MatchSource
+from luss.files import read_arrays
 from luss.label_generation.clustering_quality import (
     matched_accuracy,
     normalised_mutual_information,
@@ -116,8 +117,8 @@ class ForegroundAnalysisLoop(StreamingLoop):
         self.threshold = read_threshold(source_folder / "threshold.json")
         if self.threshold is None:
             raise LussError(f"there is no {source_folder / 'threshold.json'} of label generation")
-        with np.load(source_folder / "centroids.npz") as arrays:
-            self.centroids = torch.from_numpy(arrays["centroids"])
+        (centroids,) = read_arrays(source_folder / "centroids.npz", "centroids")
+        self.centroids = torch.from_numpy(centroids)
         self.scale = None
         if self.sources[self.own_name].scale_of_set:
             self.scale = np.load(source_folder / "foreground_scale.npy")
