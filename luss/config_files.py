@@ -10,14 +10,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mmengine import Config
+from mmengine.config.config import DELETE_KEY
 
 from luss.errors import LussError
 
 __all__ = [
+    "dicts_replace_none",
     "import_custom_modules",
     "inheritance",
     "library_config",
     "make_importable",
+    "merged",
     "project_folders",
 ]
 
@@ -70,9 +73,42 @@ def inheritance() -> Iterator[dict[Path, bool]]:
 
     Config._get_cfg_path = staticmethod(find)
     try:
-        yield bases
+        with dicts_replace_none():
+            yield bases
     finally:
         Config._get_cfg_path = staticmethod(original)
+
+
+@contextlib.contextmanager
+def dicts_replace_none() -> Iterator[None]:
+    """While settings are merged: let a dict replace None, which has nothing to inherit from.
+
+    ``weights = dict(file=...)`` then needs no ``_delete_=True`` where the base config has
+    ``weights = None``. MMEngine raises a TypeError.
+    """
+    original = Config._merge_a_into_b
+
+    def merge(child: dict, base: dict, allow_list_keys: bool = False) -> dict:
+        if isinstance(base, dict):
+            child = {
+                key: {**value, DELETE_KEY: True}
+                if isinstance(value, dict) and base.get(key, value) is None
+                else value
+                for key, value in child.items()
+            }
+        return original(child, base, allow_list_keys)
+
+    Config._merge_a_into_b = staticmethod(merge)
+    try:
+        yield
+    finally:
+        Config._merge_a_into_b = staticmethod(original)
+
+
+def merged(child: dict, base: dict) -> dict:
+    """Return the settings of ``base``, with those of ``child`` merged as configs are."""
+    with dicts_replace_none():
+        return Config._merge_a_into_b(child, base)
 
 
 def make_importable(path: str | Path) -> None:

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from luss.config_checks import check_settings
 from luss.config_files import (
+    dicts_replace_none,
     import_custom_modules,
     inheritance,
     library_config,
@@ -149,7 +150,8 @@ def read_config(path: str, options: dict | None = None) -> Config:
     for key, value in (options or {}).items():
         reject_option(key, value, config, path, _read_settings(config), variables)
         try:
-            config.merge_from_dict({key: value})
+            with dicts_replace_none():
+                config.merge_from_dict({key: value})
         except (KeyError, TypeError, AssertionError, IndexError) as error:
             raise LussError(
                 f"the option {key}={value!r} does not fit {path}: {error}; options name settings "

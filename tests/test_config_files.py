@@ -5,7 +5,7 @@ import sys
 import pytest
 from mmengine import Config
 
-from luss.config_files import library_config, make_importable
+from luss.config_files import library_config, make_importable, merged
 from luss.configuration import read_config, write_config
 from luss.errors import LussError
 
@@ -44,6 +44,39 @@ def test_bases_that_come_with_luss(tmp_path):
     assert config.stages == own.stages
     assert config.num_categories == 7
     assert "_scope_" not in config.pretty_text
+
+
+def test_a_dict_takes_the_place_of_none(tmp_path):
+    """In a child of a config, in its child, and in an option, at any depth."""
+    base, child, path = (tmp_path / f"{name}.py" for name in ("base", "child", "config"))
+    base.write_text(
+        "weights = None\n"
+        "stages = dict(pretrain=dict(type='PretrainStage', weights=None, model=None,\n"
+        "                            default_hooks=dict(logger=None)))\n"
+    )
+    child.write_text(
+        "_base_ = 'base.py'\nweights = dict(file='a.pth')\n"
+        "stages = dict(pretrain=dict(weights=dict(layout='dino', rename={'a': 'b'})))\n"
+    )
+    path.write_text("_base_ = 'child.py'\nweights = dict(layout='timm')\n")
+    options = {
+        "weights.key": "model",
+        "stages.pretrain.model.type": "BackboneFeatures",
+        "stages.pretrain.model.backbone.depth": 18,
+    }
+    config = read_config(path, options)
+    assert config.weights == {"file": "a.pth", "layout": "timm", "key": "model"}
+    stage = config.stages.pretrain
+    assert stage.weights == {"layout": "dino", "rename": {"a": "b"}}
+    assert stage.model == {"type": "BackboneFeatures", "backbone": {"depth": 18}}
+    assert "_delete_" not in config.pretty_text
+    # A hook that the top level switches off, and a stage on again.
+    defaults = {"logger": None, "timer": {"type": "IterTimerHook"}}
+    hooks = {"logger": {"type": "LoggerHook"}}
+    assert merged(hooks, defaults) == {**defaults, **hooks}
+    assert defaults["logger"] is None
+    with pytest.raises(TypeError, match="cannot inherit"):
+        Config._merge_a_into_b(hooks, defaults)
 
 
 def test_bases_that_come_with_other_libraries(tmp_path):

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmengine import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from luss.config_checks import require_keys
+from luss.config_files import merged
 from luss.datasets import reproducible_sampler
 from luss.engine.checkpoint import is_below, latest_checkpoint
 from luss.engine.foreign_weights import build_backbone
@@ -132,8 +132,8 @@ class TrainStage(RunnerStage):
         """All of the configuration but where the model starts from."""
         given = copy.deepcopy(self.runner)
         defaults = context.runner_defaults(self.name)
-        merged = {
-            key: Config._merge_a_into_b(given.pop(key), defaults.get(key, {}))
+        joined = {
+            key: merged(given.pop(key), defaults.get(key, {}))
             for key in ("default_hooks", "auto_scale_lr")
             if key in given
         }
@@ -145,7 +145,7 @@ class TrainStage(RunnerStage):
         return {
             **defaults,
             **given,
-            **merged,
+            **joined,
             "model": self.model_config(context),
             "train_dataloader": loader,
             "param_scheduler": _with_ends(
