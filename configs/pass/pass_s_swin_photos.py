@@ -12,4 +12,9 @@ swin = dict(
 adamw = dict(_delete_=True, type="OptimWrapper", optimizer=dict(type="AdamW", lr=5e-4))
 cosine = [dict(type="CosineAnnealingLR", eta_min=5e-6, by_epoch=True, convert_to_iter_based=True)]
 changes = dict(model=dict(backbone=swin), optim_wrapper=adamw, param_scheduler=cosine)
-stages = dict(pretrain=changes, pixel_attention=changes, finetune=changes)
+stages = dict(
+    pretrain=changes,
+    pixel_attention=changes,
+    # The head reads the last map alone, so that no loss reaches the norm of the one before.
+    finetune=dict(changes, find_unused_parameters=True),
+)

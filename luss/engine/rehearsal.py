@@ -1,7 +1,7 @@
 """Trying a training configuration out before hours pass: all is built, and put away again."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 from luss.build_errors import require_known
 from luss.config_checks import require_count, require_keys
 from luss.configuration import PlainConfig
+from luss.engine.first_batch import try_first_batch
 from luss.engine.hooks import CheckpointHook
 from luss.engine.pretrained import check_pretrained
 from luss.errors import LussError
@@ -37,14 +38,20 @@ _VALIDATION = ("val_cfg", "val_dataloader", "val_evaluator")
 
 
 def rehearse_training(
-    config: Mapping[str, Any], where: str, look_at: Callable[[nn.Module], None] | None = None
+    config: Mapping[str, Any],
+    where: str,
+    look_at: Callable[[nn.Module], None] | None = None,
+    tries_batch: bool = False,
+    pending: Sequence[str] = (),
 ) -> None:
-    """Build all that training will use, and try one photo of it.
+    """Build all that training will use, and try one photo of it, or one batch.
 
     Args:
         config: of a runner that trains.
         where: its place, for messages.
         look_at: is given the model, with random weights.
+        tries_batch: whether to train on one batch, see :func:`try_first_batch`.
+        pending: see :func:`try_first_batch`.
 
     Raises:
         LussError: if a setting is missing or of no use, an epoch has no iteration, the order of
@@ -57,7 +64,10 @@ def rehearse_training(
         visualizer = {**config.get("visualizer", {"type": "Visualizer"}), "vis_backends": None}
         runner = RUNNERS.build(PlainConfig({**config, **elsewhere, "visualizer": visualizer}))
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        check_pretrained(model)
+        if tries_batch:
+            runner._init_model_weights()
+        else:
+            check_pretrained(model)
         if look_at is not None:
             look_at(model)
         try:
@@ -67,6 +77,8 @@ def rehearse_training(
         _check_order(loader, "max_epochs" in config["train_cfg"], f"{where}.train_dataloader")
         _check_sizes(loader.dataset, model)
         _build_the_rest(runner, where)
+        if tries_batch:
+            try_first_batch(runner, where, pending)
 
 
 def _check_settings(config: Mapping[str, Any], where: str) -> None:

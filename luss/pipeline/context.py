@@ -80,6 +80,7 @@ class Context:
         config_hash: tells whether two runs compute the same.
         splits_checked: splits of which all masks were found to be sound.
         photos_checked: whether photos to train on were looked at.
+        tries_batches: whether the checks of stages that train compute losses and gradients, too.
         planned: nothing will run: checkpoints that are yet to come are named, not required.
     """
 
@@ -91,6 +92,7 @@ class Context:
     _inputs: StageInputs | None = field(default=None, init=False)
     splits_checked: set[str] = field(default_factory=set, init=False)
     photos_checked: bool = field(default=False, init=False)
+    tries_batches: bool = False
     planned: bool = False
     _data: dict | None = field(default=None, init=False)
     _listed: dict[str, BaseDataset] = field(default_factory=dict, init=False)

@@ -99,6 +99,7 @@ class Pipeline:
                 else:
                     pending.append(stage)
             self._refuse_other_photos(pending, context)
+            context.tries_batches = True
             for place, stage in enumerate(pending):
                 self._refuse_partial(stage, resume)
                 self.check(stage, context, made=[before.name for before in pending[:place]])

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from luss.datasets.transforms import LoadForegroundAsMask, LoadForegroundMap
+from luss.datasets.transforms import (
+    LoadForegroundAsMask,
+    LoadForegroundMap,
+    StandInForegroundAsMask,
+    StandInForegroundMap,
+)
 from luss.errors import LussError
 from luss.label_generation.foreground import FolderOfMaps, ForegroundSource
 from luss.pipeline.context import Context
@@ -15,9 +20,14 @@ __all__ = [
     "require_maps",
     "require_reader",
     "with_map_folders",
+    "with_stand_in_maps",
     "without_map_loading",
 ]
 
+_STAND_INS = {
+    LoadForegroundAsMask.__name__: StandInForegroundAsMask.__name__,
+    LoadForegroundMap.__name__: StandInForegroundMap.__name__,
+}
 _TRANSFORMS = (LoadForegroundAsMask.__name__, LoadForegroundMap.__name__)
 _READERS = (*_TRANSFORMS, FolderOfMaps.__name__)
 
@@ -84,6 +94,18 @@ def without_map_loading(config: Any) -> Any:
     if not isinstance(config, dict):
         return config
     return {key: without_map_loading(value) for key, value in config.items()}
+
+
+def with_stand_in_maps(config: Any) -> Any:
+    """Return a config, however nested, whose pipelines make maps up instead of loading them."""
+    if isinstance(config, list | tuple):
+        return [with_stand_in_maps(entry) for entry in config]
+    if not isinstance(config, dict):
+        return config
+    config = {key: with_stand_in_maps(value) for key, value in config.items()}
+    if _loads_map(config):
+        config["type"] = _STAND_INS[config["type"]]
+    return config
 
 
 def loads_maps(config: Any) -> bool:

@@ -230,7 +230,9 @@ class TrainStage(RunnerStage):
                 self.filled_backbone(self.model_config(context), self.weights, context)
 
         dataset = self.unlabelled_dataset_config(context)
-        rehearse_training(self._resolved(context, dataset), where, compare_starts)
+        pending = [name for name in self.requires if not context.work_dir.is_done(name)]
+        config = self._resolved(context, dataset)
+        rehearse_training(config, where, compare_starts, context.tries_batches, pending)
         warn_of_photos(context, dataset)
 
     # Training

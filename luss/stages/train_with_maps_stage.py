@@ -6,7 +6,7 @@ from luss.stages.map_folders import (
     maps_of,
     require_reader,
     with_map_folders,
-    without_map_loading,
+    with_stand_in_maps,
 )
 from luss.stages.train_stage import TrainStage
 
@@ -46,5 +46,5 @@ class TrainWithMapsStage(TrainStage):
         return with_map_folders(config, maps_of(self.maps_from, context), split)
 
     def unlabelled_dataset_config(self, context: Context) -> dict:
-        """The same without loading maps, which are yet to come."""
-        return without_map_loading(super().dataset_config(context))
+        """The same with maps that are made up, since the real ones are yet to come."""
+        return with_stand_in_maps(super().dataset_config(context))

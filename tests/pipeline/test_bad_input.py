@@ -294,6 +294,23 @@ def test_unknown_names_are_answered_with_known_ones(work_dir, option, value, mes
     assert not list(work_dir.glob("pretrain/*.pth"))
 
 
+class MistakenLoss(torch.nn.Module):
+    """Knows labels of its own alone."""
+
+    loss_name = "loss_mistaken"
+
+    def forward(self, scores, labels, **kwargs):
+        return torch.nn.functional.nll_loss(scores, labels + 100)
+
+
+def test_a_mistake_in_the_loss_of_a_later_stage_is_found_first(work_dir):
+    option = "stages__finetune__model__decode_head__loss_decode"
+    # Fine-tuning reads labels and a checkpoint, neither of which is there yet.
+    with pytest.raises(LussError, match=r"stages\.finetune: .*test_bad_input\.py, line"):
+        run(work_dir, **{option: {"type": MistakenLoss}})
+    assert not (work_dir / "pretrain").exists()
+
+
 def test_unknown_stage(work_dir):
     with pytest.raises(LussError, match=r"no stage 'train'.*pretrain, pixel_attention, label_gen"):
         run(work_dir, only="train")

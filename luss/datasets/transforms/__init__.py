@@ -8,6 +8,11 @@ from luss.datasets.transforms.loading import LoadMask, LoadRGBImage
 from luss.datasets.transforms.multi_crop import MultiCrop, PackViews
 from luss.datasets.transforms.packing import PackInputs
 from luss.datasets.transforms.resizing import RandomResizedCropWithMask, ResizeShortSide
+from luss.datasets.transforms.stand_ins import (
+    StandInForegroundAsMask,
+    StandInForegroundMap,
+    StandInMask,
+)
 
 __all__ = [
     "FindMask",
@@ -21,5 +26,8 @@ __all__ = [
     "RandomFlipWithMask",
     "RandomResizedCropWithMask",
     "ResizeShortSide",
+    "StandInForegroundAsMask",
+    "StandInForegroundMap",
+    "StandInMask",
     "draw_crop_rectangle",
 ]

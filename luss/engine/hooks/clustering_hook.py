@@ -31,6 +31,8 @@ def required_clustering(model, hook: Hook) -> Clustering:
 class ClusteringHook(Hook):
     """Tells the clustering objective epoch and update, and keeps frozen prototypes frozen."""
 
+    prepares_loss = True
+
     def before_train(self, runner) -> None:
         """Find the objective; let each step of its optimizer drop gradients that are frozen.
 

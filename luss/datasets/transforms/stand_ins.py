@@ -1,0 +1,49 @@
+"""Masks and maps of the right shape for a dry run, before the stage that makes the real ones."""
+
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from numpy.typing import NDArray
+
+from luss.datasets.transforms.foreground_map import LoadForegroundAsMask, LoadForegroundMap
+from luss.registry import TRANSFORMS
+
+__all__ = ["StandInForegroundAsMask", "StandInForegroundMap", "StandInMask"]
+
+
+@TRANSFORMS.register_module()
+class StandInMask(BaseTransform):
+    """Adds a mask in which every class occurs, in stripes, where ``LoadMask`` would add one.
+
+    Args:
+        num_classes: largest id.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``gt_seg_map``, (H, W) int32 in 0..num_classes."""
+        height, width = results["ori_shape"]
+        columns = np.arange(width, dtype=np.int32) % (self.num_classes + 1)
+        results["gt_seg_map"] = np.tile(columns, (height, 1))
+        results.setdefault("seg_fields", []).append("gt_seg_map")
+        return results
+
+
+class _StandInMap:
+    """Reads nothing: the map falls from 255 at the left to 0 at the right."""
+
+    def _read(self, results: dict[str, Any], width: int, height: int) -> NDArray[np.uint8]:
+        return np.tile(np.linspace(255, 0, width).astype(np.uint8), (height, 1))
+
+
+@TRANSFORMS.register_module()
+class StandInForegroundMap(_StandInMap, LoadForegroundMap):
+    """As :class:`LoadForegroundMap`, with a map that is made up."""
+
+
+@TRANSFORMS.register_module()
+class StandInForegroundAsMask(_StandInMap, LoadForegroundAsMask):
+    """As :class:`LoadForegroundAsMask`, with a map that is made up."""

@@ -1,0 +1,54 @@
+"""A model with parameters that no loss reaches, tried by one of two processes.
+
+python unreached_parameters.py RANK FOLDER
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+from toy_training import Line, toy_runner
+
+from luss.engine.first_batch import try_first_batch
+from luss.errors import LussError
+
+
+class Beside(Line):
+    """Has two parameters that no loss depends on, and two that are frozen."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Linear(1, 1)
+        self.frozen = nn.Linear(1, 1).requires_grad_(False)
+
+
+def tried(folder, model, hooks=(), pending=(), runner=()):
+    """A runner of its own folder, after a batch was tried."""
+    folder = folder / str(len(list(folder.iterdir())))
+    folder.mkdir()
+    built = toy_runner(folder, hooks, runner={"model": model, **dict(runner)})
+    built.optim_wrapper = built.build_optim_wrapper(built.optim_wrapper)
+    try_first_batch(built, "stages.mine", pending)
+    return built
+
+
+def main(rank, folder):
+    meeting = f"file://{folder / 'meeting'}"
+    torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+    own = folder / f"rank_{rank}"
+    own.mkdir()
+    said = []
+    for settings in ({}, {"find_unused_parameters": True}):
+        try:
+            tried(own, Beside(), runner={"cfg": settings})
+            said.append("trained")
+        except LussError as error:
+            said.append(str(error))
+    (folder / f"rank_{rank}.json").write_text(json.dumps(said))
+    torch.distributed.barrier()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))
