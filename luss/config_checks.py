@@ -99,7 +99,9 @@ def check_settings(config: Mapping[str, Any]) -> None:
     settings = dict(config.items())
     for pattern, kind in _SETTINGS.items():
         for place, value in _find(settings, pattern.split(".")):
-            if value is None and kind.optional:
+            # References to outputs and facts are resolved later.
+            is_reference = isinstance(value, str) and value.startswith("${")
+            if is_reference or (value is None and kind.optional):
                 continue
             if value is None or not kind.accepts(value):
                 raise LussError(f"{place} is {value!r}, expected {kind.expected}")

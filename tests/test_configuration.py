@@ -254,3 +254,8 @@ def test_keys_that_a_library_sets_are_named_and_left_out(tmp_path, monkeypatch):
 def test_types_of_settings(option, value, message):
     with pytest.raises(LussError, match=message):
         read_config("configs/pass/pass_s_photos.py", {option: value})
+
+
+def test_references_stand_for_any_type():
+    for option in ("stages.finetune.model", "stages.finetune.train_cfg.max_epochs"):
+        read_config("configs/pass/pass_s_photos.py", {option: "${pretrain.checkpoint}"})
