@@ -22,6 +22,7 @@ def main() -> None:
 
     from luss.datasets.imagenet_s import SPLITS, ImageNetS
     from luss.datasets.mask_check import mask_doubts
+    from luss.datasets.photo_check import quick_doubts
     from luss.datasets.statistics import count_split
     from luss.datasets.statistics_plots import plot_statistics
     from luss.files import create_output_folder, output_folder, write_json
@@ -48,9 +49,9 @@ def main() -> None:
         for split, counts in splits.items():
             print(_per_class_table(PrettyTable, split, names, counts))
 
-    doubts = {split: mask_doubts(datasets[split], counts) for split, counts in splits.items()}
-    for split, found in doubts.items():
-        for doubt in found:
+    for split, counts in splits.items():
+        dataset = datasets[split]
+        for doubt in [*mask_doubts(dataset, counts), *quick_doubts(dataset)]:
             print(f"warning: {split}: {doubt}", file=sys.stderr)
 
     summaries = {split: counts.summary(names) for split, counts in splits.items()}

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from luss.apis.finished_run import FinishedRun
 from luss.apis.inferencer import LUSSInferencer
 from luss.apis.onnx_model import PhotoSegmentor
 from luss.apis.photos import find_given
-from luss.datasets.image_io import read_image
+from luss.datasets.image_io import UnreadableImageError, read_image
 from luss.datasets.transforms.resizing import MAX_RATIO, resize_image, short_side_size
 from luss.errors import LussError
 from luss.files import atomic_write, output_file
@@ -127,7 +128,7 @@ def export_onnx(
             f"export needs {' and '.join(missing)}; install them with pip install 'luss[export]'"
         )
     out = output_file(out, "--out", replace)
-    given = _photos(photos or [])
+    given = given_pictures(photos or [])
     written = WrittenCategories.of(run, categories)
     model = _photo_segmentor(run, written)
     compared = drawn_pictures(model.short_side) | given
@@ -303,11 +304,27 @@ def drawn_pictures(short_side: int) -> dict[str, NDArray[np.uint8]]:
     return pictures
 
 
-def _photos(paths: list[str]) -> dict[str, NDArray[np.uint8]]:
-    """Some of the photos that people gave, spread evenly."""
-    pictures = {}
+def given_pictures(paths: list[str]) -> dict[str, NDArray[np.uint8]]:
+    """Read some of the photos that the user gave, spread evenly.
+
+    Args:
+        paths: of photos and folders.
+
+    Returns:
+        Path -> photo (H, W, 3) uint8 RGB; those that cannot be read are left out with a warning.
+
+    Raises:
+        LussError: if there is no such photo or folder, or none of those chosen can be read.
+    """
+    pictures, unreadable = {}, []
     found = find_given(paths) if paths else []
     for index in evenly_spaced(len(found), _MOST_PHOTOS) if found else []:
         path = found[index].path
-        pictures[str(path)] = read_image(path, True)
+        try:
+            pictures[str(path)] = read_image(path, True)
+        except UnreadableImageError as error:
+            print_log(f"{error}; it is not compared", "current", logging.WARNING)
+            unreadable.append(error)
+    if unreadable and not pictures:
+        raise LussError(f"no photo to compare on can be read; {unreadable[0]}") from unreadable[0]
     return pictures

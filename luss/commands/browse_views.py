@@ -1,6 +1,7 @@
 """``luss browse-views``: what a stage trains on, as pictures."""
 
 import argparse
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _draw_stage(stage, context, args: argparse.Namespace, out: Path) -> Iterator[Path]:
-    from luss.datasets.image_io import read_image
+    from mmengine.logging import print_log
+
+    from luss.datasets.image_io import UnreadableImageError, read_image
     from luss.files import atomic_write, create_output_folder
     from luss.registry import MODELS
     from luss.stages.map_folders import without_map_loading
@@ -70,11 +73,16 @@ def _draw_stage(stage, context, args: argparse.Namespace, out: Path) -> Iterator
     dataset = context.dataset(config)
     preprocessor = MODELS.build(stage.model_config(context)["data_preprocessor"])
     for index in evenly_spaced(len(dataset), args.photos).tolist():
+        info = dataset.get_data_info(index)
+        try:
+            photo = read_image(info["img_path"], info.get("upright", False))
+        except UnreadableImageError as error:
+            # The data set would give views of another photo.
+            print_log(f"{error}; no views are drawn", "current", logging.WARNING)
+            continue
         item = dataset[args.epoch * len(dataset) + index]
         if "geometry" not in item:
             return
-        info = dataset.get_data_info(index)
-        photo = read_image(info["img_path"], info.get("upright", False))
         views = _views(item["inputs"], preprocessor, (context.seed, args.epoch, index), args.plain)
         name = info.get("image_id", Path(info["img_path"]).stem)
         figure = draw_views(photo, views, item["geometry"], f"{name}, epoch {args.epoch}")

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import nn
 
 from luss.apis import onnx_model
@@ -17,6 +18,7 @@ from luss.apis.onnx_export import (
     SMALLEST_AGREEMENT,
     Agreement,
     drawn_pictures,
+    given_pictures,
     require_equal_resizing,
 )
 from luss.apis.onnx_model import PhotoSegmentor, _nearest, resize_as_pillow
@@ -183,3 +185,14 @@ def test_bytes_stay_those_of_pillow_in_onnx_runtime():
         (found,) = session.run(None, {"photo": photo})
         expected = resize_image(image, width // 3, height // 2)
         np.testing.assert_array_equal(found[0].transpose(1, 2, 0), expected)
+
+
+def test_photos_that_cannot_be_read_are_not_compared(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no photo")
+    with pytest.raises(LussError, match=r"no photo to compare on .*a\.png"):
+        given_pictures([str(tmp_path)])
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "b.png")
+    ((path, read),) = given_pictures([str(tmp_path)]).items()
+    assert path == str(tmp_path / "b.png")
+    np.testing.assert_array_equal(read, pixels)

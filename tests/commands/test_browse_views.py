@@ -73,6 +73,11 @@ def test_pictures_of_the_stages_that_see_views(tmp_path, command):
     sizes = {Image.open(path).size for path in out.glob("*.png")}
     assert all(width > 600 for width, _ in sizes)
 
+    damaged = min((tmp_path / "data" / "train").glob("*/*"))
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    arguments = ("--work-dir", tmp_path, "--out", tmp_path / "again", "--stage", "pretrain")
+    assert "1 pictures written" in command("browse_views", TINY, *arguments, "--photos", 2)
+
 
 def test_the_pictures_are_those_of_an_epoch(tmp_path, command):
     def pictures(name, *more):

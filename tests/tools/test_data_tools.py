@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import signal
 from pathlib import Path
 
@@ -35,10 +36,11 @@ def test_demo_data_are_drawn_and_described(tmp_path, call):
     assert code == 2
     assert stderr.startswith("error: ")
 
-    code, stdout, _ = call(
+    code, stdout, stderr = call(
         "dataset_stats", tmp_path / "demo", "--out", tmp_path / "out", "--per-class"
     )
     assert code == 0
+    assert "warning" not in stderr
     assert "6 classes" in stdout
     splits = json.loads((tmp_path / "out" / "statistics.json").read_text())["splits"]
     assert {split: counts["images"] for split, counts in splits.items()} == {
@@ -48,6 +50,21 @@ def test_demo_data_are_drawn_and_described(tmp_path, call):
         "test": 6,
     }
     assert (tmp_path / "out" / "positions.png").stat().st_size > 1000
+
+
+def test_what_looks_wrong_is_named(tmp_path, call):
+    counts = ("--train", 2, "--train-semi", 1, "--validation", 1, "--test", 1, "--size", 64)
+    call("make_demo_data", tmp_path / "demo", *counts)
+    first = sorted((tmp_path / "demo" / "train").iterdir())[0]
+    for folder in list((tmp_path / "demo").glob(f"*/{first.name}")):
+        folder.rename(folder.with_name("zebra"))
+    photo = next((tmp_path / "demo" / "train" / "zebra").iterdir())
+    shutil.copy(photo, photo.with_name(f"copy{photo.suffix}"))
+    code, _, stderr = call("dataset_stats", tmp_path / "demo", "--out", tmp_path / "out")
+    assert code == 0
+    assert "warning: validation: no mask in the folder" in stderr
+    assert "'zebra' holds its own id 6" in stderr
+    assert "warning: train: 1 photo is a byte-identical copy" in stderr
 
 
 def test_what_is_no_split_root_is_refused(tmp_path, call):

@@ -46,6 +46,7 @@ masks = of(
     "luss/datasets/mask_codec.py",
     f"{_DATASETS}/test_mask_codec.py",
     f"{_DATASETS}/test_ignore_id.py",
+    f"{_DATASETS}/test_mask_tally.py",
 )
 description = of("luss/datasets/description.py", f"{_DATASETS}/test_description.py")
 voc_folder = of("luss/datasets/voc_folder.py", f"{_DATASETS}/test_voc_folder.py")
@@ -54,7 +55,13 @@ image_mask_folder = of(
 )
 sampler_wrapper = of("luss/datasets/sampler_wrapper.py", f"{_DATASETS}/test_sampler_wrapper.py")
 dataset_wrapper = of("luss/datasets/dataset_wrapper.py", f"{_DATASETS}/test_dataset_wrapper.py")
-imagenet_s = of("luss/datasets/imagenet_s.py", f"{_DATASETS}/test_imagenet_s.py")
+mask_tally = of("luss/datasets/mask_tally.py", f"{_DATASETS}/test_mask_tally.py")
+photo_check = of("luss/datasets/photo_check.py", f"{_DATASETS}/test_photo_check.py")
+imagenet_s = of(
+    "luss/datasets/imagenet_s.py",
+    f"{_DATASETS}/test_imagenet_s.py",
+    f"{_DATASETS}/test_mask_tally.py",
+)
 
 MUTATIONS = [
     photometric(
@@ -296,6 +303,31 @@ MUTATIONS = [
         "ids = {name: index for index, name in enumerate(self.categories, 1)}",
         "ids = {name: index for index, name in enumerate(self.categories)}",
         "The first class is 'other'.",
+    ),
+    masks(
+        "ids[ids != IGNORE_ID] += shift",
+        "ids += shift",
+        "Ignored pixels are shifted to an id that no class has.",
+    ),
+    mask_tally(
+        "if not held[category]:",
+        "if not held.any():",
+        "Class folders in another order than the ids pass for sound.",
+    ),
+    mask_tally(
+        "absent = (np.flatnonzero(self.with_class[1:] == 0) + 1).tolist()",
+        "absent = (np.flatnonzero(self.with_class[1:-1] == 0) + 1).tolist()",
+        "The last class may occur in no mask without a word.",
+    ),
+    photo_check(
+        "if 2 * len(dim) <= len(self.brightest):",
+        "if True:",
+        "Photos of 12 bits are read as 16 grey levels without a word.",
+    ),
+    imagenet_s(
+        "check_shift(mask_id_shift) if mask_root is None else 0",
+        "check_shift(mask_id_shift)",
+        "Generated labels are shifted as true masks are.",
     ),
     imagenet_s(
         'masks = Path(self.mask_root or f"{folder}-segmentation")',
