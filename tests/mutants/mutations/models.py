@@ -5,6 +5,7 @@ from mutations.mutation import of
 _OBJECTIVES = "tests/models/objectives"
 _PARITY = "tests/parity"
 
+batch_norms = of("luss/engine/batch_norms.py", "tests/models/algorithms/test_batch_norms.py")
 sinkhorn = of(
     "luss/models/objectives/sinkhorn.py",
     f"{_OBJECTIVES}/test_sinkhorn.py",
@@ -122,6 +123,11 @@ beit = of("luss/models/backbones/beit.py", "tests/models/backbones/test_beit.py"
 arguments = of("luss/models/unknown_arguments.py", "tests/models/test_unknown_arguments.py")
 
 MUTATIONS = [
+    batch_norms(
+        "return any(hasattr(module, _SHUFFLE) for module in modules)",
+        "return hasattr(next(modules), _SHUFFLE)",
+        "Batch norms of methods derived from MoCo are synchronised.",
+    ),
     sinkhorn(
         "logs = scores.float() / epsilon",
         "logs = scores / epsilon",

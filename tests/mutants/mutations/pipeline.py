@@ -16,6 +16,8 @@ _RUNS = (
 pipeline = of("luss/pipeline/pipeline.py", *_RUNS)
 context = of("luss/pipeline/context.py", *_RUNS, _PROTOCOLS)
 train = of("luss/stages/train_stage.py", *_RUNS, f"{_PROTOCOLS}/test_semi_supervised.py")
+starts = of("luss/stages/starting_parts.py", f"{_PIPELINE}/test_other_objectives.py")
+schedules = of("luss/stages/train_stage.py", f"{_PIPELINE}/test_several_optimizers.py")
 labels = of("luss/stages/label_generation_stage.py", *_RUNS)
 label_loop = of("luss/engine/loops/label_generation_loop.py", *_RUNS)
 embedders = of("luss/label_generation/embedders.py", *_RUNS)
@@ -39,6 +41,21 @@ matching = of("luss/stages/distance_matching.py", _PROTOCOLS)
 backbone = of("luss/engine/foreign_weights.py", _PROTOCOLS)
 
 MUTATIONS = [
+    starts(
+        "if stated.issuperset(asked.values()):",
+        "if True:",
+        "Pixel attention demands a clustering loss of step 1.",
+    ),
+    starts(
+        "if len(tails) > 1 and all(",
+        "if False and all(",
+        "A clustering loss of another name is not used, and nobody notices.",
+    ),
+    schedules(
+        'if "type" not in schedulers:',
+        "if True:",
+        "A single scheduler is taken for one of each optimizer.",
+    ),
     pipeline(
         "chosen = [self._stage(only)] if only else list(self.stages.values())",
         "chosen = list(self.stages.values())",
