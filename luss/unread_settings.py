@@ -22,7 +22,7 @@ _OF_A_TRAINING = (
     "data_preprocessor",
     "efficient_conv_bn_eval",
     "find_unused_parameters",
-    "init_from",
+    "init",
     "model",
     "model_wrapper_cfg",
     "optim_wrapper",
@@ -45,7 +45,7 @@ RUNNER_KEYS: dict[str, str] = {
     "mmseg.FCNHead",
     "experiment_name": "each stage has its folder's name",
     "launcher": "give --launcher on the command line",
-    "load_from": "set stages.{stage}.weights for the weights of a file, stages.{stage}.init_from "
+    "load_from": "set stages.{stage}.weights for the weights of a file, stages.{stage}.init "
     "for those of an earlier stage; --resume CHECKPOINT continues a training",
     "randomness": "set the top-level 'seed', and stages.{stage}.randomness for other keys, such as "
     "deterministic",

@@ -20,7 +20,7 @@ stages = dict(
     c2am=dict(
         type="TrainStage",
         before="pixel_attention",
-        init_from=dict(pretrain=["backbone"]),
+        init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(
             type="C2AM",
             # Stage 3 alone: with stage 4, as in the paper, so small a network parts photos by

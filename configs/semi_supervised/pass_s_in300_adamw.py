@@ -6,7 +6,7 @@ stages = dict(
     _delete_=True,
     pretrain=dict(_base_.stages.pretrain, type="PretrainStage"),
     finetune_semi=dict(
-        init_from=dict(pretrain=["backbone"]),
+        init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(finetune.model, **_base_.semi_supervised_model),
         sync_bn="torch",
         **_base_.semi_supervised_adamw,

@@ -10,7 +10,7 @@ stages = dict(
     pretrain=dict(_base_.stages.pretrain, type="PretrainStage"),
     finetune_semi=dict(
         recipe,
-        init_from=dict(pretrain=["backbone"]),
+        init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(
             finetune.model,
             label_stride=4,

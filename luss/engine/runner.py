@@ -72,9 +72,9 @@ def init_processes(launcher: str) -> None:
 class Runner(MMEngineRunner):
     """As MMEngine's, but strict and safe with checkpoints.
 
-    Three more keys of its configuration are read. ``init_from`` is a list of dicts of
-    ``checkpoint`` and ``parts``, names of modules that are copied from it after the model's own
-    initialisation. ``weights`` fills the model's ``backbone`` from a file of others, see
+    Three more keys of its configuration are read. ``init`` is a dict of parts, names of modules,
+    and the checkpoints that they are copied from after the model's own initialisation. ``weights``
+    fills the model's ``backbone`` from a file of external weights, see
     :class:`luss.models.backbones.weights.WeightsEntry`. ``run_log`` is the file to log to, instead
     of a new one in the work dir.
 
@@ -159,9 +159,11 @@ class Runner(MMEngineRunner):
             # All of it comes from the checkpoint.
             return
         fill(pretrained)
-        for start in self.cfg.get("init_from") or ():
-            init_weights_from(self._bare_model, start["checkpoint"], list(start["parts"]))
-            self.logger.info(f"{', '.join(start['parts'])} start from {start['checkpoint']}")
+        init = self.cfg.get("init") or {}
+        for checkpoint in dict.fromkeys(init.values()):
+            parts = [part for part, source in init.items() if source == checkpoint]
+            init_weights_from(self._bare_model, checkpoint, parts)
+            self.logger.info(f"{', '.join(parts)} start from {checkpoint}")
         if self.cfg.get("weights"):
             fill_backbone(self._bare_model.backbone, self.cfg["weights"])
 

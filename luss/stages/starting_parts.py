@@ -19,16 +19,26 @@ Shapes = dict[str, torch.Size]
 
 
 class StartingParts:
-    """``init_from`` of a stage.
+    """``init`` of a stage, sorted by where the weights come from.
 
     Args:
-        init_from: stage name -> parts, names of modules that its model and this one have.
+        stage: that trains.
+        init: part -> checkpoint that it starts from: a reference, or a path. A part is a module
+            that the model of the checkpoint and the stage's own model have.
         context: of the run.
     """
 
-    def __init__(self, init_from: Mapping[str, list[str]], context: Context) -> None:
-        self.init_from = init_from
+    def __init__(self, stage: Stage, init: Mapping[str, str], context: Context) -> None:
         self.context = context
+        self.parts_of: dict[str, list[str]] = {}
+        self.files: dict[str, str] = {}
+        referred = {each.where: each.stage for each in stage.references}
+        for part, checkpoint in init.items():
+            source = referred.get(f"stages.{stage.name}.init.{part}")
+            if source is None:
+                self.files[part] = checkpoint
+            else:
+                self.parts_of.setdefault(source, []).append(part)
 
     @cached_property
     def absent(self) -> dict[str, list[str]]:
@@ -41,7 +51,7 @@ class StartingParts:
             LussError: if a stage that trains has the parts of an objective under another name.
         """
         found = {}
-        for name, parts in self.init_from.items():
+        for name, parts in self.parts_of.items():
             source = self._source(name)
             if source is None:
                 continue
@@ -72,26 +82,30 @@ class StartingParts:
             for other in sorted({_objective(key) for key in state} - {None}):
                 if len(tails) > 1 and all(_below(state, other + tail) for tail in tails):
                     raise LussError(
-                        f"init_from names {name}, but stages.{stage} trains such an objective as "
+                        f"init names {name}, but stages.{stage} trains such an objective as "
                         f"{other}; call it {name.split('.')[1]!r} there"
                     )
         return missing
 
     @property
-    def present(self) -> dict[str, list[str]]:
+    def present(self) -> list[str]:
         """The other parts."""
-        return {
-            name: [part for part in parts if part not in self.absent.get(name, ())]
-            for name, parts in self.init_from.items()
-        }
+        found = (
+            part
+            for name, parts in self.parts_of.items()
+            for part in parts
+            if part not in self.absent.get(name, ())
+        )
+        return [*found, *self.files]
 
-    def checkpoints(self) -> list[dict]:
-        """``init_from`` of the runner: checkpoints of the stages, and the parts to copy."""
-        return [
-            {"checkpoint": str(self.context.checkpoint_of(n)), "parts": parts}
-            for n, parts in self.present.items()
-            if parts
-        ]
+    def checkpoints(self) -> dict[str, str]:
+        """Return part -> path of the checkpoint that it starts from, of the parts that exist."""
+        found = {}
+        for name, parts in self.parts_of.items():
+            present = [part for part in parts if part not in self.absent.get(name, ())]
+            if present:
+                found |= dict.fromkeys(present, str(self.context.checkpoint_of(name)))
+        return found | self.files
 
     def refuse_other_tensors(self, model: nn.Module, where: str) -> None:
         """Compare the parts with those of the stages that they come from, by name and shape.
@@ -100,13 +114,13 @@ class StartingParts:
             LussError: if a part, a name in it, or a shape differs.
         """
         own = {name: value.shape for name, value in model.state_dict().items()}
-        for stage, parts in self.init_from.items():
+        for stage, parts in self.parts_of.items():
             state = self._state(stage)
             for part in parts if state else ():
                 here = _below(own, part)
                 if not here:
                     raise LussError(
-                        f"{where}.init_from names {part!r}, but its model has no such part; it "
+                        f"{where}.init names {part!r}, but its model has no such part; it "
                         f"has {_parts(own)}"
                     )
                 if part not in self.absent.get(stage, ()):
@@ -133,7 +147,7 @@ def _refuse_other_tensors(
     if not source:
         raise LussError(
             f"{what}: the model there has no such part, only {_parts(state)}; take it out of "
-            f"{where}.init_from"
+            f"{where}.init"
         )
     if source.keys() != target.keys():
         only_there, only_here = source.keys() - target.keys(), target.keys() - source.keys()

@@ -68,7 +68,8 @@ class TrainStage(RunnerStage):
     Args:
         name: see :class:`Stage`.
         train_dataloader: as MMEngine's; its data set takes what it leaves open from ``data``.
-        init_from: stage name -> parts (module names) that start from its checkpoint.
+        init: part (module name) -> checkpoint that it starts from, such as
+            ``{"backbone": "${pretrain.checkpoint}"}``.
         param_scheduler: as MMEngine's: one, a list, or one of these for each of several optimizers
             by name; schedulers end with training unless they say otherwise.
         requires: more stages whose output is read.
@@ -94,15 +95,15 @@ class TrainStage(RunnerStage):
         self,
         name: str,
         train_dataloader: dict,
-        init_from: dict[str, list[str]] | None = None,
+        init: dict[str, str] | None = None,
         param_scheduler: list[dict] | dict | None = None,
         requires: tuple[str, ...] = (),
         seed: int | None = None,
         weights: str | dict | None = None,
         **runner,
     ) -> None:
-        self.init_from = dict(init_from or {})
-        super().__init__(name, tuple(dict.fromkeys([*self.init_from, *requires])))
+        self.init = dict(init or {})
+        super().__init__(name, tuple(requires))
         self.train_dataloader = train_dataloader
         self.param_scheduler = param_scheduler
         self.seed = seed
@@ -124,7 +125,7 @@ class TrainStage(RunnerStage):
         """The configuration of training, when the stages before are whole."""
         return {
             **self._resolved(context, self.dataset_config(context)),
-            "init_from": StartingParts(self.init_from, context).checkpoints(),
+            "init": self._starts(context).checkpoints(),
             "weights": self.weights,
         }
 
@@ -167,8 +168,7 @@ class TrainStage(RunnerStage):
         kind = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
         frozen = getattr(kind, "pretrained_parts", None)
         if frozen is not None and "frozen" not in config:
-            parts = StartingParts(self.init_from, context).present.values()
-            loaded = {part for of_stage in parts for part in of_stage}
+            loaded = set(self._starts(context).present)
             loaded |= {"backbone"} if self.weights else set()
             config["frozen"] = [
                 name for name in frozen if any(is_below(name, part) for part in loaded)
@@ -185,6 +185,9 @@ class TrainStage(RunnerStage):
         return self.dataset_config(context)
 
     # Where the model starts from
+
+    def _starts(self, context: Context) -> StartingParts:
+        return StartingParts(self, self.init, context)
 
     def output_state(self, context: Context) -> dict[str, Tensor]:
         """Tensors of the names and shapes that the stage's checkpoint will have."""
@@ -222,7 +225,7 @@ class TrainStage(RunnerStage):
                     f"{where}: a model with a teacher and LoadForegroundMap in the pipeline belong "
                     "together, one of them is missing; a TrainWithMapsStage says where the maps lie"
                 )
-            StartingParts(self.init_from, context).refuse_other_tensors(model, where)
+            self._starts(context).refuse_other_tensors(model, where)
             if getattr(model, "reads_feature_maps", False):
                 pipeline = self.train_dataloader["dataset"].get("pipeline", ())
                 require_whole_patches(model.backbone, pipeline, f"{where}.train_dataloader")
@@ -239,7 +242,7 @@ class TrainStage(RunnerStage):
 
     def build_runner(self, context: Context, **start: Any) -> Runner:
         """Build the runner of this stage, which goes on from the newest checkpoint if it may."""
-        starts = StartingParts(self.init_from, context)
+        starts = self._starts(context)
         for stage, parts in starts.absent.items():
             for part in sorted(parts):
                 print_log(

@@ -103,8 +103,10 @@ def _training(stage: TrainStage, context) -> dict:
         "mixed precision": stage.runner["optim_wrapper"]["type"] == "AmpOptimWrapper",
         "synchronised BN": runner.cfg.get("sync_bn"),
         "starts from": {
-            Path(start["checkpoint"]).parent.name: tuple(start["parts"])
-            for start in runner.cfg.init_from
+            Path(checkpoint).parent.name: tuple(
+                part for part, source in runner.cfg.init.items() if source == checkpoint
+            )
+            for checkpoint in runner.cfg.init.values()
         },
         "hooks": [_hook(hook) for hook in runner.hooks if type(hook).__name__ in _TOLD_HOOKS],
         **_optimizer(runner),

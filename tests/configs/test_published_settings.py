@@ -159,7 +159,7 @@ def test_a_learnt_foreground_stands_where_a_prior_does(name, root, tmp_path):
     for backbone in backbones:
         backbone.pop("out_indices")
     assert backbones[0] == backbones[1]
-    assert ours.c2am.init_from == {"pretrain": ["backbone"]}
+    assert ours.c2am.init == {"backbone": "${pretrain.checkpoint}"}
     assert ours.foreground.model_from == "c2am"
     # Maps are made of photos as labels are, and mean and deviation are theirs.
     sizes = [

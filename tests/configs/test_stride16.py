@@ -41,7 +41,7 @@ def tuned(stages, pretrained, tmp_path_factory):
     torch.save({"state_dict": state}, path)
     finetune = stages.finetune_semi
     model = torch.nn.ModuleDict({"backbone": MODELS.build(finetune.model.backbone)})
-    init_weights_from(model, path, finetune.init_from.pretrain)
+    init_weights_from(model, path, list(finetune.init))
     model.eval()
     return model["backbone"]
 

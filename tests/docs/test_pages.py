@@ -36,7 +36,7 @@ def test_settings_are_described_and_no_others():
         assert f"\n## {kind}\n" in page
     # Of TrainStage, which PretrainStage passes on by **kwargs.
     pretrain = page[page.index("## PretrainStage") :].partition("\n## ")[0]
-    for setting in ("weights", "init_from", "train_dataloader", "param_scheduler"):
+    for setting in ("weights", "init", "train_dataloader", "param_scheduler"):
         assert f"| `{setting}` |" in pretrain
 
 

@@ -1,4 +1,4 @@
-"""Step 1 without a clustering loss, and what a wrong ``init_from`` says."""
+"""Step 1 without a clustering loss, and what a wrong ``init`` says."""
 
 import pytest
 from tiny_run import read_tiny
@@ -15,7 +15,8 @@ P2P_ALONE = {
     "stages__pretrain__model__loss_weights": {"_delete_": True, "loss_p2p": 1.0},
     "stages__pretrain__custom_hooks": [],
 }
-INIT_FROM = "stages__pixel_attention__init_from__pretrain"
+INIT = "stages__pixel_attention__init"
+PRETRAINED = "${pretrain.checkpoint}"
 
 
 def check(work_dir, stage="pixel_attention", **options):
@@ -27,7 +28,7 @@ def check(work_dir, stage="pixel_attention", **options):
 
 
 def test_pixel_attention_trains_what_step_1_has_not(tmp_path):
-    """With the ``init_from`` of the base config: the backbone is copied, M_I is learnt."""
+    """With the ``init`` of the base config: the backbone is copied, M_I is learnt."""
     pipeline = Pipeline(read_tiny(**P2P_ALONE), str(tmp_path))
     pipeline.run("pretrain")
     pipeline.run("pixel_attention")
@@ -63,8 +64,14 @@ def renamed():
     ("options", "message"),
     [
         (renamed(), r"trains such an objective as objectives\.swav"),
-        ({INIT_FROM: ["backbon"]}, r"'backbon', but its model has no such part; it has attention"),
-        ({**P2P_ALONE, INIT_FROM: ["attention"]}, r"only backbone, objectives\.p2p"),
+        (
+            {INIT: {"backbon": "${pretrain.checkpoint}"}},
+            r"'backbon', but its model has no such part; it has attention",
+        ),
+        (
+            {**P2P_ALONE, INIT: {"attention": PRETRAINED}},
+            r"only backbone, objectives\.p2p",
+        ),
         (
             {"stages__pretrain__model__backbone__depth": 34},
             r"only there: backbone\.layer1\.2.*give them the same settings",

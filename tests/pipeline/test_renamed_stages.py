@@ -35,8 +35,8 @@ def renamed_tiny():
                 stage[key] = NAMES[stage[key]]
         if "requires" in stage:
             stage["requires"] = tuple(NAMES[name] for name in stage["requires"])
-        if "init_from" in stage:
-            stage["init_from"] = {NAMES[k]: parts for k, parts in stage["init_from"].items()}
+        for part in stage.get("init", ()):
+            stage["init"][part] = f"${{{NAMES['pretrain']}.checkpoint}}"
     config._cfg_dict["stages"] = type(stages)({NAMES[n]: stage for n, stage in stages.items()})
     return config
 

@@ -97,13 +97,11 @@ stages = dict(
     # Step 2.1, equation 6.
     pixel_attention=dict(
         type="TrainStage",
-        init_from=dict(
-            pretrain=[
-                "backbone",
-                "objectives.clustering.projector",
-                "objectives.clustering.prototypes",
-            ]
-        ),
+        init={
+            "backbone": "${pretrain.checkpoint}",
+            "objectives.clustering.projector": "${pretrain.checkpoint}",
+            "objectives.clustering.prototypes": "${pretrain.checkpoint}",
+        },
         model=dict(
             type="PixelAttentionTrainer",
             backbone=backbone,
@@ -137,7 +135,7 @@ stages = dict(
     # Step 3: from step 1's backbone, on generated ids, unmatched.
     finetune=dict(
         type="FinetuneStage",
-        init_from=dict(pretrain=["backbone"]),
+        init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(
             type="PassSegmentor",
             label_stride=2,

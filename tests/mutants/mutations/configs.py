@@ -80,7 +80,7 @@ MUTATIONS = [
         "The rate ends as the paper has it, not the released code.",
     ),
     base(
-        '                "objectives.clustering.prototypes",\n',
+        '            "objectives.clustering.prototypes": "${pretrain.checkpoint}",\n',
         "",
         "Step 2.1 starts from random prototypes.",
     ),
@@ -107,8 +107,8 @@ MUTATIONS = [
         "Whole images are labelled at another scale.",
     ),
     base(
-        'init_from=dict(pretrain=["backbone"]),',
-        'init_from=dict(pixel_attention=["backbone"]),',
+        'init=dict(backbone="${pretrain.checkpoint}"),',
+        'init=dict(backbone="${pixel_attention.checkpoint}"),',
         "Fine-tuning starts from step 2.1's running statistics.",
     ),
     base("label_stride=2,", "label_stride=1,", "Every pixel is trained on."),

@@ -92,8 +92,8 @@ MUTATIONS = [
         "The rate does not reach its end.",
     ),
     train(
-        '"init_from": StartingParts(self.init_from, context).checkpoints(),',
-        '"init_from": [],',
+        '"init": self._starts(context).checkpoints(),',
+        '"init": {},',
         "A stage starts from random weights.",
     ),
     train(

@@ -262,8 +262,8 @@ MUTATIONS = [
         "Weights of a larger model are accepted.",
     ),
     runner(
-        'start["checkpoint"], list(start["parts"]))',
-        'start["checkpoint"], list(start["parts"])[:1])',
+        "init_weights_from(self._bare_model, checkpoint, parts)",
+        "init_weights_from(self._bare_model, checkpoint, parts[:1])",
         "Only the first part of the stage before arrives.",
     ),
     runner(
