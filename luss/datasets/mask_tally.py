@@ -54,7 +54,7 @@ class MaskTally:
 
         Args:
             mask: (H, W) ids 0..C, with 1000 where ignored.
-            category: id of its class folder, 1..C; 0 if it lies in none.
+            category: id of its class folder, 1..C; another number if it lies in none of them.
             path: of the mask, for messages.
 
         Returns:
@@ -67,7 +67,8 @@ class MaskTally:
         self.pixels += areas
         held = areas > 0
         self.with_class += held
-        if category and held.any():
+        # Masks may have fewer classes than there are folders.
+        if 0 < category <= self.num_classes and held.any():
             self.of_category[category] += 1
             if not held[category]:
                 self.foreign[category, path] += 1

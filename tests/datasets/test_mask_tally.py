@@ -142,6 +142,14 @@ def test_much_that_is_ignored_is_said(masked):
     assert "255, which is ignored, covers 50.0% of the pixels" in doubt
 
 
+def test_folders_that_are_no_class_of_the_masks_are_passed_over():
+    tally = MaskTally(1)
+    for category in (0, 2):
+        tally.add_mask(np.array([[0, 1]]), category, "mask.png")
+    assert tally.doubts() == []
+    assert MaskTally(1).doubts() == []
+
+
 def test_the_tally_of_parts_adds_up():
     rng = np.random.default_rng(0)
     masks = [rng.choice([0, 1, 2, 1000], (4, 5)) for _ in range(6)]
