@@ -18,8 +18,10 @@ from luss.ranks import main_process_decides
 from luss.registry import FOREGROUND_SOURCES, STAGES
 from luss.stages.fully_unsupervised import EvaluateStage, evaluating_matcher
 from luss.stages.label_generation_stage import LabelGenerationStage
+from luss.stages.map_folders import require_maps
 from luss.stages.model_of_source import trained_model
 from luss.stages.other_stage import other_stage
+from luss.stages.protocol_stage import WHOLE_IMAGE
 from luss.stages.share_loader import share_loader
 from luss.stages.sound_masks import require_sound_masks
 from luss.visualization.analysis_plots import plot_analysis
@@ -82,7 +84,7 @@ class ForegroundAnalysisStage(RunnerStage):
 
         Raises:
             LussError: if the split has no true masks, a stage that is named is missing or of
-                another kind, or a source is unknown.
+                another kind, a source is unknown, or a photo has no map of the run's own source.
         """
         masked = context.description.masked
         if self.split not in masked:
@@ -92,7 +94,11 @@ class ForegroundAnalysisStage(RunnerStage):
                 f"{', '.join(masked) or 'none'}"
             )
         require_sound_masks(context, self.split)
-        self._labels(context)
+        labels = self._labels(context)
+        if labels.maps_from is None:
+            source = FOREGROUND_SOURCES.build(dict(labels.foreground))
+            photos = {"dataset": context.dataset_config({"split": self.split})}
+            require_maps(source, {"photos": photos}, context)
         if self.evaluate_from:
             self._evaluation(context)
         for config in sources_to_compare(self.sources).values():
@@ -103,12 +109,7 @@ class ForegroundAnalysisStage(RunnerStage):
         labels = self._labels(context)
         trained = trained_model(labels.model_from, context, f"stages.{labels.name}")
         parts = labels.parts(context)
-        photos = {
-            "split": self.split,
-            "pipeline": labels.pixels["pipeline"],
-            "require_masks": True,
-            "on_unreadable": "fail",
-        }
+        photos = self._photos(labels, context)
         loaders = {"photos": share_loader(context, photos)}
         matching: dict = {"matcher": evaluating_matcher(context, self.labels_from)}
         segmentor = None
@@ -134,6 +135,7 @@ class ForegroundAnalysisStage(RunnerStage):
                     "folder": str(context.work_dir.stage(self.labels_from)),
                     "num_categories": context.num_categories,
                     **parts,
+                    "embedding_maps": labels.embedding_maps(context),
                 },
                 "sources": sources_to_compare(self.sources, model_parts=trained),
                 "segmentor": segmentor,
@@ -153,6 +155,24 @@ class ForegroundAnalysisStage(RunnerStage):
         barrier()
         print_log(f"written to {folder / 'analysis.json'}", "current")
         return {"split": self.split, "images": found["images"]}
+
+    def _photos(self, labels: LabelGenerationStage, context: Context) -> dict:
+        """The data set as label generation sees it; as the evaluation does if that has no masks."""
+        photos = {
+            "split": self.split,
+            "pipeline": labels.pixels["pipeline"],
+            "require_masks": True,
+            "on_unreadable": "fail",
+        }
+        if "gt_sem_seg" in context.dataset(photos)[0]["data_samples"]:
+            return photos
+        print_log(
+            f"stages.{labels.name}.pixels.pipeline loads no masks: photos are analysed whole, as "
+            "for evaluation",
+            "current",
+        )
+        whole = self._evaluation(context).pipeline if self.evaluate_from else WHOLE_IMAGE
+        return {**photos, "pipeline": whole}
 
     def _segmentor(self, evaluation: EvaluateStage, context: Context) -> dict | None:
         model = evaluation.model_config(context)

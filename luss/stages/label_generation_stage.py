@@ -26,6 +26,7 @@ from luss.registry import (
 )
 from luss.stages.fully_unsupervised import evaluating_matcher
 from luss.stages.map_folders import (
+    loads_maps,
     maps_of,
     require_maps,
     require_reader,
@@ -216,6 +217,14 @@ class LabelGenerationStage(RunnerStage):
             "threshold": self._rule(context),
             "writer": self.writer,
         }
+
+    def embedding_maps(self, context: Context) -> dict | None:
+        """The source of the maps that embeddings read; None for those of the foreground."""
+        steps = [step for step in self.embedding["pipeline"] if loads_maps(step)]
+        folder = steps[0].get("folder") if steps else None
+        if folder is None and self.maps_from is not None:
+            folder = maps_of(self.maps_from, context)
+        return None if folder is None else {"type": "FolderOfMaps", "folder": str(folder)}
 
     def _rule(self, context: Context) -> dict:
         if isinstance(self.threshold, Mapping):

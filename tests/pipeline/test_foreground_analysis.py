@@ -171,6 +171,34 @@ def test_the_runner_config_runs_as_it_is(found, work_dir):
         assert again["ladder"][column] == pytest.approx(rungs)
 
 
+def test_embeddings_over_a_prior_are_those_pooled_over_its_maps(finished_run, tmp_path):
+    """As in the demo and in all configs with a prior."""
+    shutil.copytree(finished_run, tmp_path / "run")
+    for stage in ("label_generation", "finetune", "evaluate"):
+        shutil.rmtree(tmp_path / "run" / stage)
+    pipeline = [
+        {"type": "LoadRGBImage"},
+        {"type": "ResizeShortSide", "size": 48},
+        {"type": "LoadForegroundAsMask"},
+        {"type": "CenterCrop", "crop_size": 32},
+        {"type": "PackInputs"},
+    ]
+    options = {
+        "stages__label_generation__foreground__type": "BoundaryPrior",
+        "stages__label_generation__embedding__type": "ForegroundEmbeddings",
+        "stages__label_generation__embedding__attention": False,
+        "stages__label_generation__embedding__pipeline": pipeline,
+    }
+    run_tiny(tmp_path / "run", "label_generation", **options)
+    found = analyse(tmp_path / "run", sources=["CentrePrior"], **options)
+    assert found["own_source"] == "BoundaryPrior"
+    embeddings = found["embeddings"]
+    assert embeddings["the model's own"] == embeddings["BoundaryPrior"]
+    threshold = json.loads((tmp_path / "run/label_generation/threshold.json").read_text())
+    best = max(threshold["curve"]["values"])
+    assert found["ladder"]["pseudo labels"]["both_found"] == pytest.approx(best)
+
+
 def test_another_split_with_masks(work_dir):
     found = analyse(work_dir, "test", ["CentrePrior"])
     assert found["split"] == "test"

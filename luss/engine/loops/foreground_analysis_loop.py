@@ -33,7 +33,7 @@ from luss.label_generation.clustering_quality import (
     matched_accuracy,
     normalised_mutual_information,
 )
-from luss.label_generation.foreground import ForegroundSource, Photo
+from luss.label_generation.foreground import ForegroundSource, Photo, resize_map
 from luss.label_generation.foreground.compared import build_to_compare
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import MapFolder, as_stored
@@ -45,6 +45,7 @@ from luss.models.segmentors import foreground_of_logits, predict_ids
 from luss.ranks import fail_together, own_share, summed_over_ranks
 from luss.registry import (
     EMBEDDERS,
+    FOREGROUND_SOURCES,
     LABEL_GENERATORS,
     LABEL_WRITERS,
     LOOPS,
@@ -74,7 +75,9 @@ class ForegroundAnalysisLoop(StreamingLoop):
         evaluator: of MMEngine's test loops; nothing is evaluated by it.
         folder: takes maps of photos: ``maps/<source>``, ``channels/<channel>``, ``channels/mean``.
         labels: what label generation used: its ``folder``, ``num_categories`` and the configs of
-            ``embedder``, ``foreground``, ``threshold``, ``writer`` and ``generator``.
+            ``embedder``, ``foreground``, ``threshold``, ``writer`` and ``generator``; and
+            ``embedding_maps``, of a source of foreground, where the embedder reads other maps than
+            those of ``foreground``.
         sources: name -> config of sources of foreground to compare; the run's own is added.
         segmentor: ``model`` and ``checkpoint`` of the finished model, with ``fp16`` or ``bf16``
             where it is tested so; None if there is none.
@@ -113,6 +116,8 @@ class ForegroundAnalysisLoop(StreamingLoop):
         plain = own["type"] if len(own) == 1 else f"own ({own['type']})"
         self.own_name = known[0] if known else plain
         self.sources = build_to_compare({**sources, self.own_name: own})
+        maps = labels.get("embedding_maps")
+        self.embedding_maps = None if maps is None else FOREGROUND_SOURCES.build(dict(maps))
         source_folder = Path(labels["folder"])
         self.threshold = read_threshold(source_folder / "threshold.json")
         if self.threshold is None:
@@ -210,14 +215,21 @@ class ForegroundAnalysisLoop(StreamingLoop):
     # Embeddings
 
     def _reserve_embeddings(self, count: int) -> None:
-        names = [*self.sources, _WHOLE, _TRUE_MASKS, _OF_MODEL]
+        (first,) = photos_of(self, "photos", "width of the features", [0])
+        widths = dict.fromkeys([*self.sources, _WHOLE, _TRUE_MASKS], first.features.shape[1])
+        own = self._embed(first)
+        if own.ndim == 2:
+            widths[_OF_MODEL] = own.shape[1]
+        else:
+            print_log(
+                f"{type(self.embedder).__name__} embeds every pixel: photos are not clustered by "
+                "embeddings of the model's own",
+                "current",
+            )
         self.rows_of = {
-            name: self.folder / f".embeddings_{place}.npy" for place, name in enumerate(names)
+            name: self.folder / f".embeddings_{place}.npy" for place, name in enumerate(widths)
         }
         if is_main_process():
-            (first,) = photos_of(self, "photos", "width of the features", [0])
-            widths = dict.fromkeys(names, first.features.shape[1])
-            widths[_OF_MODEL] = self.embedder.embed(self.model, first.inputs).shape[1]
             self.folder.mkdir(parents=True, exist_ok=True)
             for name, path in self.rows_of.items():
                 np.lib.format.open_memmap(path, "w+", np.float32, (count, widths[name])).flush()
@@ -226,9 +238,21 @@ class ForegroundAnalysisLoop(StreamingLoop):
             name: np.lib.format.open_memmap(path, "r+") for name, path in self.rows_of.items()
         }
 
+    def _embed(self, photo: Photo) -> Tensor:
+        """The photo as label generation embeds it: (1, L), or (1, pixels, L)."""
+        if not getattr(self.embedder, "reads_maps", False):
+            return self.embedder.embed(self.model, photo.inputs)
+        if self.embedding_maps is None:
+            values = self._map_of(self.own_name, self.sources[self.own_name], photo)
+        else:
+            values = self.embedding_maps(photo)
+        values = resize_map(as_array(values), tuple(photo.inputs.shape[2:]))
+        maps = torch.from_numpy(values)[None, None].to(photo.inputs)
+        return self.embedder.embed(self.model, photo.inputs, maps)
+
     def _pool(self, place: int, photo: Photo, truth: NDArray) -> None:
-        own = self.embedder.embed(self.model, photo.inputs)
-        self.rows[_OF_MODEL][place] = own[0].cpu().numpy()
+        if _OF_MODEL in self.rows:
+            self.rows[_OF_MODEL][place] = self._embed(photo)[0].cpu().numpy()
         inside = (truth > 0) & (truth != IGNORE_ID)
         self._pool_over(_TRUE_MASKS, place, photo, inside.astype(np.float32))
         self._pool_over(_WHOLE, place, photo, np.ones((1, 1), np.float32))
