@@ -24,7 +24,7 @@ from torch import nn
 from luss.configuration import read_config
 from luss.engine.optimizers import cpu_has_bf16_units
 from luss.evaluation.provenance import describe_machine
-from luss.files import write_json
+from luss.files import output_file, write_json
 from luss.models.objectives import Clustering
 from luss.registry import MODELS, OPTIM_WRAPPERS, OPTIMIZERS
 
@@ -70,6 +70,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="of each kind, after two to warm up")
     parser.add_argument("--out", help="JSON file to write")
     args = parser.parse_args()
+    if args.out:
+        output_file(args.out, "--out", replace=True)
 
     torch.set_num_threads(1)
     # MMEngine would tell how each weight was drawn.

@@ -27,7 +27,7 @@ from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import cooccurrence, match_ids
 from luss.evaluation.metrics import compute_metrics
-from luss.files import write_json
+from luss.files import output_file, write_json
 from luss.label_generation.threshold_search import ThresholdSearch
 
 HEIGHT, WIDTH, CLASSES = 375, 500, 50
@@ -176,6 +176,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes of the memory test")
     parser.add_argument("--out", help="write the figures as JSON")
     args = parser.parse_args()
+    if args.out:
+        output_file(args.out, "--out", replace=True)
     cv2.setNumThreads(1)
     pairs = [draw_pair(seed) for seed in range(16)]
     figures: dict[str, dict[str, float]] = {}

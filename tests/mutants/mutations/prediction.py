@@ -9,6 +9,10 @@ found = of("luss/apis/found.py", "tests/apis/test_found.py")
 inferencer = of("luss/apis/inferencer.py", _PREDICTION)
 folder = of("luss/apis/prediction_folder.py", _PREDICTION, "tests/apis/test_prediction_folder.py")
 predict = of("luss/apis/predict.py", _PREDICTION)
+photos = of("luss/apis/photos.py", "tests/apis/test_photos.py")
+onnx = of("luss/apis/onnx_model.py", "tests/apis/test_onnx_model.py")
+onnx_check = of("luss/apis/onnx_export.py", "tests/apis/test_onnx_model.py")
+files = of("luss/files.py", "tests/commands/test_outputs.py")
 coco_rle = of("luss/datasets/coco_rle.py", "tests/datasets/test_coco_rle.py")
 
 MUTATIONS = [
@@ -56,6 +60,56 @@ MUTATIONS = [
         "if category.area >= _SMALLEST_CUTOUT:",
         "if category.area > 0:",
         "Specks are cut out, too.",
+    ),
+    folder(
+        '            "photos": paths,\n',
+        "",
+        "Predictions of other photos are overwritten.",
+    ),
+    folder(
+        'and all((self.root / picture).is_file() for picture in record["pictures"])',
+        "and True",
+        "Deleted pictures count as present.",
+    ),
+    photos(
+        "if count[photo.name] > 1",
+        "if count[photo.name] > 2",
+        "Two photos of one name are left out without a word.",
+    ),
+    photos(
+        'OUTPUT_SUFFIXES = (".png", ".jpg", ".json")',
+        'OUTPUT_SUFFIXES = (".png", ".jpg")',
+        "A record would have the name of a folder.",
+    ),
+    onnx(
+        "tall = (lost > 0) & (lost > 2 * lost_across)",
+        "tall = lost > 2 * lost_across",
+        "Enlarged photos are resized by columns first.",
+    ),
+    onnx(
+        "tall = (lost > 0) & (lost > 2 * lost_across)",
+        "tall = (lost > 0) & (lost >= 2 * lost_across)",
+        "Photos are tall too early.",
+    ),
+    onnx(
+        "return tall if _RESIZES_TALL_BY_COLUMNS else torch.zeros_like(tall)",
+        "return torch.zeros_like(tall)",
+        "Tall photos are resized by rows first.",
+    ),
+    onnx_check(
+        "        if differing:\n",
+        "        if False:\n",
+        "A file that resizes otherwise than Pillow is written.",
+    ),
+    files(
+        "        tempfile.TemporaryFile(dir=above).close()\n",
+        "        pass\n",
+        "Folders that cannot be created are found after the work.",
+    ),
+    files(
+        "if os.path.lexists(path) and not replace:",
+        "if False:",
+        "Files are replaced without --force.",
     ),
     predict(
         "chosen = [photo for batch in batches if not pending.isdisjoint(batch) for photo in batch]",
