@@ -19,6 +19,7 @@ class Layout:
         renames: from the file's names to those here, without the prefix.
         variants: further renames, for networks that are named differently here; those after which
             most of a module is found count.
+        alternatives: renames of single tensors, made where a module has only what results.
         dropped: beginnings of the file's names, without the prefix, that are passed over where a
             module has no such part, such as classifiers.
         parts: beginnings of names beside the backbone, without ``module.`` -> modules of models
@@ -33,6 +34,7 @@ class Layout:
     prefixes: tuple[str, ...] = ("module.", "")
     renames: Renames = ()
     variants: tuple[Renames, ...] = ((),)
+    alternatives: Renames = ()
     dropped: tuple[str, ...] = ()
     parts: tuple[tuple[str, str], ...] = ()
     heads: Mapping[int, int] = field(default_factory=dict)
@@ -52,24 +54,33 @@ _TIMM_VIT: Renames = (
     (r"^(layers\.\d+)\.ls2\.gamma$", r"\1.ffn.layers.3.weight"),
     (r"^norm\.", "ln1."),
 )
-# timm lists the stages of some networks one by one, such as stages_0, where they give features.
-_TIMM_FLAT: Renames = ((r"^([a-z]+)\.(\d+)\.", r"\1_\2."),)
+# Alone, in OpenMMLab's TIMMBackbone, and in what gives features in either.
 _OWN_TIMM: tuple[Renames, ...] = tuple(
-    (*flat, ("^", prefix)) if prefix else flat
-    # Alone, in OpenMMLab's TIMMBackbone, and in what gives features in either.
-    for prefix in ("", "timm_model.", "model.", "timm_model.model.")
-    for flat in ((), _TIMM_FLAT)
+    (("^", f"{outer}{inner}"),) if outer or inner else ()
+    for outer in ("", "timm_model.")
+    for inner in ("", "model.", "body.")
+)
+# What gives features lists the parts of some stems and stages one by one, such as stages_0.
+_TIMM_FLAT: Renames = tuple(
+    (rf"^({prefix})(\w+)\.(\w+)\.", r"\1\2_\3.")
+    for prefix in (r"(?:timm_model\.)?", r"(?:timm_model\.)?(?:model|body)\.")
 )
 _TIMM_TOPS = (
     "AuxLogits.",
     "attn_pool.",
+    "aux_head.",
     "bn2.",
+    "classif.",
     "classifier.",
     "conv_head.",
+    "downsamp_modules.",
     "fc.",
     "fc_norm.",
+    "final_conv.",
+    "final_layer.",
     "head.",
     "head_dist.",
+    "heads.",
     "last_linear.",
     "mask_token",
     "norm.",
@@ -134,7 +145,7 @@ LAYOUTS: dict[str, Layout] = {
         dropped=("fc.", "heads."),
         heads={768: 12, 1024: 16, 1280: 16},
     ),
-    "timm": Layout(variants=(*_OWN_TIMM, _TIMM_VIT), dropped=_TIMM_TOPS),
+    "timm": Layout(variants=(*_OWN_TIMM, _TIMM_VIT), alternatives=_TIMM_FLAT, dropped=_TIMM_TOPS),
     "timm_vit": Layout(
         renames=_TIMM_VIT, dropped=("head.", "head_dist.", "fc_norm.", "pre_logits.")
     ),

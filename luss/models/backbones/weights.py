@@ -283,6 +283,7 @@ def _best_reading(
             prefix,
             [*layout.renames, *variant, *(MMSEG_VIT if is_mmseg else ()), *entry.rename],
             entry,
+            wanted,
         )
         for prefix in present
         for variant in layout.variants
@@ -299,7 +300,11 @@ def _best_reading(
 
 
 def _read(
-    tensors: Mapping[str, Tensor], prefix: str, renames: Renames, entry: WeightsEntry
+    tensors: Mapping[str, Tensor],
+    prefix: str,
+    renames: Renames,
+    entry: WeightsEntry,
+    wanted: Mapping[str, Tensor],
 ) -> _Reading:
     found: dict[str, Tensor] = {}
     written: dict[str, str] = {}
@@ -312,6 +317,9 @@ def _read(
             continue
         for pattern, text in renames:
             new = re.sub(pattern, text, new)
+        if new not in wanted:
+            others = (re.sub(pattern, text, new) for pattern, text in entry._layout.alternatives)
+            new = next((other for other in others if other in wanted), new)
         if new in found:
             clash = new, written[new], own
         found[new], written[new] = value, own

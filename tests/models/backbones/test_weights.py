@@ -219,14 +219,16 @@ class Named(nn.Module):
             inner.register_parameter(last, nn.Parameter(torch.full((), float(number))))
 
 
-@pytest.mark.parametrize("within", ["", "timm_model.", "model.", "timm_model.model."])
+@pytest.mark.parametrize("within", ["", "timm_model.", "model.", "timm_model.body."])
 @pytest.mark.parametrize(
     ("names", "tops", "flat"),
     [
         (EFFICIENTNET, ["conv_head.weight", "bn2.weight", "classifier.bias"], None),
         (CONVNEXT, ["head.norm.weight", "head.fc.bias"], None),
         (CONVNEXT, ["head.norm.weight", "head.fc.bias"], (r"^(stem|stages)\.(\d)", r"\1_\2")),
-        (SWIN, ["norm.weight", "head.fc.bias"], (r"^(layers)\.(\d)", r"\1_\2")),
+        # Of one and the same network, some parts in and some not.
+        (CONVNEXT, ["head.norm.weight", "head.fc.bias"], (r"^(stages)\.(\d)", r"\1_\2")),
+        (SWIN, ["norm.weight", "head.fc.bias"], (r"^(layers|patch_embed)\.(\w+)", r"\1_\2")),
     ],
 )
 def test_networks_of_timm_from_timms_files(names, tops, flat, within):

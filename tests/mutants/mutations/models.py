@@ -52,6 +52,14 @@ of_overlapping = of(
     f"{_OBJECTIVES}/test_contrastive_p2p.py",
     f"{_OBJECTIVES}/test_clustering_p2p.py",
 )
+_BACKBONES = "tests/models/backbones"
+feature_maps = of("luss/models/backbones/feature_maps.py", f"{_BACKBONES}/test_feature_maps.py")
+transformer = of(
+    "luss/models/backbones/vision_transformer.py", f"{_BACKBONES}/test_vision_transformer.py"
+)
+weight_files = of("luss/models/backbones/weights.py", f"{_BACKBONES}/test_weights.py")
+layouts = of("luss/models/backbones/layouts.py", f"{_BACKBONES}/test_weights.py")
+registry = of("luss/registry.py", "tests/test_registry.py")
 cam = of("luss/models/segmentors/cam.py", "tests/models/segmentors/test_image_level.py")
 image_level = of(
     "luss/models/segmentors/image_level_head.py", "tests/models/segmentors/test_image_level.py"
@@ -119,7 +127,11 @@ geometry = of(
     f"{_PARITY}/test_overlap_grids.py",
     f"{_OBJECTIVES}/test_p2p.py",
 )
-beit = of("luss/models/backbones/beit.py", "tests/models/backbones/test_beit.py")
+beit = of(
+    "luss/models/backbones/beit.py",
+    f"{_BACKBONES}/test_beit.py",
+    f"{_BACKBONES}/test_vision_transformer.py",
+)
 arguments = of("luss/models/unknown_arguments.py", "tests/models/test_unknown_arguments.py")
 
 MUTATIONS = [
@@ -751,5 +763,55 @@ MUTATIONS = [
         "with torch.autocast(features.device.type, enabled=False):",
         "with torch.autocast(features.device.type, enabled=True):",
         "Similarities are made in half precision.",
+    ),
+    feature_maps(
+        "if 0 <= extra <= _MOST_EXTRA_TOKENS and height * width:",
+        "if extra <= _MOST_EXTRA_TOKENS and height * width:",
+        "A grid of more patches than tokens counts.",
+    ),
+    feature_maps(
+        "return other.shape[1] != output.shape[1]",
+        "return other.shape[1] == output.shape[1]",
+        "The side that grows with the image counts as that of the channels.",
+    ),
+    feature_maps(
+        "return smallest < largest",
+        "return smallest < 2 * largest",
+        "Proportions that differ by half count as those of the image.",
+    ),
+    transformer(
+        "(new + offset) / old for new, old",
+        "new / old for new, old",
+        "Positions are resized without the hub models' offset.",
+    ),
+    transformer(
+        "        # The parent froze what was there.\n        if self.frozen_stages > 0:",
+        "        # The parent froze what was there.\n        if self.frozen_stages > 99:",
+        "Layer scales of frozen stages are trained.",
+    ),
+    beit(
+        "        if self.frozen_stages > 0:",
+        "        if self.frozen_stages > 99:",
+        "The attention of frozen stages is trained.",
+    ),
+    weight_files(
+        "if expected is not None and own is not None and own != expected:",
+        "if expected is not None and own is not None and own < 0:",
+        "A transformer of other heads is filled.",
+    ),
+    weight_files(
+        "and not written[name].startswith(entry._layout.dropped)",
+        "and not name.startswith(entry._layout.dropped)",
+        "Tops of timm's networks are refused in OpenMMLab's wrapper.",
+    ),
+    layouts(
+        "heads={384: 12, 768: 12},",
+        "heads={384: 6, 768: 12},",
+        "MoCo v3's ViT-S is taken for DeiT's.",
+    ),
+    registry(
+        "            frame = frame.f_back",
+        "            frame = None",
+        "Only the function that called the registry is asked for its library.",
     ),
 ]
