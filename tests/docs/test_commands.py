@@ -160,21 +160,63 @@ def pictures(tmp_path_factory):
 def test_it_runs(block, pictures, tmp_path):
     for path in pictures.iterdir():
         (tmp_path / path.name).symlink_to(path)
+    for command in block.commands:
+        run(command, tmp_path, str(block))
+
+
+RUN_OF_CONFIG = "work_dirs/mine/config.py"
+SHORT = "num_workers=0 stages.{pretrain,pixel_attention,finetune}.train_cfg.max_epochs=1"
+ON_RUNS = [c for block in BLOCKS for c in block.commands if RUN_OF_CONFIG in c.split()]
+
+
+def test_commands_on_a_run_read_the_settings_that_it_was_trained_with():
+    """A config of configs/ lacks the options of training, so that it belongs to another run."""
+    for block in BLOCKS:
+        for command in block.commands:
+            words = command.split()
+            if "work_dirs/mine" in words and "tools/train.py" not in words:
+                assert RUN_OF_CONFIG in words, f"{block}: {command}"
+
+
+@pytest.mark.slow
+def test_commands_on_a_run_of_a_documented_config(tmp_path):
+    """Training is that of docs/own_photos.md, shortened; all else is run as it stands."""
+    for name in ("configs", "tools"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    # With masks, which the analysis reads; enough for a batch.
+    draw_demo_data(tmp_path / "PHOTOS", train=6, train_semi=1, validation=2, test=1, size=64)
+    (train,) = [
+        command
+        for block in BLOCKS
+        if block.document == "docs/own_photos.md"
+        for command in block.commands
+        if "tools/train.py" in command.split()
+    ]
+    run(f"{train} {SHORT}", tmp_path, "docs/own_photos.md")
+    (checkpoint,) = tmp_path.glob("work_dirs/mine/finetune/iter_*.pth")
+    (tmp_path / "CHECKPOINT").symlink_to(checkpoint)
+    assert len(ON_RUNS) >= 2
+    for command in dict.fromkeys(ON_RUNS):
+        run(command, tmp_path, "on a run")
+    assert (tmp_path / "work_dirs" / "mine" / "foreground_analysis" / "analysis.json").is_file()
+
+
+def run(command: str, folder: Path, where: str) -> None:
+    """Run a command in a folder, as a reader types it."""
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(REPOSITORY),
         "OMP_NUM_THREADS": "1",
     }
-    for command in block.commands:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", f"{LUSS}\n{command}"],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, f"{block}: {command}\n{done.stdout}{done.stderr}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"{LUSS}\n{command}"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{where}: {command}\n{done.stdout}{done.stderr}"
 
 
 # The collector itself
