@@ -89,6 +89,26 @@ _TIMM_TOPS = (
 )
 """What lies behind the feature maps of timm's networks."""
 
+_BLOCKS_OF_B0 = (1, 2, 2, 3, 3, 4, 1)
+"""Of each stage of EfficientNet-B0 and Lite0, which the package below counts through."""
+_EFFICIENTNET_PYTORCH: Renames = (
+    (r"^_conv_stem\.", "conv_stem."),
+    (r"^_bn0\.", "bn1."),
+    # The first block has no expansion, and its projection is called otherwise.
+    (r"^_blocks\.0\._project_conv\.", "_blocks.0.conv_pw."),
+    (r"^_blocks\.0\._bn([12])\.", r"_blocks.0.bn\1."),
+    (r"\._expand_conv\.", ".conv_pw."),
+    (r"\._depthwise_conv\.", ".conv_dw."),
+    (r"\._project_conv\.", ".conv_pwl."),
+    (r"\._se_(reduce|expand)\.", r".se.conv_\1."),
+    *((rf"^(_blocks\.\d+)\._bn{number}\.", rf"\1.bn{number + 1}.") for number in (2, 1, 0)),
+    *(
+        (rf"^_blocks\.{sum(_BLOCKS_OF_B0[:stage]) + place}\.", f"blocks.{stage}.{place}.")
+        for stage, count in enumerate(_BLOCKS_OF_B0)
+        for place in range(count)
+    ),
+)
+
 _TORCHVISION_VIT: Renames = (
     (r"^class_token$", "cls_token"),
     (r"^conv_proj\.", "patch_embed.projection."),
@@ -148,6 +168,13 @@ LAYOUTS: dict[str, Layout] = {
     "timm": Layout(variants=(*_OWN_TIMM, _TIMM_VIT), alternatives=_TIMM_FLAT, dropped=_TIMM_TOPS),
     "timm_vit": Layout(
         renames=_TIMM_VIT, dropped=("head.", "head_dist.", "fc_norm.", "pre_logits.")
+    ),
+    # EfficientNet-B0 and Lite0 of the package of this name, for timm's networks.
+    "efficientnet_pytorch": Layout(
+        renames=_EFFICIENTNET_PYTORCH,
+        variants=_OWN_TIMM,
+        alternatives=_TIMM_FLAT,
+        dropped=("_conv_head.", "_bn1.", "_fc."),
     ),
     "dino": Layout(
         keys=("teacher", "state_dict", "model"),

@@ -155,7 +155,7 @@ def read(backbone, content, **entry):
 
 
 def test_each_layout_is_tested():
-    assert {layout for layout, _, _ in CASES} == LAYOUTS.keys()
+    assert {layout for layout, _, _ in CASES} | {"efficientnet_pytorch"} == LAYOUTS.keys()
 
 
 @pytest.mark.parametrize(
@@ -246,6 +246,31 @@ def test_networks_of_timm_from_timms_files(names, tops, flat, within):
     file.pop(names[-1])
     with pytest.raises(LussError, match=re.escape(own[-1])):
         read(network, file, layout="timm")
+
+
+def test_efficientnets_whose_blocks_are_counted_through():
+    """Block 7 of EfficientNet-B0 is the last of its fourth stage, behind 1 + 2 + 2 and two more."""
+    names = {
+        "_conv_stem.weight": "conv_stem.weight",
+        "_bn0.bias": "bn1.bias",
+        "_blocks.0._depthwise_conv.weight": "blocks.0.0.conv_dw.weight",
+        "_blocks.0._bn1.weight": "blocks.0.0.bn1.weight",
+        "_blocks.0._project_conv.weight": "blocks.0.0.conv_pw.weight",
+        "_blocks.0._bn2.weight": "blocks.0.0.bn2.weight",
+        "_blocks.1._expand_conv.weight": "blocks.1.0.conv_pw.weight",
+        "_blocks.1._bn0.weight": "blocks.1.0.bn1.weight",
+        "_blocks.7._depthwise_conv.weight": "blocks.3.2.conv_dw.weight",
+        "_blocks.7._bn1.weight": "blocks.3.2.bn2.weight",
+        "_blocks.7._se_reduce.bias": "blocks.3.2.se.conv_reduce.bias",
+        "_blocks.15._project_conv.weight": "blocks.6.0.conv_pwl.weight",
+        "_blocks.15._bn2.bias": "blocks.6.0.bn3.bias",
+    }
+    file = {name: torch.full((), 100.0 + number) for number, name in enumerate(names)}
+    tops = {name: torch.zeros(1) for name in ("_conv_head.weight", "_bn1.bias", "_fc.bias")}
+    network = Named([f"timm_model.{name}" for name in names.values()])
+    read(network, file | tops, layout="efficientnet_pytorch")
+    values = [network.state_dict()[f"timm_model.{name}"] for name in names.values()]
+    assert values == list(file.values())
 
 
 def test_tensors_that_are_ignored():
