@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(error.failures.values())
     except SignalException as error:
         name = signal.Signals(error.sigval).name
-        print(f"stopped by {name}; run the same command with --resume to continue", file=sys.stderr)
+        advice = "run the same command (of training, with --resume) again"
+        print(f"stopped by {name}; {advice}", file=sys.stderr)
         return 128 + error.sigval
     except RuntimeError as error:
         if "EADDRINUSE" not in str(error) and "in use" not in str(error):

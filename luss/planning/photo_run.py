@@ -253,7 +253,7 @@ class PhotoRun:
                 f"train, such as maps and masks of all photos, takes about "
                 f"{clock(elapsed + sum(others.values()))}, and an epoch of each stage "
                 f"{clock(sum(epoch_seconds.values()))}. Give --minutes {-(-least // 60):.0f} at "
-                "least (the more, the better it learns), or fewer photos; --foreground "
+                "least (the more, the better it learns), or fewer or smaller photos; --foreground "
                 "boundary-centre takes less time than others"
             ) from error
         seconds = {

@@ -49,7 +49,7 @@ def options():
 def test_twelve_photos_to_the_report_and_on(photo_folder, tmp_path, options):
     first, second = tmp_path / "first", tmp_path / "second"
     done = train(photo_folder, first, "--categories", "3", *options)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     last = done.stdout.strip().splitlines()[-6:]
     assert last[0].startswith("Found 3 categories in 12 photos")
     assert last[1] == f"Report: {first / 'report' / 'index.html'}"
