@@ -78,7 +78,7 @@ def test_a_port_in_use_names_the_setting(tmp_path):
 
 
 def test_a_signal_to_the_launcher(tmp_path):
-    body = "print('begun', flush=True); time.sleep(60)"
+    body = "os.write(1, b'begun\\n'); time.sleep(60)"
     process = start(tmp_path, body, free_port())
     assert process.stdout.readline() == "begun\n"
     assert process.stdout.readline() == "begun\n"
