@@ -58,8 +58,7 @@ stages = dict(
         preprocessor=_base_.stages.label_generation.preprocessor,
     ),
     label_generation=dict(
-        maps_from="foreground",
-        foreground=dict(_delete_=True, type="FolderOfMaps"),
+        foreground=dict(_delete_=True, type="FolderOfMaps", folder="${foreground.maps}"),
     ),
     report=dict(title="PASS_s + C2AM on photos"),
 )

@@ -4,7 +4,7 @@ _base_ = ["pass_s_photos_prior.py"]
 
 two_views = [
     dict(type="LoadRGBImage"),
-    dict(type="LoadForegroundMap"),
+    dict(type="LoadForegroundMap", folder="${foreground.maps}/train"),
     dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.2, 1.0))]),
     dict(type="PackViews"),
 ]
@@ -16,14 +16,11 @@ stages = dict(
         foreground=_base_.stages.label_generation.foreground,
     ),
     pixel_attention=dict(
-        type="TrainWithMapsStage",
-        maps_from="foreground",
         model=dict(teacher=dict(type="ForegroundTeacher", weight=0.9)),
         train_dataloader=dict(dataset=dict(pipeline=two_views)),
     ),
     label_generation=dict(
-        maps_from="foreground",
-        foreground=dict(_delete_=True, type="FolderOfMaps"),
+        foreground=dict(_delete_=True, type="FolderOfMaps", folder="${foreground.maps}"),
     ),
     report=dict(title="PASS_s + prior as teacher on photos"),
 )

@@ -12,7 +12,6 @@ from luss.stages.protocol_stage import ProtocolStage, evaluation_set_config
 from luss.stages.report_stage import ReportStage
 from luss.stages.semi_supervised import FinetuneSemiStage, SemiSupervisedStage
 from luss.stages.train_stage import TrainStage
-from luss.stages.train_with_maps_stage import TrainWithMapsStage
 
 __all__ = [
     "DistanceMatchingStage",
@@ -28,7 +27,6 @@ __all__ = [
     "ReportStage",
     "SemiSupervisedStage",
     "TrainStage",
-    "TrainWithMapsStage",
     "analyze_foreground",
     "evaluation_set_config",
 ]

@@ -18,7 +18,7 @@ from luss.ranks import main_process_decides
 from luss.registry import FOREGROUND_SOURCES, STAGES
 from luss.stages.fully_unsupervised import EvaluateStage, evaluating_matcher
 from luss.stages.label_generation_stage import LabelGenerationStage
-from luss.stages.map_folders import require_maps
+from luss.stages.map_folders import require_maps, with_stand_in_folders
 from luss.stages.model_of_source import trained_model
 from luss.stages.other_stage import other_stage
 from luss.stages.protocol_stage import WHOLE_IMAGE
@@ -95,8 +95,9 @@ class ForegroundAnalysisStage(RunnerStage):
             )
         require_sound_masks(context, self.split)
         labels = self._labels(context)
-        if labels.maps_from is None:
-            source = FOREGROUND_SOURCES.build(dict(labels.foreground))
+        foreground = dict(labels.foreground)
+        if with_stand_in_folders(foreground, context.work_dir.root) == foreground:
+            source = FOREGROUND_SOURCES.build(foreground)
             photos = {"dataset": context.dataset_config({"split": self.split})}
             require_maps(source, {"photos": photos}, context)
         if self.evaluate_from:
@@ -135,7 +136,7 @@ class ForegroundAnalysisStage(RunnerStage):
                     "folder": str(context.work_dir.stage(self.labels_from)),
                     "num_categories": context.num_categories,
                     **parts,
-                    "embedding_maps": labels.embedding_maps(context),
+                    "embedding_maps": labels.embedding_maps(),
                 },
                 "sources": sources_to_compare(self.sources, model_parts=trained),
                 "segmentor": segmentor,

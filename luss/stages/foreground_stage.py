@@ -23,7 +23,7 @@ class ForegroundStage(RunnerStage):
     """Makes the maps of a foreground source, of training photos and of all that are evaluated.
 
     They lie in ``WORK_DIR/<stage>/maps/<split>/<image id>.png``, 8-bit grey, and are read by what
-    names this stage as ``maps_from``. A runner's test with
+    refers to ``${<stage>.maps}``. A runner's test with
     :class:`luss.engine.loops.ForegroundLoop`.
 
     Args:

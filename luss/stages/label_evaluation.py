@@ -1,6 +1,5 @@
 """The labels of label generation against true masks, before fine-tuning (table 10d)."""
 
-from pathlib import Path
 from typing import ClassVar
 
 from luss.errors import LussError
@@ -9,7 +8,7 @@ from luss.pipeline.context import Context
 from luss.registry import FOREGROUND_SOURCES, MODELS, STAGES
 from luss.stages.fully_unsupervised import EvaluateStage, evaluating_matcher, other_than
 from luss.stages.label_generation_stage import LabelGenerationStage
-from luss.stages.map_folders import require_maps
+from luss.stages.map_folders import require_maps, with_stand_in_folders
 from luss.stages.other_stage import other_stage
 
 __all__ = ["EvaluateLabelsStage"]
@@ -76,28 +75,24 @@ class EvaluateLabelsStage(EvaluateStage):
                 f"stages.{self.name}.model_from={used!r}"
             )
         super().check(context)
-        if labels.maps_from is None or context.work_dir.is_done(labels.maps_from):
+        foreground = labels.parts(context)["foreground"]
+        if with_stand_in_folders(foreground, context.work_dir.root) == foreground:
             loaders = {split: self.dataloader(context, split) for split in self.splits(context)}
-            source = FOREGROUND_SOURCES.build(labels.parts(context)["foreground"])
+            source = FOREGROUND_SOURCES.build(foreground)
             require_maps(source, loaders, context)
 
     def check_model(self, context: Context) -> None:
-        """Build the model, also where the maps that it reads are yet to come.
+        """Build the model, also where the maps that it reads do not exist yet.
 
         Raises:
             LussError: if it does not fit.
         """
-        MODELS.build(self.stated_model(context, maps_root=context.work_dir.root))
+        MODELS.build(with_stand_in_folders(self.stated_model(context), context.work_dir.root))
 
-    def stated_model(self, context: Context, maps_root: Path | None = None) -> dict:
-        """The model that labels are made from, with the parts of label generation.
-
-        Args:
-            context: of the run.
-            maps_root: instead of the folder of maps of another stage.
-        """
+    def stated_model(self, context: Context) -> dict:
+        """Return the model that labels are made from, with the parts of label generation."""
         labels = self._label_generation(context)
-        parts = labels.parts(context, maps_root)
+        parts = labels.parts(context)
         folder = context.work_dir.stage(self.labels_from)
         return {
             "type": PixelLabeller.__name__,

@@ -27,10 +27,9 @@ from luss.registry import (
 from luss.stages.fully_unsupervised import evaluating_matcher
 from luss.stages.map_folders import (
     loads_maps,
-    maps_of,
     require_maps,
-    require_reader,
-    with_map_folders,
+    with_own_maps,
+    with_stand_in_folders,
     without_map_loading,
 )
 from luss.stages.model_of_source import require_model_parts, trained_model
@@ -75,9 +74,8 @@ class LabelGenerationStage(RunnerStage):
         pixels: ``pipeline`` for pixel labels, image by image, with an optional ``LoadMask``;
             ``type`` and settings of one of ``LABEL_WRITERS``, by default ``PixelLabels``.
         preprocessor: config of the data preprocessor of both.
-        foreground: config of one of ``FOREGROUND_SOURCES``; by default ``Attention``.
-        maps_from: the stage that made the maps which ``FolderOfMaps`` and ``LoadForegroundAsMask``
-            read where they name no folder; by default the latter reads those of ``foreground``.
+        foreground: config of one of ``FOREGROUND_SOURCES``; by default ``Attention``. A
+            ``LoadForegroundAsMask`` of ``embedding.pipeline`` that names no folder reads its maps.
         threshold: a fixed tau, or the config of one of ``THRESHOLD_RULES``; by default
             ``ValidationThreshold`` where validation has masks, else ``OtsuThreshold``. The former
             matches as the stage that evaluates these labels, unless it has a ``matcher``.
@@ -105,12 +103,11 @@ class LabelGenerationStage(RunnerStage):
         preprocessor: dict,
         model_from: str = "pixel_attention",
         foreground: dict | None = None,
-        maps_from: str | None = None,
         threshold: float | dict | None = None,
         num_attention_maps: int = 24,
         on_unreadable: str = "skip",
     ) -> None:
-        super().__init__(name, requires=(model_from, *([maps_from] if maps_from else [])))
+        super().__init__(name, requires=(model_from,))
         where = f"stages.{name}"
         self.embedder, self.embedding = _split(embedding, "ImageEmbeddings", ("batch_size",))
         self.writer, self.pixels = _split(pixels, "PixelLabels")
@@ -121,7 +118,6 @@ class LabelGenerationStage(RunnerStage):
         self.generator = generator
         self.preprocessor = preprocessor
         self.foreground = {"type": "Attention", **(foreground or {})}
-        self.maps_from = maps_from
         self.threshold = threshold
         self.num_attention_maps = num_attention_maps
         self.on_unreadable = on_unreadable
@@ -146,20 +142,22 @@ class LabelGenerationStage(RunnerStage):
                 f"{count} images cannot form {context.num_categories} categories; add images or "
                 "lower num_categories"
             )
-        if self.maps_from is not None:
-            require_reader([self.foreground, self.embedding["pipeline"]], f"stages.{self.name}")
-        # The folder of maps may be yet to come; another stands for it.
-        parts = self.parts(context, maps_root=context.work_dir.root)
+        parts = self.parts(context)
+        # Maps that do not exist yet are read from another folder.
+        foreground = with_stand_in_folders(parts["foreground"], context.work_dir.root)
+        pending = foreground != parts["foreground"]
+        parts["foreground"] = foreground
         built = {name: registry.build(parts[name]) for name, registry in _PARTS.items()}
         require_model_parts(built["foreground"], self.model_from, context, f"stages.{self.name}")
         reads_maps = getattr(built["embedder"], "reads_maps", False)
-        if reads_maps and self.maps_from is None and built["foreground"].is_free:
+        own = self.embedding_maps() is None
+        if reads_maps and own and built["foreground"].is_free:
             raise LussError(
                 f"stages.{self.name}.embedding: {self.embedder['type']} reads maps of foreground, "
                 f"of which {self.foreground['type']} leaves none; choose another foreground, or "
-                "name a stage that makes maps by maps_from"
+                "set the folder of LoadForegroundAsMask, such as '${foreground.maps}/train'"
             )
-        if self.maps_from is None:
+        if not pending:
             loaders = self._loaders(context)
             loaders.pop("embedding")
             require_maps(built["foreground"], loaders, context)
@@ -198,32 +196,21 @@ class LabelGenerationStage(RunnerStage):
         model = trained_model(self.model_from, context, f"stages.{self.name}")
         return {**model, "data_preprocessor": dict(self.preprocessor)}
 
-    def parts(self, context: Context, maps_root: Path | None = None) -> dict[str, dict]:
-        """The configurations of all parts.
-
-        Args:
-            context: of the run.
-            maps_root: instead of the folder of maps of another stage.
-        """
-        foreground = dict(self.foreground)
-        if self.maps_from is not None:
-            root = maps_root or maps_of(self.maps_from, context)
-            foreground = with_map_folders(foreground, root)
+    def parts(self, context: Context) -> dict[str, dict]:
+        """Return the configurations of all parts."""
         filled = {"num_clusters": context.num_categories, "seed": context.seed}
         return {
             "embedder": self.embedder,
             "generator": {**filled, **self.generator},
-            "foreground": foreground,
+            "foreground": dict(self.foreground),
             "threshold": self._rule(context),
             "writer": self.writer,
         }
 
-    def embedding_maps(self, context: Context) -> dict | None:
-        """The source of the maps that embeddings read; None for those of the foreground."""
+    def embedding_maps(self) -> dict | None:
+        """Return the source of the maps that embeddings read; None for those of the foreground."""
         steps = [step for step in self.embedding["pipeline"] if loads_maps(step)]
         folder = steps[0].get("folder") if steps else None
-        if folder is None and self.maps_from is not None:
-            folder = maps_of(self.maps_from, context)
         return None if folder is None else {"type": "FolderOfMaps", "folder": str(folder)}
 
     def _rule(self, context: Context) -> dict:
@@ -245,9 +232,8 @@ class LabelGenerationStage(RunnerStage):
 
     def _loaders(self, context: Context) -> dict[str, dict]:
         train = self._training_set(self.pixels["pipeline"])
-        own = context.work_dir.stage(self.name) / "foreground"
-        maps = own if self.maps_from is None else maps_of(self.maps_from, context)
-        embedding = with_map_folders(self._training_set(self.embedding["pipeline"]), maps)
+        own = context.work_dir.stage(self.name) / "foreground" / "train"
+        embedding = with_own_maps(self._training_set(self.embedding["pipeline"]), own)
         masks = "validation" in context.splits_with_masks
         validation = {**train, "split": "validation", "on_unreadable": "fail"}
         validation |= {"require_masks": True} if masks else {}

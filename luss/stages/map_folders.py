@@ -1,4 +1,4 @@
-"""Where the maps of foreground lie that another stage made, filled into what reads them."""
+"""Maps of foreground that settings read from folders, some of which do not exist yet."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,16 +10,14 @@ from luss.datasets.transforms import (
     StandInForegroundAsMask,
     StandInForegroundMap,
 )
-from luss.errors import LussError
 from luss.label_generation.foreground import FolderOfMaps, ForegroundSource
 from luss.pipeline.context import Context
 
 __all__ = [
     "loads_maps",
-    "maps_of",
     "require_maps",
-    "require_reader",
-    "with_map_folders",
+    "with_own_maps",
+    "with_stand_in_folders",
     "with_stand_in_maps",
     "without_map_loading",
 ]
@@ -29,44 +27,51 @@ _STAND_INS = {
     LoadForegroundMap.__name__: StandInForegroundMap.__name__,
 }
 _TRANSFORMS = (LoadForegroundAsMask.__name__, LoadForegroundMap.__name__)
-_READERS = (*_TRANSFORMS, FolderOfMaps.__name__)
 
 
-def maps_of(stage: str, context: Context) -> Path:
-    """The folder of the maps that a ``ForegroundStage`` makes."""
-    return context.work_dir.stage(stage) / "maps"
-
-
-def with_map_folders(config: Any, root: Path, split: str = "train") -> Any:
-    """A config in which all readers of maps that name no folder have one.
+def with_own_maps(config: Any, folder: Path) -> Any:
+    """Return a config in which pipelines that name no folder of maps read one.
 
     Args:
         config: of anything, however nested.
-        root: folder of ``<split>/<image id>.png``.
-        split: whose photos the transforms see; ``FolderOfMaps`` asks each photo.
+        folder: of ``<image id>.png``.
     """
     if isinstance(config, list | tuple):
-        return [with_map_folders(entry, root, split) for entry in config]
+        return [with_own_maps(entry, folder) for entry in config]
     if not isinstance(config, dict):
         return config
-    config = {key: with_map_folders(value, root, split) for key, value in config.items()}
-    if config.get("type") in _READERS and config.get("folder") is None:
-        config["folder"] = str(root / split if config["type"] in _TRANSFORMS else root)
+    config = {key: with_own_maps(value, folder) for key, value in config.items()}
+    if _loads_map(config) and config.get("folder") is None:
+        config["folder"] = str(folder)
     return config
 
 
-def require_reader(config: Any, where: str) -> None:
-    """Refuse ``maps_from`` of a stage in which nothing reads maps.
+def with_stand_in_folders(config: Any, root: Path) -> Any:
+    """Return a config of a source whose maps may not exist yet, with a folder that does.
 
-    Raises:
-        LussError: if no reader leaves its folder open.
+    Args:
+        config: of a source of foreground, however nested.
+        root: of the work dir; a folder below it may be one that another stage will write.
     """
-    here = Path()
-    if with_map_folders(config, here) == with_map_folders(config, here / "other"):
-        raise LussError(
-            f"{where}.maps_from changes nothing: nothing of the stage leaves the folder of its "
-            f"maps open; expected one of {', '.join(_READERS)}"
-        )
+    if isinstance(config, list | tuple):
+        return [with_stand_in_folders(entry, root) for entry in config]
+    if not isinstance(config, dict):
+        return config
+    config = {key: with_stand_in_folders(value, root) for key, value in config.items()}
+    if config.get("type") == FolderOfMaps.__name__ and _is_pending(config.get("folder"), root):
+        config["folder"] = str(root)
+    return config
+
+
+def _is_pending(folder: str | None, root: Path) -> bool:
+    """Return whether a stage of the run has not finished writing a folder."""
+    root = root.expanduser().absolute()
+    path = root / Path(folder or "").expanduser()
+    if folder is None or not path.is_relative_to(root):
+        return False
+    stage = root / path.relative_to(root).parts[0]
+    is_unfinished = (stage / "inputs.json").exists() and not (stage / "done.json").exists()
+    return is_unfinished or not path.exists()
 
 
 def require_maps(source: ForegroundSource, loaders: Mapping[str, dict], context: Context) -> None:
@@ -96,14 +101,19 @@ def without_map_loading(config: Any) -> Any:
     return {key: without_map_loading(value) for key, value in config.items()}
 
 
-def with_stand_in_maps(config: Any) -> Any:
-    """Return a config, however nested, whose pipelines make maps up instead of loading them."""
+def with_stand_in_maps(config: Any, root: Path) -> Any:
+    """Return a config, however nested, whose pipelines make up the maps that do not exist yet.
+
+    Args:
+        config: of anything, however nested.
+        root: of the work dir; a folder below it may be one that another stage will write.
+    """
     if isinstance(config, list | tuple):
-        return [with_stand_in_maps(entry) for entry in config]
+        return [with_stand_in_maps(entry, root) for entry in config]
     if not isinstance(config, dict):
         return config
-    config = {key: with_stand_in_maps(value) for key, value in config.items()}
-    if _loads_map(config):
+    config = {key: with_stand_in_maps(value, root) for key, value in config.items()}
+    if _loads_map(config) and _is_pending(config.get("folder"), root):
         config["type"] = _STAND_INS[config["type"]]
     return config
 

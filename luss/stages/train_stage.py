@@ -22,7 +22,7 @@ from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import MODELS, STAGES
-from luss.stages.map_folders import loads_maps
+from luss.stages.map_folders import loads_maps, with_stand_in_maps
 from luss.stages.patch_sizes import require_whole_patches
 from luss.stages.sound_masks import warn_of_photos
 from luss.stages.starting_parts import StartingParts
@@ -181,8 +181,8 @@ class TrainStage(RunnerStage):
         return config if self.seed is None else {"seed": self.seed, **config}
 
     def unlabelled_dataset_config(self, context: Context) -> dict:
-        """The same before labels that another stage makes are there, for checks."""
-        return self.dataset_config(context)
+        """Return the same for checks, with made-up maps and labels where none exist yet."""
+        return with_stand_in_maps(self.dataset_config(context), context.work_dir.root)
 
     # Where the model starts from
 
@@ -223,7 +223,8 @@ class TrainStage(RunnerStage):
             if getattr(model, "reads_maps", False) != loads_maps(self.train_dataloader["dataset"]):
                 raise LussError(
                     f"{where}: a model with a teacher and LoadForegroundMap in the pipeline belong "
-                    "together, one of them is missing; a TrainWithMapsStage says where the maps lie"
+                    "together, one of them is missing; set model.teacher, and the folder of "
+                    "LoadForegroundMap, such as '${foreground.maps}/train'"
                 )
             self._starts(context).refuse_other_tensors(model, where)
             if getattr(model, "reads_feature_maps", False):

@@ -120,6 +120,14 @@ def test_a_shape_prior_changes_label_generation_alone(name, root, tmp_path):
         assert {key: found[key] for key in keys} == {key: expected[key] for key in keys}
 
 
+FOUND = {"type": "FolderOfMaps", "folder": "${foreground.maps}"}
+
+
+def steps_with_maps(stage):
+    pipeline = stage.train_dataloader.dataset.pipeline
+    return [step.folder for step in pipeline if step.type == "LoadForegroundMap"]
+
+
 @pytest.mark.parametrize("name", TAUGHT)
 def test_a_teacher_has_the_maps_that_labels_follow(name, root, tmp_path):
     ours, theirs = read(name).stages, read(TAUGHT[name]).stages
@@ -129,11 +137,12 @@ def test_a_teacher_has_the_maps_that_labels_follow(name, root, tmp_path):
     assert ours.foreground.foreground == theirs.label_generation.foreground
     # Nothing of training changes but the teacher and the maps that views bring along.
     stage = copy.deepcopy(ours.pixel_attention)
-    assert stage.pop("maps_from") == ours.label_generation.maps_from == "foreground"
+    assert ours.label_generation.foreground == FOUND
+    assert steps_with_maps(stage) == ["${foreground.maps}/train"]
     assert stage.model.pop("teacher") == {"type": "ForegroundTeacher", "weight": 0.9}
     steps = stage.train_dataloader.dataset.pipeline
     steps[:] = [step for step in steps if step.type != "LoadForegroundMap"]
-    assert dict(stage, type="TrainStage") == theirs.pixel_attention
+    assert stage == theirs.pixel_attention
     assert ours.label_generation.embedding == theirs.label_generation.embedding
     for same in ("pretrain", "finetune", "evaluate"):
         assert ours[same] == theirs[same]
@@ -151,8 +160,7 @@ def test_a_learnt_foreground_stands_where_a_prior_does(name, root, tmp_path):
     for same in ("pretrain", "pixel_attention", "finetune", "evaluate"):
         assert ours[same] == theirs[same]
     labels = copy.deepcopy(ours.label_generation)
-    assert labels.pop("maps_from") == "foreground"
-    assert labels.pop("foreground") == {"type": "FolderOfMaps"}
+    assert labels.pop("foreground") == FOUND
     assert labels == {k: v for k, v in theirs.label_generation.items() if k != "foreground"}
     # The backbone is that of step 1, of which other maps may be read.
     backbones = [dict(ours[stage].model.backbone) for stage in ("c2am", "pretrain")]

@@ -21,7 +21,7 @@ from luss.registry import DATASETS, MODELS, RUNNERS
 PRIOR = {"type": "MeanOfRanks", "sources": [{"type": "BoundaryPrior"}, {"type": "CentrePrior"}]}
 VIEWS = [
     {"type": "LoadRGBImage"},
-    {"type": "LoadForegroundMap"},
+    {"type": "LoadForegroundMap", "folder": "${foreground.maps}/train"},
     {"type": "MultiCrop", "views": [{"count": 2, "size": 32, "scale": (0.3, 1.0)}]},
     {"type": "PackViews"},
 ]
@@ -32,6 +32,7 @@ EMBEDDING = [
     {"type": "CenterCrop", "crop_size": 32},
     {"type": "PackInputs"},
 ]
+FOUND = {"type": "FolderOfMaps", "folder": "${foreground.maps}"}
 WHOLE = [
     {"type": "LoadRGBImage"},
     {"type": "LoadMask", "optional": True},
@@ -46,12 +47,12 @@ TAUGHT = {
         "foreground": PRIOR,
         "before": "pixel_attention",
     },
-    "stages__pixel_attention__type": "TrainWithMapsStage",
-    "stages__pixel_attention__maps_from": "foreground",
     "stages__pixel_attention__model__teacher": {"type": "ForegroundTeacher", "weight": 0.75},
     "stages__pixel_attention__train_dataloader__dataset__pipeline": VIEWS,
-    "stages__label_generation__maps_from": "foreground",
-    "stages__label_generation__foreground": {"type": "FolderOfMaps"},
+    "stages__label_generation__foreground": {
+        "type": "FolderOfMaps",
+        "folder": "${foreground.maps}",
+    },
     "stages__label_generation__embedding__type": "ForegroundEmbeddings",
     "stages__label_generation__embedding__pipeline": EMBEDDING,
     "stages__label_generation__threshold": 0.6,
@@ -269,8 +270,10 @@ def changed(**options):
             "model_from, pipeline and preprocessor together",
         ),
         (
-            changed(stages__pixel_attention__maps_from="foregroud"),
-            "foregroud",
+            changed(
+                stages__label_generation__foreground={"folder": "${foregroud.maps}"},
+            ),
+            "'foregroud'.*'foreground'",
         ),
         (
             changed(
@@ -278,20 +281,11 @@ def changed(**options):
                     step for step in VIEWS if step["type"] != "LoadForegroundMap"
                 ]
             ),
-            "pixel_attention.maps_from changes nothing",
-        ),
-        (
-            changed(
-                stages__label_generation__foreground={"type": "CentrePrior"},
-                stages__label_generation__embedding__type="ImageEmbeddings",
-                stages__label_generation__embedding__pipeline=EMBEDDING[:2] + EMBEDDING[3:],
-            ),
-            "label_generation.maps_from changes nothing",
+            "teacher.*LoadForegroundMap",
         ),
         (
             changed(
                 stages__label_generation__foreground={"type": "Attention"},
-                stages__label_generation__maps_from=None,
             ),
             "ForegroundEmbeddings reads maps of foreground, of which Attention leaves none",
         ),
@@ -305,7 +299,7 @@ def test_what_does_not_fit_is_refused_before_anything_runs(tmp_path, options, me
 
 def test_teachers_need_a_stage_with_maps(tmp_path):
     teacher = {"stages__pixel_attention__model__teacher": {"type": "ForegroundTeacher"}}
-    with pytest.raises(LussError, match="TrainWithMapsStage"):
+    with pytest.raises(LussError, match="LoadForegroundMap"):
         run_tiny(tmp_path, **teacher)
     without = changed(stages__pixel_attention__model__teacher=None)
     with pytest.raises(LussError, match="teacher"):
@@ -314,9 +308,7 @@ def test_teachers_need_a_stage_with_maps(tmp_path):
 
 
 def test_embeddings_may_read_the_maps_of_their_own_stage(taught, tmp_path):
-    options = changed(
-        stages__label_generation__maps_from=None, stages__label_generation__foreground=PRIOR
-    )
+    options = changed(stages__label_generation__foreground=PRIOR)
     parts = ("label_generation", "finetune", "evaluate")
     shutil.copytree(taught, tmp_path / "run", ignore=shutil.ignore_patterns(*parts))
     run_tiny(tmp_path / "run", "label_generation", **HOOKED, **options)

@@ -93,16 +93,20 @@ def test_what_the_algorithm_lacks_is_named_before_the_first_stage(tmp_path, labe
     assert not (tmp_path / "pretrain").exists()
 
 
-def test_a_backbone_that_pools_is_rejected_before_the_first_stage(tmp_path):
+def test_a_backbone_that_pools_is_rejected_before_it_runs(tmp_path):
     config = read()
     head = {"type": "mmcls.ClsHead", "loss": {"type": "mmcls.CrossEntropyLoss"}}
     model = {"type": "mmcls.ImageClassifier", "head": head}
     model["backbone"] = {"type": "mmcls.VisionTransformer", "arch": "deit-tiny", "img_size": 48}
     model["backbone"].update(patch_size=8, avg_token=True, output_cls_token=False)
     config.stages.pretrain.model = model
-    with pytest.raises(LussError, match=r"expected a feature map.*avg_token=False"):
-        Pipeline(config, str(tmp_path)).run()
-    assert not (tmp_path / "pretrain").exists()
+    pipeline = Pipeline(config, str(tmp_path))
+    labels = pipeline.stages["label_generation"]
+    with (
+        pytest.raises(LussError, match=r"expected a feature map.*avg_token=False"),
+        pipeline.opened() as context,
+    ):
+        pipeline.check(labels, context, made=["pretrain"])
 
 
 def test_labels_are_evaluated_with_the_model_that_they_were_made_from(tmp_path):

@@ -23,6 +23,7 @@ from luss.label_generation.foreground.feature_cut import normalised_cut, oriente
 from luss.pipeline import Pipeline
 from luss.registry import MODELS
 
+FOUND = {"type": "FolderOfMaps", "folder": "${foreground.maps}"}
 WHOLE = [
     {"type": "LoadRGBImage"},
     {"type": "ResizeShortSide", "size": 48},
@@ -42,12 +43,10 @@ CUT = {
 }
 TAUGHT_BY_CUT = {
     **CUT,
-    "stages__pixel_attention__type": "TrainWithMapsStage",
-    "stages__pixel_attention__maps_from": "foreground",
     "stages__pixel_attention__model__teacher": {"type": "ForegroundTeacher"},
     "stages__pixel_attention__train_dataloader__dataset__pipeline": [
         {"type": "LoadRGBImage"},
-        {"type": "LoadForegroundMap"},
+        {"type": "LoadForegroundMap", "folder": "${foreground.maps}/train"},
         {"type": "MultiCrop", "views": [{**CROP, "count": 2}]},
         {"type": "PackViews"},
     ],
@@ -69,8 +68,10 @@ def with_c2am(**options):
     return {
         "stages__c2am": c2am,
         "stages__foreground": foreground,
-        "stages__label_generation__maps_from": "foreground",
-        "stages__label_generation__foreground": {"type": "FolderOfMaps"},
+        "stages__label_generation__foreground": {
+            "type": "FolderOfMaps",
+            "folder": "${foreground.maps}",
+        },
         "stages__label_generation__embedding__type": "ForegroundEmbeddings",
         "stages__label_generation__embedding__pipeline": [*EMBEDDING, WHOLE[-1]],
         "stages__label_generation__threshold": 0.5,

@@ -18,8 +18,8 @@ class _LoadMap(BaseTransform):
     """Reads the map of an item's ``image_id``.
 
     Args:
-        folder: of ``<image_id>.png``, 8-bit grey, 255 where an object is likeliest. Stages fill it
-            in.
+        folder: of ``<image_id>.png``, 8-bit grey, 255 where an object is likeliest, such as
+            ``${foreground.maps}/train``.
     """
 
     def __init__(self, folder: str | None = None) -> None:
@@ -33,8 +33,8 @@ class _LoadMap(BaseTransform):
         """
         if self.folder is None:
             raise LussError(
-                f"{type(self).__name__} has no folder to read from; set it, or let the stage name "
-                "the one that made the maps by maps_from"
+                f"{type(self).__name__} has no folder to read from; set it to one with a map "
+                "for each photo, such as '${foreground.maps}/train'"
             )
         path = Path(self.folder, f"{results['image_id']}.png")
         values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None

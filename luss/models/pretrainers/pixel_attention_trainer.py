@@ -118,8 +118,8 @@ class PixelAttentionTrainer(BaseModel):
         if (foreground is None) == self.reads_maps:
             raise LussError(
                 "attention with a teacher is trained on photos with maps of foreground, and without"
-                " one on photos alone; let the stage be a TrainWithMapsStage whose pipeline has "
-                "LoadForegroundMap, or set model.teacher=None"
+                " one on photos only; add LoadForegroundMap to the pipeline, or set "
+                "model.teacher=None"
             )
         batch_size = len(inputs[0])
         features = self.extract(torch.cat(inputs))
