@@ -1,6 +1,6 @@
 # PASS_s on ImageNet-S300: --cfg-options data_root=.../ImageNetS300. Eight GPUs make a batch of 256.
 # The base has this split's settings: those of the released code (C). The paper (P) says otherwise:
-# it decays the rate to 6e-6 in steps 1 and 3 (C: 6e-4), sums the losses with weight 1 (C: halves
+# it decays the rate to 6e-6 in all steps (C: 6e-4), sums the losses with weight 1 (C: halves
 # clustering and D2S), and D2S and P2P over both directions (C: means), and samples before the pixel
 # projector M_p of two layers (C: after one of three). See docs/deviations.md for the options.
 _base_ = ["../_base_/pass/pass_s.py"]

@@ -1,4 +1,14 @@
-"""Schedules, networks and pipelines as the sources have them, in plain values."""
+"""Schedules, networks and pipelines as the sources have them, in plain values.
+
+Each group names its sources:
+
+- P: the paper, by section; its supplement is not among the sources.
+- N: notes on the method and the released code, ``pass_method.md``, by their headings (the same as
+  in facts.py); I: those on the data set, ``imagenet_s.md``. Neither is part of the repository.
+- B and S: mmselfsup's installed configs of BYOL and SwAV, by file; test_sources.py reads them.
+
+'Ours' is what none of them says.
+"""
 
 import math
 from itertools import pairwise
@@ -6,6 +16,10 @@ from itertools import pairwise
 import pytest
 
 # Curves: all iterations of two an epoch.
+# P 5.1, both paragraphs ("gradually decays with the cosine learning rate schedule"; "five warm-up
+# epochs"). N, step 1, under the table: once an iteration over T = epochs * iterations, "the final
+# rate is approached, not reached"; PixPro: warm-up "from lr / 100". That the base rate belongs to
+# the last iteration of the warm-up, and the start of AdamW's (1e-6), are ours: docs/deviations.md.
 
 
 def cosine(base: float, end: float, epochs: int):
@@ -25,6 +39,8 @@ def _cosine(base, end, steps):
 
 
 # Networks
+# Depths: P 5.1. Strides: N, backbone ("v1 with the stride in the 3x3 convolution"). Stride 16: the
+# authors' later semi-supervised code.
 
 
 def resnet(depth: int, last_stride: int = 2, last_dilation: int = 1) -> dict[str, tuple]:
@@ -61,7 +77,7 @@ def resnet(depth: int, last_stride: int = 2, last_dilation: int = 1) -> dict[str
 
 
 def linear_projector(width: int, hidden: int) -> list[str]:
-    """M_I: Linear, BN, ReLU, Linear to 128, BN without affine."""
+    """M_I: Linear, BN, ReLU, Linear to 128, BN without affine (N, L_e for PASS_s; L_D2S)."""
     return [
         f"Linear {width}->{hidden} bias",
         f"BN {hidden} affine",
@@ -72,7 +88,10 @@ def linear_projector(width: int, hidden: int) -> list[str]:
 
 
 def pixel_projector(*widths: int) -> list[str]:
-    """1x1 convolutions without bias, each with BN, the last without affine; ReLU between."""
+    """1x1 convolutions without bias, each with BN, the last without affine; ReLU between.
+
+    M_p and M_K: N, L_P2P and L_D2S. P 4.2 has two layers in M_p; the configs follow the code.
+    """
     words = []
     for before, after in pairwise(widths):
         words += [f"Conv1x1 {before}->{after}", f"BN {after} affine", "ReLU"]
@@ -80,19 +99,28 @@ def pixel_projector(*widths: int) -> list[str]:
 
 
 def attention(width: int) -> list[str]:
-    """M_A: Conv1x1, BN, ReLU, Conv1x1, BN; convolutions with bias, BN affine."""
+    """M_A: Conv1x1, BN, ReLU, Conv1x1, BN; convolutions with bias, BN affine.
+
+    P 4.3, equation 6, and N, step 2.1.
+    """
     half = [f"Conv1x1 {width}->{width} bias", f"BN {width} affine"]
     return [*half, "ReLU", *half]
 
 
 def layer_rates(decay: float, blocks: tuple[int, ...]) -> dict:
-    """Rates over that of the head: one factor for each block of a ResNet, and one for its stem."""
+    """Rates over that of the head: one factor for each block of a ResNet, and one for its stem.
+
+    N, protocols, semi-supervised: "layer-wise lr decay". What counts as a layer is as in the
+    authors' later code.
+    """
     names = [f"backbone.layer{s}.{b}" for s, count in enumerate(blocks, 1) for b in range(count)]
     names = ["backbone", *names, "decode_head"]
     return {name: pytest.approx(decay**depth) for depth, name in enumerate(reversed(names))}
 
 
 # Pipelines
+# Flip probability: S and B, imagenet_swav_mcrop-2-6.py and imagenet_byol.py. Aspect ratio and
+# Pillow's bilinear resizing (B: bicubic): N, normalisation. Sizes and scales are given by facts.py.
 
 LOAD = ("LoadRGBImage", {})
 FLIP = ("RandomFlipWithMask", {"prob": 0.5, "direction": "horizontal", "swap_seg_labels": None})
@@ -123,6 +151,7 @@ def crop_with_mask(size: int, scale: list) -> list:
     return [LOAD, load_mask(optional=False), crop, FLIP, PACK]
 
 
+# N, step 2.2: "centre crop 224, no augmentation"; the other settings are mmcv's own.
 CENTER_CROP = (
     "CenterCrop",
     {
@@ -132,12 +161,18 @@ CENTER_CROP = (
         "clip_object_border": True,
     },
 )
+# I, inference, and N, step 2.3: "short side 256, whole image".
 WHOLE_IMAGE = [LOAD, load_mask(optional=True), short_side(256), PACK]
+# N, step 1, views; S, imagenet_swav_mcrop-2-6.py. The reach of the blur is ours: three times the
+# largest deviation.
 SWAV_COLOURS = [
     ("ColorJitter", {"strengths": [0.8, 0.8, 0.8], "hue": 0.2, "probability": 0.8}),
     ("RandomGrayscale", {"probability": 0.2}),
     ("GaussianBlur", {"radius": [0.1, 2.0], "reach": 6, "probability": 0.5}),
 ]
+# N, L_e for PASS_p: "colour jitter 0.4, 0.4, 0.2, 0.1, p 0.8; grayscale 0.2; blur p 1.0 / 0.1;
+# solarise p 0 / 0.2"; B, imagenet_byol.py: the same, sigma 0.1 to 2. The threshold is Pillow's:
+# levels from 128 on, which are those above 0.5.
 BYOL_COLOURS = [
     ("ColorJitter", {"strengths": [0.4, 0.4, 0.2], "hue": 0.1, "probability": 0.8}),
     ("RandomGrayscale", {"probability": 0.2}),

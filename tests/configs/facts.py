@@ -1,8 +1,10 @@
 """What the paper and its authors' released code say of every setting, by hand.
 
-P is the paper, C the released code; where they differ the configs follow C (docs/deviations.md).
-Each row is (where it is said, setting, value); 'ours' is what neither says. A value ``Of`` differs
-from split to split.
+P is the paper, C the released code, for AdamW the authors' later one; where they differ the
+configs follow C (docs/deviations.md). Each row is (where it is said, setting, value); 'ours' is
+what neither says. Where it is said is a heading of the notes that expected.py names: 'step 1' to
+'step 3', 'inference', 'matching', 'protocols' and so on, 'PixPro' for L_e of PASS_p. A value ``Of``
+differs from split to split.
 """
 
 from described import CLASSES

@@ -39,6 +39,26 @@ def test_an_option_changes_what_it_names(option):
     assert after[last] == value
 
 
+def test_the_paper_s_final_rate_is_named_for_every_stage_that_has_another():
+    """Section 5.1 ends all trainings at 6e-6, as the ablation of the final rate has it."""
+    folder = REPOSITORY / "configs"
+    ours = read_config(folder / "pass" / "pass_s_in300.py")
+    paper = read_config(folder / "ablations" / "final_rate_paper.py").stages
+    named = [option for option in OPTIONS if ".eta_min=" in option]
+    ends = {
+        name: stage.param_scheduler[-1].eta_min
+        for name, stage in ours.stages.items()
+        if "param_scheduler" in stage
+    }
+    assert set(ends.values()) == {6e-4}
+    assert {option.split(".")[1] for option in named} == set(ends)
+    options = {key: float(value) for key, value in (option.split("=") for option in named)}
+    changed = read_config(folder / "pass" / "pass_s_in300.py", options).stages
+    for name in ends:
+        assert changed[name].param_scheduler[-1].eta_min == 6e-6
+        assert changed[name].param_scheduler == paper[name].param_scheduler
+
+
 def test_named_code_exists():
     """Files and classes that the page points to."""
     for path in re.findall(r"`(luss/[\w/.]+)`", TEXT):
