@@ -1,4 +1,4 @@
-"""The boundary of a mask's regions, for b-mIoU and its size groups (paper, section 3.3).
+"""The boundary of a mask's regions, for b-mIoU and its size groups (paper, section 3.2.2).
 
 The boundary of class v is v's region minus its erosion by a 3x3 square repeated d times, which is
 one erosion by a (2d+1) x (2d+1) square. A pixel survives it exactly if the whole window around it

@@ -2,7 +2,7 @@
 
 One pass over the pixels joins both ids and both boundaries of a pixel into one integer; what
 follows is arithmetic on the few different integers of an image. The definitions are those of
-ImageNet-S (paper, section 3.3) and its released evaluator.
+ImageNet-S (paper, section 3.2.2) and its released evaluator.
 """
 
 import numpy as np

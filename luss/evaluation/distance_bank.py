@@ -1,4 +1,4 @@
-"""The bank of distance matching, and its use on feature maps (paper, sections 3.2.1 and 5.1).
+"""The bank of distance matching, and its use on feature maps (paper, section 3.2.1).
 
 Each labelled training image gives one vector for each class in its mask, 'other' included; each
 pixel of an image to be segmented takes the class of its nearest vectors.

@@ -1,4 +1,4 @@
-"""A model that segments by the nearest labelled vectors (paper, sections 3.2.1 and 5.1)."""
+"""A model that segments by the nearest labelled vectors (paper, section 3.2.1)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Matching generated ids to true ids, for models that learnt without labels (paper, section 5.1).
+"""Matching generated ids to true ids, for models that learnt without labels (paper, section 3.2.1).
 
 A match is an integer array of G+1 true ids, one for each generated id, with ``match[0] == 0``.
 """

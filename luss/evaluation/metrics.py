@@ -1,4 +1,4 @@
-"""The metrics of ImageNet-S from sums of counts (paper, section 3.3; the released evaluator)."""
+"""The metrics of ImageNet-S from sums of counts (paper, section 3.2.2; the released evaluator)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How the threshold tau of the foreground is chosen (PASS, section 4.3, step 2.4).
+"""How the threshold tau of the foreground is chosen (PASS, section 4.3, step 2.3).
 
 A rule states by ``reads`` which photos it has to see, makes a counter to which their maps are added
 image by image (counters of several processes add up by ``+=``), and chooses from that.

@@ -1,7 +1,7 @@
 """The attention threshold with the best validation mIoU, found in one pass over the images.
 
 A pixel whose mean attention is below the threshold is 'other', any other pixel takes its cluster's
-id (paper, section 4.4). Each pixel's attention is put into the bin between two thresholds, next to
+id (paper, section 4.3). Each pixel's attention is put into the bin between two thresholds, next to
 its cluster and its true class; sums over bins then give the counts of every threshold. The search
 looks at validation masks, which is to be said next to every fully unsupervised number.
 """

@@ -1,4 +1,4 @@
-# Distance matching of a backbone that stands alone (sections 3.2.1 and 5.4, table 14): a bank of
+# Distance matching of a backbone that stands alone (sections 3.2.1 and 5.6, table 14): a bank of
 # vectors from train-semi, k-NN of pixels on validation and test. Nothing is trained.
 #   python tools/test.py configs/distance_matching/resnet50.py FILE --protocol distance_matching \
 #       --cfg-options data_root=DIR

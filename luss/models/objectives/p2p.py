@@ -1,4 +1,4 @@
-"""L_P2P, non-contrastive pixel-to-pixel alignment (section 4.2, equations 1 to 3)."""
+"""L_P2P, non-contrastive pixel-to-pixel alignment (section 4.2, equation 2)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
