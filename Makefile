@@ -22,7 +22,7 @@ test: setup
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
 
-# Do the fast tests notice mistakes in the lines that matter? Takes about a quarter of an hour.
+# Do the fast tests notice deliberate mistakes in the lines that matter?
 mutants: setup
 	$(BIN)/python tests/mutants/run.py
 

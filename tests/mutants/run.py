@@ -2,16 +2,14 @@
 
     python tests/mutants/run.py [--only PATTERN] [--jobs N]
 
-Each mistake of ``mutations/`` is made in a copy of the repository, and the tests that concern it
-run there. A mistake that they do not notice survives: a test is missing. Exit code 0 if only those
-survive whose entry explains it, else 1.
-
-PyTorch and OpenMMLab are imported once; every run is a fork that imports the copy's ``luss``.
+Each mistake of ``mutations.txt`` is made in a copy of the repository, and its tests run there. If
+they pass, it survives: a test is missing. Exit code 0 if only mistakes survive whose entry explains
+it, else 1. PyTorch and OpenMMLab are imported once; each run is a fork.
 """
 
 import os
 
-# As in tests/conftest.py, and one thread a run: read when PyTorch loads.
+# As in tests/conftest.py, and one thread per run: read when PyTorch loads.
 os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,7 +21,6 @@ import importlib
 import importlib.util
 import json
 import multiprocessing
-import multiprocessing.connection
 import py_compile
 import re
 import shutil
@@ -31,182 +28,130 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from mutations import MUTATIONS
-from mutations.mutation import REPOSITORY, Mutation
+from mutations import REPOSITORY, Mutation, read_mutations
 
-_COPIED = (
-    "luss",
-    "configs",
-    "tests",
-    "tools",
-    "docs",
-    "benchmarks",
-    "requirements",
-    "*.md",
-    "*.py",
-    "*.toml",
-)
+_COPIED = ("luss", "configs", "tests", "tools", "docs", "requirements", "*.md", "*.py", "*.toml")
 _HEAVY = ("cv2", "hypothesis", "mmcls", "mmselfsup", "pytest", "scipy.optimize", "torch.utils.data")
-_LIMIT = 300
-_KILLED, _SURVIVED, _NOT_FOUND, _FAILED = "killed", "SURVIVED", "NOT FOUND", "FAILED"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one mutation.
-
-    Attributes:
-        word: 'killed' by a test, 'SURVIVED', 'NOT FOUND' (the text to change is not there), or
-            'FAILED' (the tests could not run).
-        detail: the test that failed, or what went wrong.
-        seconds: that it took.
-    """
-
-    word: str
-    detail: str
-    seconds: float
+_LIMIT = 600
+_KILLED, _SURVIVED, _FAILED = "killed", "SURVIVED", "FAILED"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="regular expression on file, line and sentence")
+    parser.add_argument("--only", default="", help="regular expression on file and sentence")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     arguments = parser.parse_args()
-    chosen = [m for m in MUTATIONS if re.search(arguments.only, f"{m} {m.breaks}")]
+    chosen = [m for m in read_mutations() if re.search(arguments.only, str(m))]
     if not chosen:
-        print(f"no mutation fits {arguments.only!r}")
-        return 2
+        parser.error(f"no mutation matches {arguments.only!r}")
 
-    # So that what was started ends, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         template = Path(folder) / "template"
         copy_repository(template)
         load_libraries()
-        print("the tests without any mistake:", flush=True)
-        tests = sorted({test for mutation in chosen for test in mutation.tests})
-        parts = [(None, tests[part :: arguments.jobs]) for part in range(arguments.jobs)]
-        sound = run_all([part for part in parts if part[1]], template, arguments.jobs)
-        if failing := [outcome.detail for _, outcome in sound if outcome.word != _SURVIVED]:
-            print(f"they fail already, which is to be mended first: {'; '.join(failing)}")
-            return 1
-        seconds = time.monotonic() - start
-        print(f"passed in {seconds:.0f} s; now with {len(chosen)} mistakes", flush=True)
-        outcomes = {}
-        for mutation, outcome in run_all([(m, m.tests) for m in chosen], template, arguments.jobs):
-            outcomes[mutation] = outcome
-            where = mutation.file.removeprefix("luss/")
-            print(f"{outcome.word:9} {outcome.seconds:5.1f} s  {where}: {mutation.breaks}")
-            print(f"{'':18} {outcome.detail}", flush=True)
-    return report(outcomes, time.monotonic() - start)
+        # Forked now, so that each worker has the libraries and none of luss.
+        context = multiprocessing.get_context("fork")
+        pool = ProcessPoolExecutor(arguments.jobs, mp_context=context)
+        try:
+            tests = sorted({test for mutation in chosen for test in mutation.tests})
+            parts = [tests[part :: arguments.jobs] for part in range(arguments.jobs)]
+            print(f"{len(tests)} test files without any mistake", flush=True)
+            for word, detail in pool.map(
+                check, [template] * len(parts), [None] * len(parts), parts
+            ):
+                if word != _SURVIVED:
+                    print(f"fix this first: {detail}")
+                    return 1
+            print(f"passed in {time.monotonic() - start:.0f} s; now {len(chosen)} mistakes")
+            futures = {pool.submit(check, template, m, m.tests): m for m in chosen}
+            found = {}
+            for future in as_completed(futures):
+                found[futures[future]] = word, detail = future.result()
+                print(f"{word:8}  {futures[future]}\n{'':10}{detail}", flush=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return report(found, time.monotonic() - start)
 
 
-def report(outcomes: dict[Mutation, Outcome], seconds: float) -> int:
-    """Print what matters in the end; the exit code."""
-    of_word = {word: [] for word in (_KILLED, _SURVIVED, _NOT_FOUND, _FAILED)}
-    for mutation, outcome in outcomes.items():
-        of_word[outcome.word].append(mutation)
-    explained = [mutation for mutation in of_word[_SURVIVED] if mutation.survives]
-    bad = [
-        mutation
-        for word in (_SURVIVED, _NOT_FOUND, _FAILED)
-        for mutation in of_word[word]
-        if mutation not in explained
-    ]
-    numbers = ", ".join(f"{len(found)} {word}" for word, found in of_word.items())
-    print(f"\n{len(outcomes)} mistakes in {seconds:.0f} s: {numbers}")
-    for mutation in explained:
-        print(f"survives: {mutation.file}: {mutation.breaks} {mutation.survives}")
-    for mutation in bad:
-        outcome = outcomes[mutation]
-        print(f"{outcome.word}: {mutation.file}: {mutation.breaks} {outcome.detail}")
-        print(f"    - {mutation.before}\n    + {mutation.after}")
-    return 1 if bad else 0
+def report(found: dict[Mutation, tuple[str, str]], seconds: float) -> int:
+    """Print the counts and what is to be done; return the exit code."""
+    words = [word for word, _ in found.values()]
+    counts = ", ".join(f"{words.count(word)} {word}" for word in (_KILLED, _SURVIVED, _FAILED))
+    print(f"\n{len(found)} mistakes in {seconds:.0f} s: {counts}")
+    bad = 0
+    for mutation, (word, detail) in found.items():
+        if word == _SURVIVED and mutation.survives:
+            print(f"survives: {mutation} {mutation.survives}")
+        elif word != _KILLED:
+            print(f"{word}: {mutation} {detail}\n- {mutation.before}\n+ {mutation.after}")
+            bad += 1
+    return int(bad > 0)
 
 
 def copy_repository(template: Path) -> None:
-    """Copy what tests need; with byte code that is checked by content, not by time."""
+    """Copy the files that tests read."""
     template.mkdir()
-    unwanted = shutil.ignore_patterns("__pycache__")
     for source in [found for name in _COPIED for found in REPOSITORY.glob(name)]:
         if source.is_dir():
-            shutil.copytree(source, template / source.name, ignore=unwanted)
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, template / source.name, ignore=ignored)
         else:
             shutil.copy(source, template / source.name)
-    compileall.compile_dir(
-        template / "luss",
-        quiet=1,
-        invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
-    )
+    # Byte code that is checked by content: by time, it could be that before the mistake.
+    by_content = py_compile.PycInvalidationMode.CHECKED_HASH
+    compileall.compile_dir(template / "luss", quiet=1, invalidation_mode=by_content)
 
 
 def load_libraries() -> None:
-    """Import what takes seconds, and nothing of ``luss``."""
+    """Import slow libraries, but nothing of ``luss``."""
     for name in _HEAVY:
         importlib.import_module(name)
-    # The one file of luss that stands alone brings mmseg in.
+    # The only file of luss that imports nothing of luss; it imports mmseg.
     spec = importlib.util.spec_from_file_location("compat", REPOSITORY / "luss" / "compat.py")
     compat = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(compat)
     compat.import_mmseg()
 
 
-def run_all(
-    tasks: list[tuple[Mutation | None, list[str]]], template: Path, jobs: int
-) -> Iterator[tuple[Mutation | None, Outcome]]:
-    """Run tests on mutated copies, several at a time; yield what became of each.
-
-    Args:
-        tasks: a mutation, or None for none, and the tests to run.
-        template: the copy to copy.
-        jobs: runs at a time.
-    """
-    # Forks start with the libraries of this process.
-    context = multiprocessing.get_context("fork")
-    waiting, running = list(reversed(tasks)), {}
+def check(template: Path, mutation: Mutation | None, tests: list[str]) -> tuple[str, str]:
+    """Run tests in a fork, on a copy with a mistake; return the outcome and its detail."""
+    folder = Path(tempfile.mkdtemp(dir=template.parent))
+    shutil.copytree(template, folder / "copy")
+    if mutation is not None:
+        mutated = mutation.apply(template)
+        if mutated is None:
+            return _FAILED, "the text must occur exactly once in the file"
+        (folder / "copy" / mutation.file).write_text(mutated)
+    process = multiprocessing.get_context("fork").Process(target=run_tests, args=(folder, tests))
+    process.start()
     try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                mutation, tests = waiting.pop()
-                folder = Path(tempfile.mkdtemp(dir=template.parent))
-                shutil.copytree(template, folder / "copy")
-                if mutation is not None:
-                    mutated = mutation.applied(folder / "copy")
-                    if mutated is None:
-                        detail = "the text must occur exactly once in the file"
-                        yield mutation, Outcome(_NOT_FOUND, detail, 0)
-                        continue
-                    (folder / "copy" / mutation.file).write_text(mutated)
-                process = context.Process(target=run_tests, args=(folder, tests))
-                process.start()
-                running[process.sentinel] = (process, mutation, folder, time.monotonic())
-            if not running:
-                continue
-            ready = multiprocessing.connection.wait(list(running), timeout=1)
-            for sentinel in list(running):
-                process, mutation, folder, began = running[sentinel]
-                seconds = time.monotonic() - began
-                if sentinel not in ready and seconds < _LIMIT * (1 if mutation else 3):
-                    continue
-                del running[sentinel]
-                yield mutation, _outcome(process, folder, seconds, sentinel in ready)
-                shutil.rmtree(folder, ignore_errors=True)
+        # The tests without a mistake are all tests.
+        process.join(_LIMIT if mutation else None)
+        if process.is_alive():
+            return _KILLED, f"ran for more than {_LIMIT} s"
     finally:
-        for process, *_ in running.values():
-            _end(process)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+    result, log = folder / "result.json", (folder / "log").read_text(errors="replace")
+    code, test = json.loads(result.read_text()) if result.exists() else (-1, "")
+    shutil.rmtree(folder, ignore_errors=True)
+    if code == 1 and test:
+        return _KILLED if mutation else _FAILED, test
+    if code == 0:
+        return _SURVIVED, "no test failed"
+    return _FAILED, f"pytest ended with {code}: " + " | ".join(log.strip().splitlines()[-6:])
 
 
 def run_tests(folder: Path, tests: list[str]) -> None:
-    """In a process of its own: run tests of a copy and write down how they ended."""
+    """Run the tests of a copy until one fails; write result.json. Does not return."""
     os.setsid()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     copy = folder / "copy"
     log = (folder / "log").open("w")
     os.dup2(log.fileno(), 1)
@@ -214,7 +159,8 @@ def run_tests(folder: Path, tests: list[str]) -> None:
     os.chdir(copy)
     sys.path.insert(0, str(copy))
     os.environ["PYTHONPATH"] = str(copy)
-    os.environ.setdefault("LUSS_GOLDEN", str(REPOSITORY.parent / "shared" / "golden"))
+    for name in ("golden", "cases"):
+        os.environ.setdefault(f"LUSS_{name.upper()}", str(REPOSITORY.parent / "shared" / name))
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = True
 
@@ -225,45 +171,22 @@ def run_tests(folder: Path, tests: list[str]) -> None:
     if not Path(luss.__file__).is_relative_to(copy):
         raise RuntimeError(f"{luss.__file__} is imported instead of the copy")
     first = _FirstFailure()
-    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
-    options.append(f"--basetemp={folder / 'temporary'}")
-    code = int(pytest.main([*options, *tests], plugins=[first]))
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"]
+    code = int(pytest.main([*options, f"--basetemp={folder / 'temporary'}", *tests], [first]))
     sys.stdout.flush()
     (folder / "result.json").write_text(json.dumps([code, first.test]))
-    # Without waiting for what tests have left behind.
+    # Do not wait for threads and processes that tests left behind.
     os._exit(0)
 
 
 class _FirstFailure:
-    """Notes the first test that failed."""
+    """The first test that failed."""
 
     test = ""
 
     def pytest_runtest_logreport(self, report) -> None:
         if report.failed and not self.test:
             self.test = report.nodeid
-
-
-def _outcome(process, folder: Path, seconds: float, ended: bool) -> Outcome:
-    _end(process)
-    if not ended:
-        return Outcome(_KILLED, f"ran for more than {seconds:.0f} s", seconds)
-    path = folder / "result.json"
-    code, test = json.loads(path.read_text()) if path.exists() else (-1, "")
-    if code == 1 and test:
-        return Outcome(_KILLED, test, seconds)
-    if code == 0:
-        return Outcome(_SURVIVED, "no test failed", seconds)
-    log = (folder / "log").read_text(errors="replace").strip().splitlines()
-    return Outcome(_FAILED, f"pytest ended with {code}: " + " | ".join(log[-6:]), seconds)
-
-
-def _end(process) -> None:
-    """End a run with all that it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.join()
 
 
 if __name__ == "__main__":
