@@ -19,10 +19,12 @@ from luss.files import output_folder, read_arrays, read_json, write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.work_dir import WorkDir
 from luss.planning.next_steps import next_steps
+from luss.planning.plan_file import PLAN, check_times, read_plan
 from luss.planning.rehearsed_run import rehearse_run, sample_for
 from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule, too_short
 from luss.planning.settings import (
     choose_foreground,
+    earlier_options,
     reject_arguments,
     settings_for,
     start_from,
@@ -37,9 +39,7 @@ _DRY_RUN_SHARE = 0.1
 """Of the minutes, for what large photos add to the dry run."""
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
-_PLAN = "plan.json"
 _WARNING = 30
-_TIMES = ("epochs", "epoch_seconds", "seconds")
 _SMALLEST_BATCH = 8
 _UPDATES_AN_EPOCH = 10
 
@@ -96,30 +96,55 @@ class PhotoRun:
         # Batch sizes, and whether categories are too many, follow from the photos.
         self._reject_other_photos(found)
         categories = found.num_categories(self.categories)
-        config = self.config(found, categories)
+        config = self.settings(found, categories)
+        before = self._fitted_settings(config)
+        self._fit(config, found)
+        check_settings(config)
         WorkDir(self.folder).refuse_photos(found.root)
         # Another process that rehearses, too, would leave its plan behind this one's run.
         with WorkDir(self.folder).locked():
             open_run_log(self.folder / "run.log")
             print_log(f"{found.root} is read as {found.kind}; {found.said()}", "current")
-            plan = self._plan(config, found)
+            plan = self._plan(config, found, before)
         for name, epochs in plan["epochs"].items():
             stage = config.stages[name]
             stage.train_cfg["max_epochs"] = epochs
             each = max(1, round(_SECONDS_BETWEEN_CHECKPOINTS / plan["epoch_seconds"][name]))
             interval = "default_hooks.checkpoint.interval"
-            if not self.options.keys() & {interval, f"stages.{name}.{interval}"}:
+            if not self.given.keys() & {interval, f"stages.{name}.{interval}"}:
                 hooks = stage.setdefault("default_hooks", {})
                 hooks.setdefault("checkpoint", {})["interval"] = min(each, epochs)
         Pipeline(config, str(self.folder), expected=plan["seconds"]).run(resume=resume)
         took = time.monotonic() - self._begun
         return outcome(self.folder, found, categories) + f"\nIt took {clock(took)}."
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options of this command and those of the runs that it starts from."""
+        earlier = {} if self.start is None else earlier_options(self.start)
+        return {**earlier, **self.options}
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The stages that this run trains."""
+        return TRAINED if self.start is None else TRAINED[1:]
+
     def config(self, found: Survey, categories: int) -> Config:
         """All settings but the epochs.
 
         Raises:
             LussError: if an option has no effect, or a setting's type is wrong.
+        """
+        config = self.settings(found, categories)
+        self._fit(config, found)
+        check_settings(config)
+        return config
+
+    def settings(self, found: Survey, categories: int) -> Config:
+        """All settings, before batch sizes and epochs are fitted to the photos and the time.
+
+        Raises:
+            LussError: if an option has no effect.
         """
         reject_arguments(self.options)
         if self.start is None:
@@ -131,9 +156,13 @@ class PhotoRun:
         config.data = {**config.get("data", {}), "type": found.kind}
         config.num_categories = categories
         config.seed = self.seed
-        for name in TRAINED:
+        return config
+
+    def _fit(self, config: Config, found: Survey) -> None:
+        """Fit batch sizes to the photos, but for those that options set."""
+        for name in self.trained:
             loader = config.stages[name].train_dataloader
-            if f"stages.{name}.train_dataloader.batch_size" in self.options:
+            if _batch_size_of(name) in self.given:
                 self._require_photos(loader.batch_size, name, found)
                 continue
             wanted = loader.batch_size
@@ -144,8 +173,26 @@ class PhotoRun:
             loader["batch_size"] = fitting_batch(found.photos, wanted)
         if config.get("auto_scale_lr"):
             scale_learning_rates(config)
-        check_settings(config)
-        return config
+
+    def _fitted_settings(self, config: Config) -> dict[str, int]:
+        """Settings that are about to be fitted, for runs that start from this one.
+
+        Raises:
+            LussError: if the run that this one starts from has no such settings.
+        """
+        found = {}
+        for name in self.trained:
+            stage = config.stages.get(name, {})
+            epochs = stage.get("train_cfg", {}).get("max_epochs")
+            batch_size = stage.get("train_dataloader", {}).get("batch_size")
+            if epochs is None or batch_size is None:
+                raise LussError(
+                    f"--from {self.start}: luss train plans train_cfg.max_epochs and "
+                    f"train_dataloader.batch_size of {', '.join(self.trained)}, and that run has "
+                    f"no such settings in stages.{name}; go on from it by a config and luss run"
+                )
+            found |= {_epochs_of(name): epochs, _batch_size_of(name): batch_size}
+        return found
 
     def _require_photos(self, batch_size: int, stage: str, found: Survey) -> None:
         if batch_size > found.photos:
@@ -165,15 +212,15 @@ class PhotoRun:
             json.dumps({k: v for k, v in asked.items() if not k.startswith("_")}, default=str)
         )
 
-    def _plan(self, config: Config, found: Survey) -> dict[str, Any]:
+    def _plan(self, config: Config, found: Survey, before: dict[str, int]) -> dict[str, Any]:
         """The plan of this work dir, made now or when the run was begun.
 
         Raises:
             LussError: if the run was begun with something else.
         """
-        path, asked = self.folder / _PLAN, self._asked()
+        path, asked = self.folder / PLAN, self._asked()
         if path.exists() and self._trained():
-            plan = _read_plan(path)
+            plan = read_plan(path)
             before = plan["asked"]
             other = [key for key in asked if before.get(key) != asked[key]]
             if other:
@@ -184,9 +231,14 @@ class PhotoRun:
                     f"{self.folder} belongs to another run: {said}. Choose another "
                     f"--work-dir{again}"
                 )
-            _check_times(plan, path)
+            check_times(plan, path)
             return plan
-        plan = {"asked": asked, **self._new_plan(config, found)}
+        plan = {
+            "asked": asked,
+            "options": json.loads(json.dumps(self.given, default=str)),
+            "before_fitting": before,
+            **self._new_plan(config, found),
+        }
         listed = {split: list_files(split_of_data(found.settings, split)) for split in found.counts}
         folder = WorkDir(self.folder).photos
         plan["photos"] = {split: write_photo_list(folder, files) for split, files in listed.items()}
@@ -199,10 +251,10 @@ class PhotoRun:
         Raises:
             LussError: if photos are missing, new or changed.
         """
-        path = self.folder / _PLAN
+        path = self.folder / PLAN
         if not (path.is_file() and self._trained()):
             return
-        plan = _read_plan(path)
+        plan = read_plan(path)
         if plan["asked"].get("photos") != self._asked()["photos"]:
             # Another folder is rejected as such.
             return
@@ -225,7 +277,7 @@ class PhotoRun:
         print_log(
             "rehearsing all stages on a few of the photos, to see how long they take", "current"
         )
-        trained = [name for name in TRAINED if name != "pretrain" or self.start is None]
+        trained = self.trained
         largest = max(config.stages[name].train_dataloader.batch_size for name in trained)
         allowed = 60 * self.minutes * _DRY_RUN_SHARE
         sample = sample_for(largest, found.photo_seconds, allowed)
@@ -242,8 +294,8 @@ class PhotoRun:
             {name: config.stages[name].train_cfg.max_epochs for name in trained}, found.photos
         )
         for name in trained:
-            if (given := f"stages.{name}.train_cfg.max_epochs") in self.options:
-                full[name] = self.options[given]
+            if (given := _epochs_of(name)) in self.given:
+                full[name] = self.given[given]
         try:
             epochs = plan_schedule(full, epoch_seconds, available)
         except LussError as error:
@@ -279,35 +331,12 @@ class PhotoRun:
         return {"epochs": epochs, "epoch_seconds": epoch_seconds, "seconds": seconds}
 
 
-def _read_plan(path: Path) -> dict[str, Any]:
-    """Read the plan of a run that was begun; of what it plans, see `_check_times`."""
-    try:
-        plan = read_json(path)
-    except LussError as error:
-        raise _damaged(str(error)) from error
-    if not isinstance(plan.get("asked"), dict):
-        raise _damaged(f"{path} is damaged: it has no object 'asked'")
-    photos = plan.get("photos", {})
-    if not isinstance(photos, dict) or not all(isinstance(it, str) for it in photos.values()):
-        raise _damaged(f"{path} is damaged: 'photos' is no object of digests")
-    return plan
+def _epochs_of(stage: str) -> str:
+    return f"stages.{stage}.train_cfg.max_epochs"
 
 
-def _check_times(plan: dict[str, Any], path: Path) -> None:
-    for key in _TIMES:
-        times = plan.get(key)
-        numbers = times.values() if isinstance(times, dict) else [None]
-        if not all(isinstance(number, int | float) for number in numbers):
-            raise _damaged(f"{path} is damaged: {key!r} is no object of numbers")
-    if not plan["epochs"].keys() <= set(TRAINED) & plan["epoch_seconds"].keys():
-        raise _damaged(f"{path} is damaged: it plans the stages {', '.join(plan['epochs'])}")
-
-
-def _damaged(found: str) -> LussError:
-    return LussError(
-        f"{found}. The epochs of this run stand only in that file: put it back, or choose another "
-        "--work-dir"
-    )
+def _batch_size_of(stage: str) -> str:
+    return f"stages.{stage}.train_dataloader.batch_size"
 
 
 def outcome(folder: Path, found: Survey, categories: int) -> str:

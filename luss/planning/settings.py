@@ -13,8 +13,15 @@ from luss.errors import LussError
 from luss.label_generation.foreground.compared import COMBINATIONS
 from luss.pipeline.work_dir import WorkDir
 from luss.planning.foregrounds import FOREGROUNDS
+from luss.planning.plan_file import PLAN, read_plan
 
-__all__ = ["choose_foreground", "reject_arguments", "settings_for", "start_from"]
+__all__ = [
+    "choose_foreground",
+    "earlier_options",
+    "reject_arguments",
+    "settings_for",
+    "start_from",
+]
 
 _NEED_SKIMAGE = ("prior", "region-contrast")
 
@@ -86,8 +93,33 @@ def settings_for(foreground: str, options: dict[str, Any]) -> Config:
     return read_config(FOREGROUNDS[foreground], options)
 
 
+def earlier_options(work_dir: str) -> dict[str, Any]:
+    """Options of a run of ``luss train`` and of those that it started from; else empty.
+
+    Raises:
+        LussError: if its plan is damaged.
+    """
+    return _from_plan(work_dir, "options")
+
+
+def _from_plan(work_dir: str, key: str) -> dict[str, Any]:
+    """An object of a run's plan; empty if ``luss run`` made it, whose settings nothing fitted."""
+    path = WorkDir(work_dir).root / PLAN
+    if not path.exists():
+        return {}
+    content = read_plan(path).get(key)
+    if not isinstance(content, dict):
+        raise LussError(
+            f"--from {work_dir}: {path} has no object {key!r}, so that its epochs and batch sizes "
+            "from before they were fitted to its photos are unknown; train without --from"
+        )
+    return content
+
+
 def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -> Config:
     """The config of a run whose pretraining is finished, to go on from it otherwise.
+
+    Its epochs and batch sizes are those from before they were fitted to its photos and minutes.
 
     Args:
         work_dir: of that run.
@@ -95,10 +127,18 @@ def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -
         options: as ``--cfg-options`` gives them.
 
     Raises:
-        LussError: if there is no such run, or its pretraining is not whole.
+        LussError: if there is no such run, its pretraining is not whole, or an option would change
+            that.
     """
+    of_pretraining = [key for key in options if f"{key}.".startswith("stages.pretrain.")]
+    if of_pretraining:
+        raise LussError(
+            f"the option {of_pretraining[0]}={options[of_pretraining[0]]!r} would change nothing: "
+            f"--from {work_dir} takes the pretraining of that run as it is; leave out the option, "
+            "or leave out --from to pretrain anew"
+        )
     other = WorkDir(work_dir)
-    config = other.config(options)
+    config = other.config({**_from_plan(work_dir, "before_fitting"), **options})
     if not other.is_done("pretrain"):
         raise LussError(
             f"--from {work_dir}: its pretraining is not finished; let that run go on by --resume"

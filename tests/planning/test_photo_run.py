@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from luss.configuration import read_config
+from luss.configuration import read_config, write_config
 from luss.datasets.photo_lists import list_files, write_photo_list
 from luss.errors import LussError
 from luss.files import write_json
@@ -20,6 +20,8 @@ from luss.pipeline import Pipeline
 from luss.planning.foregrounds import FOREGROUNDS
 from luss.planning.photo_run import PhotoRun
 from luss.planning.rehearsed_run import unreadable_photos
+from luss.planning.schedule import TRAINED
+from luss.planning.settings import settings_for
 from luss.planning.survey import split_of_data, survey
 
 TIMES = ("epochs", "epoch_seconds", "seconds")
@@ -85,8 +87,12 @@ def test_twelve_photos_to_the_report_and_on(photo_folder, tmp_path, options):
     gone.write_bytes(content)
 
     begun = (first / "pretrain" / "done.json").read_text()
-    again = train(photo_folder, second, "--categories", "4", "--from", str(first), *options)
+    again = train(photo_folder, second, "--categories", "4", "--from", str(first), *options[:2])
     assert again.returncode == 0, again.stdout + again.stderr
+    # For 1,200 photos, the config has 5 and 15 epochs.
+    for log in (first / "run.log", second / "run.log"):
+        planned = re.search(r"pixel_attention \d+ of (\d+), finetune \d+ of (\d+)", log.read_text())
+        assert planned.groups() == ("500", "1500")
     facts = json.loads((second / "pretrain" / "done.json").read_text())
     checkpoint = json.loads(begun)["checkpoint"]
     assert facts["weights"] == str(first / "pretrain" / checkpoint)
@@ -191,6 +197,88 @@ def test_what_options_set_is_kept(photo_folder, tmp_path):
     assert config.stages.finetune.train_dataloader.batch_size == 12
     kinds = [source.type for source in config.stages.label_generation.foreground.sources]
     assert kinds == ["BoundaryPrior", "BoundaryPrior"]
+
+
+def begin_run(photos, folder, options):
+    """A work dir as ``luss train`` leaves it after pretraining on twelve photos."""
+    run = PhotoRun(str(photos), str(folder), 3, foreground="attention", options=options)
+    found = survey(str(photos))
+    config = run.settings(found, 3)
+    before = run._fitted_settings(config)
+    run._fit(config, found)
+    for name in TRAINED:
+        config.stages[name].train_cfg["max_epochs"] = 2
+    write_config(folder / "config.py", config)
+    times = {key: dict.fromkeys(TRAINED, 2) for key in TIMES}
+    write_json(
+        folder / "plan.json",
+        {"asked": run._asked(), "options": options, "before_fitting": before, **times},
+    )
+    (folder / "pretrain").mkdir()
+    (folder / "pretrain" / "iter_2.pth").touch()
+    write_json(folder / "pretrain" / "done.json", {"checkpoint": "iter_2.pth"})
+
+
+def test_a_run_from_another_is_fitted_once(photo_folder, tmp_path):
+    given = {
+        "stages.finetune.train_cfg.max_epochs": 7,
+        "stages.pixel_attention.train_dataloader.batch_size": 4,
+        # Of no use to the run that follows.
+        "stages.pretrain.train_dataloader.batch_size": 12,
+    }
+    begin_run(photo_folder, tmp_path / "first", given)
+    start = str(tmp_path / "first")
+    run = PhotoRun(str(photo_folder), str(tmp_path / "second"), 4, foreground=None, start=start)
+    found = survey(str(photo_folder))
+    fresh = settings_for("attention", {}).stages
+    # As in the test of batches of fine-tuning above.
+    for photos, finetune in [(12, 6), (60, 7), (2000, 32)]:
+        stages = run.config(replace(found, counts={**found.counts, "train": photos}), 4).stages
+        sizes = [stages[name].train_dataloader.batch_size for name in TRAINED[1:]]
+        assert sizes == [4, finetune]
+        epochs = [stages[name].train_cfg.max_epochs for name in TRAINED[1:]]
+        assert epochs == [fresh.pixel_attention.train_cfg.max_epochs, 7]
+    # What options set is kept, and not for 1,200 photos, in the next run, too.
+    assert run.given == given
+    option = {"stages.finetune.train_cfg.max_epochs": 9}
+    other = replace(run, options=option)
+    assert other.config(found, 4).stages.finetune.train_cfg.max_epochs == 9
+    assert other.given == {**given, **option}
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["stages.pretrain.train_cfg.max_epochs", "stages.pretrain.optim_wrapper.optimizer.lr"],
+)
+def test_options_for_a_pretraining_that_is_taken_are_rejected(photo_folder, tmp_path, option):
+    begin_run(photo_folder, tmp_path / "first", {})
+    run = PhotoRun(
+        str(photo_folder),
+        str(tmp_path / "second"),
+        3,
+        start=str(tmp_path / "first"),
+        options={option: 5},
+    )
+    with pytest.raises(LussError, match=rf"{option}=5 would change nothing: --from .*first takes"):
+        run.run()
+    assert not (tmp_path / "second").exists()
+
+
+def test_a_run_that_cannot_be_planned_from_says_what_it_lacks(photo_folder, tmp_path):
+    folder = tmp_path / "first"
+    begin_run(photo_folder, folder, {})
+    run = PhotoRun(str(photo_folder), str(tmp_path / "second"), 3, start=str(folder))
+    plan = json.loads((folder / "plan.json").read_text())
+    write_json(folder / "plan.json", {"asked": plan["asked"]})
+    with pytest.raises(LussError, match=r"--from .*plan\.json has no object 'before_fitting'"):
+        run.run()
+    (folder / "plan.json").unlink()
+    config = settings_for("attention", {})
+    del config.stages["finetune"]
+    write_config(folder / "config.py", config)
+    with pytest.raises(LussError, match=r"--from .*no such settings in stages\.finetune"):
+        run.run()
+    assert not (tmp_path / "second").exists()
 
 
 def test_a_folder_that_another_process_works_in_is_not_planned_anew(photo_folder, tmp_path):
