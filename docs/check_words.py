@@ -76,9 +76,12 @@ def findings(path: Path) -> Iterator[str]:
 
 def main() -> int:
     """Print all findings; return 1 if there are any."""
-    names = sys.argv[1:] or subprocess.check_output(
-        ["git", "ls-files", "*.md", "*.py"], cwd=REPOSITORY, text=True
-    ).splitlines()
+    names = (
+        sys.argv[1:]
+        or subprocess.check_output(
+            ["git", "ls-files", "*.md", "*.py"], cwd=REPOSITORY, text=True
+        ).splitlines()
+    )
     found = [line for name in names for line in findings((REPOSITORY / name).resolve())]
     print("\n".join(found) or "no findings")
     return bool(found)

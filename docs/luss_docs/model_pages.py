@@ -52,7 +52,7 @@ def model_pages() -> dict[str, str]:
 _INTRODUCTION = """\
 What the paper reports is test mIoU in percent; ours, where it was measured, stands in
 [What was measured](../results.md) with its command. No weights are released with luss; those of
-the released PASS are taken, see [Weights of others](../../weights.md). These pages are generated
+the released PASS are taken, see [External weights](../../weights.md). These pages are generated
 from the configs and from the facts that tests hold the configs to."""
 
 

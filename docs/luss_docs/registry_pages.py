@@ -27,9 +27,9 @@ ABOUT = {
         "Embeddings to categories: `stages.label_generation.generator`.",
     ),
     "FOREGROUND_SOURCES": (
-        "Sources of foreground",
+        "Foreground sources",
         "Photos to maps of foreground: `stages.label_generation.foreground`; see "
-        "[Sources of foreground](../../foreground.md).",
+        "[Foreground sources](../../foreground.md).",
     ),
     "THRESHOLD_RULES": (
         "Threshold rules",
