@@ -75,6 +75,11 @@ def name_categories(
             f"run {root / 'config.py'} --work-dir {root} --resume"
         )
     file = outputs["clustering"]
+    if lost := [role for role in ("embeddings", "pseudo_labels") if role not in outputs]:
+        raise LussError(
+            f"{file.parent} has lost its {' and '.join(lost)}; put them back, or remove "
+            f"{file.parent / 'done.json'} and run with --resume, which makes them again"
+        )
     dataset = _photos(folder, file.parent.name, config, data_root)
     members = read_members(file, outputs["embeddings"], len(dataset))
     path, count = root / NAMES_FILE, members.num_categories

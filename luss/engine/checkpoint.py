@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from luss.engine.stage_note import read_note
 from luss.errors import LussError
-from luss.files import atomic_write, file_digest, read_json
+from luss.files import atomic_write, file_digest
 
 __all__ = [
     "DamagedCheckpointError",
@@ -81,8 +82,8 @@ def required_checkpoint(folder: str | os.PathLike) -> Path:
             "and run the stage again"
         )
     done = folder / "done.json"
-    last = read_json(done).get("checkpoint", path.name) if done.exists() else path.name
-    if last != path.name:
+    last = read_note(done).get("checkpoint") if done.exists() else None
+    if last not in (None, path.name):
         raise LussError(
             f"the stage in {folder} ended with {last}, but the newest checkpoint there is "
             f"{path.name}; put {last} back, or remove {done} and go on with --resume"

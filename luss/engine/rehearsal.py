@@ -14,7 +14,6 @@ from luss.build_errors import require_known
 from luss.config_checks import require_count, require_keys
 from luss.configuration import PlainConfig
 from luss.engine.first_batch import try_first_batch
-from luss.engine.hooks import CheckpointHook
 from luss.engine.pretrained import check_pretrained
 from luss.errors import LussError
 from luss.files import temporary_folder
@@ -159,8 +158,8 @@ def _build_the_rest(runner: Runner, where: str) -> None:
     if runner.val_loop is not None:
         _try_validation(runner, where)
     for hook in runner.hooks:
-        if isinstance(hook, CheckpointHook):
-            hook.refuse_no_validation(runner)
+        if refuse := getattr(hook, "refuse_misfit", None):
+            refuse(runner)
 
 
 def _check_schedulers(runner: Runner, where: str) -> None:

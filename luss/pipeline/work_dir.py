@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from luss.configuration import read_config, write_config
 from luss.datasets.photo_listing import is_output_folder
 from luss.datasets.split_root import holds_photo
+from luss.engine.stage_note import read_note
 from luss.errors import LussError
 from luss.files import read_json, remove_unfinished, write_json
 from luss.folder_lock import alone_in
@@ -185,9 +186,9 @@ class WorkDir:
         """What a stage that is whole has noted about itself.
 
         Raises:
-            LussError: if the note is damaged.
+            LussError: as :func:`luss.engine.stage_note.read_note`.
         """
-        return read_json(self.stage(stage) / "done.json")
+        return read_note(self.stage(stage) / "done.json")
 
     def outputs(self, stage: str | None = None) -> dict[str, Path]:
         """Return role -> path of the outputs of finished stages, as far as they still exist.

@@ -24,7 +24,7 @@ from luss.visualization.photo_rows import chip
 from luss.visualization.pictures import read_fitting_mask, read_thumbnail
 from luss.visualization.report import page_of, whole_folder
 from luss.visualization.sections import Section
-from luss.visualization.sources import Clustering, read_clustering
+from luss.visualization.sources import Clustering, read_clustering, read_embeddings
 
 __all__ = ["Members", "read_members", "write_category_sheets"]
 
@@ -63,13 +63,8 @@ def read_members(clustering_file: Path, embeddings_file: Path, num_images: int) 
             f"no categories were discovered yet: {clustering_file} is missing; run the stage that "
             "generates labels first"
         )
-    try:
-        embeddings = np.load(embeddings_file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise LussError(
-            f"cannot read {embeddings_file}, by which typical photos are found: {error}"
-        ) from error
     (centroids,) = read_arrays(clustering_file, "centroids")
+    embeddings = read_embeddings(embeddings_file, num_images, centroids.shape[-1])
     distances = distances_to_centroids(embeddings, centroids, clustering.assignments)
     count = clustering.num_categories
     return Members(count, members_by_distance(clustering.assignments, distances, count))

@@ -11,7 +11,19 @@ from luss.errors import LussError
 from luss.files import read_arrays, read_json
 from luss.label_generation.threshold_file import Threshold, read_threshold
 
-__all__ = ["Clustering", "Threshold", "read_clustering", "read_object", "read_threshold"]
+__all__ = [
+    "Clustering",
+    "Threshold",
+    "read_clustering",
+    "read_embeddings",
+    "read_object",
+    "read_threshold",
+]
+
+_ADVICE = (
+    "put the file back that the run wrote, or remove it and done.json beside it and run with "
+    "--resume, which makes it again"
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,11 @@ def read_clustering(path: Path, num_images: int) -> Clustering | None:
     if not path.exists():
         return None
     centroids, assignments = read_arrays(path, "centroids", "assignments")
+    if centroids.ndim != 2 or centroids.dtype.kind != "f" or assignments.dtype.kind not in "iu":
+        raise LussError(
+            f"{path} holds centroids {_said(centroids)} and assignments {_said(assignments)}, "
+            f"expected floats (C, L) and integers (N,); {_ADVICE}"
+        )
     num_categories = len(centroids)
     if assignments.shape != (num_images,):
         raise LussError(
@@ -63,3 +80,34 @@ def read_clustering(path: Path, num_images: int) -> Clustering | None:
             f"{num_categories} centroids"
         )
     return Clustering(num_categories, assignments.astype(np.int64, copy=False))
+
+
+def read_embeddings(path: Path, num_images: int, length: int) -> NDArray[np.floating]:
+    """Read ``embeddings.npy``, as a memory map.
+
+    Args:
+        path: the file.
+        num_images: N, the images that were clustered.
+        length: L, of a centroid.
+
+    Returns:
+        (N, L), or (N, P, L) for P vectors of an image.
+
+    Raises:
+        LussError: if the file is missing, damaged, or of other shape or type.
+    """
+    try:
+        embeddings = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise LussError(f"cannot read {path}: {error}; {_ADVICE}") from error
+    fits = embeddings.ndim in (2, 3) and embeddings.dtype.kind == "f"
+    if not fits or (len(embeddings), embeddings.shape[-1]) != (num_images, length):
+        raise LussError(
+            f"{path} holds {_said(embeddings)}, expected floats ({num_images}, {length}) or "
+            f"({num_images}, P, {length}), as many rows as there are clustered photos; {_ADVICE}"
+        )
+    return embeddings
+
+
+def _said(array: NDArray) -> str:
+    return f"{array.dtype} {array.shape}"

@@ -5,6 +5,7 @@ import hashlib
 import os
 import pickle
 import random
+import re
 import zipfile
 
 import numpy as np
@@ -202,6 +203,15 @@ def test_a_stage_that_has_lost_its_last_checkpoint(tmp_path):
     assert required_checkpoint(tmp_path).name == "iter_8.pth"
     (tmp_path / "iter_8.pth").unlink()
     with pytest.raises(LussError, match=r"ended with iter_8\.pth, .* iter_4\.pth; put"):
+        required_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("value", [8, ["iter_4.pth"], "/iter_4.pth"])
+def test_the_note_of_a_last_checkpoint_has_a_file_name(tmp_path, value):
+    save(tmp_path / "iter_4.pth", {})
+    write_json(tmp_path / "done.json", {"checkpoint": value})
+    said = re.escape(f"done.json is damaged: 'checkpoint' is {value!r}, expected a file name")
+    with pytest.raises(LussError, match=said):
         required_checkpoint(tmp_path)
 
 

@@ -1,13 +1,16 @@
 """Damaged outputs are named and made anew, with what depends on them, to the same bits."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 from tiny_run import assert_same, outcome, run_tiny
 
+from luss.apis.name_categories import name_categories
 from luss.errors import LussError
+from luss.pipeline.work_dir import WorkDir
 from luss.visualization.sources import read_threshold
 
 
@@ -86,6 +89,43 @@ def test_a_damaged_pseudo_label_is_named_and_made_anew(begun, finished_run, dama
     assert_same(outcome(finished_run), outcome(begun))
     changed = [path for path in labels if path.stat().st_mtime_ns != before[path]]
     assert changed == [labels[5]]
+
+
+def test_embeddings_of_other_photos_are_named_before_categories_are_shown(finished_run, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    path = run / "label_generation" / "embeddings.npy"
+    one_more_row(path)
+    with pytest.raises(LussError, match=r"embeddings\.npy holds float32 \(19, \d+\).* \(18, "):
+        name_categories(run)
+    path.unlink()
+    with pytest.raises(LussError, match="label_generation has lost its embeddings"):
+        name_categories(run)
+    assert not (run / "categories").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "key", "value"),
+    [
+        ("finetune", "checkpoint", 5),
+        ("finetune", "checkpoint", "../iter_8.pth"),
+        ("finetune", "outputs", ["iter_8.pth"]),
+        ("finetune", "outputs", {"checkpoint": 8}),
+        ("finetune", "outputs", None),
+        ("evaluate", "outputs", {"match": "/etc/passwd"}),
+        ("evaluate", "classes", 7),
+        ("label_generation", "unlabelled", {"a": 1}),
+    ],
+)
+def test_a_note_of_wrong_types_is_named_and_written_anew(finished_run, tmp_path, stage, key, value):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    path = run / stage / "done.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    message = re.escape(f"{path} is damaged: {key!r} is {value!r}, expected")
+    with pytest.raises(LussError, match=f"{message}.*--resume writes it anew"):
+        WorkDir(run).facts(stage)
+    run_tiny(run, resume=True)
+    assert f"{path} is damaged: {key!r}" in (run / "run.log").read_text()
+    assert_same(outcome(finished_run), outcome(run))
 
 
 def test_what_was_made_from_other_embeddings_is_made_anew(begun, finished_run):

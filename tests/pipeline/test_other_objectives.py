@@ -45,6 +45,25 @@ def test_pixel_attention_trains_what_step_1_has_not(tmp_path):
     assert (16, 64) in {tuple(entry["momentum_buffer"].shape) for entry in learnt}
 
 
+@pytest.mark.parametrize(
+    ("hook", "message"),
+    [
+        ({"type": "ClusteringHook"}, "ClusteringHook: the model has no Clustering objective"),
+        ({"type": "CollapseHook"}, "CollapseHook: the model has no Clustering objective"),
+        ({"type": "DenseCLHook"}, "DenseCLHook: the model is a PixelAttentionTrainer"),
+        ({"type": "SwAVHook", "queue_length": 1}, "SwAVHook: the queue holds 1 embeddings"),
+    ],
+)
+def test_hooks_of_another_method_are_rejected_before_anything_runs(tmp_path, hook, message):
+    """Those that a child config inherits, in a later stage, and beside a hook of a project."""
+    hooks = {"stages__pixel_attention__custom_hooks": [{"type": "FaultHook"}, hook]}
+    if hook["type"] in ("ClusteringHook", "CollapseHook"):
+        hooks = {**P2P_ALONE, "stages__pretrain__custom_hooks": [{"type": "FaultHook"}, hook]}
+    with pytest.raises(LussError, match=message):
+        Pipeline(read_tiny(**hooks), str(tmp_path)).run()
+    assert not (tmp_path / "pretrain").exists()
+
+
 def test_with_a_clustering_loss_its_projector_is_frozen(tmp_path):
     frozen = check(tmp_path)["frozen"]
     assert frozen == ["backbone", "objectives.clustering.projector"]

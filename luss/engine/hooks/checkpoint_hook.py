@@ -161,7 +161,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._waits = False
         self._saved: int | None = None
 
-    def refuse_no_validation(self, runner) -> None:
+    def refuse_misfit(self, runner) -> None:
         """Refuse to look for the best model where nothing would tell it.
 
         Raises:
@@ -174,8 +174,8 @@ class CheckpointHook(MMEngineCheckpointHook):
             )
 
     def before_train(self, runner) -> None:
-        """Find the checkpoints of a run that goes on; see :meth:`refuse_no_validation`."""
-        self.refuse_no_validation(runner)
+        """Find the checkpoints of a run that goes on; see :meth:`refuse_misfit`."""
+        self.refuse_misfit(runner)
         self.out_dir = runner.work_dir
         self._waits = False
         newest = latest_checkpoint(runner.work_dir) if runner.iter else None

@@ -33,12 +33,16 @@ class ClusteringHook(Hook):
 
     prepares_loss = True
 
-    def before_train(self, runner) -> None:
-        """Find the objective; let each step of its optimizer drop gradients that are frozen.
+    def refuse_misfit(self, runner) -> None:
+        """Reject a model without the objective.
 
         Raises:
-            LussError: if the model has no clustering objective.
+            LussError: as :func:`required_clustering`.
         """
+        required_clustering(runner.model, self)
+
+    def before_train(self, runner) -> None:
+        """Find the objective; let each step of its optimizer drop gradients that are frozen."""
         self.clustering = required_clustering(runner.model, self)
         wrapper = wrapper_of(self.clustering.prototypes.weight, runner.optim_wrapper)
         if wrapper is not None:

@@ -60,12 +60,16 @@ class CollapseHook(Hook):
         self.wanted = False
         self.spread: Tensor | None = None
 
-    def before_train(self, runner) -> None:
-        """Watch the projector's outputs.
+    def refuse_misfit(self, runner) -> None:
+        """Reject a model without a clustering objective.
 
         Raises:
-            LussError: if the model has no clustering objective.
+            LussError: as :func:`luss.engine.hooks.clustering_hook.required_clustering`.
         """
+        required_clustering(runner.model, self)
+
+    def before_train(self, runner) -> None:
+        """Watch the projector's outputs."""
         self.clustering = required_clustering(runner.model, self)
         self.iterations = self.interval * iterations_per_update(runner.optim_wrapper)
         self.handle = self.clustering.projector[-1].register_forward_pre_hook(self._note)

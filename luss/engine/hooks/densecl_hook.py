@@ -4,6 +4,7 @@ from mmselfsup.engine.hooks import DenseCLHook as MMSelfSupDenseCLHook
 from mmselfsup.utils import get_model
 
 from luss.engine.accumulation import iterations_per_update
+from luss.errors import LussError
 from luss.registry import HOOKS
 
 __all__ = ["DenseCLHook"]
@@ -16,6 +17,19 @@ class DenseCLHook(MMSelfSupDenseCLHook):
     Args:
         start_iters: updates of the weights before the dense loss begins.
     """
+
+    def refuse_misfit(self, runner) -> None:
+        """Reject a model without a dense loss.
+
+        Raises:
+            LussError: if the model is no DenseCL.
+        """
+        model = get_model(runner.model)
+        if not hasattr(model, "loss_lambda"):
+            raise LussError(
+                f"DenseCLHook: the model is a {type(model).__name__}, which has no dense loss; "
+                "take the hook out of custom_hooks, or train mmselfsup.DenseCL"
+            )
 
     def before_train(self, runner) -> None:
         """Look up the loss's share, and when it begins."""

@@ -53,19 +53,19 @@ class SwAVHook(MMSelfSupSwAVHook):
         self.shares: list[Tensor] = []
         self.frozen_updates = self.frozen_layers_cfg
 
-    def before_run(self, runner) -> None:
-        """Round the queue's length.
+    def refuse_misfit(self, runner) -> None:
+        """Reject a queue or layers that the training has no use for.
 
         Raises:
-            LussError: if it is shorter than the global batch, or layers to freeze are not there.
+            LussError: if the queue is shorter than the global batch, or layers to freeze are not
+                there.
         """
-        self.batch_size = runner.train_dataloader.batch_size * get_world_size()
-        if 0 < self.queue_length < self.batch_size:
+        batch_size = runner.train_dataloader.batch_size * get_world_size()
+        if 0 < self.queue_length < batch_size:
             raise LussError(
                 f"SwAVHook: the queue holds {self.queue_length} embeddings, but one batch over all "
-                f"processes has {self.batch_size}; set queue_length to 0 or to at least that"
+                f"processes has {batch_size}; set queue_length to 0 or to at least that"
             )
-        self.queue_length -= self.queue_length % self.batch_size
         names = [name for name, _ in _bare(runner.model).named_parameters()]
         for layer in self.frozen_layers_cfg:
             if not any(layer in name for name in names):
@@ -73,6 +73,12 @@ class SwAVHook(MMSelfSupSwAVHook):
                     f"SwAVHook: frozen_layers_cfg names {layer!r}, which is a part of no "
                     "parameter's name; SwAV's own prototypes are head.loss.prototypes"
                 )
+
+    def before_run(self, runner) -> None:
+        """Round the queue's length; see :meth:`refuse_misfit`."""
+        self.refuse_misfit(runner)
+        self.batch_size = runner.train_dataloader.batch_size * get_world_size()
+        self.queue_length -= self.queue_length % self.batch_size
 
     def before_train(self, runner) -> None:
         """Freeze for updates of the weights; mmselfsup counts iterations."""

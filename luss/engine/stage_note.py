@@ -1,0 +1,60 @@
+"""``done.json``: what a stage that is whole has noted about itself."""
+
+from pathlib import Path, PurePath
+from typing import Any
+
+from luss.errors import LussError
+from luss.files import read_json
+
+__all__ = ["read_note"]
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Read the note of a stage.
+
+    Args:
+        path: of ``done.json``.
+
+    Returns:
+        What the stage noted. Of these keys, which others read, the types are checked:
+        ``checkpoint``, a file name or None; ``outputs``, a dict of paths below the stage's folder;
+        ``unlabelled``, a list of texts; ``classes``, such a list or None.
+
+    Raises:
+        LussError: if it is missing or damaged, or a value has another type.
+    """
+    note = read_json(path)
+    for key, (expected, accepts) in _KINDS.items():
+        if key in note and not accepts(note[key]):
+            raise LussError(
+                f"{path} is damaged: {key!r} is {note[key]!r:.60}, expected {expected}; the same "
+                "training with --resume writes it anew"
+            )
+    return note
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_below(value: object) -> bool:
+    if not isinstance(value, str) or not value:
+        return False
+    path = PurePath(value)
+    return not path.is_absolute() and ".." not in path.parts
+
+
+def _is_file_name(value: object) -> bool:
+    return _is_below(value) and PurePath(value).name == value
+
+
+_KINDS = {
+    # Of a protocol without a checkpoint or masks, two are None.
+    "checkpoint": ("a file name", lambda value: value is None or _is_file_name(value)),
+    "outputs": (
+        "an object of paths below that folder",
+        lambda value: isinstance(value, dict) and all(map(_is_below, value.values())),
+    ),
+    "unlabelled": ("a list of texts", _are_texts),
+    "classes": ("a list of texts", lambda value: value is None or _are_texts(value)),
+}
