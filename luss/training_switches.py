@@ -1,4 +1,4 @@
-"""What the command line switches on in all stages that train."""
+"""Switches of the command line for all training stages: ``--amp`` and ``--auto-scale-lr``."""
 
 import argparse
 
@@ -14,18 +14,16 @@ _MIXED = ("AmpOptimWrapper", "luss.AmpOptimWrapper", "mmengine.AmpOptimWrapper")
 
 def add_switches(parser: argparse.ArgumentParser) -> None:
     """Add ``--amp`` and ``--auto-scale-lr``."""
-    parser.add_argument(
-        "--amp", action="store_true", help="train in mixed precision, in all stages that train"
-    )
+    parser.add_argument("--amp", action="store_true", help="train all stages in mixed precision")
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
-        help="scale learning rates to the batch over all processes, see auto_scale_lr in configs",
+        help="scale learning rates with the total batch size, see auto_scale_lr in configs",
     )
 
 
 def apply_switches(config: Config, args: argparse.Namespace) -> None:
-    """Change a config as the switches say.
+    """Apply the switches to a config.
 
     Raises:
         LussError: as :func:`use_mixed_precision` and :func:`scale_learning_rates`.
@@ -37,10 +35,10 @@ def apply_switches(config: Config, args: argparse.Namespace) -> None:
 
 
 def use_mixed_precision(config: Config) -> None:
-    """Give every stage that trains an ``AmpOptimWrapper`` (``--amp``).
+    """Set ``AmpOptimWrapper`` in every training stage (``--amp``).
 
     Raises:
-        LussError: if no stage trains, or one has a wrapper of another kind.
+        LussError: if there is no training stage, or one has another type of wrapper.
     """
     for name, stage in _training_stages(config, "--amp"):
         wrapper = stage["optim_wrapper"]
@@ -48,26 +46,27 @@ def use_mixed_precision(config: Config) -> None:
         if kind not in (*_PLAIN, *_MIXED):
             raise LussError(
                 f"--amp: stages.{name}.optim_wrapper has type {kind!r}, expected OptimWrapper; set "
-                "its precision in the config"
+                "the precision of this wrapper in the config"
             )
         wrapper["type"] = "AmpOptimWrapper"
 
 
 def scale_learning_rates(config: Config) -> None:
-    """Let the rates of every stage that trains follow its batch (``--auto-scale-lr``).
+    """Scale the learning rates of every training stage with its batch size (``--auto-scale-lr``).
 
-    The linear rule (Goyal et al., 2017), by MMEngine's runner: times images a step over all
-    processes, divided by ``auto_scale_lr.base_batch_size`` of the config or of the stage.
+    The linear rule (Goyal et al., 2017) of MMEngine's runner: rates are multiplied by the number
+    of images per step over all processes, and divided by ``auto_scale_lr.base_batch_size`` of the
+    config or of the stage.
 
     Raises:
-        LussError: if no stage trains, or one does not say for which batch its rate is.
+        LussError: if there is no training stage, or ``base_batch_size`` is missing.
     """
     for name, stage in _training_stages(config, "--auto-scale-lr"):
         own, shared = stage.get("auto_scale_lr"), config.get("auto_scale_lr")
         if "base_batch_size" not in {**(shared or {}), **(own or {})}:
             raise LussError(
-                "--auto-scale-lr: the config does not say for how many images a step the rate of "
-                f"stage {name!r} is; add auto_scale_lr=dict(base_batch_size=N)"
+                f"--auto-scale-lr: stage {name!r} has no auto_scale_lr.base_batch_size, the batch "
+                "size that its learning rate is for; add auto_scale_lr=dict(base_batch_size=N)"
             )
         if own is not None:
             own["enable"] = True
@@ -78,5 +77,5 @@ def scale_learning_rates(config: Config) -> None:
 def _training_stages(config: Config, switch: str) -> list[tuple[str, dict]]:
     found = [(name, stage) for name, stage in config.stages.items() if "optim_wrapper" in stage]
     if not found:
-        raise LussError(f"{switch} would change nothing: no stage of this config trains")
+        raise LussError(f"{switch} has no effect: no stage of this config trains; remove it")
     return found

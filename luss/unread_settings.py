@@ -1,4 +1,4 @@
-"""Top-level keys and options that would have no effect, in files and on the command line alike."""
+"""Top-level keys and options that have no effect, in config files and on the command line."""
 
 import ast
 import difflib
@@ -57,14 +57,15 @@ RUNNER_KEYS: dict[str, str] = {
 
 
 def unused_keys(files: Iterable[Path]) -> set[str]:
-    """Return the top-level names that config files assign and none of them reads.
+    """Return the top-level names that config files assign but never read.
 
-    A name that is read, in its own file or by ``_base_.NAME`` in another one, is a variable.
+    A name that is read, in its own file or as ``_base_.NAME`` in another one, is a variable.
 
     Args:
         files: a config and all that it inherits from.
     """
-    assigned, read = set(), set()
+    assigned: set[str] = set()
+    read: set[str] = set()
     for file in files:
         text = file.read_text(encoding="utf-8")
         read.update(re.findall(r"\b_base_\.(\w+)", text))
@@ -78,26 +79,26 @@ def reject_key(key: str, value: Any, config: Config, path: str) -> None:
     """Reject a top-level key of a file that has no effect.
 
     Raises:
-        LussError: saying where it belongs.
+        LussError: with the place where it belongs.
     """
     raise LussError(
         f"{path} sets {key!r} to {_short(value)}, which has no effect at the top level: "
-        f"{_remedy(key, config)}. If it is a variable, give it another name"
+        f"{_remedy(key, config)}. If it is a variable, rename it"
     )
 
 
 def reject_misspelt(variables: Collection[str], known: Collection[str], path: str) -> None:
-    """Reject a key of a file that looks like a setting; others that are unknown are variables.
+    """Reject variables of a file whose name is close to a setting's.
 
     Raises:
-        LussError: naming both.
+        LussError: with both names.
     """
     for name in sorted(variables):
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         if close:
             raise LussError(
-                f"{path} sets {name!r}, which nothing reads; if {close[0]!r} is meant, correct it, "
-                "else give this variable a name less like it"
+                f"{path} sets {name!r}, which has no effect; did you mean {close[0]!r}? If it is a "
+                "variable, rename it"
             )
 
 
@@ -109,18 +110,18 @@ def reject_option(
     known: Collection[str],
     variables: Collection[str],
 ) -> None:
-    """Reject an option whose first part nothing reads.
+    """Reject an option whose top-level key is not a setting.
 
     Args:
-        key: dotted, as ``--cfg-options`` has it.
+        key: dotted, as in ``--cfg-options``.
         value: of the option.
         config: as read from the file.
         path: of the file.
-        known: top-level keys that are read.
-        variables: top-level keys of the file that are not.
+        known: top-level keys that are settings.
+        variables: other top-level keys of the file.
 
     Raises:
-        LussError: saying where the setting belongs.
+        LussError: with the place where the setting belongs.
     """
     first = key.partition(".")[0]
     if first in known:
@@ -129,15 +130,15 @@ def reject_option(
     if first in RUNNER_KEYS or first == "weights":
         why = _remedy(first, config)
     elif first in variables:
-        why = f"{first!r} is a variable of {path}, which was used when the file was read"
+        why = f"{first!r} is a variable of {path}, which is read before options are merged"
     else:
         why = f"there is no setting {first!r}{nearest(first, known)}"
     if places:
         shown = ", ".join(places[:_SHOWN]) + (", ..." if len(places) > _SHOWN else "")
-        where = f"what it names stands at {shown}"
+        where = f"settings of that name: {shown}"
     else:
-        where = "options name settings by their place, such as stages.pretrain.seed=1"
-    raise LussError(f"the option {key}={value!r} would change nothing: {why.rstrip('.')}; {where}")
+        where = "give the complete key of a setting, such as stages.pretrain.seed=1"
+    raise LussError(f"the option {key}={value!r} has no effect: {why.rstrip('.')}; {where}")
 
 
 def _remedy(key: str, config: Config) -> str:
@@ -155,7 +156,7 @@ def _short(value: Any) -> str:
 
 
 def _places(config: Config, key: str) -> Iterator[str]:
-    """Dotted keys in the stages that end as ``key`` does, by as many of its parts as possible."""
+    """Yield the stages' dotted keys that share the longest suffix with ``key``."""
     everything = list(_dotted(config.stages.to_dict(), "stages"))
     parts = key.split(".")
     for start in range(len(parts)):

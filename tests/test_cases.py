@@ -19,9 +19,9 @@ from luss.planning.inspection import inspect_photos
 def test_what_is_wrong_is_said(case, said, case_path):
     found = inspect_photos(str(case_path(case)), 4)
     assert not found.problems
-    assert not any("sound" in line for line in found.said)
+    assert not any("sound" in line for line in found.lines)
     for phrase in said:
-        assert any(phrase in doubt for doubt in found.doubts), (phrase, found.doubts)
+        assert any(phrase in line for line in found.warnings), (phrase, found.warnings)
 
 
 @pytest.mark.parametrize("case", ["voc_palette", "grey_void255"])

@@ -61,7 +61,7 @@ def test_a_stage_can_be_added_by_its_type():
 def test_misspelt_setting_in_a_file(tmp_path):
     path = tmp_path / "child.py"
     path.write_text("num_catgories = 20\nwidth = 3\nstages = dict(a=dict(type='ReportStage'))\n")
-    with pytest.raises(LussError, match="'num_catgories', which nothing reads; if 'num_categories"):
+    with pytest.raises(LussError, match=r"'num_catgories'.* 'num_categories'"):
         read_config(path)
     path.write_text("width = 3\nstages = dict(a=dict(type='ReportStage'))\n")
     assert read_config(path).width == 3
@@ -178,7 +178,7 @@ def keys_of_the_runner():
 def test_keys_of_the_runner_have_no_effect_at_the_top_level(tmp_path, key):
     with pytest.raises(LussError, match=f"child.py sets '{key}' to .*'a': 1.*: .{{20}}") as in_file:
         read_text(tmp_path, f"{key} = dict(a=1)")
-    with pytest.raises(LussError, match=f"option {key}={{'a': 1}} would change noth") as as_option:
+    with pytest.raises(LussError, match=f"option {key}={{'a': 1}} has no") as as_option:
         read_config("configs/pass/pass_s_photos.py", {key: {"a": 1}})
     remedy = re.search(r"top level: (.*?)\. If", str(in_file.value))[1]
     assert remedy in str(as_option.value)

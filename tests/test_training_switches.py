@@ -44,11 +44,11 @@ def test_rates_are_scaled_by_what_the_stage_or_the_config_says():
     assert config.auto_scale_lr == {"base_batch_size": 256, "enable": True}
     assert config.stages.b.auto_scale_lr == {"base_batch_size": 8, "enable": True}
     stages = {**stages, "c": {"optim_wrapper": SGD}}
-    with pytest.raises(LussError, match="the rate of stage 'a' is; add auto_scale_lr"):
+    with pytest.raises(LussError, match=r"stage 'a' .* auto_scale_lr=dict"):
         scale_learning_rates(config_of(stages))
 
 
 @pytest.mark.parametrize("switch", [use_mixed_precision, scale_learning_rates])
 def test_nothing_trains(switch):
-    with pytest.raises(LussError, match="would change nothing: no stage of this config trains"):
+    with pytest.raises(LussError, match="no stage of this config trains"):
         switch(config_of({"evaluate": {"type": "EvaluateStage"}}))

@@ -1,32 +1,32 @@
 """The commands of ``luss``: one module each, imported when its command is called.
 
-A command's module has ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(args)``, and imports
-what takes time within ``run``. A new one is a module here, a line in ``GROUPS``, and a script in
+A command's module has ``DESCRIPTION``, ``add_arguments(parser)`` and ``run(args)``; slow imports
+belong in ``run``. To add a command, write a module here, add a line to ``GROUPS``, and a script in
 ``tools/`` that calls :func:`run_command`.
 """
 
 import argparse
 import ast
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from luss.command_line import exit_cleanly
+from luss.errors import nearest
 from luss.version import __version__
 
 __all__ = ["COMMANDS", "GROUPS", "main", "run_command"]
 
 GROUPS: dict[str, dict[str, str]] = {
-    "photos of your own": {
+    "your own photos": {
         "check": "luss.commands.check",
         "train": "luss.commands.train",
         "predict": "luss.commands.predict",
         "name-categories": "luss.commands.name_categories",
         "export": "luss.commands.export",
     },
-    "a closer look at configs and runs": {
+    "inspecting configs and runs": {
         "print-config": "luss.commands.print_config",
         "browse-views": "luss.commands.browse_views",
         "plot-logs": "luss.commands.plot_logs",
@@ -47,7 +47,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "new-project": "luss.commands.new_project",
     },
 }
-"""What commands are for -> name of each -> its module, or its script in ``tools/``; as in help."""
+"""Group title in the help -> name of each command -> its module, or its script in ``tools/``."""
 
 COMMANDS: dict[str, str] = {
     name: place for group in GROUPS.values() for name, place in group.items()
@@ -58,14 +58,14 @@ _SCRIPTS = Path(__file__).resolve().parents[1] / ".mim" / "tools"
 
 
 def main() -> None:
-    """``luss COMMAND ...``: hand the arguments over to the command that the first of them names."""
+    """Run ``luss COMMAND ...``: pass the arguments to the command that the first one names."""
     with exit_cleanly():
         _main()
 
 
 def _main() -> None:
     name, *arguments = sys.argv[1:] or [""]
-    # As scripts are called.
+    # Scripts in tools/ have underscores.
     command = name.replace("_", "-")
     if command in COMMANDS:
         _run(command, arguments)
@@ -79,12 +79,12 @@ def _main() -> None:
 
 
 def run_command(name: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> None:
-    """Parse a command's arguments and run it, to a clear message and the right exit code.
+    """Parse a command's arguments and run it; see :func:`exit_cleanly` for errors.
 
     Args:
         name: of a command that is a module.
-        arguments: behind the name; by default those of this process.
-        prog: how the command is called, for its help; by default the script's name.
+        arguments: after the name; by default those of this process.
+        prog: program name in the help; by default the script's name.
     """
     with exit_cleanly():
         module = importlib.import_module(COMMANDS[name])
@@ -99,7 +99,7 @@ def _run(name: str, arguments: Sequence[str]) -> None:
         run_command(name, arguments, called)
     else:
         script = _SCRIPTS / COMMANDS[name]
-        # Help and errors name what was called; runpy would put the script's path there.
+        # Help and errors show the command; runpy would show the script's path.
         sys.argv = [called, *arguments]
         code = compile(script.read_text(encoding="utf-8"), script, "exec")
         exec(code, {"__name__": "__main__", "__file__": str(script)})
@@ -111,11 +111,11 @@ def _help() -> str:
     for title, group in GROUPS.items():
         lines += ["", f"For {title}:"]
         lines += [f"  {name:{width}}  {_summary(place)}" for name, place in group.items()]
-    return "\n".join([*lines, "", "luss COMMAND --help says more."])
+    return "\n".join([*lines, "", "Run luss COMMAND --help for the arguments of a command."])
 
 
 def _summary(place: str) -> str:
-    """What a command does, in a line."""
+    """Return the first sentence of a command's description."""
     if _is_module(place):
         text = importlib.import_module(place).DESCRIPTION
     else:
@@ -130,6 +130,5 @@ def _is_module(place: str) -> bool:
 
 
 def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name.replace("_", "-"), COMMANDS, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"error: luss has no command {name!r}; {meant}luss --help lists them"
+    hint = nearest(name.replace("_", "-"), COMMANDS)
+    return f"error: luss has no command {name!r}{hint} Run luss --help for the list"

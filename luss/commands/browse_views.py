@@ -1,4 +1,4 @@
-"""``luss browse-views``: what a stage trains on, as pictures."""
+"""``luss browse-views``: pictures of the views that a stage trains on."""
 
 import argparse
 import logging
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luss.commands.stages_of_config import add_stage_arguments, chosen_stages, planned_pipeline
+from luss.commands.stages_of_config import add_stage_arguments, chosen_stages, dry_pipeline
 from luss.errors import LussError
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = (
-    "Draw the views that a stage trains on: the photo with the rectangles they were cut out of, "
-    "the views with their colours changed as in training, and points of the first two that match."
+    "Draw the views that a stage trains on: the photo with the rectangles of its views, the views "
+    "after colour augmentation, and matching points of the first two views."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the config, the stage, and which photos are drawn where."""
+    """Add the config, the stage, the photos to draw and the output folder."""
     add_stage_arguments(parser, "draw the views")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of <stage>_<place>.png")
     parser.add_argument(
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--epoch", type=int, default=0, metavar="E", help="the views of this epoch (default: 0)"
     )
     parser.add_argument(
-        "--plain", action="store_true", help="leave the colours as they are in the photo"
+        "--plain", action="store_true", help="draw the views without colour augmentation"
     )
 
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
         raise LussError(
             f"--photos is {args.photos} and --epoch {args.epoch}, expected at least 1 and 0"
         )
-    pipeline, context = planned_pipeline(args)
+    pipeline, context = dry_pipeline(args)
     stages = chosen_stages(pipeline, args.stage, TrainStage, "training")
     drawn = [path for stage in stages for path in _draw_stage(stage, context, args, out)]
     if not drawn:
@@ -68,7 +68,7 @@ def _draw_stage(stage, context, args: argparse.Namespace, out: Path) -> Iterator
     from luss.visualization.gallery import evenly_spaced
     from luss.visualization.view_pictures import draw_views
 
-    # Maps of foreground may be yet to come, and are no part of the views.
+    # Foreground maps may not exist yet, and views do not need them.
     config = without_map_loading(stage.unlabelled_dataset_config(context))
     dataset = context.dataset(config)
     preprocessor = MODELS.build(stage.model_config(context)["data_preprocessor"])
@@ -77,8 +77,8 @@ def _draw_stage(stage, context, args: argparse.Namespace, out: Path) -> Iterator
         try:
             photo = read_image(info["img_path"], info.get("upright", False))
         except UnreadableImageError as error:
-            # The data set would give views of another photo.
-            print_log(f"{error}; no views are drawn", "current", logging.WARNING)
+            # The data set would return views of another photo.
+            print_log(f"{error}; its views are not drawn", "current", logging.WARNING)
             continue
         item = dataset[args.epoch * len(dataset) + index]
         if "geometry" not in item:
@@ -96,7 +96,7 @@ def _draw_stage(stage, context, args: argparse.Namespace, out: Path) -> Iterator
 def _views(
     inputs: Sequence, preprocessor: "nn.Module", entropy: tuple[int, ...], plain: bool
 ) -> list["np.ndarray"]:
-    """Views as they look, (S, S, 3) uint8 RGB; the normalisation is taken back."""
+    """Return views as (S, S, 3) uint8 RGB, without normalisation."""
     import torch
 
     from luss.datasets.reproducible import seeded

@@ -1,9 +1,9 @@
-"""``luss count-flops``: how large the models of a config are, and what they cost."""
+"""``luss count-flops``: parameters and multiply-adds of a config's models."""
 
 import argparse
 from typing import TYPE_CHECKING
 
-from luss.commands.stages_of_config import add_stage_arguments, chosen_stages, planned_pipeline
+from luss.commands.stages_of_config import add_stage_arguments, chosen_stages, dry_pipeline
 
 if TYPE_CHECKING:
     from luss.pipeline import Context, RunnerStage
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = (
-    "Count parameters, and the multiply-adds of one image through backbone and heads, of the "
-    "models of a config's stages."
+    "Count the parameters of a config's models, and their multiply-adds for one image (backbone "
+    "and heads)."
 )
 
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print a table with a row a model."""
+    """Print a table with one row per model."""
     from prettytable import PrettyTable
 
     from luss.models.complexity import count_complexity
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     from luss.registry import MODELS
 
     size = image_size(args.shape)
-    pipeline, context = planned_pipeline(args)
+    pipeline, context = dry_pipeline(args)
     stages = chosen_stages(pipeline, args.stage, RunnerStage, "a model")
     table = PrettyTable(["stage", "model", "parameters", "trained", "multiply-adds", "activations"])
     table.align = "r"
@@ -54,21 +54,21 @@ def run(args: argparse.Namespace) -> None:
         )  # fmt: skip
     print(table)
     print(
-        f"One image of {size[0]} x {size[1]} pixels, once through the backbone, and the head of a "
-        "segmentor; parameters are those of the whole model, projectors and prototypes too. One "
+        f"Cost of one image of {size[0]} x {size[1]} pixels: one pass through the backbone, and "
+        "through the head of a segmentor. Parameters include projectors and prototypes. One "
         "multiply-add is two floating-point operations."
     )
 
 
 def model_of(stage: "RunnerStage", context: "Context") -> dict:
-    """The configuration of a stage's model, if possible without a look at the data."""
+    """Return the configuration of a stage's model, without reading the data if possible."""
     if hasattr(stage, "model_config"):
         return stage.model_config(context)
     return stage.runner_config(context)["model"]
 
 
 def image_size(shape: list[int]) -> tuple[int, int]:
-    """Height and width of ``--shape``.
+    """Return height and width of ``--shape``.
 
     Raises:
         LussError: if it is neither one nor two positive numbers.
@@ -76,12 +76,12 @@ def image_size(shape: list[int]) -> tuple[int, int]:
     from luss.errors import LussError
 
     if len(shape) > 2 or min(shape) < 1:
-        raise LussError(f"--shape is {shape}, expected one or two numbers from 1 on")
+        raise LussError(f"--shape is {shape}, expected one or two numbers of at least 1")
     return shape[0], shape[-1]
 
 
 def in_units(count: int) -> str:
-    """A number with three digits and a unit of thousands."""
+    """Format a number with three digits and a unit (k, M, G)."""
     for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
         if count >= size:
             return f"{count / size:.3g} {unit}"

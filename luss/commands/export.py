@@ -8,29 +8,29 @@ DESCRIPTION = "Write the segmentor of a finished run as one ONNX file."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the file, and what it is compared on."""
-    parser.add_argument("model", metavar="RUN", help="a finished work dir, or a checkpoint of one")
+    """Add the run, the file, and the photos to compare on."""
+    parser.add_argument("model", metavar="RUN", help="work dir of a finished run, or a checkpoint")
     parser.add_argument("--out", required=True, metavar="FILE", help="such as model.onnx")
-    parser.add_argument("--force", action="store_true", help="replace FILE where it exists")
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     parser.add_argument(
-        "--config", help="of the run, for a checkpoint that does not lie in its work dir"
+        "--config", help="config of the run, for a checkpoint outside of its work dir"
     )
     parser.add_argument(
         "--categories",
         choices=["named", "generated", "true"],
-        help="which ids and names the file gives, as of predict",
+        help="ids and names that the file contains, see luss predict --help",
     )
     parser.add_argument(
         "--photos",
         nargs="+",
         metavar="PHOTO",
-        help="photos, or folders of them, to compare with PyTorch on, besides drawn pictures; at "
-        "most 16 are taken",
+        help="photos or folders; the file is compared with PyTorch on up to 16 of them, and on "
+        "generated pictures",
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Export, and say how well the file agrees with PyTorch."""
+    """Export, and print how well the file agrees with PyTorch."""
     from luss.apis import FinishedRun
     from luss.apis.onnx_export import OPSET, export_onnx
     from luss.files import output_file
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
     agreement = export_onnx(found, out, args.categories, args.photos, args.force)
     name, worst = agreement.worst
     print(
-        f"{out}: opset {OPSET}; ids as PyTorch's in {100 * agreement.pixels:.3f} % of the "
-        f"pixels of {len(agreement.photos)} pictures, {100 * worst:.3f} % in the worst ({name})"
+        f"{out}: opset {OPSET}; {100 * agreement.pixels:.3f} % of the pixels of "
+        f"{len(agreement.photos)} pictures have PyTorch's ids, {100 * worst:.3f} % in the worst "
+        f"picture ({name})"
     )

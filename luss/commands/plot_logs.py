@@ -1,4 +1,4 @@
-"""``luss plot-logs``: losses and rates of one or more runs, side by side."""
+"""``luss plot-logs``: plots of losses and learning rates of one or more runs."""
 
 import argparse
 from pathlib import Path
@@ -7,11 +7,13 @@ from luss.errors import LussError
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
-DESCRIPTION = "Plot losses, rates and other scalars of one or more runs: a PNG a stage."
+DESCRIPTION = (
+    "Plot losses, learning rates and other scalars of one or more runs: one PNG per stage."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs, what is plotted, and where to."""
+    """Add the runs, the scalars to plot, and the output folder."""
     parser.add_argument("runs", nargs="+", metavar="WORK_DIR", help="work dir of a run")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of <stage>.png")
     parser.add_argument("--names", nargs="+", metavar="NAME", help="default: the folders' names")
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keys",
         nargs="+",
         metavar="KEY",
-        help="scalars to plot, such as loss lr; loss stands for loss_p2p, too (default: all)",
+        help="scalars to plot, such as loss lr; loss includes loss_p2p (default: all)",
     )
 
 
@@ -36,8 +38,8 @@ def run(args: argparse.Namespace) -> None:
     names = args.names or [run.resolve().name for run in runs]
     if len(names) != len(runs) or len(set(names)) < len(names):
         raise LussError(
-            f"the names of the runs are {', '.join(names)}; give each of the {len(runs)} runs a "
-            "name of its own by --names"
+            f"the names of the {len(runs)} runs are {', '.join(names)}, expected {len(runs)} "
+            "different names; set them with --names"
         )
     of_name = dict(zip(names, runs, strict=True))
     for path in plot_logs(of_name, out, args.stage, args.keys):

@@ -1,4 +1,4 @@
-"""``luss predict RUN PHOTO_or_FOLDER ... --out DIR``: masks of any photos."""
+"""``luss predict RUN PHOTO_or_FOLDER ... --out DIR``: predict masks of any photos."""
 
 import argparse
 
@@ -8,25 +8,25 @@ DESCRIPTION = "Predict masks of any photos with the segmentor of a finished run.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the photos and what is written of them."""
-    parser.add_argument("model", metavar="RUN", help="a finished work dir, or a checkpoint of one")
+    """Add the run, the photos and the outputs."""
+    parser.add_argument("model", metavar="RUN", help="work dir of a finished run, or a checkpoint")
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
     parser.add_argument(
         "--out",
         required=True,
         metavar="DIR",
-        help="folder to write; where it holds a part of the same predictions, the rest is made",
+        help="output folder; photos that it already contains predictions of are skipped",
     )
     parser.add_argument(
-        "--config", help="of the run, for a checkpoint that does not lie in its work dir"
+        "--config", help="config of the run, for a checkpoint outside of its work dir"
     )
     parser.add_argument(
         "--categories",
         choices=["named", "generated", "true"],
-        help="which ids and names masks have: 'generated' are those that the run discovered, "
-        "called as the true classes that they match; 'named' follow the work dir's names.json; "
-        "'true' are those of the true classes (default: 'named' where there is a names.json, else "
-        "'generated'; 'true' for a model that learnt true classes)",
+        help="ids and names in the masks. 'generated': the discovered categories, with the names "
+        "of the true classes that they match; 'named': names of names.json in the work dir; "
+        "'true': the true classes. Default: 'named' if names.json exists, else 'generated'; 'true' "
+        "for a model trained on true classes",
     )
     parser.add_argument(
         "--outputs",
@@ -34,31 +34,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["masks", "indexed", "overlays", "cutouts"],
         default=["masks", "indexed", "overlays", "cutouts"],
         metavar="KIND",
-        help="pictures to write of each photo: masks, indexed (with a palette), overlays, cutouts "
-        "(default: all of them)",
+        help="pictures to write for each photo: masks, indexed (with a palette), overlays, cutouts "
+        "(default: all)",
     )
     parser.add_argument(
-        "--rle", action="store_true", help="put masks into predictions.json, too, as COCO has them"
+        "--rle", action="store_true", help="also write masks to predictions.json, as COCO RLE"
     )
     parser.add_argument(
         "--as-stored",
         action="store_true",
-        help="do not turn photos as their EXIF orientation says, as masks of data sets are drawn",
+        help="ignore the EXIF orientation of photos, as masks of data sets do",
     )
-    parser.add_argument("--device", help="such as cpu or cuda:1 (default: a GPU, if there is one)")
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="photos at a time")
+    parser.add_argument("--device", help="such as cpu or cuda:1 (default: a GPU if available)")
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N", help="photos per batch")
     parser.add_argument(
         "--num-workers", type=int, default=0, metavar="N", help="processes that load photos"
     )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Predict, and say what was written."""
+    """Predict, and print a summary."""
     from luss.apis import LUSSInferencer, predict_photos
     from luss.command_line import leave_on_signals
     from luss.files import output_folder
 
-    # Before the model is loaded.
+    # Fail before the model is loaded.
     out = output_folder(args.out, "--out")
     inferencer = LUSSInferencer(
         args.model,
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
         categories=args.categories,
         upright=not args.as_stored,
     )
-    leave_on_signals("the same command goes on from the photos that are whole")
+    leave_on_signals("run the same command again to predict the remaining photos")
     done = predict_photos(
         inferencer,
         args.photos,
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
         batch_size=args.batch_size,
         num_workers=args.num_workers,
     )
-    said = f"{done.predicted} photos predicted, {done.before} before"
+    summary = f"{done.predicted} photos predicted, {done.before} predicted before"
     if done.unreadable:
-        said += f", {len(done.unreadable)} cannot be predicted"
-    print(f"{said}: {out}, where predictions.json and categories.csv say what is in each")
+        summary += f", {len(done.unreadable)} failed"
+    print(f"{summary}; see predictions.json and categories.csv in {out}")

@@ -1,22 +1,21 @@
-"""``luss print-config``: what a stage would run, without running it."""
+"""``luss print-config``: print the configuration of a stage without running it."""
 
 import argparse
 import contextlib
 import sys
 
-from luss.commands.stages_of_config import add_stage_arguments, chosen_stages, planned_pipeline
+from luss.commands.stages_of_config import add_stage_arguments, chosen_stages, dry_pipeline
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = (
-    "Print the whole runner configuration of stages, as it would stand in "
-    "WORK_DIR/<stage>/config.py. Nothing is trained; checkpoints that are yet to come are named "
-    "iter_<N>.pth."
+    "Print the complete runner configuration of stages, as written to WORK_DIR/<stage>/config.py. "
+    "Nothing is trained; checkpoints that do not exist yet are named iter_<N>.pth."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the config, the stages, and what changes the config."""
+    """Add the config, the stages, and the switches that change the config."""
     from luss.training_switches import add_switches
 
     add_stage_arguments(parser, "print the configuration")
@@ -27,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Resolve the stages, and print or write their configurations."""
+    """Print or write the configurations of the stages."""
     from luss.configuration import PlainConfig, write_config
     from luss.files import output_folder
     from luss.pipeline import RunnerStage
@@ -35,9 +34,9 @@ def run(args: argparse.Namespace) -> None:
 
     out = output_folder(args.out, "--out") if args.out else None
 
-    # What is said meanwhile is no part of a configuration.
+    # Keep log lines out of the printed configuration.
     with contextlib.redirect_stdout(sys.stderr):
-        pipeline, context = planned_pipeline(args, apply_switches)
+        pipeline, context = dry_pipeline(args, apply_switches)
         stages = chosen_stages(pipeline, args.stage, RunnerStage, "a runner")
         configs = {stage.name: stage.runner_config(context) for stage in stages}
     for name, config in configs.items():

@@ -1,8 +1,8 @@
-"""What the commands share that look at the stages of a config without running them."""
+"""Shared by commands that inspect the stages of a config without running them."""
 
 import argparse
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from luss.command_line import add_config_arguments, chosen_work_dir
 from luss.errors import LussError
@@ -10,9 +10,12 @@ from luss.errors import LussError
 if TYPE_CHECKING:
     from mmengine import Config
 
-    from luss.pipeline import Context, Pipeline, Stage
+    from luss.pipeline import Context, Pipeline
 
-__all__ = ["add_stage_arguments", "chosen_stages", "planned_pipeline"]
+__all__ = ["add_stage_arguments", "chosen_stages", "dry_pipeline"]
+
+
+StageT = TypeVar("StageT")
 
 
 def add_stage_arguments(parser: argparse.ArgumentParser, of: str) -> None:
@@ -20,7 +23,7 @@ def add_stage_arguments(parser: argparse.ArgumentParser, of: str) -> None:
 
     Args:
         parser: of the command.
-        of: what is wanted of a stage, for the help, such as 'the models'.
+        of: what the command does, for the help, such as 'count the model'.
     """
     add_config_arguments(parser)
     parser.add_argument(
@@ -28,17 +31,17 @@ def add_stage_arguments(parser: argparse.ArgumentParser, of: str) -> None:
     )
 
 
-def planned_pipeline(
+def dry_pipeline(
     args: argparse.Namespace,
     change: Callable[["Config", argparse.Namespace], None] | None = None,
 ) -> tuple["Pipeline", "Context"]:
-    """The stages of a config, built, in a work dir in which nothing is run.
+    """Build the stages of a config without running them.
 
-    Only demo data are drawn into the work dir, where a stage asks for them.
+    Nothing is written to the work dir but demo data, if a stage reads them.
 
     Args:
         args: of :func:`add_stage_arguments`.
-        change: changes the config before stages are built.
+        change: changes the config before the stages are built.
 
     Raises:
         LussError: as :func:`luss.configuration.read_config` and :class:`luss.pipeline.Pipeline`.
@@ -55,24 +58,25 @@ def planned_pipeline(
 
 
 def chosen_stages(
-    pipeline: "Pipeline", names: Iterable[str] | None, kind: type, what: str
-) -> list["Stage"]:
-    """The stages that were asked for; by default all of a kind.
+    pipeline: "Pipeline", names: Iterable[str] | None, kind: type[StageT], what: str
+) -> list[StageT]:
+    """Return the chosen stages; by default all of a kind.
 
     Args:
         pipeline: of the config.
         names: of stages.
-        kind: that the stages must be of.
-        what: they have, for the message, such as 'a runner'.
+        kind: class of the stages.
+        what: such stages have, for the message, such as 'a runner'.
 
     Raises:
-        LussError: if there is no stage of a name, or it is of another kind.
+        LussError: if a name is unknown, or its stage is of another kind.
     """
     suitable = {name: stage for name, stage in pipeline.stages.items() if isinstance(stage, kind)}
     for name in names or ():
         if name not in suitable:
-            why = "has none" if name in pipeline.stages else "is no stage of this config"
+            why = f"does not have {what}" if name in pipeline.stages else "is not in this config"
             raise LussError(
-                f"--stage {name}: {name!r} {why}; stages with {what}: {', '.join(suitable)}"
+                f"--stage {name}: the stage {name!r} {why}; stages with {what}: "
+                f"{', '.join(suitable)}"
             )
     return [suitable[name] for name in (names or suitable)]

@@ -1,4 +1,4 @@
-"""``luss train PHOTOS``: from a folder of photos to masks, with settings that fit them."""
+"""``luss train PHOTOS``: train on a folder of photos, with settings chosen for it."""
 
 import argparse
 
@@ -10,7 +10,7 @@ DESCRIPTION = "Find categories in a folder of photos, without labels, and segmen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the photos, what is to be found in them, and how long it may take."""
+    """Add the photos, the number of categories, the time and other settings."""
     # Loads MMEngine.
     from luss.configuration import ConfigOptions
 
@@ -19,36 +19,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--categories",
         type=int,
         metavar="C",
-        help="how many to find (default: the number of class folders, where there are any)",
+        help="number of categories to find (default: the number of class folders, if any)",
     )
     parser.add_argument(
         "--minutes",
         type=float,
         default=60.0,
         metavar="M",
-        help="how long the whole run may take; it ends earlier where more training does not help "
-        "(default: 60)",
+        help="time limit of the complete run; it may end earlier (default: 60)",
     )
     parser.add_argument(
-        "--work-dir", metavar="DIR", help="where all is written (default: work_dirs/PHOTOS)"
+        "--work-dir", metavar="DIR", help="output folder (default: work_dirs/PHOTOS)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument(
         "--foreground",
         choices=tuple(FOREGROUNDS),
-        help="what tells objects from 'other' (default: prior, which needs scikit-image; without "
-        "it boundary-centre); see docs/photos.md",
+        help="how to separate objects from 'other' (default: prior, which needs scikit-image, or "
+        "boundary-centre without it); see docs/photos.md",
     )
     parser.add_argument(
         "--from",
         dest="start",
         metavar="WORK_DIR",
-        help="take the finished pretraining of this run, for other categories, another "
-        "foreground or threshold",
+        help="reuse the pretraining of this run, to change categories, foreground or threshold",
     )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on where this run was killed or stopped"
-    )
+    parser.add_argument("--resume", action="store_true", help="resume a run that was stopped")
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -59,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Look at the photos, rehearse, plan, train, and say what came of it."""
+    """Check the photos, time a dry run, plan, train, and print the result."""
     from luss.command_line import leave_on_signals
     from luss.planning.photo_run import PhotoRun
 

@@ -1,1 +1,1 @@
-"""What ``luss train`` and ``luss check`` find out before a run: the photos, settings, schedule."""
+"""Planning of ``luss train`` and ``luss check``: survey of the photos, settings, schedule."""

@@ -1,15 +1,15 @@
-"""What may tell objects from 'other'. Imports nothing: the help of ``luss train`` lists them."""
+"""Choices of ``--foreground``. Imports nothing, so that the help of ``luss train`` is fast."""
 
 __all__ = ["FOREGROUNDS"]
 
 FOREGROUNDS = {
-    # Colours unlike the photo's frame, near its centre, with region contrast and GrabCut.
+    # Colours unlike the photo's border, near its centre; with region contrast and GrabCut.
     "prior": "luss::pass/pass_s_photos_prior.py",
-    # Colours unlike the photo's frame, near its centre.
+    # Colours unlike the photo's border, near its centre.
     "boundary-centre": "luss::pass/pass_s_photos_prior.py",
     # Salient regions by colour.
     "region-contrast": "luss::pass/pass_s_photos_rc.py",
-    # What the model's pixel attention, which is trained, looks at.
+    # The model's trained pixel attention.
     "attention": "luss::pass/pass_s_photos.py",
 }
-"""Name of each foreground -> the config that is trained by it."""
+"""Name of each foreground -> its config."""

@@ -1,4 +1,4 @@
-"""All photos and masks of a folder, read once, without training."""
+"""Check of all photos and masks of a folder, without training."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,16 +26,16 @@ __all__ = ["Inspection", "inspect_photos"]
 
 @dataclass
 class Inspection:
-    """What was found.
+    """Result of a check.
 
     Attributes:
-        said: lines on the photos, and on what ``luss train`` would do.
-        doubts: lines on what can be read, but may be wrong.
-        problems: lines on what is to be mended.
+        lines: about the photos, and what ``luss train`` would do.
+        warnings: about files that can be read but may be wrong.
+        problems: about files that must be fixed.
     """
 
-    said: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -46,33 +46,33 @@ def inspect_photos(
 
     Args:
         root: the folder.
-        categories: that are to be found, or None.
+        categories: number to find, or None.
         data: settings of the data set, such as ``type``.
 
     Raises:
         LussError: as :func:`luss.planning.survey.survey`.
     """
     found = survey(root, data)
-    seen = Inspection([f"{found.root} is read as {found.kind}; {found.said()}"])
+    result = Inspection([f"{found.root} is read as {found.kind}; {found.summary()}"])
     datasets = {split: split_of_data(found.settings, split) for split in found.counts}
     deep = DeepPhotos()
     for split, dataset in datasets.items():
         if unreadable := _unreadable(dataset, split, deep):
-            left_out = "training leaves them out" if split == "train" else "evaluation needs them"
+            effect = "training skips them" if split == "train" else "evaluation needs them"
             photos = "photo" if len(unreadable) == 1 else "photos"
-            seen.problems.append(
-                f"{len(unreadable)} {photos} of {split} cannot be read ({left_out}; replace or "
+            result.problems.append(
+                f"{len(unreadable)} {photos} of {split} cannot be read ({effect}; replace or "
                 f"remove them): {shown(unreadable)}"
             )
         if split in found.description.measured:
-            _look_at_masks(found, split, seen)
+            _check_masks(found, split, result)
     paths = (item["img_path"] for dataset in datasets.values() for item in _items(dataset))
     doubts = [deep.doubt(), doubt_of_copies(identical_photos(paths))]
-    if found.description.has_categories:
+    if found.description.has_categories and found.description.classes is not None:
         doubts.append(doubt_of_empty(datasets["train"], found.description.classes))
-    seen.doubts += [doubt for doubt in doubts if doubt]
-    _say_what_training_does(found, categories, seen)
-    return seen
+    result.warnings += [doubt for doubt in doubts if doubt]
+    _describe_training(found, categories, result)
+    return result
 
 
 def _items(dataset: BaseDataset) -> Iterator[dict[str, Any]]:
@@ -80,7 +80,7 @@ def _items(dataset: BaseDataset) -> Iterator[dict[str, Any]]:
 
 
 def _unreadable(dataset: BaseDataset, split: str, deep: DeepPhotos) -> list[str]:
-    bad = []
+    unreadable = []
     progress = Progress(len(dataset), f"reading the photos of {split}")
     for item in _items(dataset):
         path = item["img_path"]
@@ -89,42 +89,42 @@ def _unreadable(dataset: BaseDataset, split: str, deep: DeepPhotos) -> list[str]
             if image_header(path).deep:
                 deep.add(path, pixels)
         except (UnreadableImageError, TooLargeImageError):
-            bad.append(item["img_path"])
+            unreadable.append(path)
         progress.advance(1)
-    return bad
+    return unreadable
 
 
-def _look_at_masks(found: Survey, split: str, seen: Inspection) -> None:
+def _check_masks(found: Survey, split: str, result: Inspection) -> None:
     try:
         dataset = split_of_data({**found.settings, "require_masks": True}, split)
         progress = Progress(len(dataset), f"checking the masks of {split}")
         tally = check_masks(dataset, progress.advance)
     except LussError as error:
-        seen.problems.append(f"{split}: {error}")
+        result.problems.append(f"{split}: {error}")
         return
     doubts = mask_doubts(dataset, tally)
-    seen.doubts += [f"{split}: {doubt}" for doubt in doubts]
-    sound = "can be read, but see the warnings" if doubts else "are sound"
-    seen.said.append(
-        f"{split}: {len(dataset)} photos, and all of their masks {sound}; "
-        f"{tally.ignored_share:.1%} of their pixels are ignored"
+    result.warnings += [f"{split}: {doubt}" for doubt in doubts]
+    state = "can be read, but see the warnings" if doubts else "are sound"
+    result.lines.append(
+        f"{split}: {len(dataset)} photos, all masks {state}; {tally.ignored_share:.1%} of the "
+        "pixels are ignored"
     )
 
 
-def _say_what_training_does(found: Survey, categories: int | None, seen: Inspection) -> None:
+def _describe_training(found: Survey, categories: int | None, result: Inspection) -> None:
     try:
         number = found.num_categories(categories)
     except LussError as error:
-        # Without a number there is a choice to make, but nothing wrong.
-        (seen.said if categories is None else seen.problems).append(str(error))
+        # A missing number is a choice to make, not a problem of the photos.
+        (result.lines if categories is None else result.problems).append(str(error))
         return
     foreground = choose_foreground(None)
     stages = settings_for(foreground, {}).stages
     full = full_schedule({n: stages[n].train_cfg.max_epochs for n in TRAINED}, found.photos)
     batch = fitting_batch(found.photos, stages.pretrain.train_dataloader.batch_size)
     epochs = ", ".join(f"{name} {count}" for name, count in full.items())
-    seen.said.append(
+    result.lines.append(
         f"luss train {found.root} --categories {number} would train a small ResNet-18 (PASS_s) in "
-        f"batches of {batch}, with the foreground {foreground!r}, for up to these epochs, fewer "
-        f"if --minutes ends them: {epochs}; it rehearses first and says how long it will take"
+        f"batches of {batch}, with --foreground {foreground}. Epochs: {epochs}, or fewer to finish "
+        "within --minutes; a dry run first measures the time"
     )

@@ -1,4 +1,4 @@
-"""What a finished run leaves its user to look at, and what comes next."""
+"""Outputs of a finished run, and the next commands."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ __all__ = ["next_steps"]
 
 
 def next_steps(folder: Path) -> str:
-    """Return where report and masks of a finished run are, and the commands that come next.
+    """Return the paths of a finished run's report and masks, and the next commands.
 
     Args:
         folder: the work dir.
@@ -18,6 +18,6 @@ def next_steps(folder: Path) -> str:
     found = [f"{name}: {outputs[role]}\n" for name, role in shown.items() if role in outputs]
     return (
         f"{''.join(found)}"
-        f"Next: luss name-categories {folder} shows each category, for you to name it\n"
-        f"      luss predict {folder} NEW_PHOTOS --out found labels other photos"
+        f"Next: luss name-categories {folder} to see each category and name it\n"
+        f"      luss predict {folder} NEW_PHOTOS --out found to segment other photos"
     )

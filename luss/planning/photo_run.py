@@ -1,4 +1,4 @@
-"""A run of one's own photos, from the folder to the report."""
+"""``luss train``: plan and run training on a folder of photos."""
 
 import json
 import time
@@ -18,9 +18,9 @@ from luss.errors import LussError
 from luss.files import output_folder, read_arrays, read_json, write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.work_dir import WorkDir
+from luss.planning.dry_run import dry_run, sample_for
 from luss.planning.next_steps import next_steps
 from luss.planning.plan_file import PLAN, check_times, read_plan
-from luss.planning.rehearsed_run import rehearse_run, sample_for
 from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule, too_short
 from luss.planning.settings import (
     choose_foreground,
@@ -36,7 +36,7 @@ __all__ = ["PhotoRun", "outcome"]
 
 _SAFETY = 0.95
 _DRY_RUN_SHARE = 0.1
-"""Of the minutes, for what large photos add to the dry run."""
+"""Share of the minutes that the dry run may take longer because of large photos."""
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _WARNING = 30
@@ -46,18 +46,18 @@ _UPDATES_AN_EPOCH = 10
 
 @dataclass
 class PhotoRun:
-    """What was asked for.
+    """Arguments of ``luss train``.
 
     Attributes:
         photos: the folder.
         work_dir: by default ``work_dirs/<name of the folder>``.
-        categories: to find; None reads the number off class folders.
-        minutes: for the whole run.
-        seed: of everything random.
-        foreground: one of :data:`luss.planning.foregrounds.FOREGROUNDS`; None for the best that
-            works here.
-        start: work dir of a run whose pretraining is taken.
-        options: as ``--cfg-options`` gives them.
+        categories: number to find; None counts the class folders.
+        minutes: time limit of the complete run.
+        seed: random seed.
+        foreground: one of :data:`luss.planning.foregrounds.FOREGROUNDS`; None for the best
+            available one.
+        start: work dir of a run whose pretraining is reused.
+        options: parsed ``--cfg-options``.
     """
 
     photos: str
@@ -71,40 +71,39 @@ class PhotoRun:
 
     @property
     def folder(self) -> Path:
-        """The work dir."""
+        """Path of the work dir."""
         given = self.work_dir or f"work_dirs/{Path(self.photos).expanduser().resolve().name}"
         return Path(given).expanduser()
 
     def run(self, resume: bool = False) -> str:
-        """Run all of it.
+        """Check the photos, plan the run, and run it.
 
         Args:
-            resume: go on where this run was killed or stopped.
+            resume: resume a run that was stopped.
 
         Returns:
-            Lines on what came of it, and what to do next.
+            Lines with the result and the next commands.
 
         Raises:
-            LussError: before anything is trained, if the time does not suffice, or something is
-                wrong with the photos or the settings.
+            LussError: before training, if the time is too short, or photos or settings are wrong.
         """
         self._begun = time.monotonic()
         output_folder(self.folder, "--work-dir")
         if not self.minutes > 0:
-            raise LussError(f"--minutes is {self.minutes}, expected a number above 0")
+            raise LussError(f"--minutes is {self.minutes}, expected a number greater than 0")
         found = survey(self.photos, data_settings(self.options))
-        # Batch sizes, and whether categories are too many, follow from the photos.
-        self._reject_other_photos(found)
+        # First: changed photos would also change batch sizes and the largest number of categories.
+        self._require_same_photos(found)
         categories = found.num_categories(self.categories)
         config = self.settings(found, categories)
         before = self._fitted_settings(config)
         self._fit(config, found)
         check_settings(config)
         WorkDir(self.folder).refuse_photos(found.root)
-        # Another process that rehearses, too, would leave its plan behind this one's run.
+        # A second process could otherwise overwrite this run's plan.
         with WorkDir(self.folder).locked():
             open_run_log(self.folder / "run.log")
-            print_log(f"{found.root} is read as {found.kind}; {found.said()}", "current")
+            print_log(f"{found.root} is read as {found.kind}; {found.summary()}", "current")
             plan = self._plan(config, found, before)
         for name, epochs in plan["epochs"].items():
             stage = config.stages[name]
@@ -120,20 +119,20 @@ class PhotoRun:
 
     @property
     def given(self) -> dict[str, Any]:
-        """The options of this command and those of the runs that it starts from."""
+        """Options of this command and of the runs that it starts from."""
         earlier = {} if self.start is None else earlier_options(self.start)
         return {**earlier, **self.options}
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The stages that this run trains."""
+        """Names of the stages that this run trains."""
         return TRAINED if self.start is None else TRAINED[1:]
 
     def config(self, found: Survey, categories: int) -> Config:
-        """All settings but the epochs.
+        """Return all settings but the epochs.
 
         Raises:
-            LussError: if an option has no effect, or a setting's type is wrong.
+            LussError: if an option has no effect, or a setting has a wrong type.
         """
         config = self.settings(found, categories)
         self._fit(config, found)
@@ -141,7 +140,7 @@ class PhotoRun:
         return config
 
     def settings(self, found: Survey, categories: int) -> Config:
-        """All settings, before batch sizes and epochs are fitted to the photos and the time.
+        """Return all settings, before batch sizes and epochs are fitted to photos and time.
 
         Raises:
             LussError: if an option has no effect.
@@ -159,7 +158,7 @@ class PhotoRun:
         return config
 
     def _fit(self, config: Config, found: Survey) -> None:
-        """Fit batch sizes to the photos, but for those that options set."""
+        """Fit batch sizes to the number of photos, unless an option sets them."""
         for name in self.trained:
             loader = config.stages[name].train_dataloader
             if _batch_size_of(name) in self.given:
@@ -167,29 +166,29 @@ class PhotoRun:
                 continue
             wanted = loader.batch_size
             if name == "finetune":
-                # Of few photos, small batches: what it lacks are updates. Clustering needs large
-                # ones, which it spreads over its prototypes.
+                # Small folders need small batches (more updates). Clustering needs large batches
+                # to fill its prototypes.
                 wanted = min(wanted, max(_SMALLEST_BATCH, found.photos // _UPDATES_AN_EPOCH))
             loader["batch_size"] = fitting_batch(found.photos, wanted)
         if config.get("auto_scale_lr"):
             scale_learning_rates(config)
 
     def _fitted_settings(self, config: Config) -> dict[str, int]:
-        """Settings that are about to be fitted, for runs that start from this one.
+        """Return the settings that `_fit` and the plan change, for runs that start from this one.
 
         Raises:
-            LussError: if the run that this one starts from has no such settings.
+            LussError: if the run that this one starts from lacks such a setting.
         """
-        found = {}
+        found: dict[str, int] = {}
         for name in self.trained:
             stage = config.stages.get(name, {})
             epochs = stage.get("train_cfg", {}).get("max_epochs")
             batch_size = stage.get("train_dataloader", {}).get("batch_size")
             if epochs is None or batch_size is None:
                 raise LussError(
-                    f"--from {self.start}: luss train plans train_cfg.max_epochs and "
-                    f"train_dataloader.batch_size of {', '.join(self.trained)}, and that run has "
-                    f"no such settings in stages.{name}; go on from it by a config and luss run"
+                    f"--from {self.start}: stages.{name} of that run has no train_cfg.max_epochs "
+                    "or no train_dataloader.batch_size, which luss train sets; reuse its "
+                    "checkpoints with a config and luss run"
                 )
             found |= {_epochs_of(name): epochs, _batch_size_of(name): batch_size}
         return found
@@ -198,43 +197,46 @@ class PhotoRun:
         if batch_size > found.photos:
             raise LussError(
                 f"the option stages.{stage}.train_dataloader.batch_size={batch_size} is more than "
-                f"the {found.photos} photos of {found.root}; lower it, or leave it out"
+                f"the {found.photos} photos of {found.root}; lower it, or remove it"
             )
 
-    def _asked(self) -> dict[str, Any]:
-        """What the plan depends on, as plain values."""
-        asked = {
+    def _arguments(self) -> dict[str, Any]:
+        """Return the arguments that the plan depends on, as plain values."""
+        arguments = {
             **vars(self),
             "photos": str(Path(self.photos).expanduser().resolve()),
             "work_dir": None,
         }
         return json.loads(
-            json.dumps({k: v for k, v in asked.items() if not k.startswith("_")}, default=str)
+            json.dumps({k: v for k, v in arguments.items() if not k.startswith("_")}, default=str)
         )
 
     def _plan(self, config: Config, found: Survey, before: dict[str, int]) -> dict[str, Any]:
-        """The plan of this work dir, made now or when the run was begun.
+        """Return the plan of this work dir; write it if no stage has been trained yet.
 
         Raises:
-            LussError: if the run was begun with something else.
+            LussError: if the run was started with other arguments.
         """
-        path, asked = self.folder / PLAN, self._asked()
-        if path.exists() and self._trained():
+        path, arguments = self.folder / PLAN, self._arguments()
+        if path.exists() and self._has_trained():
             plan = read_plan(path)
             before = plan["asked"]
-            other = [key for key in asked if before.get(key) != asked[key]]
-            if other:
-                said = "; ".join(f"{key} was {before.get(key)}, now {asked[key]}" for key in other)
+            changes = [
+                f"{key} was {before.get(key)}, now {value}"
+                for key, value in arguments.items()
+                if before.get(key) != value
+            ]
+            if changes:
                 done = WorkDir(self.folder).is_done("pretrain")
-                again = f"; add --from {self.folder} to reuse its pretraining" if done else ""
+                reuse = f"; add --from {self.folder} to reuse its pretraining" if done else ""
                 raise LussError(
-                    f"{self.folder} belongs to another run: {said}. Choose another "
-                    f"--work-dir{again}"
+                    f"{self.folder} was started with other arguments: {'; '.join(changes)}. Choose "
+                    f"another --work-dir{reuse}"
                 )
             check_times(plan, path)
             return plan
         plan = {
-            "asked": asked,
+            "asked": arguments,
             "options": json.loads(json.dumps(self.given, default=str)),
             "before_fitting": before,
             **self._new_plan(config, found),
@@ -245,18 +247,18 @@ class PhotoRun:
         write_json(path, plan)
         return plan
 
-    def _reject_other_photos(self, found: Survey) -> None:
-        """Compare the photos with those that the run was begun with.
+    def _require_same_photos(self, found: Survey) -> None:
+        """Check that the photos have not changed since the run was started.
 
         Raises:
             LussError: if photos are missing, new or changed.
         """
         path = self.folder / PLAN
-        if not (path.is_file() and self._trained()):
+        if not (path.is_file() and self._has_trained()):
             return
         plan = read_plan(path)
-        if plan["asked"].get("photos") != self._asked()["photos"]:
-            # Another folder is rejected as such.
+        if plan["asked"].get("photos") != self._arguments()["photos"]:
+            # `_plan` reports that the folder is another one.
             return
         for split, digest in plan.get("photos", {}).items():
             files = []
@@ -265,30 +267,28 @@ class PhotoRun:
             difference = describe_difference(WorkDir(self.folder).photos, digest, files)
             if difference:
                 raise LussError(
-                    f"the photos of {split!r} in {found.root} are not those that {self.folder} was "
-                    f"begun with: {difference}. Restore them, or choose another --work-dir"
+                    f"the photos of {split!r} in {found.root} have changed since {self.folder} was "
+                    f"started: {difference}. Restore them, or choose another --work-dir"
                 )
 
-    def _trained(self) -> bool:
-        """Return whether a stage was begun; until then, a plan may be replaced."""
+    def _has_trained(self) -> bool:
+        """Return whether a stage was started; until then, the plan may be replaced."""
         return any((self.folder / name).is_dir() for name in TRAINED)
 
     def _new_plan(self, config: Config, found: Survey) -> dict[str, Any]:
-        print_log(
-            "rehearsing all stages on a few of the photos, to see how long they take", "current"
-        )
+        print_log("dry run: all stages run on a few photos, to measure the time", "current")
         trained = self.trained
         largest = max(config.stages[name].train_dataloader.batch_size for name in trained)
         allowed = 60 * self.minutes * _DRY_RUN_SHARE
         sample = sample_for(largest, found.photo_seconds, allowed)
-        rehearsal = rehearse_run(config, found.counts, self.folder, sample)
+        timed = dry_run(config, found.counts, self.folder, sample)
         open_run_log(self.folder / "run.log")
         batches = {name: config.stages[name].train_dataloader.batch_size for name in trained}
         epoch_seconds = {
-            name: rehearsal.epoch_seconds(name, found.photos, batches[name]) for name in trained
+            name: timed.epoch_seconds(name, found.photos, batches[name]) for name in trained
         }
-        others = rehearsal.other_seconds(found.counts)
-        elapsed = time.monotonic() - self._begun + rehearsal.checks
+        others = timed.other_seconds(found.counts)
+        elapsed = time.monotonic() - self._begun + timed.checks
         available = _SAFETY * (60 * self.minutes - elapsed - sum(others.values()))
         full = full_schedule(
             {name: config.stages[name].train_cfg.max_epochs for name in trained}, found.photos
@@ -301,30 +301,30 @@ class PhotoRun:
         except LussError as error:
             least = elapsed + sum(others.values()) + sum(epoch_seconds.values()) / _SAFETY
             raise LussError(
-                f"{self.minutes:g} minutes do not suffice for {found.photos} photos: what does not "
-                f"train, such as maps and masks of all photos, takes about "
-                f"{clock(elapsed + sum(others.values()))}, and an epoch of each stage "
-                f"{clock(sum(epoch_seconds.values()))}. Give --minutes {-(-least // 60):.0f} at "
-                "least (the more, the better it learns), or fewer or smaller photos; --foreground "
-                "boundary-centre takes less time than others"
+                f"--minutes {self.minutes:g} is too short for {found.photos} photos: one epoch of "
+                f"each stage takes about {clock(sum(epoch_seconds.values()))}, and everything else "
+                f"{clock(elapsed + sum(others.values()))}. Give at least --minutes "
+                f"{-(-least // 60):.0f} (more time gives better results), use fewer or smaller "
+                "photos, or the fastest foreground (--foreground boundary-centre)"
             ) from error
         seconds = {
             name: taken + epochs.get(name, 0) * epoch_seconds.get(name, 0.0)
             for name, taken in others.items()
         }
-        said = ", ".join(f"{name} {count} of {full[name]}" for name, count in epochs.items())
+        listed = ", ".join(f"{name} {count} of {full[name]}" for name, count in epochs.items())
+        sizes = ", ".join(map(str, dict.fromkeys(batches.values())))
         print_log(
-            f"epochs: {said}, in batches of {', '.join(map(str, dict.fromkeys(batches.values())))}"
-            f"; the whole run takes about {clock(elapsed + sum(seconds.values()))}",
+            f"epochs: {listed}, in batches of {sizes}; the complete run takes about "
+            f"{clock(elapsed + sum(seconds.values()))}",
             "current",
         )
         if short := too_short(epochs, full):
             wanted = elapsed + sum(others.values())
             wanted += sum(full[name] * epoch_seconds[name] for name in epochs) / _SAFETY
             print_log(
-                f"TOO SHORT: {short}; such a training tells categories hardly apart. The complete "
-                f"one takes --minutes {-(-wanted // 60):.0f}; give more minutes, fewer or smaller "
-                "photos, or a faster machine",
+                f"TOO SHORT: {short}, so the categories will be poor. The full schedule takes "
+                f"--minutes {-(-wanted // 60):.0f}; give more time, or use fewer or smaller photos "
+                "or a faster machine",
                 "current",
                 level=_WARNING,
             )
@@ -340,12 +340,12 @@ def _batch_size_of(stage: str) -> str:
 
 
 def outcome(folder: Path, found: Survey, categories: int) -> str:
-    """What a finished run found, where its report lies, and what comes next."""
+    """Return a summary of a finished run, with the path of its report and the next commands."""
     results = read_json(folder / "results.json") if (folder / "results.json").exists() else {}
     measured = results.get("fully_unsupervised", {})
     metrics = {split: values["mIoU"] for split, values in measured.items() if "mIoU" in values}
     result = f"Found {categories} categories in {found.photos} photos"
-    # The user may have deleted it.
+    # The user may have deleted the clustering.
     if clustering := WorkDir(folder).outputs().get("clustering"):
         (assignments,) = read_arrays(clustering, "assignments")
         sizes = np.bincount(assignments, minlength=categories)

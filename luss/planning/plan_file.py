@@ -1,4 +1,4 @@
-"""``plan.json``: what ``luss train`` was asked for, and how long each stage trains."""
+"""``plan.json``: the arguments of ``luss train``, and the epochs of each stage."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ _TIMES = ("epochs", "epoch_seconds", "seconds")
 
 
 def read_plan(path: Path) -> dict[str, Any]:
-    """Read the plan of a run that was begun; of what it plans, see :func:`check_times`.
+    """Read the plan of a run that was started; :func:`check_times` checks the rest of it.
 
     Args:
         path: of the file.
@@ -31,27 +31,27 @@ def read_plan(path: Path) -> dict[str, Any]:
         raise _damaged(f"{path} is damaged: it has no object 'asked'")
     photos = plan.get("photos", {})
     if not isinstance(photos, dict) or not all(isinstance(it, str) for it in photos.values()):
-        raise _damaged(f"{path} is damaged: 'photos' is no object of digests")
+        raise _damaged(f"{path} is damaged: 'photos' is not an object of digests")
     return plan
 
 
 def check_times(plan: dict[str, Any], path: Path) -> None:
-    """Reject a plan whose epochs and seconds are no numbers of stages that train.
+    """Check that epochs and seconds of a plan are numbers of training stages.
 
     Raises:
-        LussError: naming what is wrong.
+        LussError: with the wrong entry.
     """
     for key in _TIMES:
         times = plan.get(key)
         numbers = times.values() if isinstance(times, dict) else [None]
         if not all(isinstance(number, int | float) for number in numbers):
-            raise _damaged(f"{path} is damaged: {key!r} is no object of numbers")
+            raise _damaged(f"{path} is damaged: {key!r} is not an object of numbers")
     if not plan["epochs"].keys() <= set(TRAINED) & plan["epoch_seconds"].keys():
-        raise _damaged(f"{path} is damaged: it plans the stages {', '.join(plan['epochs'])}")
+        raise _damaged(f"{path} is damaged: its stages are {', '.join(plan['epochs'])}")
 
 
-def _damaged(found: str) -> LussError:
+def _damaged(message: str) -> LussError:
     return LussError(
-        f"{found}. The epochs of this run stand only in that file: put it back, or choose another "
+        f"{message}. Only this file contains the epochs of the run; restore it, or choose another "
         "--work-dir"
     )

@@ -1,4 +1,4 @@
-"""How long each stage trains, so that a run ends in the time that is given."""
+"""Epochs of each stage, so that a run ends in the given time."""
 
 import math
 from collections.abc import Mapping
@@ -8,25 +8,25 @@ from luss.errors import LussError
 __all__ = ["TRAINED", "fitting_batch", "full_schedule", "plan_schedule", "too_short"]
 
 TRAINED = ("pretrain", "pixel_attention", "finetune")
-"""The stages that train, in order."""
+"""The training stages, in order."""
 
 _REFERENCE = 1200
-"""Photos for which the configs' epochs are made."""
+"""Number of photos that the configs' epochs are chosen for."""
 
 _FEWEST_EPOCHS = {"pretrain": 20, "pixel_attention": 2, "finetune": 5}
 _SHARES = {"pixel_attention": 0.05, "finetune": 0.3}
-"""Of the time for training at most; the rest is pretraining's."""
+"""Largest share of the training time; pretraining gets the rest."""
 
 _SHARES_WITHOUT_PRETRAINING = {"pixel_attention": 0.25, "finetune": 0.75}
 _SMALL = 10
 _LEAST_SHARE = 0.1
-"""Of the full schedule; trainings of fewer epochs are named."""
+"""Warn about stages that train for a smaller share of the full schedule."""
 
 
 def fitting_batch(photos: int, batch_size: int) -> int:
-    """A batch size up to ``batch_size`` by which few photos of a small folder are left over.
+    """Return a batch size up to ``batch_size`` so that an epoch drops few photos.
 
-    Of folders of more than ten batches, it stays as it is.
+    Folders of ten batches or more keep ``batch_size``.
     """
     if photos >= _SMALL * batch_size:
         return batch_size
@@ -34,11 +34,11 @@ def fitting_batch(photos: int, batch_size: int) -> int:
 
 
 def full_schedule(epochs: Mapping[str, int], photos: int) -> dict[str, int]:
-    """Epochs of each stage without a limit: as many image views as of 1,200 photos.
+    """Return the epochs of each stage without a time limit: as many views as for 1,200 photos.
 
     Args:
-        epochs: of the config.
-        photos: their number.
+        epochs: stage -> epochs of the config.
+        photos: number of photos.
     """
     return {
         name: max(_FEWEST_EPOCHS.get(name, 1), math.ceil(count * _REFERENCE / photos))
@@ -49,21 +49,23 @@ def full_schedule(epochs: Mapping[str, int], photos: int) -> dict[str, int]:
 def plan_schedule(
     full: Mapping[str, int], epoch_seconds: Mapping[str, float], available: float
 ) -> dict[str, int]:
-    """Epochs of each stage in the seconds that are there for training.
+    """Return the epochs of each stage that fit in the available time.
 
     Args:
-        full: stage -> epochs at most; pretraining is left out where it is taken from elsewhere.
-        epoch_seconds: stage -> seconds an epoch.
-        available: seconds for all of them.
+        full: stage -> most epochs; without pretraining if it is reused.
+        epoch_seconds: stage -> seconds per epoch.
+        available: seconds for all stages.
 
     Raises:
-        LussError: if not even an epoch of each fits.
+        LussError: if one epoch of each stage takes longer.
     """
     least = sum(epoch_seconds[name] for name in full)
     if available < least:
-        raise LussError(f"an epoch of each stage takes {least:.0f} s, {available:.0f} s are left")
+        raise LussError(
+            f"one epoch of each stage takes {least:.0f} s, but only {available:.0f} s are left"
+        )
     shares = _SHARES if "pretrain" in full else _SHARES_WITHOUT_PRETRAINING
-    # An epoch of each is set aside, the rest is shared out.
+    # Each stage gets one epoch; the stages share the rest of the time.
     spare = available - least
     planned = {}
     for name in full:
@@ -78,11 +80,11 @@ def plan_schedule(
 
 
 def too_short(planned: Mapping[str, int], full: Mapping[str, int]) -> str:
-    """Name the stages that train for less than a tenth of their epochs; empty if none does.
+    """List the stages that train for less than a tenth of the full schedule, or return ''.
 
     Args:
         planned: stage -> epochs.
-        full: stage -> epochs without a limit of time.
+        full: stage -> epochs without a time limit.
     """
     return ", ".join(
         f"{name} trains {count} of {full[name]} epochs"

@@ -1,4 +1,4 @@
-"""Which config a folder of photos is trained by, and what is changed in it."""
+"""Choice of the config for a folder of photos."""
 
 import copy
 import importlib.util
@@ -32,56 +32,56 @@ _ARGUMENTS = {
     "seed": "--seed",
     "work_dir": "--work-dir",
 }
-"""Settings that arguments of ``luss train`` set -> the argument."""
+"""Setting -> the argument of ``luss train`` that sets it."""
 
 
 def reject_arguments(options: dict[str, Any]) -> None:
     """Reject options that the arguments of ``luss train`` would overwrite.
 
     Args:
-        options: as ``--cfg-options`` gives them.
+        options: parsed ``--cfg-options``.
 
     Raises:
-        LussError: naming the argument to be used.
+        LussError: with the argument to use instead.
     """
     for key, value in options.items():
         if key in _ARGUMENTS:
             raise LussError(
-                f"the option {key}={value!r} would change nothing: luss train sets {key} from "
-                f"{_ARGUMENTS[key]}; give that instead"
+                f"the option {key}={value!r} has no effect: luss train sets {key} from "
+                f"{_ARGUMENTS[key]}; use that instead"
             )
 
 
 def choose_foreground(given: str | None) -> str:
-    """The foreground that was asked for, or else the best that can be computed here.
+    """Return the given foreground, or the best one that the installed packages can compute.
 
     Raises:
-        LussError: if it needs scikit-image, which is not installed.
+        LussError: if the given one needs scikit-image, which is not installed.
     """
     has_skimage = importlib.util.find_spec("skimage") is not None
-    install = 'pip install "luss[foreground]" installs it'
+    install = 'pip install "luss[foreground]"'
     if given in _NEED_SKIMAGE and not has_skimage:
         raise LussError(
-            f"--foreground {given} needs scikit-image, which is not installed; {install}, and "
-            "--foreground boundary-centre needs nothing"
+            f"--foreground {given} needs scikit-image, which is not installed; run {install}, or "
+            "use --foreground boundary-centre"
         )
     if given is not None:
         return given
     if not has_skimage:
         print_log(
-            "scikit-image is not installed, so objects are told from 'other' by boundary and "
-            f"centre alone (--foreground boundary-centre), which is less exact; {install}",
+            "scikit-image is not installed, so --foreground is boundary-centre, which is less "
+            f"accurate than prior; to use prior, run {install}",
             "current",
         )
     return "prior" if has_skimage else "boundary-centre"
 
 
 def settings_for(foreground: str, options: dict[str, Any]) -> Config:
-    """The config for small photos with a foreground.
+    """Return the config for photos with a foreground.
 
     Args:
         foreground: one of ``FOREGROUNDS``.
-        options: as ``--cfg-options`` gives them.
+        options: parsed ``--cfg-options``.
 
     Raises:
         LussError: as :func:`read_config`.
@@ -94,7 +94,9 @@ def settings_for(foreground: str, options: dict[str, Any]) -> Config:
 
 
 def earlier_options(work_dir: str) -> dict[str, Any]:
-    """Options of a run of ``luss train`` and of those that it started from; else empty.
+    """Return the options of a run and of the runs that it started from.
+
+    Empty for a run of ``luss run``.
 
     Raises:
         LussError: if its plan is damaged.
@@ -103,50 +105,50 @@ def earlier_options(work_dir: str) -> dict[str, Any]:
 
 
 def _from_plan(work_dir: str, key: str) -> dict[str, Any]:
-    """An object of a run's plan; empty if ``luss run`` made it, whose settings nothing fitted."""
+    """Return an entry of a run's plan; empty for a run of ``luss run``, which has no plan."""
     path = WorkDir(work_dir).root / PLAN
     if not path.exists():
         return {}
     content = read_plan(path).get(key)
     if not isinstance(content, dict):
         raise LussError(
-            f"--from {work_dir}: {path} has no object {key!r}, so that its epochs and batch sizes "
-            "from before they were fitted to its photos are unknown; train without --from"
+            f"--from {work_dir}: {path} has no object {key!r}, which contains the original epochs "
+            "and batch sizes; train without --from"
         )
     return content
 
 
 def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -> Config:
-    """The config of a run whose pretraining is finished, to go on from it otherwise.
+    """Return the config of another run, changed to load its pretrained weights.
 
-    Its epochs and batch sizes are those from before they were fitted to its photos and minutes.
+    Epochs and batch sizes are the original ones, before they were fitted to photos and minutes.
 
     Args:
         work_dir: of that run.
-        foreground: one of ``FOREGROUNDS`` instead of that run's, or None.
-        options: as ``--cfg-options`` gives them.
+        foreground: one of ``FOREGROUNDS`` to replace that run's, or None.
+        options: parsed ``--cfg-options``.
 
     Raises:
-        LussError: if there is no such run, its pretraining is not whole, or an option would change
-            that.
+        LussError: if there is no such run, its pretraining is not complete, or an option changes
+            its pretraining.
     """
     of_pretraining = [key for key in options if f"{key}.".startswith("stages.pretrain.")]
     if of_pretraining:
         raise LussError(
-            f"the option {of_pretraining[0]}={options[of_pretraining[0]]!r} would change nothing: "
-            f"--from {work_dir} takes the pretraining of that run as it is; leave out the option, "
-            "or leave out --from to pretrain anew"
+            f"the option {of_pretraining[0]}={options[of_pretraining[0]]!r} has no effect: --from "
+            f"{work_dir} reuses the pretraining of that run; remove the option, or remove --from "
+            "to pretrain again"
         )
     other = WorkDir(work_dir)
     config = other.config({**_from_plan(work_dir, "before_fitting"), **options})
     if not other.is_done("pretrain"):
         raise LussError(
-            f"--from {work_dir}: its pretraining is not finished; let that run go on by --resume"
+            f"--from {work_dir}: the pretraining of that run is not complete; resume that run first"
         )
     pretrain = config.stages.pretrain
     pretrain["type"] = "PretrainStage"
     pretrain["weights"] = str(required_checkpoint(other.stage("pretrain")).resolve())
     if foreground is not None:
-        # What embeddings are pooled over, and which pixels are labelled how, goes with it.
+        # Embeddings and pseudo labels depend on the foreground.
         config.stages.label_generation = settings_for(foreground, options).stages.label_generation
     return config

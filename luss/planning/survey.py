@@ -1,4 +1,4 @@
-"""What a folder of photos holds, as far as a run needs to know."""
+"""Survey of a folder of photos: its data set, sizes and masks."""
 
 import contextlib
 import time
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from mmengine import Config
+from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 
 from luss.datasets import describe, kind_of_data, reproducible_dataset, split_config
@@ -16,6 +17,7 @@ from luss.datasets.description import DataDescription
 from luss.datasets.image_io import UnreadableImageError, image_size, read_image
 from luss.errors import LussError
 from luss.registry import DATASETS
+from luss.visualization.gallery import evenly_spaced
 
 __all__ = ["Survey", "data_settings", "split_of_data", "survey"]
 
@@ -23,22 +25,22 @@ _MEASURED = 500
 _TIMED = 3
 _LARGE = 1000
 _SUFFICES = 320
-"""Pixels; the configs of `luss train` resize photos to fewer, and cut small views out of them."""
+"""Short side in pixels; the configs of `luss train` resize photos to less."""
 
 _FEWEST = 10
-"""Photos that a run can learn something from."""
+"""Number of photos below which a run learns little."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found.
+    """Result of the survey.
 
     Attributes:
         root: the folder.
-        settings: of the data set that it is read as.
-        description: its splits, masks and classes.
+        settings: of the data set.
+        description: splits, masks and classes.
         counts: split -> number of photos.
-        short_sides: shortest, median and longest short side, in pixels.
+        short_sides: minimum, median and maximum of the short sides, in pixels.
         photo_seconds: median time to read a photo.
     """
 
@@ -51,7 +53,7 @@ class Survey:
 
     @property
     def kind(self) -> str:
-        """Name of the data set that it is read as."""
+        """Class name of the data set."""
         return self.settings["type"]
 
     @property
@@ -60,19 +62,19 @@ class Survey:
         return self.counts["train"]
 
     def num_categories(self, given: int | None) -> int:
-        """Categories to discover.
+        """Return the number of categories to discover.
 
         Args:
             given: by the user, or None.
 
         Raises:
-            LussError: if there is no number, or there are fewer photos.
+            LussError: if the number is unknown, or larger than the number of photos.
         """
         number = self.description.num_classes if given is None else given
         if number is None:
             raise LussError(
-                f"{self.root} has no class folders that would tell how many categories to look "
-                "for; add --categories C, such as --categories 20 (too many do less harm than too "
+                f"the number of categories in {self.root} is unknown, since there are no class "
+                "folders; add --categories C, such as --categories 20 (rather too many than too "
                 "few)"
             )
         if number < 1 or number > self.photos:
@@ -80,58 +82,55 @@ class Survey:
                 f"a number from 1 to {self.photos}" if self.photos > 1 else "1, or add photos"
             )
             raise LussError(
-                f"{number} categories are to be found in {self._photos_said()}; give --categories "
-                f"{possible} (ten photos or more of each category are good)"
+                f"--categories is {number}, which cannot be found in {self._counted()}; give "
+                f"{possible} (ten or more photos per category work well)"
             )
         return number
 
-    def said(self) -> str:
-        """A sentence on sizes, masks, and whether the photos suffice."""
+    def summary(self) -> str:
+        """Return a sentence on sizes and masks, with hints if photos are few or large."""
         low, middle, high = self.short_sides
         span = f"{low} px" if low == high else f"{low} to {high} px, mostly {middle} px"
         sizes = f"the short side is {span}"
         if self.description.measured:
-            masks = f"true masks of {', '.join(self.description.measured)} are there for metrics"
+            masks = f"{', '.join(self.description.measured)} have true masks, used for metrics"
         else:
-            masks = "there are no true masks, which are needed for metrics alone"
+            masks = "there are no true masks (only metrics need them)"
         few = ""
         if self.photos < _FEWEST:
-            few = (
-                f"; {self._photos_said()} {'is' if self.photos == 1 else 'are'} too few to learn "
-                "much from, ten or more of each category are good"
-            )
+            few = f"; {self._counted()} may be too few, use ten or more per category"
         large = ""
         if middle > _LARGE:
             large = (
-                f"; it takes {self.photo_seconds:.2g} s to read a photo, and training resizes all: "
-                f"smaller copies with a short side of {_SUFFICES} px suffice"
+                f"; reading a photo takes {self.photo_seconds:.2g} s, and training resizes all "
+                f"photos: copies with a short side of {_SUFFICES} px suffice"
             )
         return f"{sizes}; {masks}{large}{few}"
 
-    def _photos_said(self) -> str:
+    def _counted(self) -> str:
         return "1 photo" if self.photos == 1 else f"{self.photos} photos"
 
 
 def survey(root: str, data: dict[str, Any] | None = None) -> Survey:
-    """Look at a folder; the log says how many photos of which kind were found and left out.
+    """Survey a folder; the log lists how many photos were found and which were skipped.
 
     Args:
         root: the folder.
         data: settings of the data set, such as ``type``.
 
     Raises:
-        LussError: if it is no folder, may be of several kinds, or has no photos that can be read.
+        LussError: if ``root`` is not a folder, fits several data sets, or has no readable photos.
     """
     init_default_scope("luss")
     path = Path(root).expanduser()
     if path.is_file() and path.suffix == ".py":
-        raise LussError(f"{path} is a config, not a folder of photos; run it by: luss run {path}")
+        raise LussError(f"{path} is a config, not a folder of photos; run it with: luss run {path}")
     if not path.is_dir():
         if path.is_file():
-            raise LussError(f"{path} is a file; give the folder that holds the photos")
+            raise LussError(f"{path} is a file; give the folder that contains the photos")
         raise LussError(
-            f"there is no folder {path}; give the folder that holds the photos (this one was "
-            f"looked for as {path.absolute()})"
+            f"there is no folder {path} (absolute path: {path.absolute()}); give the folder that "
+            "contains the photos"
         )
     settings = {"type": "auto", **(data or {}), "data_root": str(path)}
     if settings["type"] == "auto":
@@ -139,8 +138,8 @@ def survey(root: str, data: dict[str, Any] | None = None) -> Survey:
     found = describe(settings)
     if "train" not in found.splits:
         raise LussError(
-            f"{path} is read as {settings['type']} and has no split 'train' to learn from, but "
-            f"{', '.join(found.splits)}"
+            f"{path}, read as {settings['type']}, has no split 'train', which training needs; its "
+            f"splits are: {', '.join(found.splits)}"
         )
     splits = dict.fromkeys(("train", *found.measured))
     datasets = {split: split_of_data(settings, split) for split in splits}
@@ -161,22 +160,21 @@ def data_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     return config.data.to_dict()
 
 
-def split_of_data(settings: dict[str, Any], split: str):
-    """The photos of a split, without loading any."""
+def split_of_data(settings: dict[str, Any], split: str) -> BaseDataset:
+    """Return the data set of a split, with an empty pipeline that loads no photo."""
     config = reproducible_dataset(split_config(settings, split))
     return DATASETS.build({**config, "pipeline": []})
 
 
-def _spread(dataset, count: int) -> list[str]:
-    """Return paths of up to ``count`` photos, evenly spaced."""
-    indices = np.linspace(0, len(dataset) - 1, min(len(dataset), count)).astype(int)
-    return [dataset.get_data_info(int(index))["img_path"] for index in indices]
+def _sample_paths(dataset: BaseDataset, most: int) -> list[str]:
+    indices = evenly_spaced(len(dataset), most).tolist()
+    return [dataset.get_data_info(index)["img_path"] for index in indices]
 
 
-def _photo_seconds(dataset) -> float:
-    """Return the median time to read a photo; those that cannot be read take none."""
+def _photo_seconds(dataset: BaseDataset) -> float:
+    """Return the median time to read a photo."""
     seconds = []
-    for path in _spread(dataset, _TIMED):
+    for path in _sample_paths(dataset, _TIMED):
         start = time.perf_counter()
         with contextlib.suppress(UnreadableImageError):
             read_image(path)
@@ -184,17 +182,16 @@ def _photo_seconds(dataset) -> float:
     return float(np.median(seconds))
 
 
-def _short_sides(dataset, root: Path) -> tuple[int, int, int]:
-    """Of up to 500 photos, spread over all."""
+def _short_sides(dataset: BaseDataset, root: Path) -> tuple[int, int, int]:
+    """Return minimum, median and maximum of the short sides of up to 500 photos."""
     sides, errors = [], []
-    for path in _spread(dataset, _MEASURED):
+    for path in _sample_paths(dataset, _MEASURED):
         try:
             sides.append(min(image_size(path)))
         except UnreadableImageError as error:
             errors.append(error)
     if not sides:
         raise LussError(
-            f"none of {len(errors)} photos of {root} that were tried can be read; the first: "
-            f"{errors[0]}"
+            f"cannot read any of {len(errors)} photos tried of {root}; the first error: {errors[0]}"
         )
     return min(sides), int(np.median(sides)), max(sides)

@@ -15,7 +15,7 @@ from luss.config_files import merged
 from luss.datasets import reproducible_sampler
 from luss.engine.checkpoint import is_below, latest_checkpoint
 from luss.engine.foreign_weights import build_backbone
-from luss.engine.rehearsal import rehearse_training
+from luss.engine.preflight import check_training
 from luss.errors import LussError
 from luss.models.backbones import probe
 from luss.pipeline.context import Context
@@ -213,7 +213,7 @@ class TrainStage(RunnerStage):
         """Rehearse the training, with all images and without labels that are yet to be made.
 
         Raises:
-            LussError: as :func:`luss.engine.rehearsal.rehearse_training`, and if parts do not fit
+            LussError: as :func:`luss.engine.preflight.check_training`, and if parts do not fit
                 the stages that they start from.
         """
         where = f"stages.{self.name}"
@@ -236,7 +236,7 @@ class TrainStage(RunnerStage):
         dataset = self.unlabelled_dataset_config(context)
         pending = [name for name in self.requires if not context.work_dir.is_done(name)]
         config = self._resolved(context, dataset)
-        rehearse_training(config, where, compare_starts, context.tries_batches, pending)
+        check_training(config, where, compare_starts, context.tries_batches, pending)
         warn_of_photos(context, dataset)
 
     # Training

@@ -94,5 +94,5 @@ def test_what_is_missing_is_named(runs, tmp_path, command):
         command("plot_logs", runs[0], "--stage", "evaluate", *out)
     with pytest.raises(LussError, match=r"no scalar is called acc; there are: loss, loss_p2p, lr"):
         command("plot_logs", runs[0], "--keys", "acc", *out)
-    with pytest.raises(LussError, match=r"a name of its own by --names"):
+    with pytest.raises(LussError, match="different names; set them with --names"):
         command("plot_logs", runs[0], runs[0], *out)

@@ -46,10 +46,10 @@ def test_options_and_switches_are_seen(tmp_path, command):
 
 @pytest.mark.parametrize(
     ("stage", "message"),
-    [("nowhere", "'nowhere' is no stage of this config"), ("report", "'report' has none")],
+    [("nowhere", "'nowhere'"), ("report", "'report' does not have a runner")],
 )
 def test_stages_without_a_runner(tmp_path, command, stage, message):
-    with pytest.raises(LussError, match=rf"{message}; stages with a runner: pretrain, "):
+    with pytest.raises(LussError, match=rf"{message}.*: pretrain, "):
         command("print_config", TINY, "--work-dir", tmp_path, "--stage", stage)
 
 

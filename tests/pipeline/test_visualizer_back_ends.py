@@ -6,7 +6,7 @@ import pytest
 from mmengine import Config
 from tiny_run import read_tiny, run_tiny
 
-from luss.engine.rehearsal import _OF_BACK_ENDS
+from luss.engine.preflight import _LIBRARIES
 from luss.errors import LussError
 from luss.pipeline import Context, Pipeline
 from luss.registry import VISBACKENDS
@@ -14,7 +14,7 @@ from luss.registry import VISBACKENDS
 OFFLINE = {"type": "WandbVisBackend", "init_kwargs": {"mode": "offline", "project": "mine"}}
 ABSENT = {
     back_end: library
-    for back_end, library in _OF_BACK_ENDS.items()
+    for back_end, library in _LIBRARIES.items()
     if importlib.util.find_spec(library) is None
 }
 
@@ -28,7 +28,7 @@ def with_back_end(back_end, **options):
 def test_all_back_ends_of_mmengine_are_known():
     VISBACKENDS.import_from_location()
     theirs = {name for name in VISBACKENDS.parent.module_dict if name.endswith("VisBackend")}
-    assert theirs - {"LocalVisBackend"} == set(_OF_BACK_ENDS)
+    assert theirs - {"LocalVisBackend"} == set(_LIBRARIES)
 
 
 @pytest.mark.parametrize("back_end", ABSENT)

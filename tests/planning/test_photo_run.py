@@ -17,9 +17,9 @@ from luss.errors import LussError
 from luss.files import write_json
 from luss.folder_lock import LOCK
 from luss.pipeline import Pipeline
+from luss.planning.dry_run import unreadable_photos
 from luss.planning.foregrounds import FOREGROUNDS
 from luss.planning.photo_run import PhotoRun
-from luss.planning.rehearsed_run import unreadable_photos
 from luss.planning.schedule import TRAINED
 from luss.planning.settings import settings_for
 from luss.planning.survey import split_of_data, survey
@@ -104,7 +104,7 @@ def test_too_little_time_is_refused_before_anything_is_trained(photo_folder, tmp
     # The dry run passes over photos that cannot be read.
     damage_first_photos(photo_folder)
     run = PhotoRun(str(photo_folder), str(tmp_path / "run"), 3, 0.01, foreground="boundary-centre")
-    with pytest.raises(LussError, match=r"0\.01 minutes do not suffice .* Give --minutes \d+ at"):
+    with pytest.raises(LussError, match=r"--minutes 0\.01 .* at least --minutes \d+ "):
         run.run()
     assert not (tmp_path / "run" / "pretrain").exists()
 
@@ -163,11 +163,11 @@ def test_fine_tuning_has_smaller_batches_of_few_photos(photo_folder, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("num_categories", 7, "num_categories=7 would change nothing.* --categories"),
-        ("data_root", "elsewhere", "data_root='elsewhere' would change nothing.* PHOTOS"),
-        ("data.data_root", "elsewhere", "data_root='elsewhere' would change nothing.* PHOTOS"),
-        ("work_dir", "elsewhere", "work_dir='elsewhere' would change nothing.* --work-dir"),
-        ("seed", "abc", "seed='abc' would change nothing.* --seed"),
+        ("num_categories", 7, "num_categories=7 .* --categories"),
+        ("data_root", "elsewhere", "data_root='elsewhere' .* PHOTOS"),
+        ("data.data_root", "elsewhere", "data_root='elsewhere' .* PHOTOS"),
+        ("work_dir", "elsewhere", "work_dir='elsewhere' .* --work-dir"),
+        ("seed", "abc", "seed='abc' .* --seed"),
         ("stages.pretrain.train_cfg.max_epochs", -4, "max_epochs is -4"),
         ("stages.finetune.train_cfg.max_epochs", "abc", "max_epochs is 'abc'"),
         ("stages.finetune.train_dataloader.batch_size", 0, "batch_size is 0"),
@@ -212,7 +212,7 @@ def begin_run(photos, folder, options):
     times = {key: dict.fromkeys(TRAINED, 2) for key in TIMES}
     write_json(
         folder / "plan.json",
-        {"asked": run._asked(), "options": options, "before_fitting": before, **times},
+        {"asked": run._arguments(), "options": options, "before_fitting": before, **times},
     )
     (folder / "pretrain").mkdir()
     (folder / "pretrain" / "iter_2.pth").touch()
@@ -259,7 +259,7 @@ def test_options_for_a_pretraining_that_is_taken_are_rejected(photo_folder, tmp_
         start=str(tmp_path / "first"),
         options={option: 5},
     )
-    with pytest.raises(LussError, match=rf"{option}=5 would change nothing: --from .*first takes"):
+    with pytest.raises(LussError, match=rf"{option}=5 .* --from .*first "):
         run.run()
     assert not (tmp_path / "second").exists()
 
@@ -276,7 +276,7 @@ def test_a_run_that_cannot_be_planned_from_says_what_it_lacks(photo_folder, tmp_
     config = settings_for("attention", {})
     del config.stages["finetune"]
     write_config(folder / "config.py", config)
-    with pytest.raises(LussError, match=r"--from .*no such settings in stages\.finetune"):
+    with pytest.raises(LussError, match=r"--from .* stages\.finetune .*max_epochs"):
         run.run()
     assert not (tmp_path / "second").exists()
 
@@ -304,7 +304,7 @@ def test_photos_that_moved_changed_or_went_are_named_before_anything_else(photo_
     files = list_files(split_of_data(survey(str(photo_folder)).settings, "train"))
     (folder / "pretrain").mkdir(parents=True)
     listed = {"train": write_photo_list(folder / "photos", files)}
-    write_json(folder / "plan.json", {"asked": run._asked(), "photos": listed})
+    write_json(folder / "plan.json", {"asked": run._arguments(), "photos": listed})
     photo = photo_folder / "photo_3.png"
     content = photo.read_bytes()
 
@@ -329,7 +329,7 @@ def test_the_dry_run_passes_over_damaged_photos(photo_folder):
     assert unreadable_photos(data, ["train"], 8) == [f"a{number}" for number in range(8)]
     for path in photo_folder.glob("photo_*"):
         path.unlink()
-    with pytest.raises(LussError, match="none of the 8 photos of 'train'"):
+    with pytest.raises(LussError, match="any of the 8 photos of 'train'"):
         unreadable_photos(data, ["train"], 8)
 
 
@@ -352,7 +352,7 @@ def test_the_dry_run_rejects_damaged_photos_that_are_measured(photo_folder):
 def test_a_damaged_plan_of_a_run_that_was_begun_is_named(photo_folder, tmp_path, damage):
     run = PhotoRun(str(photo_folder), str(tmp_path), 3, foreground="attention")
     (tmp_path / "pretrain").mkdir()
-    sound = {"asked": run._asked(), **{key: {"pretrain": 1} for key in TIMES}}
+    sound = {"asked": run._arguments(), **{key: {"pretrain": 1} for key in TIMES}}
     changes = {
         "epochs": {"epochs": None},
         "strings": {"seconds": {"pretrain": "1"}},
@@ -361,6 +361,6 @@ def test_a_damaged_plan_of_a_run_that_was_begun_is_named(photo_folder, tmp_path,
     }
     content = json.dumps(sound | changes[damage]) if damage in changes else damage
     (tmp_path / "plan.json").write_text(content)
-    with pytest.raises(LussError, match=r"plan\.json .*put it back, or choose another --work-dir"):
+    with pytest.raises(LussError, match=r"plan\.json .*another --work-dir"):
         run.run()
     assert (tmp_path / "plan.json").read_text() == content

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luss.errors import LussError
-from luss.planning.rehearsed_run import sample_for
+from luss.planning.dry_run import sample_for
 from luss.planning.schedule import (
     TRAINED,
     fitting_batch,
@@ -61,7 +61,7 @@ def test_a_plan_keeps_to_the_time_and_to_the_full_schedule(seconds, more, photos
 
 
 def test_too_little_time_is_refused():
-    with pytest.raises(LussError, match="an epoch of each stage takes 6 s, 5 s are left"):
+    with pytest.raises(LussError, match=r"6 s.* 5 s"):
         plan_schedule(CONFIG, dict.fromkeys(CONFIG, 2.0), 5.0)
 
 

@@ -161,21 +161,21 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._waits = False
         self._saved: int | None = None
 
-    def refuse_misfit(self, runner) -> None:
-        """Refuse to look for the best model where nothing would tell it.
+    def check_fit(self, runner) -> None:
+        """Check that there is validation if ``save_best`` is set.
 
         Raises:
-            LussError: if there is no validation, but ``save_best``.
+            LussError: if there is none.
         """
         if self.save_best and runner.val_loop is None:
             raise LussError(
                 f"CheckpointHook: save_best is {self.save_best}, but this stage has no validation; "
-                "add val_dataloader, val_cfg and val_evaluator to it, or take save_best out"
+                "add val_dataloader, val_cfg and val_evaluator to it, or remove save_best"
             )
 
     def before_train(self, runner) -> None:
-        """Find the checkpoints of a run that goes on; see :meth:`refuse_misfit`."""
-        self.refuse_misfit(runner)
+        """Find the checkpoints of a resumed run; see :meth:`check_fit`."""
+        self.check_fit(runner)
         self.out_dir = runner.work_dir
         self._waits = False
         newest = latest_checkpoint(runner.work_dir) if runner.iter else None

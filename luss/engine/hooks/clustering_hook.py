@@ -33,7 +33,7 @@ class ClusteringHook(Hook):
 
     prepares_loss = True
 
-    def refuse_misfit(self, runner) -> None:
+    def check_fit(self, runner) -> None:
         """Reject a model without the objective.
 
         Raises:

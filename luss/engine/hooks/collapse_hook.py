@@ -60,7 +60,7 @@ class CollapseHook(Hook):
         self.wanted = False
         self.spread: Tensor | None = None
 
-    def refuse_misfit(self, runner) -> None:
+    def check_fit(self, runner) -> None:
         """Reject a model without a clustering objective.
 
         Raises:

@@ -18,7 +18,7 @@ class DenseCLHook(MMSelfSupDenseCLHook):
         start_iters: updates of the weights before the dense loss begins.
     """
 
-    def refuse_misfit(self, runner) -> None:
+    def check_fit(self, runner) -> None:
         """Reject a model without a dense loss.
 
         Raises:

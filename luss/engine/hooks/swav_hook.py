@@ -53,7 +53,7 @@ class SwAVHook(MMSelfSupSwAVHook):
         self.shares: list[Tensor] = []
         self.frozen_updates = self.frozen_layers_cfg
 
-    def refuse_misfit(self, runner) -> None:
+    def check_fit(self, runner) -> None:
         """Reject a queue or layers that the training has no use for.
 
         Raises:
@@ -75,8 +75,8 @@ class SwAVHook(MMSelfSupSwAVHook):
                 )
 
     def before_run(self, runner) -> None:
-        """Round the queue's length; see :meth:`refuse_misfit`."""
-        self.refuse_misfit(runner)
+        """Round the queue's length; see :meth:`check_fit`."""
+        self.check_fit(runner)
         self.batch_size = runner.train_dataloader.batch_size * get_world_size()
         self.queue_length -= self.queue_length % self.batch_size
 

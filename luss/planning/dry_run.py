@@ -1,4 +1,4 @@
-"""A whole run on a few of the photos: whether every stage works here, and how long it takes."""
+"""Dry run of all stages on a few photos: checks that they work, and measures the time."""
 
 import copy
 import time
@@ -17,29 +17,29 @@ from luss.pipeline import Pipeline
 from luss.planning.schedule import TRAINED
 from luss.planning.survey import split_of_data
 
-__all__ = ["Rehearsal", "Sample", "rehearse_run", "sample_for", "unreadable_photos"]
+__all__ = ["DryRun", "Sample", "dry_run", "sample_for", "unreadable_photos"]
 
 _PHOTOS = 8
 _ITERATIONS = 6
 _FEWEST_ITERATIONS = 3
-"""The first of them is not timed."""
+"""The first iteration is not timed."""
 
 _READS = 20
-"""Times that a photo of each split is read, or work of as long a time is done on it."""
+"""How often a photo of each split is read, other work counted as reads of the same duration."""
 
 _SHOWN = 24
 _REPORT = 60
-"""Photos that a report shows at most."""
+"""Largest number of photos in a report."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """How much of a run the dry run does.
+    """Size of the dry run.
 
     Attributes:
         photos: of each split.
-        iterations: of each stage that trains.
-        batch_size: largest one.
+        iterations: of each training stage.
+        batch_size: largest batch size.
     """
 
     photos: int
@@ -48,12 +48,12 @@ class Sample:
 
 
 def sample_for(batch_size: int, photo_seconds: float, seconds: float) -> Sample:
-    """Return as large a sample, up to eight photos and six iterations, as the time allows.
+    """Return the largest sample that fits in the time, up to eight photos and six iterations.
 
     Args:
         batch_size: of the run.
-        photo_seconds: to read one photo; what large photos cost grows with it.
-        seconds: for the dry run, without what small photos take.
+        photo_seconds: to read one photo; large photos take longer.
+        seconds: available for reading photos in the dry run.
     """
     trained = len(TRAINED) * _ITERATIONS * batch_size
     share = seconds / (photo_seconds * (_READS * _PHOTOS + trained))
@@ -66,13 +66,13 @@ def sample_for(batch_size: int, photo_seconds: float, seconds: float) -> Sample:
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What it told.
+class DryRun:
+    """Timing of each stage.
 
     Attributes:
         photos: of each split.
-        batches: stage -> batch size it was timed with.
-        stages: how each stage went.
+        batches: stage -> batch size in the dry run.
+        stages: stage -> its progress and duration.
         checks: seconds before the first stage.
     """
 
@@ -82,15 +82,18 @@ class Rehearsal:
     checks: float
 
     def epoch_seconds(self, stage: str, photos: int, batch_size: int) -> float:
-        """Of a stage that trains, with its own number of photos and batch size."""
+        """Estimate the seconds per epoch of a training stage for other photos and batch sizes."""
         per_photo = self.stages[stage].passes[-1].per_item / self.batches[stage]
         return max(photos // batch_size, 1) * batch_size * per_photo
 
     def other_seconds(self, counts: Mapping[str, int]) -> dict[str, float]:
-        """Stage -> seconds beside its epochs, all photos of it and what happens once.
+        """Estimate the seconds of each stage without its epochs.
 
         Args:
             counts: split -> number of photos.
+
+        Returns:
+            Stage -> seconds.
         """
         found = {}
         for name, stage in self.stages.items():
@@ -104,19 +107,17 @@ class Rehearsal:
         return found
 
 
-def rehearse_run(
-    config: Config, counts: Mapping[str, int], where: Path, sample: Sample
-) -> Rehearsal:
+def dry_run(config: Config, counts: Mapping[str, int], where: Path, sample: Sample) -> DryRun:
     """Run all stages on a few photos in a temporary folder.
 
     Args:
-        config: of the run, with batch sizes that fit.
+        config: of the run, with its final batch sizes.
         counts: split -> number of photos.
-        where: folder in which the temporary folder is created.
-        sample: how many photos are used.
+        where: parent of the temporary folder.
+        sample: numbers of photos and iterations.
 
     Raises:
-        LussError: whatever the stages find wrong.
+        LussError: as the stages.
     """
     config = copy.deepcopy(config)
     data = {**config.get("data", {}), "data_root": config.data_root}
@@ -128,7 +129,7 @@ def rehearse_run(
     if without:
         config.data["without"] = without
     config.num_categories = min(config.num_categories, photos)
-    # TensorBoard's threads would write into a folder that is gone.
+    # TensorBoard's threads would write to the deleted folder.
     config.visualizer = {"type": "Visualizer", "vis_backends": None}
     batches = {}
     for name in TRAINED:
@@ -140,28 +141,28 @@ def rehearse_run(
         loader["batch_size"] = batches[name] = min(batch_size, seen)
         loader.dataset["indices"] = seen
         stage.train_cfg["max_epochs"] = -(-sample.iterations // (seen // loader.batch_size))
-    # In this process alone: no data loader is left over to be collected where the run forks.
+    # Without workers: a leftover data loader could be garbage-collected when the run forks.
     config.num_workers = 0
     start = time.monotonic()
     with temporary_folder(where) as folder:
-        pipeline = Pipeline(config, str(Path(folder) / "rehearsal"))
+        pipeline = Pipeline(config, str(Path(folder) / "dry_run"))
         pipeline.run()
         seconds = time.monotonic() - start
     took = sum(stage.seconds for stage in pipeline.timings.values())
-    return Rehearsal(photos, batches, pipeline.timings, seconds - took)
+    return DryRun(photos, batches, pipeline.timings, seconds - took)
 
 
 def unreadable_photos(data: Mapping[str, Any], splits: Iterable[str], number: int) -> list[str]:
-    """Return the ids of photos to train on that cannot be read, up to the first that can.
+    """Return the ids of unreadable training photos among the first photos.
 
     Args:
         data: settings of the data set.
-        splits: ``train``, and the splits that are measured.
-        number: of readable photos in each split after which the search ends.
+        splits: ``train``, and the splits with masks.
+        number: stop after this many readable photos of each split.
 
     Raises:
-        LussError: if no photo of ``train`` can be read, or one of another split that the search
-            meets cannot.
+        LussError: if no photo of ``train`` can be read, or a checked photo of another split
+            cannot.
     """
     unreadable = []
     for split in splits:
@@ -178,14 +179,14 @@ def unreadable_photos(data: Mapping[str, Any], splits: Iterable[str], number: in
                 unreadable.append(item["image_id"])
         if not readable:
             raise LussError(
-                f"none of the {len(dataset)} photos of {split!r} in {data['data_root']} can be "
-                "read; replace or remove them"
+                f"cannot read any of the {len(dataset)} photos of {split!r} in "
+                f"{data['data_root']}; replace or remove them"
             )
     return unreadable
 
 
 def _items(what: str, counts: Mapping[str, int]) -> int:
-    """How many photos a pass of this name has."""
+    """Return the number of photos of a pass, by its name."""
     if what.startswith("attention maps"):
         return min(_SHOWN, max(counts.values()))
     if what == "threshold":

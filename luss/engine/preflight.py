@@ -1,4 +1,4 @@
-"""Trying a training configuration out before hours pass: all is built, and put away again."""
+"""Dry-run a training config: build everything once, then discard it."""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +20,9 @@ from luss.files import temporary_folder
 from luss.models.backbones import probe
 from luss.registry import HOOKS, OPTIMIZERS, RUNNERS, VISBACKENDS
 
-__all__ = ["rehearse_training"]
+__all__ = ["check_training"]
 
-_OF_BACK_ENDS = {
+_LIBRARIES = {
     "AimVisBackend": "aim",
     "ClearMLVisBackend": "clearml",
     "DVCLiveVisBackend": "dvclive",
@@ -31,67 +31,68 @@ _OF_BACK_ENDS = {
     "TensorboardVisBackend": "tensorboard",
     "WandbVisBackend": "wandb",
 }
-"""The library behind each of MMEngine's visualizer back ends."""
+"""Visualizer back end of MMEngine -> the library that it imports."""
 
 _VALIDATION = ("val_cfg", "val_dataloader", "val_evaluator")
 
 
-def rehearse_training(
+def check_training(
     config: Mapping[str, Any],
     where: str,
-    look_at: Callable[[nn.Module], None] | None = None,
-    tries_batch: bool = False,
+    check_model: Callable[[nn.Module], None] | None = None,
+    try_batch: bool = False,
     pending: Sequence[str] = (),
 ) -> None:
-    """Build all that training will use, and try one photo of it, or one batch.
+    """Build all components of a training, and try one photo or one batch.
 
     Args:
-        config: of a runner that trains.
-        where: its place, for messages.
-        look_at: is given the model, with random weights.
-        tries_batch: whether to train on one batch, see :func:`try_first_batch`.
+        config: of a training runner.
+        where: its place in the config, for messages.
+        check_model: called with the model; its weights are random.
+        try_batch: whether to train on one batch, see :func:`try_first_batch`.
         pending: see :func:`try_first_batch`.
 
     Raises:
-        LussError: if a setting is missing or of no use, an epoch has no iteration, the order of
-            samples cannot be resumed, or the model does not take the views.
+        LussError: if a setting is missing or invalid, an epoch has no iteration, the order of
+            samples cannot be resumed, or the model does not accept the views.
     """
     _check_settings(config, where)
     with temporary_folder() as folder:
         elsewhere = {"work_dir": folder, "experiment_name": folder}
-        # Without back ends, whose threads would go on writing.
+        # Without back ends, whose threads would continue to write.
         visualizer = {**config.get("visualizer", {"type": "Visualizer"}), "vis_backends": None}
         runner = RUNNERS.build(PlainConfig({**config, **elsewhere, "visualizer": visualizer}))
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if tries_batch:
+        assert isinstance(model, nn.Module)
+        if try_batch:
             runner._init_model_weights()
         else:
             check_pretrained(model)
-        if look_at is not None:
-            look_at(model)
+        if check_model is not None:
+            check_model(model)
         try:
             loader = runner.train_loop.dataloader
         except LussError as error:
             raise LussError(f"{where}: {error}") from error
         _check_order(loader, "max_epochs" in config["train_cfg"], f"{where}.train_dataloader")
         _check_sizes(loader.dataset, model)
-        _build_the_rest(runner, where)
-        if tries_batch:
+        _build_lazy_parts(runner, where)
+        if try_batch:
             try_first_batch(runner, where, pending)
 
 
 def _check_settings(config: Mapping[str, Any], where: str) -> None:
-    """What MMEngine would notice late, or with a message that names no place."""
+    """Check settings that MMEngine checks late, or without naming the setting."""
     ends = [key for key in ("max_epochs", "max_iters") if key in config["train_cfg"]]
     if not ends:
-        raise LussError(f"{where}.train_cfg has no 'max_epochs', nor 'max_iters'")
+        raise LussError(f"{where}.train_cfg has neither 'max_epochs' nor 'max_iters'; set one")
     for key in ends:
         require_count(config["train_cfg"][key], f"{where}.train_cfg.{key}")
     given = [key for key in _VALIDATION if key in config]
     if given and len(given) < len(_VALIDATION):
         raise LussError(
-            f"{where} has {', '.join(given)}, but validation takes {', '.join(_VALIDATION)}; "
-            "val_cfg may be dict()"
+            f"{where} has {', '.join(given)}, but validation needs {', '.join(_VALIDATION)}; set "
+            "all of them (val_cfg may be dict())"
         )
     if scale := config.get("auto_scale_lr"):
         require_keys(scale, ("base_batch_size",), f"{where}.auto_scale_lr", ("enable",))
@@ -99,7 +100,7 @@ def _check_settings(config: Mapping[str, Any], where: str) -> None:
     loader = config["train_dataloader"]
     require_count(loader.get("batch_size", 1), f"{where}.train_dataloader.batch_size")
     wrapper = config["optim_wrapper"]
-    # A constructor of several optimizers reads settings of its own instead.
+    # A constructor of several optimizers reads its own settings instead.
     if "optimizer" in wrapper or "constructor" not in wrapper:
         optimizer = wrapper.get("optimizer", {})
         require_known(optimizer, OPTIMIZERS, f"{where}.optim_wrapper.optimizer")
@@ -112,9 +113,9 @@ def _check_settings(config: Mapping[str, Any], where: str) -> None:
 
 
 def _require_library(backend: str | type, where: str) -> None:
-    """MMEngine would import it when the first scalar comes."""
+    """Check that a back end's library can be imported; MMEngine imports it at the first scalar."""
     name = backend if isinstance(backend, str) else backend.__name__
-    library = _OF_BACK_ENDS.get(name.rpartition(".")[2])
+    library = _LIBRARIES.get(name.rpartition(".")[2])
     if library is None:
         return
     try:
@@ -122,35 +123,37 @@ def _require_library(backend: str | type, where: str) -> None:
     except ImportError as error:
         raise LussError(
             f"{where}: {name} needs {library}, which cannot be imported ({error}); run "
-            f"'pip install {library}', or take the back end out of the config"
+            f"'pip install {library}', or remove the back end from the config"
         ) from error
 
 
 def _check_order(loader, by_epoch: bool, where: str) -> None:
-    """An epoch ends, and can be entered in its middle."""
+    """Check that an epoch ends, and can be resumed in its middle."""
     if not getattr(loader.sampler, "yields_draws", False):
         raise LussError(
-            f"{where} takes its order from {type(loader.sampler).__name__}, which cannot be "
-            "entered in the middle of an epoch; give a sampler, and no batch_sampler"
+            f"{where} uses {type(loader.sampler).__name__}, which cannot be resumed in the middle "
+            "of an epoch; set sampler instead of batch_sampler"
         )
     if by_epoch and getattr(loader.sampler, "endless", False):
         raise LussError(
-            f"{where}.sampler never ends, so that no epoch would; train for a number of "
-            "iterations, or use DefaultSampler"
+            f"{where}.sampler is endless, so epochs never end; set train_cfg.max_iters, or use "
+            "DefaultSampler"
         )
 
 
 def _check_sizes(dataset, model: nn.Module) -> None:
-    """Try the backbone on the sizes of the views."""
+    """Run the backbone on each size of the views."""
     if getattr(model, "reads_feature_maps", False):
         views = dataset[0]["inputs"]
         views = views if isinstance(views, list | tuple) else [views]
         for size in sorted({tuple(view.shape[-2:]) for view in views}):
-            probe(model.backbone, size)
+            backbone = model.backbone
+            assert isinstance(backbone, nn.Module)
+            probe(backbone, size)
 
 
-def _build_the_rest(runner: Runner, where: str) -> None:
-    """Build what MMEngine builds when it is first asked for."""
+def _build_lazy_parts(runner: Runner, where: str) -> None:
+    """Build the parts that MMEngine builds at their first use."""
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     if runner.param_schedulers is not None:
         _check_schedulers(runner, f"{where}.param_scheduler")
@@ -158,12 +161,12 @@ def _build_the_rest(runner: Runner, where: str) -> None:
     if runner.val_loop is not None:
         _try_validation(runner, where)
     for hook in runner.hooks:
-        if refuse := getattr(hook, "refuse_misfit", None):
-            refuse(runner)
+        if check_fit := getattr(hook, "check_fit", None):
+            check_fit(runner)
 
 
 def _check_schedulers(runner: Runner, where: str) -> None:
-    """Compare schedulers by optimizer with the optimizers."""
+    """Check that schedulers by optimizer name each optimizer."""
     given, wrapper = runner.param_schedulers, runner.optim_wrapper
     if not isinstance(given, Mapping) or "type" in given:
         return
@@ -171,13 +174,13 @@ def _check_schedulers(runner: Runner, where: str) -> None:
     if sorted(given) != sorted(names):
         has = f"the optimizers are {', '.join(names)}" if names else "there is one optimizer"
         raise LussError(
-            f"{where} is for {', '.join(given)}, but {has}; give schedulers for each optimizer by "
-            "its name, or a list for all"
+            f"{where} has schedulers for {', '.join(given)}, but {has}; give schedulers for each "
+            "optimizer by name, or one list for all"
         )
 
 
 def _try_validation(runner: Runner, where: str) -> None:
-    """Let the model predict one photo, and the metrics look at that."""
+    """Run the model and the metrics on one photo."""
     loop = runner.val_loop
     batch = loop.dataloader.collate_fn([loop.dataloader.dataset[0]])
     runner.model.eval()
@@ -187,10 +190,10 @@ def _try_validation(runner: Runner, where: str) -> None:
         loop.evaluator.process(data_samples=outputs, data_batch=batch)
     except LussError:
         raise
-    # Whatever a model or a metric of others raises, it would raise after the first epoch, too.
+    # A third-party model or metric would raise this error after the first epoch, too.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise LussError(
-            f"{where}.val_dataloader: a photo cannot be validated: {reason}; validation takes a "
-            "model that predicts (mode='predict') and metrics that read its predictions"
+            f"{where}.val_dataloader: validation of a photo fails: {reason}; validation needs a "
+            "model with mode='predict', and metrics that read its predictions"
         ) from error
