@@ -31,6 +31,7 @@ stages = dict(
         train_dataloader=dict(
             dataset=dict(
                 pipeline=[
+                    _base_.find_labels,
                     dict(type="LoadRGBImage"),
                     dict(type="LoadMask"),
                     # Nearly whole photos, as at inference: what an object is, its surroundings say.

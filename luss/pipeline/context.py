@@ -170,16 +170,6 @@ class Context:
             return folder / "iter_<N>.pth"
         return required_checkpoint(folder)
 
-    def facts_of(self, stage: str) -> dict:
-        """What a stage has noted in ``done.json``; nothing yet if it is ``planned``.
-
-        Raises:
-            LussError: if the note is damaged or missing.
-        """
-        if self.planned and not self.work_dir.is_done(stage):
-            return {}
-        return self.work_dir.facts(stage)
-
     facts: ClassVar[tuple[str, ...]] = (
         "data_root",
         "num_categories",
@@ -220,14 +210,19 @@ class Context:
         stage, output, where = reference
         if stage == FACTS:
             return getattr(self, output)
-        if not self.work_dir.is_done(stage):
-            kind = STAGES.get(self.config["stages"][stage]["type"])
+        is_done = self.work_dir.is_done(stage)
+        kind = STAGES.get(self.config["stages"][stage]["type"])
+        if output in kind.noted:
+            return self.work_dir.facts(stage).get(output) if is_done else None
+        if not is_done:
             return str(self.work_dir.stage(stage) / kind.roles[output])
         found = self.work_dir.outputs(stage)
         if output not in found:
+            folder = self.work_dir.stage(stage)
             raise LussError(
-                f"{where} refers to {reference}, but the finished stage {stage!r} has no such "
-                f"output; it has {', '.join(found) or 'none'}"
+                f"{where} refers to {reference}, but {folder} has no such output; stage {stage!r} "
+                f"is finished and has {', '.join(found) or 'none'}. Restore the file, or delete "
+                f"{folder} to recompute it"
             )
         return str(found[output])
 
@@ -258,6 +253,9 @@ class Context:
         if config.get("type") == "Reproducible":
             return dict(config)
         config = {"seed": self.seed, **self.data, **config}
+        if not config.get("without"):
+            # A label generation that could read all photos has noted none.
+            config.pop("without", None)
         return reproducible_dataset(split_config(config, config.get("split", "train")))
 
     def dataset(self, config: dict):

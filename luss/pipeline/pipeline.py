@@ -72,6 +72,9 @@ class Pipeline:
         self.timings: dict[str, Position] = {}
         self.stages = {name: build_stage(name, stage) for name, stage in config.stages.items()}
         require_known_outputs(self.stages)
+        for place, stage in enumerate(self.stages.values()):
+            if stage.reads_all_before:
+                stage.named = tuple(self.stages)[:place]
 
     def run(self, only: str | None = None, resume: bool | str = False) -> None:
         """Run the stages whose output is not whole yet.

@@ -48,6 +48,12 @@ class Stage(ABC):
     references: tuple[Reference, ...] = ()
     """What the stage's settings refer to, see :mod:`luss.pipeline.references`."""
 
+    noted: ClassVar[tuple[str, ...]] = ()
+    """Names of the facts in ``done.json`` that settings may refer to beside the roles."""
+
+    reads_all_before: ClassVar[bool] = False
+    """Whether it reads what every stage before it in the config writes."""
+
     def __init__(self, name: str, requires: tuple[str, ...] = ()) -> None:
         self.name = name
         self.named = requires
@@ -155,6 +161,6 @@ def require_known_outputs(stages: Mapping[str, Stage]) -> None:
     """
     if FACTS in stages:
         raise LussError(f"a stage is named {FACTS!r}, which stands for facts; rename it")
-    outputs = {name: stage.roles for name, stage in stages.items()}
+    outputs = {name: (*stage.roles, *stage.noted) for name, stage in stages.items()}
     for stage in stages.values():
         require_known_references(stage.references, outputs, Context.facts)

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from luss.errors import LussError
 from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline.context import Context
 from luss.registry import STAGES
@@ -9,43 +10,47 @@ from luss.stages.train_stage import TrainStage
 
 __all__ = ["FinetuneStage"]
 
+_FIND = "FindMask"
+
 
 @STAGES.register_module()
 class FinetuneStage(TrainStage):
     """Trains a segmentor on the pseudo labels of another stage.
 
-    Args:
-        name: see :class:`Stage`.
-        labels_from: the label generation stage.
-        **kwargs: see :class:`TrainStage`.
+    The pipeline finds each photo's labels by ``dict(type="FindMask",
+    root="${label_generation.pseudo_labels}", num_classes="${facts.num_categories}")``.
     """
 
     settings: ClassVar[tuple[str, ...]] = (*TrainStage.settings, "num_categories")
-
-    def __init__(self, name: str, labels_from: str = "label_generation", **kwargs) -> None:
-        requires = (*kwargs.pop("requires", ()), labels_from)
-        super().__init__(name, requires=requires, **kwargs)
-        self.labels_from = labels_from
 
     def model_config(self, context: Context) -> dict:
         """The segmentor's, with a class for each category and 'other'."""
         config, where = super().model_config(context), f"stages.{self.name}.model"
         return fill_num_classes(config, context.num_categories + 1, where)
 
-    def dataset_config(self, context: Context) -> dict:
-        """The training images that have generated masks."""
-        config = super().dataset_config(context)
-        root = context.work_dir.stage(self.labels_from) / "pseudo_labels"
-        find = {"type": "FindMask", "root": str(root), "num_classes": context.num_categories}
-        config["pipeline"] = [find, *config["pipeline"]]
-        # Images that could not be read have no label.
-        if without := context.facts_of(self.labels_from).get("unlabelled"):
-            config["without"] = without
-        return config
+    def check(self, context: Context) -> None:
+        """Check that the pipeline finds labels, then dry-run the training.
+
+        Raises:
+            LussError: if it does not; and as :meth:`TrainStage.check`.
+        """
+        if not any(step.get("type") == _FIND for step in self._pipeline):
+            raise LussError(
+                f"stages.{self.name}.train_dataloader.dataset.pipeline has no {_FIND}, so that no "
+                f"labels would be found; begin it with dict(type={_FIND!r}, "
+                "root='${label_generation.pseudo_labels}', num_classes='${facts.num_categories}')"
+            )
+        super().check(context)
+
+    @property
+    def _pipeline(self) -> list[dict]:
+        return self.train_dataloader["dataset"].get("pipeline", [])
 
     def unlabelled_dataset_config(self, context: Context) -> dict:
-        """All images, with masks that are made up."""
+        """Return the training set with made-up masks, since labels may not exist yet."""
         config = super().dataset_config(context)
+        config.pop("without", None)
         made_up = {"type": "StandInMask", "num_classes": context.num_categories}
-        steps = [made_up if s.get("type") == "LoadMask" else s for s in config["pipeline"]]
+        steps = [step for step in config["pipeline"] if step.get("type") != _FIND]
+        steps = [made_up if step.get("type") == "LoadMask" else step for step in steps]
         return {**config, "pipeline": steps}

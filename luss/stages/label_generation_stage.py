@@ -93,6 +93,7 @@ class LabelGenerationStage(RunnerStage):
         "attention": "attention",
         "foreground": "foreground",
     }
+    noted: ClassVar[tuple[str, ...]] = ("unlabelled",)
 
     def __init__(
         self,

@@ -25,21 +25,20 @@ class ReportStage(Stage):
         title: of the page.
         sections: what it shows, in order: names of ``REPORT_SECTIONS``, or dicts of ``type`` and
             arguments such as ``dict(type='gallery', max_photos=20)``.
-        requires: the stages it shows.
     """
 
     settings: ClassVar[tuple[str, ...]] = ()
     roles: ClassVar[Mapping[str, str]] = {"page": "index.html"}
     made_again_on_change: ClassVar[bool] = True
+    reads_all_before: ClassVar[bool] = True
 
     def __init__(
         self,
         name: str,
         title: str = "PASS",
         sections: Sequence[str | dict] = DEFAULT_SECTIONS,
-        requires: tuple[str, ...] = ("label_generation", "evaluate"),
     ) -> None:
-        super().__init__(name, requires=tuple(requires))
+        super().__init__(name)
         self.title = title
         self.sections = sections
         named_functions(sections, REPORT_SECTIONS, f"stages.{name}.sections")

@@ -15,6 +15,7 @@ from luss.datasets.mask_codec import write_mask
 from luss.engine.checkpoint import save
 from luss.models.objectives import Clustering
 from luss.pipeline import Pipeline
+from luss.pipeline.stage import resolved_stage
 from luss.registry import LABEL_GENERATORS, MODELS
 from luss.stages import TrainStage
 
@@ -50,15 +51,19 @@ def built(config, root: Path, work_dir: Path):
         for name, stage in pipeline.stages.items():
             folder = context.work_dir.stage(name)
             folder.mkdir(parents=True, exist_ok=True)
+            outputs = dict(stage.roles)
+            for path in outputs.values():
+                (folder / path).mkdir(exist_ok=True)
             if isinstance(stage, TrainStage):
+                outputs["checkpoint"] = "iter_1.pth"
                 save(folder / "iter_1.pth", {"state_dict": {}, "meta": {}})
-            context.work_dir.mark_done(name, {})
+            context.work_dir.mark_done(name, {"outputs": outputs})
         yield pipeline, context
 
 
 def describe(name: str, pipeline: Pipeline, context) -> dict:
     """The settings of a stage by what they mean."""
-    stage = pipeline.stages[name]
+    stage = resolved_stage(pipeline.stages[name], context)
     if isinstance(stage, TrainStage):
         return _training(stage, context)
     return _OTHERS[type(stage).__name__](stage, context)

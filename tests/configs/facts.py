@@ -460,6 +460,13 @@ SEGMENTOR = [
     ("step 3: backbone from step 1's checkpoint", "starts from", {"pretrain": ("backbone",)}),
     ("step 3", "trained parts", {"backbone", "decode_head"}),
 ]
+STAGES_BEFORE_THE_REPORT = (
+    "pretrain",
+    "pixel_attention",
+    "label_generation",
+    "finetune",
+    "evaluate",
+)
 FIND_MASK = ("FindMask", {"root": "label_generation/pseudo_labels", "num_classes": CLASSES})
 BY_STEP_3 = [
     *TRAINING,
@@ -587,7 +594,7 @@ DISTANCE_MATCHING = [
 REPORT = [
     ("", "kind", "ReportStage"),
     ("ours", "title", "PASS_s"),
-    ("ours", "shows", ("label_generation", "evaluate")),
+    ("ours: all stages before it", "shows", STAGES_BEFORE_THE_REPORT),
 ]
 
 PASS_S = {

@@ -129,14 +129,16 @@ def part_of_other(counts, scale=1.0):
 class InvertedLabels(Stage):
     """Pseudo labels with every category c made C + 1 - c."""
 
-    def __init__(self, name, labels_from="label_generation"):
-        super().__init__(name, requires=(labels_from,))
-        self.labels_from = labels_from
+    roles = {"pseudo_labels": "pseudo_labels"}
+
+    def __init__(self, name, labels):
+        super().__init__(name)
+        self.labels = labels
 
     def run(self, context):
         from luss.datasets import read_mask, write_mask
 
-        source = context.work_dir.stage(self.labels_from) / "pseudo_labels"
+        source = Path(self.labels)
         count = context.num_categories
         paths = sorted(source.rglob("*.png"))
         for path in paths:
@@ -190,9 +192,15 @@ def run(tmp_path_factory):
     return run_tiny(folder / "run", **options())
 
 
+def inverted(transforms):
+    find = {"root": "${inverted.pseudo_labels}"}
+    return [{**step, **find} if step["type"] == "FindMask" else step for step in transforms]
+
+
 def options():
     tiny = read_tiny().to_dict()["stages"]
     views = tiny["pretrain"]["train_dataloader"]["dataset"]["pipeline"]
+    crops = tiny["finetune"]["train_dataloader"]["dataset"]["pipeline"]
     return {
         "stages__pretrain__model__objectives__length": {"type": "FeatureLength"},
         "stages__pretrain__train_dataloader__dataset__pipeline": place(views),
@@ -201,8 +209,12 @@ def options():
         "stages__label_generation__embedding__scale": 3.0,
         "stages__label_generation__foreground__type": "LeftHalf",
         "stages__label_generation__threshold": {"type": "MeanForeground"},
-        "stages__inverted": {"type": "InvertedLabels", "after": "label_generation"},
-        "stages__finetune__labels_from": "inverted",
+        "stages__inverted": {
+            "type": "InvertedLabels",
+            "labels": "${label_generation.pseudo_labels}",
+            "after": "label_generation",
+        },
+        "stages__finetune__train_dataloader__dataset__pipeline": inverted(crops),
         "stages__evaluate__matcher": {"_delete_": True, "type": "BackToFront"},
         "stages__evaluate__metrics": [
             "imagenet_s",

@@ -21,28 +21,32 @@ NAMES = {
 }
 
 
+def renamed(value):
+    """Return nested settings in which references name the new stages."""
+    if isinstance(value, str):
+        return re.sub(r"\$\{(\w+)\.", lambda m: f"${{{NAMES.get(m[1], m[1])}.", value)
+    if isinstance(value, dict):
+        return {key: renamed(entry) for key, entry in value.items()}
+    return [renamed(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def renamed_tiny():
     """The tiny config with every stage renamed, and nothing else changed."""
     config = read_config(TINY, {"num_workers": 0})
     stages = config.stages
     stages.label_generation.model_from = "pixel_attention"
-    stages.finetune.labels_from = "label_generation"
     stages.evaluate.update(model_from="finetune", labels_from="label_generation")
-    stages.report.requires = ("label_generation", "evaluate")
     for stage in stages.values():
         for key in ("model_from", "labels_from"):
             if key in stage:
                 stage[key] = NAMES[stage[key]]
-        if "requires" in stage:
-            stage["requires"] = tuple(NAMES[name] for name in stage["requires"])
-        for part in stage.get("init", ()):
-            stage["init"][part] = f"${{{NAMES['pretrain']}.checkpoint}}"
+    stages = type(stages)(renamed(stages.to_dict()))
     config._cfg_dict["stages"] = type(stages)({NAMES[n]: stage for n, stage in stages.items()})
     return config
 
 
 @pytest.fixture(scope="module")
-def renamed(tmp_path_factory):
+def renamed_run(tmp_path_factory):
     work_dir = tmp_path_factory.mktemp("renamed") / "run"
     Pipeline(renamed_tiny(), str(work_dir)).run()
     return work_dir
@@ -57,11 +61,11 @@ def shown(page):
     return re.sub(r"\s+", " ", text)
 
 
-def test_the_report_is_the_same(renamed, tmp_path, finished_run):
+def test_the_report_is_the_same(renamed_run, tmp_path, finished_run):
     work_dir = tmp_path / "run"
     shutil.copytree(finished_run, work_dir)
     Pipeline(read_config(TINY, {"num_workers": 0}), str(work_dir)).run("report")
-    pages = renamed / "page" / "index.html", work_dir / "report" / "index.html"
+    pages = renamed_run / "page" / "index.html", work_dir / "report" / "index.html"
     first, second = map(shown, pages)
     assert "categories discovered in 18 training images" in first
     assert first == second
@@ -69,9 +73,9 @@ def test_the_report_is_the_same(renamed, tmp_path, finished_run):
     assert pictures[0] == pictures[1]
 
 
-def test_prediction_and_names_find_the_outputs(renamed):
-    run = FinishedRun.read(renamed)
+def test_prediction_and_names_find_the_outputs(renamed_run):
+    run = FinishedRun.read(renamed_run)
     assert run.stage == "measure"
     assert run.match is not None
-    assert run.clustering_file == renamed / "labels" / "centroids.npz"
-    assert name_categories(renamed).page.is_file()
+    assert run.clustering_file == renamed_run / "labels" / "centroids.npz"
+    assert name_categories(renamed_run).page.is_file()

@@ -74,6 +74,7 @@ stages = dict(
             batch_size=4,
             dataset=dict(
                 pipeline=[
+                    _base_.find_labels,
                     dict(type="LoadRGBImage"),
                     dict(type="LoadMask"),
                     dict(type="RandomResizedCropWithMask", size=32, scale=(0.3, 1.0)),

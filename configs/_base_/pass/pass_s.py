@@ -47,6 +47,11 @@ two_views = [
     dict(type="MultiCrop", views=[dict(count=2, size=224, scale=(0.08, 1.0))]),
     dict(type="PackViews"),
 ]
+find_labels = dict(
+    type="FindMask",
+    root="${label_generation.pseudo_labels}",
+    num_classes="${facts.num_categories}",
+)
 whole_image = [
     dict(type="LoadRGBImage"),
     dict(type="LoadMask", optional=True),
@@ -158,7 +163,10 @@ stages = dict(
             dataset=dict(
                 split="train",
                 on_unreadable="skip",
+                # Photos that could not be read have no label.
+                without="${label_generation.unlabelled}",
                 pipeline=[
+                    find_labels,
                     dict(type="LoadRGBImage"),
                     dict(type="LoadMask"),
                     dict(type="RandomResizedCropWithMask", size=224, scale=(0.08, 1.0)),

@@ -14,6 +14,7 @@ two_views = [
     dict(type="PackViews"),
 ]
 crops = [
+    _base_.find_labels,
     load,
     dict(type="LoadMask"),
     dict(type="RandomResizedCropWithMask", size=short_side, scale=(0.6, 1.0)),

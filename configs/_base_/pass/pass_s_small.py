@@ -102,6 +102,7 @@ stages = dict(
             batch_size=32,
             dataset=dict(
                 pipeline=[
+                    _base_.find_labels,
                     dict(type="LoadRGBImage"),
                     dict(type="LoadMask"),
                     dict(type="RandomResizedCropWithMask", size=96, scale=(0.3, 1.0)),
