@@ -71,6 +71,19 @@ def golden(golden_path):
 
 
 @pytest.fixture(scope="session")
+def finished_run(tmp_path_factory):
+    """Work dir of a complete run of the tiny config; do not write to it."""
+    from tiny_run import run_tiny
+
+    threads = torch.get_num_threads()
+    # Sums of several threads depend on how many there are.
+    torch.set_num_threads(1)
+    folder = run_tiny(tmp_path_factory.mktemp("tiny") / "run")
+    torch.set_num_threads(threads)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     """A folder into which a wheel of a copy of the checkout is unpacked."""
     pytest.importorskip("setuptools")

@@ -1,13 +1,11 @@
 """Several processes end with one message, printed once."""
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import textwrap
 
 import pytest
+from processes import Command, run_command
 
 PRELUDE = """
     import os, signal, sys, time
@@ -29,13 +27,10 @@ def start(tmp_path, body, port):
     script = tmp_path / "script.py"
     body = textwrap.indent(textwrap.dedent(body), " " * 4)
     script.write_text(textwrap.dedent(PRELUDE) + body)
-    command = [sys.executable, "-m", "luss.launcher", "--nproc_per_node=2"]
-    return subprocess.Popen(
-        [*command, "--master_addr=127.0.0.1", f"--master_port={port}", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    return Command(
+        *("-m", "luss.launcher", "--nproc_per_node=2", "--master_addr=127.0.0.1"),
+        *(f"--master_port={port}", script),
+        separate=True,
     )
 
 
@@ -106,7 +101,7 @@ def test_a_killed_loader_worker_is_one_line(workers_end):
             list(DataLoader(Killed(), num_workers=1))
         """
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_command("-c", code)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert all(word in line for word in ("memory", "num_workers", "--resume"))

@@ -1,21 +1,9 @@
-"""A tiny run, and commands as they are called."""
+"""Commands as they are called."""
 
 import argparse
 import importlib
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
-
-from tiny_run import run_tiny
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory):
-    """The work dir of a finished run."""
-    return run_tiny(tmp_path_factory.mktemp("trained") / "run")
 
 
 @pytest.fixture

@@ -56,11 +56,11 @@ def test_a_plot_a_stage_with_a_line_a_run(runs, tmp_path, command):
     assert not is_drawn_in(paths[1], ORANGE)
 
 
-def test_of_a_real_run(trained, tmp_path, command):
-    command("plot_logs", trained, "--out", tmp_path, "--keys", "loss", "lr")
+def test_of_a_real_run(finished_run, tmp_path, command):
+    command("plot_logs", finished_run, "--out", tmp_path, "--keys", "loss", "lr")
     assert {path.stem for path in tmp_path.glob("*.png")} == {
         "pretrain", "pixel_attention", "finetune"}  # fmt: skip
-    assert trained_stages(trained) == ["pretrain", "pixel_attention", "finetune"]
+    assert trained_stages(finished_run) == ["pretrain", "pixel_attention", "finetune"]
 
 
 def test_fewer_scalars_make_a_smaller_plot(runs, tmp_path, command):

@@ -11,21 +11,25 @@ from luss.errors import LussError
 STAGES = ("pretrain", "pixel_attention", "label_generation", "finetune", "evaluate")
 
 
-def test_it_is_what_training_wrote(trained, tmp_path, command):
+def test_it_is_what_training_wrote(finished_run, tmp_path, command):
     options = ("--cfg-options", "num_workers=0")
-    command("print_config", TINY, "--work-dir", trained, "--out", tmp_path, *options)
+    command("print_config", TINY, "--work-dir", finished_run, "--out", tmp_path, *options)
     assert {path.stem for path in tmp_path.glob("*.py")} == set(STAGES)
     for stage in STAGES:
-        assert (tmp_path / f"{stage}.py").read_text() == (trained / stage / "config.py").read_text()
+        assert (tmp_path / f"{stage}.py").read_text() == (
+            finished_run / stage / "config.py"
+        ).read_text()
 
 
-def test_before_training_only_checkpoints_are_unknown(trained, tmp_path, command):
+def test_before_training_only_checkpoints_are_unknown(finished_run, tmp_path, command):
     empty = tmp_path / "empty"
     options = ("--cfg-options", "num_workers=0")
     command("print_config", TINY, "--work-dir", empty, "--out", tmp_path / "out", *options)
     assert not list(empty.glob("**/iter_*"))
     for stage in STAGES:
-        wrote = (trained / stage / "config.py").read_text().replace(str(trained), str(empty))
+        wrote = (
+            (finished_run / stage / "config.py").read_text().replace(str(finished_run), str(empty))
+        )
         said = (tmp_path / "out" / f"{stage}.py").read_text()
         unknown = re.sub(r"iter_\d+\.pth", "iter_<N>.pth", wrote)
         # The longer paths are wrapped at other places.

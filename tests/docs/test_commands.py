@@ -9,6 +9,7 @@ A comment stands before each block of commands:
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from command_blocks import (
     unfenced_commands,
     words_of,
 )
+from processes import run_command
 
 from luss.configuration import read_config
 from luss.datasets import draw_demo_data
@@ -30,7 +32,8 @@ from luss.datasets.mask_codec import IGNORE_ID, read_mask, write_mask
 from luss_docs.parsers import parse
 
 BLOCKS = all_blocks()
-RUN = [block for block in BLOCKS if block.mark == "run"]
+# README and the quick start share commands.
+RUN = list({block.commands: block for block in BLOCKS if block.mark == "run"}.values())
 NEEDS = re.compile(r"not run, (needs|takes) \w+")
 SHELL = ("source", "export", "mkdir", "cd", "cp")
 OTHERS = ("mim", "tensorboard", "pre-commit")
@@ -203,6 +206,14 @@ def test_commands_on_a_run_of_a_documented_config(tmp_path):
 
 def run(command: str, folder: Path, where: str) -> None:
     """Run a command in a folder, as a reader types it."""
+    if not set(command) & set("|<>$*;&{}="):
+        # Nothing that a shell would read: Python has been started already.
+        program, *words = shlex.split(command)
+        if program in ("python", "luss"):
+            words = words if program == "python" else ["-m", "luss", *words]
+            done = run_command(*words, folder=folder)
+            assert done.returncode == 0, f"{where}: {command}\n{done.stdout}{done.stderr}"
+            return
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

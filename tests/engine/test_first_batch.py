@@ -3,17 +3,15 @@
 import io
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
+from processes import run_ranks
 from torch import nn
 from toy_training import Line, Numbers
-from unreached_parameters import Beside, tried
+from unreached_parameters import Beside, tried, try_with_and_without
 
 from luss.errors import LussError
 
@@ -75,14 +73,8 @@ def test_parameters_without_a_gradient_are_named(tmp_path, log):
 
 
 def test_several_processes_need_a_gradient_of_each(tmp_path):
-    script = Path(__file__).with_name("unreached_parameters.py")
-    group = [
-        subprocess.Popen([sys.executable, script, str(rank), tmp_path], stderr=subprocess.PIPE)
-        for rank in (0, 1)
-    ]
-    for rank, process in enumerate(group):
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors.decode()
+    run_ranks(try_with_and_without, tmp_path)
+    for rank in (0, 1):
         refused, trained = json.loads((tmp_path / f"rank_{rank}.json").read_text())
         assert re.search(r"unused\.weight.*stages\.mine\.find_unused_parameters=True", refused)
         assert trained == "trained"

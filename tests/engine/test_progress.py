@@ -4,17 +4,20 @@ import io
 import os
 import pty
 import re
-import subprocess
-import sys
 import time
 
 import pytest
+from processes import Command, run_command
 
 from luss.engine.progress import Position, Progress, clock, position
 from luss.engine.status_line import StatusLine
 
 PROGRAM = """
-import sys, time
+import os, sys, time
+for terminal in sys.argv[2:]:
+    os.dup2(os.open(terminal, os.O_RDWR), 1)
+    os.dup2(1, 2)
+
 from pathlib import Path
 from mmengine.logging import print_log
 from luss.engine.progress import Position, Progress, position
@@ -32,14 +35,15 @@ with position(Position("label_generation", 3, 6, expected=100.0, expected_after=
 
 
 def run_in_pipe(log):
-    command = [sys.executable, "-c", PROGRAM, str(log)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = run_command("-c", PROGRAM, log)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def run_in_terminal(log):
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", PROGRAM, str(log)]
-    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, close_fds=True)
+    process = Command("-c", PROGRAM, log, os.ttyname(theirs))
+    process.stdout.read()
     os.close(theirs)
     said = b""
     while True:

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
+from processes import Command
 
 PRELUDE = """
     import os, signal, sys, time
@@ -35,13 +34,7 @@ PRELUDE = """
 
 
 def start(code):
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PRELUDE) + textwrap.dedent(code)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    return Command("-c", textwrap.dedent(PRELUDE) + textwrap.dedent(code))
 
 
 def ended(pid, seconds):

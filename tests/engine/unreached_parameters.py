@@ -1,10 +1,6 @@
-"""A model with parameters that no loss reaches, tried by one of two processes.
-
-python unreached_parameters.py RANK FOLDER
-"""
+"""A model with parameters that no loss reaches, tried by one of two processes."""
 
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -34,9 +30,9 @@ def tried(folder, model, hooks=(), pending=(), runner=()):
     return built
 
 
-def main(rank, folder):
-    meeting = f"file://{folder / 'meeting'}"
-    torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+def try_with_and_without(rank, folder):
+    """One of two processes; writes what it found."""
+    folder = Path(folder)
     own = folder / f"rank_{rank}"
     own.mkdir()
     said = []
@@ -48,7 +44,3 @@ def main(rank, folder):
             said.append(str(error))
     (folder / f"rank_{rank}.json").write_text(json.dumps(said))
     torch.distributed.barrier()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))

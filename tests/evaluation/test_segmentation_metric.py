@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement, PixelData
+from processes import Command
 
 from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
@@ -233,14 +232,9 @@ dist.destroy_process_group()
 
 def test_two_ranks_equal_one(tmp_path):
     """The sampler makes the ranks even by handing out an image twice."""
-    command = [sys.executable, "-c", RANK, str(Path(__file__).parent)]
-    ranks = [
-        subprocess.Popen(
-            [*command, str(rank), f"file://{tmp_path}/rendezvous"], stdout=subprocess.PIPE
-        )
-        for rank in range(2)
-    ]
-    outputs = [rank.communicate(timeout=120)[0].decode() for rank in ranks]
+    arguments = ("-c", RANK, Path(__file__).parent)
+    ranks = [Command(*arguments, rank, f"file://{tmp_path}/rendezvous") for rank in range(2)]
+    outputs = [rank.communicate(timeout=120)[0] for rank in ranks]
     for output in outputs:
         lines = [json.loads(line) for line in output.splitlines() if line.startswith("[")]
         assert [(number, share) for number, share, _ in lines] == [(1, 1), (5, 3)]

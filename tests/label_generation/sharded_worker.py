@@ -1,8 +1,6 @@
 """One of two processes that cluster together; in a module that a spawned process can import."""
 
 import numpy as np
-import torch
-import torch.distributed as dist
 
 from luss.label_generation.torch_kmeans import TorchKMeans
 
@@ -14,8 +12,6 @@ def points():
 
 
 def cluster_a_share(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     share = points()[:35] if rank == 0 else points()[35:]
     result = TorchKMeans(**SETTINGS).fit(share, sharded=True)
     np.savez(
@@ -24,4 +20,3 @@ def cluster_a_share(rank, folder):
         assignments=result.assignments,
         objective=result.objective,
     )
-    dist.destroy_process_group()

@@ -1,14 +1,14 @@
 """Two gloo processes, each with a share of the images, against one process."""
 
 import numpy as np
-import torch.multiprocessing as mp
+from processes import run_ranks
 from sharded_worker import SETTINGS, cluster_a_share, points
 
 from luss.label_generation.torch_kmeans import TorchKMeans
 
 
 def test_two_processes_equal_one(tmp_path):
-    mp.spawn(cluster_a_share, args=(str(tmp_path),), nprocs=2)
+    run_ranks(cluster_a_share, tmp_path)
     ranks = [dict(np.load(tmp_path / f"{rank}.npz")) for rank in range(2)]
     alone = TorchKMeans(**SETTINGS).fit(points())
     np.testing.assert_array_equal(ranks[0]["centroids"], ranks[1]["centroids"])

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
 import torch
-from tiny_run import FaultHook, run_tiny
+from tiny_run import FaultHook
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -34,13 +34,6 @@ def fault():
     """Set ``fault.plan`` to a function of the runner that fails when it wants."""
     yield FaultHook
     FaultHook.plan = None
-
-
-@pytest.fixture(scope="session")
-def finished_run(tmp_path_factory):
-    """Work dir of a whole run of the tiny config; not to be written to."""
-    torch.set_num_threads(1)
-    return run_tiny(tmp_path_factory.mktemp("tiny") / "run")
 
 
 @pytest.fixture(scope="session")

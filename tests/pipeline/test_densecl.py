@@ -1,18 +1,17 @@
 """An algorithm of mmselfsup as L_e, from photos to weights that later stages start from."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import finish, start
+from tiny_run import TINY, finish, start
 
 from luss.configuration import read_config
 from luss.engine.checkpoint import load
 from luss.errors import LussError
 from luss.pipeline import Pipeline
 
-DENSECL = Path(__file__).with_name("tiny_densecl.py")
+DENSECL = TINY.with_name("tiny_densecl.py")
 
 
 def test_densecl_with_objectives_from_photos(tmp_path):

@@ -1,16 +1,14 @@
 """The analysis of a finished run, against what its stages said."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import REPOSITORY, TINY, finish, read_tiny, run_tiny, start
+from processes import environments_of_ranks
+from tiny_run import TINY, finish, read_tiny, run_tiny, start
 
 from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
@@ -268,15 +266,17 @@ def test_as_a_stage_of_a_config(finished_run, tmp_path):
 
 def test_two_processes_find_the_same(found, finished_run, tmp_path):
     shutil.copytree(finished_run, tmp_path / "run")
-    tool = REPOSITORY / "tools" / "analyze_foreground.py"
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"),
-        *(str(tool), str(TINY), "--work-dir", str(tmp_path / "run"), "--launcher", "pytorch"),
-        *("--sources", *SOURCES, "--cfg-options", "num_workers=0"),
+    arguments = (
+        *("analyze_foreground.py", TINY, "--work-dir", tmp_path / "run", "--sources", *SOURCES),
+        *("--launcher", "pytorch"),
+    )
+    ranks = [
+        start(*arguments, environment=environment, num_workers=0)
+        for environment in environments_of_ranks(2)
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+    for rank in ranks:
+        code, output = finish(rank)
+        assert code == 0, output
     together = json.loads((tmp_path / "run/foreground_analysis/analysis.json").read_text())
     for part in ("ladder", "embeddings"):
         assert together[part].keys() == found[part].keys()

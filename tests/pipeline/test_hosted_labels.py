@@ -1,13 +1,12 @@
 """Labels of an algorithm of another library: made, evaluated, or rejected before anything runs."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import predict_train
+from tiny_run import TINY, predict_train
 
 from luss.configuration import read_config
 from luss.datasets.mask_codec import read_mask
@@ -17,7 +16,7 @@ from luss.models.backbone_features import BackboneFeatures
 from luss.pipeline import Pipeline
 from luss.registry import DATASETS, MODELS
 
-DENSECL = Path(__file__).with_name("tiny_densecl.py")
+DENSECL = TINY.with_name("tiny_densecl.py")
 
 
 def read(**labels):

@@ -3,16 +3,15 @@
 import json
 import math
 import time
-from pathlib import Path
 
 import pytest
-from tiny_run import FAULTY, Killed, assert_same, flatten
+from tiny_run import FAULTY, TINY, Killed, assert_same, flatten
 
 from luss.configuration import read_config
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.pipeline import Pipeline
 
-TINY_P = Path(__file__).with_name("tiny_pass_p.py")
+TINY_P = TINY.with_name("tiny_pass_p.py")
 ITERATIONS = 12
 
 

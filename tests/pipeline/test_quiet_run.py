@@ -6,6 +6,7 @@ import textwrap
 import warnings
 
 import pytest
+from processes import run_command
 from tiny_run import TINY
 
 from luss.command_line import hide_library_warnings
@@ -44,8 +45,7 @@ PROGRAM = textwrap.dedent(
 
 
 def test_a_whole_run_leaves_standard_error_empty(tmp_path):
-    command = [sys.executable, "-c", PROGRAM, str(TINY), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = run_command("-c", PROGRAM, TINY, tmp_path, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert (tmp_path / "report" / "index.html").is_file()

@@ -3,13 +3,12 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from processes import Command, run_command
 
 from luss.configuration import read_config, write_config
 from luss.datasets.photo_lists import list_files, write_photo_list
@@ -28,11 +27,11 @@ TIMES = ("epochs", "epoch_seconds", "seconds")
 
 
 def train(folder, work_dir, *more):
-    command = [
-        *(sys.executable, "-m", "luss", "train", str(folder), "--work-dir", str(work_dir)),
-        *("--minutes", "1", "--foreground", "boundary-centre", *more),
-    ]
-    return subprocess.run(command, capture_output=True, text=True)
+    return run_command(
+        *("-m", "luss", "train", folder, "--work-dir", work_dir, "--minutes", 1),
+        *("--foreground", "boundary-centre", *more),
+        timeout=600,
+    )
 
 
 def damage_first_photos(folder):
@@ -283,18 +282,16 @@ def test_a_run_that_cannot_be_planned_from_says_what_it_lacks(photo_folder, tmp_
 
 def test_a_folder_that_another_process_works_in_is_not_planned_anew(photo_folder, tmp_path):
     held = (
-        "import sys; from luss.pipeline.work_dir import WorkDir\n"
-        "with WorkDir(sys.argv[1]).locked(): print('held', flush=True); sys.stdin.read()"
+        "import signal, sys; from luss.pipeline.work_dir import WorkDir\n"
+        "with WorkDir(sys.argv[1]).locked(): print('held', flush=True); signal.pause()"
     )
     folder = tmp_path / "run"
-    command = [sys.executable, "-c", held, str(folder)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, text=True) as other:
-        assert other.stdout.readline() == "held\n"
-        run = PhotoRun(str(photo_folder), str(folder), 3, 1.0, foreground="boundary-centre")
-        with pytest.raises(LussError, match="another process is working in"):
-            run.run()
-        other.stdin.close()
+    other = Command("-c", held, folder)
+    assert other.stdout.readline() == "held\n"
+    run = PhotoRun(str(photo_folder), str(folder), 3, 1.0, foreground="boundary-centre")
+    with pytest.raises(LussError, match="another process is working in"):
+        run.run()
+    other.kill()
     assert [path.name for path in folder.iterdir()] == [LOCK]
 
 

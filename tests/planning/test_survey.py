@@ -3,11 +3,11 @@
 import argparse
 import re
 import shutil
-import subprocess
 import sys
 
 import pytest
 from PIL import Image
+from processes import run_command
 
 from luss.commands import check
 from luss.configuration import write_config
@@ -80,8 +80,7 @@ def test_of_large_photos_smaller_copies_suffice(tmp_path):
 
 def test_the_exit_code_says_whether_something_is_wrong(photo_folder):
     def check():
-        command = [sys.executable, "-m", "luss", "check", str(photo_folder), "--categories", "3"]
-        return subprocess.run(command, capture_output=True, text=True)
+        return run_command("-m", "luss", "check", photo_folder, "--categories", 3)
 
     sound = check()
     assert sound.returncode == 0

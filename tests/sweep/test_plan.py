@@ -1,13 +1,12 @@
 """Which runs a sweep has, and what is refused before any of them starts."""
 
-from pathlib import Path
-
 import pytest
+import tiny_run
 
 from luss.errors import LussError
 from luss.sweep import Variant, expand_settings, plan_runs
 
-TINY = str(Path(__file__).resolve().parents[1] / "pipeline" / "tiny_pass_s.py")
+TINY = str(tiny_run.TINY)
 EPOCHS = "stages.finetune.train_cfg.max_epochs"
 
 

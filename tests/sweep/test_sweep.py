@@ -9,9 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
-
 from tiny_run import TINY, finish, start
 
 from luss.errors import LussError

@@ -1,14 +1,9 @@
 """The command ``tools/convert_checkpoint.py``, and what becomes of its output."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
-
 from tiny_run import TINY, finish, read_tiny, start
 
 from luss.engine.checkpoint import load

@@ -1,14 +1,12 @@
 """The command line that evaluates folders of predictions."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from processes import run_command
 
 from luss.datasets.mask_codec import read_mask, write_mask
 from luss.errors import LussError
@@ -19,14 +17,12 @@ from luss.evaluation.folders import count_masks, list_masks, pair_folders, read_
 from luss.evaluation.matching import apply_match, write_match
 from luss.evaluation.metrics import compute_metrics
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "evaluate.py"
 KEYS = ["mIoU", "b-mIoU", "Img-Acc", "F_beta", "S", "MS", "ML", "L", "BS", "BMS", "BML", "BL"]
 CLASSES = 3
 
 
 def tool(*arguments):
-    command = [sys.executable, str(TOOL), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return run_command("tools/evaluate.py", *arguments)
 
 
 def make_masks(number=7, num_generated=CLASSES):

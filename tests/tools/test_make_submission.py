@@ -2,22 +2,19 @@
 
 import io
 import json
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from processes import run_command
 
 from luss.datasets.mask_codec import decode_mask, encode_mask, write_mask
 from luss.errors import LussError
 from luss.evaluation.matching import write_match
 from luss.evaluation.submission import Method, check_submission, write_submission
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "make_submission.py"
 METHOD = Method("A method", "ImageNet-S-300", "SSL", "ResNet-50", "https://example.org", "Plain.")
 CLASSES = 300
 
@@ -187,8 +184,7 @@ def test_command_line(folders, tmp_path):
     out = tmp_path / "submission.zip"
 
     def tool(*arguments):
-        command = [sys.executable, str(TOOL), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return run_command("tools/make_submission.py", *arguments)
 
     run = tool(
         *("--pred", pred, "--out", out, "--num-classes", CLASSES, "--images", photos),

@@ -1,12 +1,11 @@
 """The command ``tools/new_project.py``, and what the README of a new project says."""
 
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
+from processes import run_command
 
 from luss.errors import LussError
 from luss.new_project import new_project
@@ -16,15 +15,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def run(command, folder):
     """Run a line of a README as its reader would."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        command,
-        shell=True,
-        cwd=folder,
-        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
+    program, *arguments = shlex.split(command)
+    assert program == "python"
+    return run_command(*arguments, folder=folder)
 
 
 def test_a_new_project_is_followed_word_by_word_in_an_empty_folder(tmp_path):

@@ -2,27 +2,17 @@
 
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
-
-from tiny_run import TINY, finish, read_tiny, run_tiny, start
+from tiny_run import TINY, finish, read_tiny, start
 
 from luss.errors import LussError
 from luss.pipeline import Pipeline
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    return run_tiny(tmp_path_factory.mktemp("trained") / "run")
-
-
 @pytest.fixture
-def run(tmp_path, trained):
-    return shutil.copytree(trained, tmp_path / "run")
+def run(tmp_path, finished_run):
+    return shutil.copytree(finished_run, tmp_path / "run")
 
 
 def evaluate(work_dir, checkpoint=None, **options):

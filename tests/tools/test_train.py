@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 from mmengine import Config
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
-
 from tiny_run import REPOSITORY, TINY, finish, run_tiny, start
 
 from luss.engine.checkpoint import load

@@ -1,16 +1,12 @@
 """Pictures that ``tools/test.py --show-dir`` draws, and captions."""
 
 import json
-import sys
-from pathlib import Path
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
-
-from tiny_run import TINY, finish, read_tiny, run_tiny, start
+from tiny_run import TINY, finish, read_tiny, start
 
 from luss.datasets.mask_codec import read_mask, write_mask
 from luss.datasets.palette import make_palette
@@ -23,8 +19,8 @@ STRIP, GAP = 22, 4
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return run_tiny(tmp_path_factory.mktemp("pictures") / "run")
+def run(finished_run, tmp_path_factory):
+    return shutil.copytree(finished_run, tmp_path_factory.mktemp("pictures") / "run")
 
 
 def drawn(folder):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing as mp
+from processes import run_ranks
 
 sys.path.insert(0, str(Path(__file__).parent))  # for spawned processes, too
 
@@ -97,7 +97,7 @@ def test_bad_settings(tmp_path, splits, evaluator, test_cfg, message):
 
 
 def test_two_processes_share_images_and_failures(tmp_path):
-    mp.spawn(test_on_a_rank, (str(tmp_path),), nprocs=2)
+    run_ranks(test_on_a_rank, tmp_path)
     for rank in range(2):
         found = json.loads((tmp_path / f"{rank}.json").read_text())
         assert found == {

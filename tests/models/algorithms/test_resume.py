@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torch.multiprocessing as mp
+from processes import run_ranks
 from small_algorithms import ALGORITHMS, BATCH, OBJECTIVES
 from small_training import EPOCHS, ITERATIONS, assert_same, outcome, train
 from two_processes import train_swav
@@ -28,7 +28,7 @@ def test_killed_and_resumed(tmp_path, name):
 @pytest.mark.slow
 def test_two_processes(tmp_path):
     """SwAV has a queue in each process, and synchronised batch norm, which CPUs have not."""
-    mp.spawn(train_swav, args=(str(tmp_path),), nprocs=2)
+    run_ranks(train_swav, tmp_path)
     whole = outcome(tmp_path / "whole")
     assert_same(whole, outcome(tmp_path / "killed"))
     queue = whole[".swav_queue"]

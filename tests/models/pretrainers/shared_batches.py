@@ -1,7 +1,6 @@
 """What one process does with its share of each batch, alone or beside others."""
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from mmengine.model import MMDistributedDataParallel
 from small_pretrainer import batch, build
@@ -51,9 +50,6 @@ def train(share, wrap):
 
 
 def work(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     share = slice(rank * HALF, (rank + 1) * HALF)
     results = clustering_codes(share), train(share, MMDistributedDataParallel)
     torch.save(results, f"{folder}/{rank}.pth")
-    dist.destroy_process_group()

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from halves_of_maps import draw, find_lead
+from processes import run_ranks
 from shared_batches import STEPS, clustering_codes, train, work
 
 from luss.models.pretrainers.c2am import lead_at_frame
@@ -12,7 +12,7 @@ from luss.models.pretrainers.c2am import lead_at_frame
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(work, args=(str(folder),), nprocs=2)
+    run_ranks(work, folder)
     return [torch.load(folder / f"{rank}.pth", weights_only=True) for rank in range(2)]
 
 
@@ -48,7 +48,7 @@ def test_three_steps(ranks):
 
 
 def test_the_lead_at_frames_is_that_of_all_views(tmp_path):
-    mp.spawn(find_lead, args=(str(tmp_path),), nprocs=2)
+    run_ranks(find_lead, tmp_path)
     expected = lead_at_frame(*draw(), torch.tensor(0.0))
     for rank in range(2):
         assert_close(torch.load(tmp_path / f"{rank}.pth", weights_only=True), expected)

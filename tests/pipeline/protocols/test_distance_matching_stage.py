@@ -7,8 +7,8 @@ import numpy as np
 import plain_distance_matching as plain
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.registry import init_default_scope
+from processes import run_ranks
 from tiny_networks import CLASSES, DISTANCE_MATCHING, NARROW, PIPELINE, match_distances
 
 from luss.engine.foreign_weights import build_backbone
@@ -123,7 +123,7 @@ def test_two_processes_equal_one(context, demo_root, random_backbone, tmp_path):
     evaluate(context, "distance_matching")
     folder = tmp_path / "two"
     folder.mkdir()
-    mp.spawn(match_distances, (str(demo_root), str(random_backbone), str(folder)), nprocs=2)
+    run_ranks(match_distances, folder, str(demo_root), str(random_backbone))
     roots = (context.work_dir.root, folder / "run")
     one, two = (json.loads((root / "results.json").read_text()) for root in roots)
     assert two["provenance"]["processes"] == 2

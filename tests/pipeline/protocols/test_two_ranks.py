@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import torch.multiprocessing as mp
 from mmengine.registry import init_default_scope
-from ranks_worker import CLASSES, IMAGES, JOINING, draw_ids, meet, validation_set
+from processes import run_ranks
+from ranks_worker import CLASSES, IMAGES, JOINING, draw_ids, predict_and_match, validation_set
 
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
@@ -18,7 +18,7 @@ from luss.registry import DATASETS
 @pytest.fixture(scope="module")
 def ranks(demo_root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
-    mp.spawn(meet, args=(str(demo_root), str(folder)), nprocs=2)
+    run_ranks(predict_and_match, folder, str(demo_root))
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 

@@ -1,7 +1,6 @@
 """Tiny networks, and what one process does with its share of the images."""
 
 import torch
-import torch.distributed as dist
 from mmengine import Config
 
 from luss.pipeline import evaluate
@@ -57,11 +56,8 @@ def spread_norms(model):
             torch.nn.init.normal_(part.bias, std=0.5)
 
 
-def match_distances(rank, root, weights, folder):
+def match_distances(rank, folder, root, weights):
     """One of two processes."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     stages = {"distance_matching": DISTANCE_MATCHING}
     config = {"data_root": root, "num_workers": 0, "weights": weights, "stages": stages}
     evaluate(Context(Config(config), WorkDir(f"{folder}/run")), "distance_matching")
-    dist.destroy_process_group()

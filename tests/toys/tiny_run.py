@@ -1,15 +1,13 @@
 """A pipeline that runs in seconds, and what it left in its work dir."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine import Config
 from mmengine.hooks import Hook
+from processes import Command
 
 from luss.configuration import read_config
 from luss.pipeline import Pipeline
@@ -37,25 +35,16 @@ def run_tiny(work_dir, only=None, resume=False, **options):
 
 
 def start(tool, *arguments, environment=(), **options):
-    """Start a command line of ``tools/`` in a process group of its own, on one thread."""
-    variables = {**os.environ, "OMP_NUM_THREADS": "1", **dict(environment)}
-    command = [sys.executable, str(REPOSITORY / "tools" / tool), *map(str, arguments)]
+    """Start a command line of ``tools/``; see `Command`."""
     if options:
-        command += ["--cfg-options", *(f"{k.replace('__', '.')}={v}" for k, v in options.items())]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=variables,
-        start_new_session=True,
-    )
+        arguments += ("--cfg-options", *(f"{k.replace('__', '.')}={v}" for k, v in options.items()))
+    return Command(f"tools/{tool}", *arguments, environment=environment)
 
 
 def finish(process, timeout=300):
-    """Wait for a command line; its exit code and what it said."""
-    said, _ = process.communicate(timeout=timeout)
-    return process.returncode, said
+    """Wait for a command line; return its exit code and its output."""
+    output, _ = process.communicate(timeout)
+    return process.returncode, output
 
 
 def predict_train(path):
