@@ -1,4 +1,4 @@
-"""Parts of label generation: embedders, k-means back ends, foreground, threshold, pseudo labels."""
+"""Label generation: embeddings, k-means, foreground maps, thresholds and pseudo labels."""
 
 from luss.label_generation import foreground
 from luss.label_generation.clustering_quality import (
@@ -22,7 +22,7 @@ from luss.label_generation.pseudo_labels import (
     category_of_image,
     cluster_of_pixels,
     image_evidence,
-    is_whole_png,
+    is_complete_png,
     nearest_category,
     pixel_evidence,
     pixel_labels,
@@ -62,7 +62,7 @@ __all__ = [
     "cluster_of_pixels",
     "foreground",
     "image_evidence",
-    "is_whole_png",
+    "is_complete_png",
     "matched_accuracy",
     "nearest_category",
     "normalised_mutual_information",

@@ -1,6 +1,6 @@
-"""How well clusters agree with known classes: NMI and matched accuracy.
+"""Agreement of clusters with known classes: NMI and matched accuracy.
 
-Shown after step 2.2 where image labels happen to be known; nothing is chosen by them.
+Logged after step 2.2 if image labels are available; they do not influence the method.
 """
 
 import numpy as np
@@ -14,28 +14,28 @@ __all__ = ["cluster_of_images", "matched_accuracy", "normalised_mutual_informati
 
 
 def cluster_of_images(clusters: NDArray[np.integer]) -> NDArray[np.int64]:
-    """The cluster of each image, by most of its vectors where it has several.
+    """Return the cluster of each image, the most frequent one if it has several vectors.
 
     Args:
         clusters: (N,) ids of images, or (N, P) of their P vectors.
 
     Returns:
-        (N,) int64, the lowest of those that are as frequent.
+        (N,) int64, the lowest on a tie.
     """
     if clusters.ndim == 1:
-        return clusters
+        return clusters.astype(np.int64)
     return mode(clusters, axis=1).mode.astype(np.int64)
 
 
 def normalised_mutual_information(assignments: ArrayLike, labels: ArrayLike) -> float:
-    """Mutual information over the mean of both entropies, I / ((H_a + H_b) / 2).
+    """Compute the mutual information over the mean of both entropies, I / ((H_a + H_b) / 2).
 
     Args:
         assignments: (N,) integers, any ids.
         labels: (N,) integers, any ids.
 
     Returns:
-        0 (independent) to 1 (equal up to renaming); 1 if both have one single id.
+        0 (independent) to 1 (equal up to renaming); 1 if both have a single id.
     """
     joint = _contingency(assignments, labels) / np.size(labels)
     of_cluster, of_class = joint.sum(axis=1), joint.sum(axis=0)
@@ -46,11 +46,11 @@ def normalised_mutual_information(assignments: ArrayLike, labels: ArrayLike) -> 
 
 
 def matched_accuracy(assignments: ArrayLike, labels: ArrayLike) -> float:
-    """Accuracy under the best one-to-one naming of clusters by classes (Hungarian algorithm).
+    """Compute the accuracy under the best one-to-one matching of clusters to classes (Hungarian).
 
     Args:
-        assignments: (N,) integers, any ids.
-        labels: (N,) integers, any ids; of more clusters than classes, the rest count as wrong.
+        assignments: (N,) integers, any ids; unmatched clusters count as wrong.
+        labels: (N,) integers, any ids.
 
     Returns:
         0 to 1.
@@ -61,12 +61,12 @@ def matched_accuracy(assignments: ArrayLike, labels: ArrayLike) -> float:
 
 
 def _contingency(assignments: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
-    """Number of images of each cluster (row) and class (column) that occur."""
+    """Count the images of each cluster (row) and class (column)."""
     assignments, labels = np.asarray(assignments), np.asarray(labels)
     if assignments.shape != labels.shape or assignments.ndim != 1 or assignments.size == 0:
         raise LussError(
-            f"assignments of shape {assignments.shape} and labels of shape {labels.shape} cannot "
-            "be compared; expected one of each for every image"
+            f"assignments have shape {assignments.shape} and labels {labels.shape}; expected one "
+            "of each for every image"
         )
     clusters, row = np.unique(assignments, return_inverse=True)
     classes, column = np.unique(labels, return_inverse=True)

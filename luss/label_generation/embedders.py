@@ -1,4 +1,4 @@
-"""From images to the vectors that are clustered (PASS, section 4.3, step 2.2)."""
+"""Image embeddings for clustering (PASS, section 4.3, step 2.2)."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from luss.errors import LussError
 from luss.label_generation.feature_maps import deepest_map
-from luss.label_generation.pooling import pooled_over, whole_where_empty
+from luss.label_generation.pooling import fill_empty_maps, pool_over
 from luss.registry import EMBEDDERS
 
 __all__ = ["ForegroundEmbeddings", "ImageEmbeddings", "PixelEmbeddings", "PooledFeatures"]
@@ -15,33 +15,33 @@ __all__ = ["ForegroundEmbeddings", "ImageEmbeddings", "PixelEmbeddings", "Pooled
 
 @EMBEDDERS.register_module()
 class ImageEmbeddings:
-    """The model's own embeddings: of pixel attention, the mean of c(z) * z."""
+    """The model's own embeddings: for pixel attention, the mean of c(z) * z."""
 
     reads_maps: ClassVar[bool] = False
-    """Whether ``embed`` is given maps of foreground, too."""
+    """Whether ``embed`` also takes foreground maps."""
 
     def embed(self, model: BaseModel, images: Tensor) -> Tensor:
         """Embed images of one size.
 
         Args:
-            model: that was trained, in evaluation mode.
+            model: trained model in evaluation mode.
             images: (N, 3, H, W), normalised, on the model's device.
 
         Returns:
             (N, L) floating point, not normalised.
 
         Raises:
-            LussError: if the model has none.
+            LussError: if the model has no embeddings.
         """
         return _embed_by_model(model, images)
 
 
 @EMBEDDERS.register_module()
 class ForegroundEmbeddings:
-    """Features pooled over the foreground, so that k-means sees the object and not the scene.
+    """Features pooled over the foreground, so that k-means clusters objects and not scenes.
 
     Args:
-        attention: whether pixels are weighted by c(z) as well, as in the model's own embeddings.
+        attention: whether to weight pixels also by c(z), as in the model's own embeddings.
     """
 
     reads_maps: ClassVar[bool] = True
@@ -53,20 +53,20 @@ class ForegroundEmbeddings:
         """Embed images of one size.
 
         Args:
-            model: that was trained, in evaluation mode.
+            model: trained model in evaluation mode.
             images: (N, 3, H, W), normalised, on the model's device.
             foreground: (N, 1, H, W) in [0, 1].
 
         Returns:
-            (N, L) floating point, not normalised. An image without foreground is pooled whole.
+            (N, L) floating point, not normalised. Images without foreground are pooled completely.
 
         Raises:
-            LussError: if the model has no embeddings of its own, and they are needed.
+            LussError: if the model's own embeddings are needed but it has none.
         """
-        foreground = whole_where_empty(foreground)
+        foreground = fill_empty_maps(foreground)
         if self.attention:
             return _embed_by_model(model, images, foreground)
-        return pooled_over(deepest_map(model, images), foreground)
+        return pool_over(deepest_map(model, images), foreground)
 
 
 @EMBEDDERS.register_module()
@@ -74,28 +74,28 @@ class PooledFeatures:
     """The mean of the features over the image, without attention (table 10a, image level)."""
 
     def embed(self, model: BaseModel, images: Tensor) -> Tensor:
-        """(N, L), see :class:`ImageEmbeddings`."""
+        """Return (N, L), see :class:`ImageEmbeddings`."""
         return deepest_map(model, images).mean(dim=(2, 3))
 
 
 @EMBEDDERS.register_module()
 class PixelEmbeddings:
-    """The features of every pixel of the map, each of which is clustered (table 10a, pixel level).
+    """The features of every pixel of the map, clustered individually (table 10a, pixel level).
 
-    Images must be of one size. The file of embeddings has h * w times the rows of image embeddings:
+    Images must have one size. The file of embeddings has h * w times the rows of image embeddings:
     6.4 GB for ImageNet-S50 and ResNet-18 at 224 pixels.
     """
 
     def embed(self, model: BaseModel, images: Tensor) -> Tensor:
-        """(N, h * w, L) floating point, pixels in reading order, see :class:`ImageEmbeddings`."""
+        """Return (N, h * w, L), pixels in reading order, see :class:`ImageEmbeddings`."""
         return deepest_map(model, images).flatten(2).transpose(1, 2)
 
 
 def _embed_by_model(model: BaseModel, *inputs: Tensor) -> Tensor:
     if not hasattr(model, "embed_images"):
         raise LussError(
-            f"{type(model).__name__} has no embeddings of its own (embed_images), as the model of "
-            "pixel attention has; set embedding.type='PooledFeatures', or "
-            "type='ForegroundEmbeddings' with attention=False"
+            f"{type(model).__name__} has no method embed_images, which the pixel-attention model "
+            "has; set embedding.type='PooledFeatures', or type='ForegroundEmbeddings' with "
+            "attention=False"
         )
     return model.embed_images(*inputs)

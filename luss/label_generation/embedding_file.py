@@ -1,4 +1,4 @@
-"""Embeddings of all images in one file, each rank its rows."""
+"""Embeddings of all images in one file, written by all ranks."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -24,21 +24,21 @@ def write_embeddings(
     batches: Iterable[dict[str, list]],
     count: int,
 ) -> None:
-    """Write (N, L) float32 embeddings, whole or not at all. Called by all ranks together.
+    """Write (N, L) float32 embeddings atomically; all ranks must call it.
 
-    Where an image has P vectors, all have as many, and the file is (N, P, L).
+    If images have P vectors each, the file is (N, P, L).
 
     Args:
         path: of the ``.npy`` file.
-        embed: from a batch, ``inputs`` and ``data_samples`` of B images, to embeddings (B, L), or
+        embed: maps a batch, ``inputs`` and ``data_samples`` of B images, to embeddings (B, L) or
             (B, P, L).
-        first: any batch, from which L and P are seen.
+        first: any batch, to determine L and P.
         batches: this rank's images, in order.
-        count: N, of all ranks together.
+        count: N, over all ranks.
 
     Raises:
-        LussError: if an embedding is not finite, or images have differently many vectors.
-        OSError: if the disk has no room for the file, before anything is computed.
+        LussError: if an embedding is not finite, or the number of vectors differs between images.
+        OSError: if there is not enough disk space, before anything is computed.
     """
     unfinished = path.with_name(f".{path.name}{UNFINISHED}")
     with fail_together():
@@ -53,14 +53,15 @@ def write_embeddings(
             if values.shape[1:] != rows.shape[1:]:
                 raise LussError(
                     f"the embedding of {samples[0].image_id} has shape {values.shape[1:]}, the "
-                    f"first one {rows.shape[1:]}; end the pipeline of 'embedding' with CenterCrop"
+                    f"first one {rows.shape[1:]}; end the pipeline of 'embedding' with CenterCrop "
+                    "so that all images have one size"
                 )
             finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
             if not finite.all():
                 worst = int(np.flatnonzero(~finite)[0])
                 raise LussError(
-                    f"the embedding of {samples[worst].image_id} holds NaN or infinity; the model "
-                    "that was trained is of no use, lower its learning rate"
+                    f"the embedding of {samples[worst].image_id} contains NaN or infinity, so the "
+                    "training of the model diverged; lower its learning rate"
                 )
             rows[start : start + len(samples)] = values
             start += len(samples)
@@ -71,7 +72,7 @@ def write_embeddings(
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> None:
-    """Make a float32 array file; writing into its map on a full disk would kill the process."""
+    """Create and allocate a float32 array file, since a full disk kills writers of a memory map."""
     np.lib.format.open_memmap(path, "w+", np.float32, shape).flush()
     if not hasattr(os, "posix_fallocate"):
         return

@@ -1,4 +1,4 @@
-"""K-means by faiss, as in the released PASS code but seeded (section 4.3, step 2.2)."""
+"""K-means by faiss, as in the released PASS code, but seeded (section 4.3, step 2.2)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,16 @@ _BLOCK_ROWS = 1 << 14
 
 @LABEL_GENERATORS.register_module()
 class FaissKMeans(KMeans):
-    """K-means by faiss, in one process, on the CPU or on all GPUs that faiss sees.
+    """K-means by faiss, in one process, on the CPU or on all GPUs available to faiss.
 
-    faiss needs all embeddings as one float32 array: this back end makes one normalised copy of
-    N * L * 4 bytes. Where that does not fit, or several ranks hold the images, there is
-    ``TorchKMeans``. All images are used (faiss would sub-sample to 256 a centroid). An empty
-    cluster takes half of a big one, as faiss does it.
+    faiss needs one float32 array, so this back end makes a normalised copy of N * L * 4 bytes. Use
+    ``TorchKMeans`` if that does not fit, or if several ranks hold the images. All images are used
+    (faiss by default samples 256 per centroid). faiss splits a large cluster for each empty one.
 
     Args:
         num_clusters: C, the number of categories to discover.
-        iterations: assignment and update, this many times.
-        restarts: independent runs from different images; the best is kept.
+        iterations: number of assignments and updates.
+        restarts: number of runs from different images; the best is kept.
         seed: the same seed gives the same result on the same machine.
         gpu: use faiss' GPU indexes (needs faiss-gpu).
     """
@@ -47,12 +46,12 @@ class FaissKMeans(KMeans):
         self.gpu = gpu
 
     def fit(self, features: Features, *, sharded: bool = False) -> KMeansResult:
-        """See :meth:`KMeans.fit`; ``sharded`` is refused."""
+        """Cluster embeddings, see :meth:`KMeans.fit`; ``sharded`` must be False."""
         faiss = _import_faiss()
         if sharded:
-            raise LussError("FaissKMeans clusters in one process; use TorchKMeans for shards")
+            raise LussError("FaissKMeans runs in one process; use TorchKMeans for several ranks")
         if self.gpu and not getattr(faiss, "get_num_gpus", int)():
-            raise LussError("FaissKMeans: gpu=True, but faiss sees no GPU; install luss[gpu]")
+            raise LussError("FaissKMeans: gpu=True, but faiss finds no GPU; install luss[gpu]")
         self.check(features, total=len(features))
         points = _normalised_copy(features)
         kmeans = faiss.Kmeans(

@@ -1,4 +1,4 @@
-"""The feature map that labels are made from, of whatever model was trained."""
+"""The last feature map of any trained model, from which labels are computed."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.models.backbones import maps_of
+from luss.models.backbones import extract_maps
 
 __all__ = ["deepest_map"]
 
@@ -15,23 +15,23 @@ def deepest_map(model: BaseModel, images: Tensor) -> Tensor:
     """Compute the last feature map of any model.
 
     Args:
-        model: its ``extract`` gives the map, or the maps of several stages by their numbers; of a
-            model without one, such as an algorithm of mmselfsup, the ``backbone`` gives it.
+        model: its ``extract`` returns the map, or maps by stage number; without ``extract``, such
+            as in an algorithm of mmselfsup, its ``backbone`` returns it.
         images: (N, 3, H, W), normalised, on the model's device.
 
     Returns:
         (N, L, h, w).
 
     Raises:
-        LussError: if the model has neither, or its backbone gives no feature maps of whole images.
+        LussError: if the model has neither, or its backbone returns no feature maps of complete
+            images.
     """
     if hasattr(model, "extract"):
         found = model.extract(images)
         return found[max(found)] if isinstance(found, Mapping) else found
     if not hasattr(model, "backbone"):
         raise LussError(
-            f"labels are made from feature maps, but {type(model).__name__} has neither a "
-            "'backbone' nor a method 'extract' that returns the last one (N, L, h, w); add one of "
-            "them, or name another stage as model_from"
+            f"{type(model).__name__} has neither a 'backbone' nor a method 'extract' that returns "
+            "the last feature map (N, L, h, w); add one of them, or set model_from to another stage"
         )
-    return maps_of(model.backbone, images)[-1]
+    return extract_maps(model.backbone, images)[-1]

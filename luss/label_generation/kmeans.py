@@ -1,14 +1,14 @@
-"""What every k-means back end of step 2.2 (PASS, section 4.3) has in common.
+"""Base class and common functions of the k-means back ends of step 2.2 (PASS, section 4.3).
 
-Image embeddings are L2-normalised, then clustered by Euclidean distance into C centroids that are
-not normalised themselves. Restarts from random images guard against poor local optima; the one
-with the smallest sum of squared distances is kept.
+Image embeddings are L2-normalised, then clustered by Euclidean distance into C centroids, which are
+not normalised. Of several restarts from random images, the one with the smallest sum of squared
+distances is kept.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,15 @@ __all__ = ["Features", "KMeans", "KMeansResult", "assign", "nearest_centroids", 
 
 Features = NDArray[np.floating] | Tensor
 """(N, L) embeddings: an array, a memory-mapped file, or a tensor on any device."""
+
+
+class Rows(Protocol):
+    """Rows that are read block by block, such as ``Features``."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, place: slice, /) -> Any: ...
+
 
 _BLOCK_ELEMENTS = 1 << 24
 
@@ -47,13 +56,13 @@ class KMeans(ABC):
 
     Args:
         num_clusters: C, the number of categories to discover.
-        iterations: assignment and update, this many times.
-        restarts: independent runs from different images; the best is kept.
+        iterations: number of assignments and updates.
+        restarts: number of runs from different images; the best is kept.
         seed: the same seed gives the same result on the same machine.
     """
 
     can_shard: ClassVar[bool] = False
-    """Whether several processes can cluster together, each with a share of the images."""
+    """Whether several processes can cluster jointly, each with a share of the images."""
 
     def __init__(self, num_clusters: int, iterations: int = 20, restarts: int = 30, seed: int = 0):
         settings = {"num_clusters": num_clusters, "iterations": iterations, "restarts": restarts}
@@ -72,40 +81,40 @@ class KMeans(ABC):
         Args:
             features: (N, L) floating point, not normalised.
             sharded: ``features`` are only this rank's share; all ranks of ``torch.distributed``
-                cluster the concatenation of their shares (in the order of ranks) together.
+                jointly cluster the concatenation of their shares, in the order of ranks.
 
         Returns:
             The best of all restarts; the same centroids on every rank.
 
         Raises:
-            LussError: if there are fewer images than clusters, or NaN among the features.
+            LussError: if there are fewer images than clusters, or features contain NaN.
         """
 
     def check(self, features: Features, total: int) -> None:
-        """Refuse features of a wrong shape, and fewer images in ``total`` than clusters."""
+        """Check the shape of features, and that there are enough images in ``total``."""
         if features.ndim != 2 or features.shape[1] == 0:
             raise LussError(
                 f"k-means: the features have shape {tuple(features.shape)}, expected (N, L)"
             )
         if total < self.num_clusters:
             raise LussError(
-                f"k-means: {total} images cannot form {self.num_clusters} clusters; give more "
-                "images or set fewer clusters (num_clusters)"
+                f"k-means: {total} images cannot form {self.num_clusters} clusters; add images or "
+                "lower num_clusters"
             )
 
 
 def normalised_blocks(
-    features: Features, rows: int, device: torch.device | str
+    features: Rows, rows: int, device: torch.device | str
 ) -> Iterator[tuple[slice, Tensor]]:
     """Stream L2-normalised embeddings; only one block is in memory at a time.
 
     Args:
         features: (N, L) floating point; NumPy arrays may be memory-mapped.
-        rows: rows of a block.
-        device: where the blocks are put.
+        rows: rows per block.
+        device: of the blocks.
 
     Yields:
-        The rows' place and the rows, (B, L) float32. Zero rows stay zero.
+        Slice of the rows and the rows, (B, L) float32. Zero rows remain zero.
     """
     for start in range(0, len(features), rows):
         place = slice(start, min(start + rows, len(features)))
@@ -118,12 +127,12 @@ def normalised_blocks(
 def nearest_centroids(
     features: Features, centroids: NDArray[np.float32] | Tensor, device: torch.device | str = "cpu"
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The centroid of smallest Euclidean distance to each L2-normalised embedding.
+    """Find the centroid of smallest Euclidean distance to each L2-normalised embedding.
 
     Args:
         features: (N, L) floating point, normalised here; streamed in blocks.
-        centroids: (C, L), used as they are.
-        device: where to compute.
+        centroids: (C, L), not normalised here.
+        device: of the computation.
 
     Returns:
         Ids (N,) int64 in 0..C-1 (the lowest on a tie) and squared distances (N,) float32.
@@ -149,5 +158,5 @@ def nearest_centroids(
 def assign(
     features: Features, centroids: NDArray[np.float32] | Tensor, device: torch.device | str = "cpu"
 ) -> NDArray[np.int64]:
-    """The ids that :func:`nearest_centroids` finds: (N,) int64 in 0..C-1."""
+    """Return the ids of :func:`nearest_centroids`, (N,) int64 in 0..C-1."""
     return nearest_centroids(features, centroids, device)[0]

@@ -1,4 +1,4 @@
-"""From features, centroids and maps of foreground to pseudo labels on disk (eq. 7)."""
+"""Pseudo labels on disk from features, centroids and foreground maps (eq. 7)."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ from luss.errors import LussError
 from luss.label_generation.pseudo_labels import (
     apply_threshold,
     image_evidence,
-    is_whole_png,
+    is_complete_png,
     pixel_evidence,
     write_pseudo_label,
 )
@@ -22,15 +22,15 @@ __all__ = ["ImageLabels", "PixelLabels"]
 
 @LABEL_WRITERS.register_module()
 class PixelLabels:
-    """Each pixel of the foreground gets the category of the centroid nearest to its feature.
+    """Labels by pixel: each foreground pixel gets the category of its nearest centroid.
 
     Args:
-        by: ``'cosine'`` takes the largest cosine, as eq. (7) does for centroids of whole images;
-            ``'cluster'`` the smallest distance, by which k-means assigns vectors: for centroids of
+        by: ``'cosine'`` for the largest cosine, as in eq. (7) for centroids of images;
+            ``'cluster'`` for the smallest distance, as in k-means, for centroids of
             ``PixelEmbeddings`` (table 10a, pixel level).
 
     Raises:
-        LussError: if ``by`` is none of these.
+        LussError: if ``by`` is another value.
     """
 
     def __init__(self, by: Literal["cosine", "cluster"] = "cosine") -> None:
@@ -41,7 +41,7 @@ class PixelLabels:
     def evidence(
         self, features: Tensor, foreground: Tensor, centroids: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """What the label of each pixel depends on, whatever the threshold.
+        """Compute category and foreground of each pixel, independent of the threshold.
 
         Args:
             features: the backbone's last feature map (N, L, h, w).
@@ -55,32 +55,32 @@ class PixelLabels:
         return pixel_evidence(features, foreground, centroids, size, self.by == "cluster")
 
     def label(self, ids: Tensor, foreground: Tensor, threshold: float) -> Tensor:
-        """Ids (H, W), 0 where the foreground (H, W) is strictly below the threshold."""
+        """Return ids (H, W), 0 where the foreground (H, W) is strictly below the threshold."""
         return apply_threshold(ids, foreground, threshold)
 
     def write(self, root: Path, image_id: str, labels: NDArray[np.integer]) -> None:
-        """Write the labels (H, W) of a photo, whole or not at all."""
+        """Write the labels (H, W) of a photo atomically."""
         write_pseudo_label(root, image_id, labels)
 
-    def is_whole(self, root: Path, image_id: str) -> bool:
-        """Whether the labels of a photo are there and undamaged."""
-        return is_whole_png(self.path(root, image_id))
+    def is_complete(self, root: Path, image_id: str) -> bool:
+        """Return whether the labels of a photo exist and are undamaged."""
+        return is_complete_png(self.path(root, image_id))
 
     def path(self, root: Path, image_id: str) -> Path:
-        """Where they lie."""
+        """Return the file of a photo's labels."""
         return root / f"{image_id}.png"
 
 
 @LABEL_WRITERS.register_module()
 class ImageLabels(PixelLabels):
-    """All of the foreground gets the category of the image (table 10a, image level).
+    """Labels by image: the foreground gets the category of the image (table 10a, image level).
 
-    With the pipeline of the embeddings it is the image's cluster: for ``PooledFeatures`` as it is,
-    for ``ForegroundEmbeddings(attention=False)`` with ``over_foreground``.
+    With the pipeline of the embeddings, the category is the image's cluster for ``PooledFeatures``,
+    and with ``over_foreground`` for ``ForegroundEmbeddings(attention=False)``.
 
     Args:
-        over_foreground: whether the category is that of the features pooled over the foreground,
-            not over the whole image.
+        over_foreground: whether features are pooled over the foreground instead of the complete
+            image.
     """
 
     def __init__(self, over_foreground: bool = False) -> None:
@@ -89,5 +89,5 @@ class ImageLabels(PixelLabels):
     def evidence(
         self, features: Tensor, foreground: Tensor, centroids: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """As of :class:`PixelLabels`; the ids of an image are all the same."""
+        """Compute category and foreground as :class:`PixelLabels`, with one id per image."""
         return image_evidence(features, foreground, centroids, size, self.over_foreground)

@@ -1,4 +1,4 @@
-"""Maps of foreground on disk, one grey PNG for each photo."""
+"""Foreground maps on disk, one grey PNG per photo."""
 
 from pathlib import Path
 
@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 
 from luss.errors import LussError
 from luss.files import atomic_write
-from luss.label_generation.pseudo_labels import is_whole_png
+from luss.label_generation.pseudo_labels import is_complete_png
 
 __all__ = ["MapFolder", "as_stored"]
 
 
 def as_stored(values: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Round a map in [0, 1] to the 8 bits in which files keep it."""
-    return (values * 255).round().astype(np.uint8) / np.float32(255)
+    """Round a map in [0, 1] to the 8 bits of a file."""
+    return np.asarray((values * 255).round().astype(np.uint8) / np.float32(255), np.float32)
 
 
 class MapFolder:
-    """``<root>/<split>/<image id>.png``.
+    """Folder of foreground maps, ``<root>/<split>/<image id>.png``.
 
     Args:
         root: the folder.
-        kind: of the pixels; a map's 1 is their largest value.
+        kind: dtype of the pixels; its largest value stands for 1.
     """
 
     def __init__(self, root: Path, kind: type[np.unsignedinteger] = np.uint8) -> None:
@@ -32,31 +32,31 @@ class MapFolder:
         self.largest = np.iinfo(kind).max
 
     def path(self, split: str, image_id: str) -> Path:
-        """Where a photo's map lies."""
+        """Return the file of a photo's map."""
         return self.root / split / f"{image_id}.png"
 
-    def is_whole(self, split: str, image_id: str) -> bool:
-        """Whether a photo's map is there and undamaged."""
-        return is_whole_png(self.path(split, image_id))
+    def is_complete(self, split: str, image_id: str) -> bool:
+        """Return whether a photo's map exists and is undamaged."""
+        return is_complete_png(self.path(split, image_id))
 
     def write(self, split: str, image_id: str, values: NDArray[np.floating]) -> None:
-        """Write a map (h, w) in [0, 1], whole or not at all.
+        """Write a map (h, w) in [0, 1] atomically.
 
         Raises:
-            LussError: if it is no such map.
+            LussError: if shape or values are invalid.
         """
         if values.ndim != 2 or not values.size or not (values.min() >= 0 and values.max() <= 1):
             raise LussError(
-                f"the map of foreground of {image_id} has shape {values.shape} and values "
+                f"the foreground map of {image_id} has shape {values.shape} and values "
                 f"{values.min() if values.size else None} to "
-                f"{values.max() if values.size else None}; a source gives (h, w) in 0..1"
+                f"{values.max() if values.size else None}; expected (h, w) in 0..1"
             )
         grey = (values * self.largest).round().astype(self.kind)
         with atomic_write(self.path(split, image_id)) as file:
             file.write(cv2.imencode(".png", grey)[1].tobytes())
 
     def read_levels(self, split: str, image_id: str) -> NDArray[np.unsignedinteger]:
-        """A map (h, w) as it is stored.
+        """Read a map (h, w) as stored.
 
         Raises:
             LussError: if the file is missing or damaged.
@@ -65,11 +65,11 @@ class MapFolder:
         levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
         if levels is None or levels.ndim != 2 or levels.dtype != self.kind:
             raise LussError(
-                f"the map of foreground {path} is missing or damaged; run with --resume to make "
-                "it anew"
+                f"the foreground map {path} is missing or damaged; run with --resume to recompute "
+                "it"
             )
-        return levels
+        return np.asarray(levels, self.kind)
 
     def read(self, split: str, image_id: str) -> NDArray[np.float32]:
-        """A map (h, w) in [0, 1]; errors as :meth:`read_levels`."""
-        return self.read_levels(split, image_id) / np.float32(self.largest)
+        """Read a map (h, w) in [0, 1], see :meth:`read_levels`."""
+        return np.asarray(self.read_levels(split, image_id) / np.float32(self.largest), np.float32)

@@ -1,7 +1,7 @@
-"""A threshold of the mean attention without any mask: Otsu's criterion.
+"""Otsu's threshold of the mean attention, which needs no masks.
 
-The source is N. Otsu, 'A Threshold Selection Method from Gray-Level Histograms', 1979: the best
-threshold has the largest variance between the means of the two sides.
+N. Otsu, 'A Threshold Selection Method from Gray-Level Histograms', 1979: the best threshold
+maximises the variance between the means of the two sides.
 """
 
 from dataclasses import dataclass, field
@@ -20,24 +20,25 @@ class AttentionHistogram:
 
     Attributes:
         thresholds: (K,) ascending candidates.
-        count: (K+1,) int64, values by how many thresholds they reach.
+        count: (K+1,) int64, number of values by how many thresholds they reach.
         total: (K+1,) float64, the sum of these values.
     """
 
     thresholds: tuple[float, ...] = THRESHOLDS
-    count: np.ndarray = field(default=None)
-    total: np.ndarray = field(default=None)
+    count: np.ndarray = field(init=False)
+    total: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.count is None:
-            self.count = np.zeros(len(self.thresholds) + 1, np.int64)
-            self.total = np.zeros(len(self.thresholds) + 1, np.float64)
+        self.count = np.zeros(len(self.thresholds) + 1, np.int64)
+        self.total = np.zeros(len(self.thresholds) + 1, np.float64)
 
-    def add(self, attention: np.ndarray) -> None:
-        """Count one image in.
+    def add(self, attention: np.ndarray, ids: object = None, truth: object = None) -> None:
+        """Add one image.
 
         Args:
             attention: float of any shape, mean attention over channels.
+            ids: ignored, see ``ThresholdSearch.add``.
+            truth: ignored.
         """
         values = np.asarray(attention).reshape(-1)
         level = attention_level(values, self.thresholds)
@@ -48,7 +49,7 @@ class AttentionHistogram:
         if not isinstance(other, AttentionHistogram):
             return NotImplemented
         if tuple(other.thresholds) != tuple(self.thresholds):
-            raise LussError("histograms over other thresholds cannot be added")
+            raise LussError("histograms with different thresholds cannot be added")
         self.count += other.count
         self.total += other.total
         return self
@@ -61,14 +62,14 @@ def between_class_variance(histogram: AttentionHistogram) -> np.ndarray:
 
     Returns:
         (K,) float64, the variance between the means of background and foreground, weighted by
-        their parts of all pixels; 0 where a side is empty.
+        their shares of all pixels; 0 where a side is empty.
 
     Raises:
         LussError: if nothing was added to the histogram.
     """
     count, total = histogram.count, histogram.total
     if not count.sum():
-        raise LussError("no attention was added, so Otsu's threshold is not defined")
+        raise LussError("Otsu's threshold needs at least one attention map, found none")
     below, above = np.cumsum(count)[:-1], np.cumsum(count[::-1])[::-1][1:]
     sum_below, sum_above = np.cumsum(total)[:-1], np.cumsum(total[::-1])[::-1][1:]
     divided = (below > 0) & (above > 0)
@@ -79,8 +80,8 @@ def between_class_variance(histogram: AttentionHistogram) -> np.ndarray:
 def otsu_threshold(histogram: AttentionHistogram) -> float:
     """Return the candidate with the largest variance between background and foreground.
 
-    The first of equal maxima is taken, so a histogram that no candidate divides gives the lowest
-    threshold, with which everything is foreground or everything background.
+    On a tie, the first is returned. If no candidate separates the values, this is the lowest
+    candidate, and all pixels are foreground or all are background.
 
     Raises:
         LussError: if nothing was added to the histogram.

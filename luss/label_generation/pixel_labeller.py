@@ -1,4 +1,4 @@
-"""Labels of label generation as predictions: what fine-tuning starts from (table 10d)."""
+"""Pseudo labels as predictions, to evaluate them before fine-tuning (table 10d)."""
 
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,7 @@ from mmengine.structures import BaseDataElement, PixelData
 from torch import Tensor, nn
 
 from luss.errors import LussError
-from luss.label_generation.foreground import Photo
+from luss.label_generation.foreground import LazyPhoto
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.given_centroids import read_centroids
 from luss.label_generation.map_folder import as_stored
@@ -26,17 +26,17 @@ __all__ = ["PixelLabeller"]
 
 @MODELS.register_module()
 class PixelLabeller(BaseModel):
-    """A trained model that predicts the labels that label generation would write with it.
+    """Model that predicts the labels that label generation would write.
 
-    Its checkpoint is that of the model: tensors keep their names. Maps of foreground are rounded
-    to the 8 bits of files where label generation keeps them in files.
+    Its checkpoint is that of the trained model, with the same tensor names. Foreground maps are
+    rounded to 8 bits if label generation stores them in files.
 
     Args:
         model: config of the trained model, with its data preprocessor.
         centroids: path of ``centroids.npz``.
-        threshold: path of ``threshold.json``; both files are read with the first image.
+        threshold: path of ``threshold.json``; both files are read at the first image.
         foreground: config of one of ``FOREGROUND_SOURCES``.
-        rule: config of one of ``THRESHOLD_RULES``, for thresholds of single images.
+        rule: config of one of ``THRESHOLD_RULES``, for thresholds per image.
         writer: config of one of ``LABEL_WRITERS``.
 
     Raises:
@@ -61,18 +61,18 @@ class PixelLabeller(BaseModel):
         self.writer = LABEL_WRITERS.build(writer)
         if self.foreground.scale_of_set:
             raise LussError(
-                "PixelLabeller labels photo by photo, but the source of foreground scales its maps "
-                "over the whole set; choose over='image', or evaluate after fine-tuning alone"
+                "PixelLabeller processes single photos, but the foreground source scales its maps "
+                "over all photos; set over='image', or remove the evaluation before fine-tuning"
             )
 
     @property
     def backbone(self) -> nn.Module | None:
-        """The model's backbone, whose patches have to cover the photos."""
+        """Return the model's backbone; None if it has none."""
         return getattr(self.model, "backbone", None)
 
     @property
     def reads_feature_maps(self) -> bool:
-        """Whether labels depend on a backbone that is known."""
+        """Return whether the model has a backbone."""
         return self.backbone is not None
 
     def state_dict(self, *args, **kwargs) -> dict[str, Tensor]:
@@ -89,19 +89,19 @@ class PixelLabeller(BaseModel):
 
     @cached_property
     def centroids(self) -> Tensor:
-        """(C, L) float32."""
+        """Return the centroids (C, L) float32."""
         return torch.from_numpy(read_centroids(self.files[0]))
 
     @cached_property
     def chosen(self) -> Threshold:
-        """The threshold that was chosen.
+        """Return the chosen threshold.
 
         Raises:
-            LussError: if there is none.
+            LussError: if the file is missing.
         """
         threshold = read_threshold(self.files[1])
         if threshold is None:
-            raise LussError(f"there is no {self.files[1]}; run label generation first")
+            raise LussError(f"{self.files[1]} is missing; run label generation first")
         return threshold
 
     @torch.no_grad()
@@ -122,7 +122,7 @@ class PixelLabeller(BaseModel):
     val_step = test_step
 
     def _label(self, inputs: Tensor, sample: BaseDataElement) -> Tensor:
-        photo = Photo(
+        photo = LazyPhoto(
             sample.image_id,
             sample.img_path,
             sample.get("split", "train"),

@@ -1,31 +1,32 @@
-"""Image embeddings from a feature map and any map of foreground."""
+"""Image embeddings from a feature map and a foreground map."""
 
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["pooled_over", "whole_where_empty"]
+from luss.structures import size_of
 
-# A map whose mean is below says nothing: 8-bit maps have one pixel in 10^6 at least.
+__all__ = ["fill_empty_maps", "pool_over"]
+
 _SMALLEST = 1e-6
+"""Mean below which a map is empty: non-empty 8-bit maps have at least one pixel in 10^6."""
 
 
-def whole_where_empty(maps: Tensor) -> Tensor:
-    """Maps of foreground (N, 1, H, W), those without any replaced by the whole photo."""
+def fill_empty_maps(maps: Tensor) -> Tensor:
+    """Set foreground maps (N, 1, H, W) without any foreground to 1 everywhere."""
     empty = maps.mean(dim=(1, 2, 3), keepdim=True) < _SMALLEST
     return maps.masked_fill(empty, 1)
 
 
-def pooled_over(features: Tensor, weights: Tensor) -> Tensor:
-    """The mean feature of a photo, pixels weighted by a map of foreground.
+def pool_over(features: Tensor, weights: Tensor) -> Tensor:
+    """Compute the mean feature of photos, with pixels weighted by foreground maps.
 
     Args:
         features: (N, L, h, w).
-        weights: (N, 1, H, W), not below 0, of any size; a cell of the feature map counts by their
-            mean in it.
+        weights: (N, 1, H, W), 0 or more, of any size; averaged over each cell of the feature map.
 
     Returns:
-        (N, L), of the features' length; zero where all weights are.
+        (N, L), on the scale of the features; zero if all weights are zero.
     """
-    cells = F.adaptive_avg_pool2d(weights.to(features.dtype), features.shape[2:])
+    cells = F.adaptive_avg_pool2d(weights.to(features.dtype), size_of(features))
     total = cells.sum(dim=(2, 3))
     return (features * cells).sum(dim=(2, 3)) / total.clamp_min(1e-12)

@@ -1,7 +1,7 @@
 """Pixel labels from attention and centroids (PASS, section 4.3, eq. 7; step 2.3 and 2.4).
 
-The class of a pixel is the centroid of the largest cosine with its feature; where the mean
-attention over channels is below the threshold, it is 'other' (0).
+The class of a pixel is the centroid with the largest cosine to its feature, or 'other' (0) if the
+mean attention over channels is below the threshold.
 """
 
 import io
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
-from luss.label_generation.pooling import pooled_over, whole_where_empty
+from luss.label_generation.pooling import fill_empty_maps, pool_over
 from luss.models.heads.pixel_attention import SCALE
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
 
@@ -26,7 +26,7 @@ __all__ = [
     "category_of_image",
     "cluster_of_pixels",
     "image_evidence",
-    "is_whole_png",
+    "is_complete_png",
     "nearest_category",
     "pixel_evidence",
     "pixel_labels",
@@ -38,10 +38,10 @@ _END_OF_PNG = b"\0\0\0\0IEND\xae\x42\x60\x82"
 
 
 def nearest_category(features: Tensor, centroids: Tensor) -> Tensor:
-    """The category of the largest cosine at each pixel of the up-sampled feature map.
+    """Return the category of the largest cosine at each pixel of the up-sampled feature map.
 
-    A pixel's own length cannot change which cosine is largest, and the product with the centroids
-    commutes with up-sampling: it is taken at the features' resolution, a sixteenth of the pixels.
+    The length of a feature does not change which cosine is largest, and the product with the
+    centroids commutes with up-sampling: it is computed on the small map, a sixteenth of the pixels.
 
     Args:
         features: the backbone's last feature map (N, L, h, w), without attention.
@@ -66,14 +66,14 @@ def nearest_category(features: Tensor, centroids: Tensor) -> Tensor:
 
 
 def cluster_of_pixels(features: Tensor, centroids: Tensor) -> Tensor:
-    """The cluster of each pixel of the up-sampled feature map, as k-means assigns its vector.
+    """Return the k-means cluster of each pixel of the up-sampled feature map.
 
-    Centroids are not of one length, so that of the smallest distance need not be that of the
-    largest cosine (:func:`nearest_category`).
+    Centroids differ in length, so the nearest centroid need not have the largest cosine
+    (:func:`nearest_category`).
 
     Args:
         features: the backbone's last feature map (N, L, h, w), without attention.
-        centroids: (C, L), as they were found.
+        centroids: (C, L), of k-means, not normalised.
 
     Returns:
         (N, 4h, 4w) int64 in 1..C, the lowest on a tie.
@@ -92,37 +92,35 @@ def pixel_evidence(
     size: tuple[int, int],
     by_cluster: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """What the label of each pixel depends on, whatever the threshold.
+    """Compute category and attention of each pixel, independent of the threshold.
 
     Args:
         features: the backbone's last feature map (N, L, h, w).
-        mean_attention: (N, 1, 4h, 4w) from ``PixelAttention.mean_attention``, or any other map of
-            foreground in [0, 1].
+        mean_attention: (N, 1, 4h, 4w) from ``PixelAttention.mean_attention``, or another
+            foreground map in [0, 1].
         centroids: (C, L).
         size: (H, W) of the images.
-        by_cluster: whether a pixel's category is its cluster, for centroids of pixels' features,
-            and not that of the largest cosine.
+        by_cluster: use :func:`cluster_of_pixels`, for centroids of pixels' features, instead of
+            :func:`nearest_category`.
 
     Returns:
         Category ids (N, H, W) int64 in 1..C (nearest), and attention (N, H, W) float32 (bilinear).
     """
-    if by_cluster:
-        ids = nearest_resize_ids(cluster_of_pixels(features, centroids), size)
-    else:
-        ids = nearest_resize_ids(nearest_category(features, centroids), size)
+    find = cluster_of_pixels if by_cluster else nearest_category
+    ids = nearest_resize_ids(find(features, centroids), size)
     return ids, _at_full_size(mean_attention, size)
 
 
 def category_of_image(
     features: Tensor, centroids: Tensor, foreground: Tensor | None = None
 ) -> Tensor:
-    """The category of an image: the centroid nearest to its pooled features, as k-means assigns.
+    """Return the k-means cluster of each image's pooled features.
 
     Args:
         features: the backbone's last feature map (N, L, h, w).
-        centroids: (C, L), as they were found.
-        foreground: maps (N, 1, h', w') in [0, 1] that features are pooled over; None pools over
-            the whole image, and so does a map that is empty.
+        centroids: (C, L), of k-means, not normalised.
+        foreground: maps (N, 1, h', w') in [0, 1] to pool over; None, or an empty map, pools over
+            the complete image.
 
     Returns:
         (N,) int64 in 1..C, the lowest on a tie.
@@ -131,12 +129,12 @@ def category_of_image(
     if foreground is None:
         pooled = features.mean(dim=(2, 3))
     else:
-        pooled = pooled_over(features, whole_where_empty(foreground))
+        pooled = pool_over(features, fill_empty_maps(foreground))
     return _cluster_of(pooled, centroids)
 
 
 def _cluster_of(vectors: Tensor, centroids: Tensor) -> Tensor:
-    """The nearest of centroids (C, L) to vectors (N, L) at unit length, (N,) int64 in 1..C."""
+    """Return the nearest of centroids (C, L) to normalised vectors (N, L), (N,) int64 in 1..C."""
     vectors = F.normalize(vectors, dim=1)
     centroids = centroids.to(vectors)
     half_squares = centroids.square().sum(dim=1) / 2
@@ -151,23 +149,23 @@ def image_evidence(
     size: tuple[int, int],
     over_foreground: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """As :func:`pixel_evidence`, with the category of the image, or of its foreground, at all."""
+    """Compute :func:`pixel_evidence` with one category per image, see :func:`category_of_image`."""
     ids = category_of_image(features, centroids, foreground if over_foreground else None)
     return ids[:, None, None].expand(-1, *size), _at_full_size(foreground, size)
 
 
 def _at_full_size(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (N, 1, h, w) up-sampled bilinearly to (N, H, W) float32."""
+    """Up-sample maps (N, 1, h, w) bilinearly to (N, H, W) float32."""
     return F.interpolate(maps.float(), size=size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def apply_threshold(ids: Tensor, attention: Tensor, threshold: float) -> Tensor:
-    """Turn pixels of low attention into 'other' (eq. 7).
+    """Set pixels of low attention to 'other' (eq. 7).
 
     Args:
         ids: (N, H, W) categories.
         attention: (N, H, W).
-        threshold: tau; attention equal to it still is foreground.
+        threshold: tau; attention equal to it is foreground.
 
     Returns:
         (N, H, W), 0 where the attention is strictly below the threshold.
@@ -182,7 +180,7 @@ def pixel_labels(
     size: tuple[int, int],
     threshold: float,
 ) -> Tensor:
-    """The pseudo labels of images: ``pixel_evidence``, then ``apply_threshold``.
+    """Compute the pseudo labels of images: ``pixel_evidence``, then ``apply_threshold``.
 
     Returns:
         (N, H, W) int64 in 0..C.
@@ -195,11 +193,11 @@ def pixel_labels(
 def write_pseudo_label(
     root: str | os.PathLike, image_id: str, ids: NDArray[np.integer] | Tensor
 ) -> Path:
-    """Write one image's labels in the mask encoding, whole or not at all.
+    """Write one image's labels in the mask encoding, atomically.
 
     Args:
         root: the folder of pseudo labels.
-        image_id: ``<wnid>/<image>`` without ending, with forward slashes.
+        image_id: ``<wnid>/<image>`` without extension, with forward slashes.
         ids: (H, W) integers.
 
     Returns:
@@ -211,7 +209,7 @@ def write_pseudo_label(
     relative = PurePosixPath(image_id)
     if relative.is_absolute() or ".." in relative.parts or not relative.name:
         raise LussError(
-            f"the image id {image_id!r} does not name a place below {root}; expected "
+            f"the image id {image_id!r} is not a path inside {root}; expected "
             "'<class folder>/<image>'"
         )
     path = Path(root) / relative.parent / f"{relative.name}.png"
@@ -219,10 +217,10 @@ def write_pseudo_label(
     return path
 
 
-def is_whole_png(path: str | os.PathLike) -> bool:
-    """Whether a file is a PNG from its first to its last byte, of which all check sums are right.
+def is_complete_png(path: str | os.PathLike) -> bool:
+    """Return whether a file is a complete PNG with correct check sums.
 
-    Nothing is decoded, which would take fifty times as long.
+    It is not decoded, which would take fifty times as long.
     """
     try:
         content = Path(path).read_bytes()

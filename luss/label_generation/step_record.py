@@ -1,4 +1,4 @@
-"""What the outputs of a stage's steps were made from, so that damage and other origins are told."""
+"""Record of the inputs of a stage's outputs, to detect damaged and stale outputs."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ __all__ = ["StepRecord"]
 
 
 class StepRecord:
-    """``made.json``: output -> SHA-256 of the file, and the digests of what it was made from.
+    """``made.json``: output -> SHA-256 of the file, and digests of its inputs.
 
-    An output is valid while both fit: a bit that flips in a file tells itself, and what is made
-    anew takes along all that was made from another version of it. Written by the main process.
+    An output is valid if both match, so damage is detected, and recomputing an output invalidates
+    all outputs computed from it. The main process writes the file.
 
     Args:
         folder: of the outputs.
@@ -33,60 +33,60 @@ class StepRecord:
     def ensure(
         self, output: str, sources: dict[str, str], make: Callable[[], None]
     ) -> dict[str, str]:
-        """Make an output, unless it is whole and made from the same. Called by all processes.
+        """Compute an output unless it is valid; all processes must call it.
 
         Args:
             output: name of a file or folder.
-            sources: name -> digest of what it must be made from.
-            make: makes it; of a folder, it may be the beginning alone.
+            sources: name -> digest of each input.
+            make: computes it; for a folder, it may only create the folder.
 
         Returns:
             The output's name -> its digest.
         """
-        fault = self.fault(output, sources) if is_main_process() else None
+        fault = self.find_fault(output, sources) if is_main_process() else None
         if fault := main_process_decides(fault):
             path = self.folder / output
             if path.exists():
-                print_log(f"{path} {fault}: it is made anew", "current", level=logging.WARNING)
-            # Ranks must look before any of them writes.
+                print_log(f"{path} {fault}: recomputing it", "current", level=logging.WARNING)
+            # All ranks must have checked before any of them writes.
             barrier()
             make()
             barrier()
             if is_main_process():
-                self.note(output, sources)
+                self.record(output, sources)
         digest = self.digest(output) if is_main_process() else None
         return {output: main_process_decides(digest)}
 
-    def fault(self, output: str, sources: dict[str, str]) -> str | None:
-        """What is wrong with an output: a sentence without its subject; None if it is valid.
+    def find_fault(self, output: str, sources: dict[str, str]) -> str | None:
+        """Return why an output is invalid, as a predicate; None if it is valid.
 
         Args:
-            output: name of a file, or of a folder, into which is not looked.
-            sources: name -> digest of what it must be made from.
+            output: name of a file or folder; the files in a folder are not checked.
+            sources: name -> digest of each input.
         """
         path = self.folder / output
         if not path.exists():
             return "is missing"
-        noted = self._read().get(output)
-        if not isinstance(noted, dict):
-            return "has no record of what it was made from"
-        if noted.get("made_from") != sources:
-            return f"was made from other {' or '.join(sources)}"
-        if path.is_file() and noted.get("sha256") != file_digest(path):
-            return "is damaged, or was changed since it was made"
+        recorded = self._read().get(output)
+        if not isinstance(recorded, dict):
+            return "has no record of its inputs"
+        if recorded.get("made_from") != sources:
+            return f"was computed from other {' or '.join(sources)}"
+        if path.is_file() and recorded.get("sha256") != file_digest(path):
+            return "is damaged or was edited"
         return None
 
-    def note(self, output: str, sources: dict[str, str]) -> None:
-        """Note that an output is whole."""
+    def record(self, output: str, sources: dict[str, str]) -> None:
+        """Record a complete output and its inputs."""
         path = self.folder / output
         digest = {"sha256": file_digest(path)} if path.is_file() else {}
         write_json(self.path, {**self._read(), output: {**digest, "made_from": sources}})
 
     def digest(self, output: str) -> str:
-        """The digest of an output that is valid; of a folder, that of what it was made from."""
-        noted = self._read()[output]
-        origin = json.dumps(noted["made_from"], sort_keys=True).encode()
-        return noted.get("sha256", hashlib.sha256(origin).hexdigest())
+        """Return the digest of a valid output; for a folder, the digest of its inputs."""
+        recorded = self._read()[output]
+        origin = json.dumps(recorded["made_from"], sort_keys=True).encode()
+        return recorded.get("sha256", hashlib.sha256(origin).hexdigest())
 
     def _read(self) -> dict:
         if not self.path.exists():
@@ -94,6 +94,6 @@ class StepRecord:
         try:
             return read_json(self.path)
         except LussError as error:
-            print_log(f"{error}; its outputs are made anew", "current", level=logging.WARNING)
+            print_log(f"{error}; recomputing its outputs", "current", level=logging.WARNING)
             self.path.unlink()
             return {}

@@ -1,4 +1,4 @@
-"""``threshold.json``: how foreground is told from 'other', and how that was chosen."""
+"""``threshold.json``: the threshold of the foreground, and how it was chosen."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,20 +8,20 @@ from luss.files import read_json, write_json
 
 __all__ = ["Threshold", "read_threshold", "write_threshold"]
 
-_ADVICE = "remove done.json beside it and run with --resume: what is damaged is made anew"
+_ADVICE = "delete done.json in its folder and run with --resume to recompute it"
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """How foreground is told from 'other'.
+    """Threshold that separates foreground from 'other'.
 
     Attributes:
-        value: in [0, 1], of the map of foreground; None if every image has its own.
-        method: how it was found, such as 'validation mIoU' or 'Otsu'.
-        thresholds: that were tried.
-        scores: of each of them.
-        score_name: what the scores are.
-        matcher: config of the matcher by which scores were found; None if there was none.
+        value: in [0, 1], of the foreground map; None if every image has its own.
+        method: how it was chosen, such as 'validation mIoU' or 'Otsu'.
+        thresholds: all candidates.
+        scores: of each candidate.
+        score_name: name of the scores.
+        matcher: config of the matcher of the scores; None if there was none.
     """
 
     value: float | None
@@ -33,7 +33,7 @@ class Threshold:
 
     @property
     def without_labels(self) -> bool:
-        """Whether no mask was looked at."""
+        """Return whether it was chosen without masks."""
         return "otsu" in self.method.lower()
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Threshold:
 
 
 def write_threshold(path: Path, threshold: Threshold) -> None:
-    """Write the file, whole or not at all; what was not tried has no curve."""
+    """Write the file atomically; without candidates there is no curve."""
     curve = {
         "name": threshold.score_name,
         "thresholds": threshold.thresholds,
@@ -57,10 +57,10 @@ def write_threshold(path: Path, threshold: Threshold) -> None:
 
 
 def read_threshold(path: Path) -> Threshold | None:
-    """Read the file; None if there is none.
+    """Read the file; return None if it does not exist.
 
     Raises:
-        LussError: if a key is missing or does not fit.
+        LussError: if a key is missing or invalid.
     """
     if not path.exists():
         return None
@@ -77,15 +77,15 @@ def read_threshold(path: Path) -> Threshold | None:
             matcher=dict(content["matcher"]) if content.get("matcher") else None,
         )
         if threshold.value is not None and not 0 <= threshold.value <= 1:
-            raise ValueError(f"the threshold is {threshold.value}, not in 0..1")
+            raise ValueError(f"the threshold is {threshold.value}, expected 0..1")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LussError(
-            f"{path} does not hold 'threshold', 'method' and 'curve' as expected "
+            f"{path} has no valid 'threshold', 'method' and 'curve' "
             f"({type(error).__name__}: {error}); {_ADVICE}"
         ) from error
     if len(threshold.thresholds) != len(threshold.scores):
         raise LussError(
             f"the curve in {path} has {len(threshold.thresholds)} thresholds, but "
-            f"{len(threshold.scores)} values"
+            f"{len(threshold.scores)} values; {_ADVICE}"
         )
     return threshold

@@ -1,11 +1,11 @@
-"""How the threshold tau of the foreground is chosen (PASS, section 4.3, step 2.3).
+"""Rules that choose the foreground threshold tau (PASS, section 4.3, step 2.3).
 
-A rule states by ``reads`` which photos it has to see, makes a counter to which their maps are added
-image by image (counters of several processes add up by ``+=``), and chooses from that.
+``reads`` selects the photos of a rule. Their maps are added image by image to the rule's counter
+(``+=`` adds the counters of several processes), from which the rule chooses the threshold.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,39 +20,40 @@ __all__ = ["GivenThreshold", "OtsuThreshold", "ThresholdRule", "ValidationThresh
 
 
 class ThresholdRule(ABC):
-    """A rule that chooses the threshold."""
+    """Base class of threshold rules."""
 
-    reads: ClassVar[Literal["validation", "train"] | None] = None
-    """Split whose photos are counted; those of validation come with their masks."""
+    reads: Literal["validation", "train"] | None = None
+    """Split whose photos are counted; those of validation have masks."""
 
     def counter(self, thresholds: tuple[float, ...], num_categories: int, num_classes: int) -> Any:
-        """What photos are added to, by ``add(foreground, ids, truth)``; see ``ThresholdSearch``.
+        """Create a counter with ``add(foreground, ids, truth)``, see ``ThresholdSearch``.
 
         Args:
             thresholds: ascending candidates.
             num_categories: G, generated ids.
-            num_classes: C, true classes; 0 where no masks are read.
+            num_classes: C, true classes; 0 if no masks are read.
         """
         return None
 
     @abstractmethod
     def choose(self, counted: Any) -> Threshold:
-        """Choose from the counter of all processes together; from None if nothing is read."""
+        """Choose from the sum of all processes' counters; from None if nothing is read."""
 
     def of_image(self, foreground: NDArray[np.float32], chosen: Threshold) -> float:
-        """The threshold of one photo, by its map (H, W)."""
+        """Return the threshold of one photo with map (H, W)."""
+        assert chosen.value is not None, "only rules with of_image() choose no common threshold"
         return chosen.value
 
 
 @THRESHOLD_RULES.register_module()
 class GivenThreshold(ThresholdRule):
-    """A threshold that is known.
+    """A given threshold.
 
     Args:
         value: tau, in 0..1.
 
     Raises:
-        LussError: if it is no such number.
+        LussError: if it is not a number in 0..1.
     """
 
     def __init__(self, value: float) -> None:
@@ -61,7 +62,7 @@ class GivenThreshold(ThresholdRule):
         self.value = value
 
     def choose(self, counted: None) -> Threshold:
-        """The threshold that was given."""
+        """Return the given threshold."""
         return Threshold(self.value, "given")
 
 
@@ -70,9 +71,9 @@ class ValidationThreshold(ThresholdRule):
     """The threshold of the best mIoU on validation masks, as in the released code.
 
     Args:
-        matcher: config of one of ``MATCHERS``, by which clusters are matched at each threshold. By
-            default that of the stage that evaluates these labels, so that both mIoU are one; where
-            there is none, ``ImageLevelMatcher``.
+        matcher: config of one of ``MATCHERS``, to match clusters at each threshold. By default that
+            of the stage that evaluates these labels, so that both report the same mIoU; without
+            one, ``ImageLevelMatcher``.
 
     Raises:
         LussError: if the matcher needs more counts than the search has.
@@ -83,17 +84,17 @@ class ValidationThreshold(ThresholdRule):
     def __init__(self, matcher: dict | None = None) -> None:
         self.config = dict(matcher or {"type": "ImageLevelMatcher"})
         self.matcher = MATCHERS.build(dict(self.config))
-        # Rejects a matcher that does not fit before hours pass.
+        # Rejects an unsuitable matcher before training starts.
         self.counter((0.0,), 1, 1)
 
     def counter(
         self, thresholds: tuple[float, ...], num_categories: int, num_classes: int
     ) -> ThresholdSearch:
-        """A search over all thresholds at once."""
+        """Create a search over all thresholds."""
         return ThresholdSearch(num_classes, num_categories, thresholds, self.matcher)
 
     def choose(self, counted: ThresholdSearch) -> Threshold:
-        """The lowest of the best thresholds."""
+        """Return the lowest of the best thresholds."""
         curve = counted.curve()
         scores = (100 * curve.miou).tolist()
         tried = curve.thresholds.tolist()
@@ -101,21 +102,14 @@ class ValidationThreshold(ThresholdRule):
         return Threshold(*found, matcher=self.config)
 
 
-class _Histogram(AttentionHistogram):
-    """A histogram that looks at the map alone."""
-
-    def add(self, foreground: NDArray, ids: NDArray, truth: None = None) -> None:
-        super().add(foreground)
-
-
 @THRESHOLD_RULES.register_module()
 class OtsuThreshold(ThresholdRule):
     """Otsu's threshold, which needs no mask.
 
     Args:
-        over: ``'set'`` for one threshold, from all training photos; ``'image'`` for one of each
-            photo, from its own map. A flat map shows no object: its photo is 'other', unless the
-            map is 1, as that of ``WholePhoto``.
+        over: ``'set'`` for one threshold, from all training photos; ``'image'`` for one threshold
+            per photo, from its map. A photo with a constant map is 'other', unless the map is 1 as
+            that of ``WholePhoto``.
     """
 
     def __init__(self, over: Literal["set", "image"] = "set") -> None:
@@ -127,11 +121,11 @@ class OtsuThreshold(ThresholdRule):
     def counter(
         self, thresholds: tuple[float, ...], num_categories: int, num_classes: int
     ) -> AttentionHistogram:
-        """A histogram of values between the candidates."""
-        return _Histogram(thresholds)
+        """Create a histogram with the candidates as edges."""
+        return AttentionHistogram(thresholds)
 
     def choose(self, counted: AttentionHistogram | None) -> Threshold:
-        """The threshold of the largest variance between both sides; None if each image has one."""
+        """Return the threshold of the largest between-class variance; no value if per image."""
         if counted is None:
             return Threshold(None, "Otsu, for each image")
         scores = between_class_variance(counted).tolist()
@@ -139,10 +133,10 @@ class OtsuThreshold(ThresholdRule):
         return Threshold(otsu_threshold(counted), "Otsu", tried, scores, "between-class variance")
 
     def of_image(self, foreground: NDArray[np.float32], chosen: Threshold) -> float:
-        """The set's threshold, or that of this map alone."""
+        """Return the common threshold, or that of this map."""
         if self.over == "set":
-            return chosen.value
-        # A map of one value may be stored in two neighbouring levels.
+            return super().of_image(foreground, chosen)
+        # A constant map may be stored in two neighbouring levels.
         if np.ptp(foreground) < 1.5 / 255:
             return 1 - 0.5 / 255
         histogram = AttentionHistogram(_ALL)

@@ -1,15 +1,16 @@
 """The attention threshold with the best validation mIoU, found in one pass over the images.
 
-A pixel whose mean attention is below the threshold is 'other', any other pixel takes its cluster's
-id (paper, section 4.3). Each pixel's attention is put into the bin between two thresholds, next to
-its cluster and its true class; sums over bins then give the counts of every threshold. The search
-looks at validation masks, which is to be said next to every fully unsupervised number.
+Pixels with mean attention below the threshold are 'other', others have their cluster's id (paper,
+section 4.3). Pixels are counted by cluster, true class and the bin of their attention between two
+thresholds; sums over bins are the counts at every threshold. The search uses validation masks, so
+results based on it must state that.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
@@ -25,7 +26,7 @@ THRESHOLDS = tuple(step / 100 for step in range(81))
 _LARGEST_ID = 0xFFFF
 
 
-def attention_level(attention: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def attention_level(attention: np.ndarray, thresholds: ArrayLike) -> np.ndarray:
     """Return how many thresholds each value reaches (value >= threshold, compared in float32).
 
     Args:
@@ -33,8 +34,8 @@ def attention_level(attention: np.ndarray, thresholds: np.ndarray) -> np.ndarray
         thresholds: (K,) ascending.
 
     Returns:
-        int64 in 0..K, of the attention's shape: a value is 'other' at threshold k (from 0)
-        exactly if its level is at most k.
+        int64 in 0..K, of the attention's shape: a value is 'other' at threshold k (from 0) if and
+        only if its level is at most k.
 
     Raises:
         LussError: if a value is NaN or the thresholds do not ascend.
@@ -44,17 +45,19 @@ def attention_level(attention: np.ndarray, thresholds: np.ndarray) -> np.ndarray
         raise LussError("thresholds must be a list of ascending numbers that differ in float32")
     values = np.asarray(attention, np.float32)
     if np.isnan(values).any():
-        raise LussError("the attention holds NaN; the pixel-attention stage went wrong")
+        raise LussError(
+            "the attention contains NaN; lower the learning rate of the pixel-attention stage"
+        )
     return np.searchsorted(edges, values, side="right")
 
 
 @dataclass(frozen=True)
 class ThresholdCurve:
-    """What `ThresholdSearch` found.
+    """Result of `ThresholdSearch`.
 
     Attributes:
         thresholds: (K,) float64.
-        miou: (K,) float64 in 0..1, mean over C+1 classes, each threshold with its own match.
+        miou: (K,) float64 in 0..1, mean over C+1 classes, with a separate match per threshold.
         best: index of the first maximum of ``miou``.
         match: (G+1,) true ids of the generated ids at the best threshold.
     """
@@ -66,24 +69,24 @@ class ThresholdCurve:
 
     @property
     def threshold(self) -> float:
-        """The lowest of the best thresholds."""
+        """Return the lowest of the best thresholds."""
         return float(self.thresholds[self.best])
 
 
 class ThresholdSearch:
-    """Sums over images from which mIoU at every threshold follows.
+    """Counts over images that determine the mIoU at every threshold.
 
-    Memory is bounded by the pairs of cluster and true class that meet in an image, not by the
-    number of images. Searches over parts of the images add up (``+=``).
+    Memory depends on the number of pairs of cluster and true class that occur in one image, not on
+    the number of images. ``+=`` adds a search over other images.
 
     Args:
         num_classes: C, true classes without 'other'.
         num_generated: G, number of clusters, by default C.
-        thresholds: ascending candidates; a pixel is 'other' where its attention is strictly
-            below, compared in float32.
-        matcher: finds the match at each threshold, as on the predictions afterwards; by default
-            `ImageLevelMatcher`. It is given `Counts` of ``confusion[0, 0]``, ``cooccurrence`` and
-            ``images``; no others are known at every threshold.
+        thresholds: ascending candidates; a pixel is 'other' if its attention is strictly below,
+            compared in float32.
+        matcher: finds the match at each threshold, as for the predictions later; by default
+            `ImageLevelMatcher`. Its `Counts` only have ``confusion[0, 0]``, ``cooccurrence`` and
+            ``images``.
 
     Raises:
         LussError: see `luss.evaluation.counts.check_numbers`, and if the matcher needs more counts.
@@ -103,7 +106,7 @@ class ThresholdSearch:
         self.matcher = ImageLevelMatcher() if matcher is None else matcher
         self.true_area = np.zeros(num_classes + 1, np.int64)
         self.images = 0
-        # A cell is a pair of cluster and true class that met in an image. It has two histograms
+        # A cell is a pair of cluster and true class that occur in one image. It has two histograms
         # over attention levels: of pixels, and of images by the cluster's highest level.
         self._cell_of = np.full((self.num_generated + 1, num_classes + 1), -1, np.int32)
         self._cells = 0
@@ -122,18 +125,18 @@ class ThresholdSearch:
         except (AttributeError, IndexError, TypeError) as error:
             name = type(self.matcher).__name__
             raise LussError(
-                f"{name} cannot match at every threshold: {error}. The search for the threshold "
-                "counts confusion[0, 0] and cooccurrence alone; choose another matcher for it by "
+                f"{name} cannot match at every threshold: {error}. The threshold search only "
+                "counts confusion[0, 0] and cooccurrence; set another matcher by "
                 "stages.label_generation.threshold=dict(type='ValidationThreshold', "
                 "matcher=dict(type='ImageLevelMatcher'))"
             ) from error
 
     def add(self, attention: np.ndarray, clusters: np.ndarray, truth: np.ndarray) -> None:
-        """Count one image in.
+        """Add one image.
 
         Args:
             attention: (H, W) float, mean attention over channels.
-            clusters: (H, W) integer ids of the nearest centroid, 1..G (0 stays 'other').
+            clusters: (H, W) integer ids of the nearest centroid, 1..G (0 is 'other').
             truth: (H, W) integer ids 0..C or ``IGNORE_ID``; ignored pixels are dropped.
 
         Raises:
@@ -141,7 +144,7 @@ class ThresholdSearch:
         """
         if not attention.shape == clusters.shape == truth.shape:
             raise LussError(
-                f"attention, clusters and truth must be of one size, found {attention.shape}, "
+                f"attention, clusters and truth must have the same shape, found {attention.shape}, "
                 f"{clusters.shape} and {truth.shape}"
             )
         kept = truth.reshape(-1) != IGNORE_ID
@@ -153,7 +156,7 @@ class ThresholdSearch:
         ):
             if ids.size and (ids.min() < 0 or ids.max() > largest):
                 raise LussError(
-                    f"found {name} ids in {ids.min()}..{ids.max()}, expected 0..{largest}"
+                    f"{name} ids are in {ids.min()}..{ids.max()}, expected 0..{largest}"
                 )
         self.images += 1
         if not level.size:
@@ -167,11 +170,11 @@ class ThresholdSearch:
         self.true_area[true_ids] += table.sum(axis=(0, 2))
         cells = self._find(cluster_ids, true_ids)
         self._pixels[cells] += table
-        highest = levels - 1 - (table.any(axis=1)[:, ::-1]).argmax(axis=1)
+        highest = levels - 1 - (table.max(axis=1) > 0)[:, ::-1].argmax(axis=1)
         self._presence[cells, highest[:, None]] += 1
 
     def _find(self, clusters: np.ndarray, true: np.ndarray) -> np.ndarray:
-        """Return the (p, t) cells of all pairs, making those that are new."""
+        """Return the (p, t) cells of all pairs; create missing ones."""
         pairs = np.ix_(clusters, true)
         new = np.argwhere(self._cell_of[pairs] < 0)
         if len(new):
@@ -197,7 +200,7 @@ class ThresholdSearch:
         if other._cell_of.shape != self._cell_of.shape or not np.array_equal(
             other.thresholds, self.thresholds
         ):
-            raise LussError("threshold searches of other classes or thresholds cannot be added")
+            raise LussError("searches with different classes or thresholds cannot be added")
         clusters, true = other._clusters[: other._cells], other._true[: other._cells]
         new = self._cell_of[clusters, true] < 0
         self._make(clusters[new], true[new])
@@ -209,10 +212,10 @@ class ThresholdSearch:
         return self
 
     def curve(self) -> ThresholdCurve:
-        """Match at every threshold, and return mIoU at each.
+        """Match at every threshold and compute mIoU.
 
         Raises:
-            LussError: if no image was added, or every pixel of their truths is ignored.
+            LussError: if no image was added, or all their pixels are ignored.
         """
         check_evaluated(self.true_area, self.images)
         pixels, presence = self._pixels[: self._cells], self._presence[: self._cells]
@@ -221,7 +224,7 @@ class ThresholdSearch:
         best = 0
         best_match = np.zeros(self.num_generated + 1, np.int64)
         for k in range(len(self.thresholds)):
-            # What is left reaches threshold k.
+            # The remaining pixels reach threshold k.
             area, images = area - pixels[:, k], images - presence[:, k]
             counts = self._counts(area, images)
             match = self.matcher(counts)
@@ -240,25 +243,25 @@ class ThresholdSearch:
         return matched_miou(self.counts(index).confusion[0, 0, :-1, :-1], match)
 
     def counts(self, index: int) -> Counts:
-        """Return what a matcher sees at one threshold.
+        """Return the matcher's counts at one threshold.
 
         Args:
             index: position of the threshold in ``thresholds``.
 
         Returns:
-            ``confusion`` (1, 1, G+2, C+2) of pixels, where those below the threshold are 'other';
-            ``cooccurrence`` (G+1, C+1) of images that hold both; ``images``. Others are None.
+            ``confusion`` (1, 1, G+2, C+2) of pixels, with those below the threshold as 'other';
+            ``cooccurrence`` (G+1, C+1), number of images with both ids; ``images``.
         """
         above = slice(0, self._cells), slice(index + 1, None)
         return self._counts(self._pixels[above].sum(axis=1), self._presence[above].sum(axis=1))
 
     def _counts(self, area: np.ndarray, images: np.ndarray) -> Counts:
-        """Counts of cells with ``area`` foreground pixels in ``images`` each."""
+        """Build counts from each cell's number of foreground pixels and images."""
         generated, classes = self._cell_of.shape
         clusters, true = self._clusters[: self._cells], self._true[: self._cells]
         pixels = np.zeros((1, 1, generated + 1, classes + 1), np.int64)
         pixels[0, 0, clusters, true] = area
-        # What is below the threshold is 'other'.
+        # Pixels below the threshold are 'other'.
         pixels[0, 0, 0, :-1] += self.true_area - pixels[0, 0, :, :-1].sum(axis=0)
         met = np.zeros(self._cell_of.shape, np.int64)
         met[clusters, true] = images

@@ -1,4 +1,4 @@
-"""K-means by torch: streamed, on any device, over several ranks (section 4.3, step 2.2)."""
+"""K-means by PyTorch: streamed, on any device, over several ranks (section 4.3, step 2.2)."""
 
 import math
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _SPLIT = 1 / 1024
 
 @dataclass(frozen=True)
 class _Shard:
-    """This rank's rows among those of all ranks."""
+    """This rank's rows and their position among the rows of all ranks."""
 
     features: Features
     offset: int
@@ -39,8 +39,7 @@ class _Shard:
         sizes[rank] = len(features)
         if world > 1:
             all_reduce(sizes)
-        sizes = sizes.tolist()
-        return cls(features, sum(sizes[:rank]), sum(sizes), world)
+        return cls(features, int(sizes[:rank].sum()), int(sizes.sum()), world)
 
     def add_over_ranks(self, *tensors: Tensor) -> None:
         """Sum tensors over all ranks, in place."""
@@ -51,26 +50,25 @@ class _Shard:
 
 @LABEL_GENERATORS.register_module()
 class TorchKMeans(KMeans):
-    """Lloyd's k-means with all restarts at once, streaming the embeddings block by block.
+    """Lloyd's k-means of all restarts at once, streaming the embeddings in blocks.
 
-    One pass over the embeddings serves one iteration of every restart, so a memory-mapped file is
-    read ``iterations + 2`` times, whatever the number of restarts. Memory holds one block, and
-    centroids and sums of (restarts, C, L); no copy of the embeddings.
+    All restarts share one pass over the embeddings per iteration, so a memory-mapped file is read
+    ``iterations + 2`` times. Memory holds one block, and centroids and sums (restarts, C, L), but
+    no copy of the embeddings.
 
-    Over several ranks each holds a share of the images; sums and counts are added over ranks, and
-    the result is that of one process up to rounding (sums are kept in float64).
+    With several ranks, each holds a share of the images; sums and counts are added over ranks in
+    float64. The result equals that of one process up to rounding.
 
-    An empty cluster takes half of a big one, as in faiss, but without chance: the largest cluster's
-    centroid is copied to the emptied one and the two are moved apart by 1/1024; of several empty
-    ones, the second takes from the second largest, and so on.
+    Large clusters are split for empty ones as in faiss, but deterministically, see
+    :func:`split_large_clusters`.
 
     Args:
         num_clusters: C, the number of categories to discover.
-        iterations: assignment and update, this many times.
-        restarts: independent runs from different images; the best is kept.
+        iterations: number of assignments and updates.
+        restarts: number of runs from different images; the best is kept.
         seed: the same seed gives the same result on the same machine.
-        device: where to compute; by default the first GPU (this rank's current one), or the CPU.
-        block_elements: distances held at a time, rows * restarts * C.
+        device: of the computation; by default this rank's current GPU, or the CPU.
+        block_elements: distances stored at a time, rows * restarts * C.
     """
 
     can_shard = True
@@ -90,13 +88,13 @@ class TorchKMeans(KMeans):
 
     @torch.no_grad()
     def fit(self, features: Features, *, sharded: bool = False) -> KMeansResult:
-        """See :meth:`KMeans.fit`."""
+        """Cluster embeddings, see :meth:`KMeans.fit`."""
         shard = _Shard.of(features, sharded, self.device)
         self.check(features, shard.total)
         centroids = self._random_images(shard)
         for _ in range(self.iterations):
             sums, counts, objectives = self._scan(shard, centroids, update=True)
-            _refuse_nan(objectives)
+            _check_finite(objectives)
             means = (sums / counts.clamp_min(1)[..., None]).float()
             centroids = torch.where(counts[..., None] > 0, means, centroids)
             if (counts == 0).any():
@@ -108,7 +106,7 @@ class TorchKMeans(KMeans):
         return KMeansResult(chosen.cpu().numpy(), float(objectives[best]), assignments)
 
     def _random_images(self, shard: _Shard) -> Tensor:
-        """First centroids (R, C, L): for each restart, different images drawn at random."""
+        """Draw initial centroids (R, C, L): different random images for each restart."""
         generator = torch.Generator().manual_seed(self.seed)
         chosen = torch.stack(
             [
@@ -120,7 +118,7 @@ class TorchKMeans(KMeans):
         own = (chosen >= shard.offset) & (chosen < shard.offset + len(shard.features))
         places = own.nonzero().flatten()
         rows, back = torch.unique(chosen[places] - shard.offset, return_inverse=True)
-        # Fetched in the order of the file, which is kind to a memory-mapped one.
+        # Reading in the order of the file is faster if it is memory-mapped.
         wanted = _Rows(shard.features, rows)
         for block_place, block in normalised_blocks(wanted, self._rows_of_block, self.device):
             here = (back >= block_place.start) & (back < block_place.stop)
@@ -136,12 +134,12 @@ class TorchKMeans(KMeans):
     def _scan(
         self, shard: _Shard, centroids: Tensor, update: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One pass over all embeddings, for all restarts.
+        """Assign all embeddings once, for all restarts.
 
         Args:
             shard: the embeddings.
             centroids: (R, C, L) float32.
-            update: also add up sums and counts.
+            update: also compute sums and counts.
 
         Returns:
             Sums (R, C, L) and counts (R, C) of the images nearest to each centroid, and objectives
@@ -171,7 +169,7 @@ class TorchKMeans(KMeans):
 
 
 class _Rows:
-    """Chosen rows of features, read when they are asked for."""
+    """Selected rows of features, read lazily."""
 
     def __init__(self, features: Features, rows: Tensor):
         self.features = features
@@ -206,9 +204,9 @@ def add_by_index(sums: Tensor, counts: Tensor, block: Tensor, nearest: Tensor) -
 def add_by_product(
     sums: Tensor, counts: Tensor, block: Tensor, nearest: Tensor, scratch: Tensor
 ) -> None:
-    """As :func:`add_by_index`, by a product with one-hot rows.
+    """Do the same as :func:`add_by_index` by a product with one-hot rows.
 
-    For GPUs, where ``index_add_`` adds in random order and a seed would not repeat.
+    On GPUs ``index_add_`` adds in random order, so results would not be reproducible.
 
     Args:
         sums: (R * C, L) float64.
@@ -223,10 +221,10 @@ def add_by_product(
 
 
 def split_large_clusters(centroids: Tensor, counts: Tensor) -> Tensor:
-    """Give each empty cluster half of a large one.
+    """Replace empty clusters by halves of large ones.
 
-    The i-th empty cluster takes over the centroid of the i-th largest cluster; the pair is moved
-    apart by factors 1 +- 1/1024, alternating over channels (as faiss does).
+    The i-th empty cluster gets a copy of the centroid of the i-th largest cluster; both are scaled
+    by factors 1 +- 1/1024, alternating over channels (as in faiss).
 
     Args:
         centroids: (R, C, L) float32.
@@ -249,8 +247,8 @@ def split_large_clusters(centroids: Tensor, counts: Tensor) -> Tensor:
     return centroids
 
 
-def _refuse_nan(objectives: Tensor) -> None:
+def _check_finite(objectives: Tensor) -> None:
     if not math.isfinite(float(objectives.sum())):
         raise LussError(
-            "k-means: NaN or infinite values among the features; check the backbone's checkpoint"
+            "k-means: features contain NaN or infinite values; check the backbone's checkpoint"
         )

@@ -1,4 +1,4 @@
-"""Which images most belong to a discovered category: those nearest to its centroid."""
+"""Typical images of discovered categories: those nearest to the centroid."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,14 @@ def distances_to_centroids(
     assignments: NDArray[np.int64],
     rows_at_a_time: int = _ROWS_AT_A_TIME,
 ) -> NDArray[np.float32]:
-    """Euclidean distance of each image to the centroid that it is assigned to, as in k-means.
+    """Compute the Euclidean distance of each image to its centroid.
 
     Args:
-        embeddings: (N, L), which may be a memory map; or (N, P, L), of which the mean over the P
-            vectors' distances is taken.
+        embeddings: (N, L), may be a memory map; or (N, P, L), with distances averaged over the P
+            vectors.
         centroids: (C, L).
         assignments: (N,) in 0..C-1.
-        rows_at_a_time: images that are held at a time.
+        rows_at_a_time: images in memory at a time.
 
     Returns:
         (N,) float32.
@@ -34,8 +34,8 @@ def distances_to_centroids(
     fits = len(embeddings) == len(assignments) and embeddings.shape[-1] == centroids.shape[1]
     if embeddings.ndim not in (2, 3) or not fits:
         raise LussError(
-            f"embeddings of {embeddings.shape} do not belong to {len(assignments)} assignments to "
-            f"centroids of {centroids.shape}"
+            f"embeddings of shape {embeddings.shape} do not fit {len(assignments)} assignments to "
+            f"centroids of shape {centroids.shape}"
         )
     distances = np.empty(len(assignments), np.float32)
     for start in range(0, len(assignments), rows_at_a_time):
@@ -52,7 +52,7 @@ def distances_to_centroids(
 def members_by_distance(
     assignments: NDArray[np.int64], distances: NDArray[np.floating], num_categories: int
 ) -> list[NDArray[np.int64]]:
-    """The images of each category, the nearest to its centroid first.
+    """List the images of each category, the nearest to its centroid first.
 
     Args:
         assignments: (N,) in 0..C-1.
@@ -60,7 +60,7 @@ def members_by_distance(
         num_categories: C.
 
     Returns:
-        C arrays of indices in 0..N-1; of equal distances the lowest index first.
+        C arrays of indices in 0..N-1; on a tie, the lowest index first.
     """
     order = np.lexsort((distances, assignments))
     sizes = np.bincount(assignments, minlength=num_categories)

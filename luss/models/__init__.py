@@ -1,6 +1,6 @@
 from luss.compat import import_mmseg
 
-# So that configs can name components of mmseg with mmcv-lite, too.
+# Makes the components of mmseg available with mmcv-lite, too.
 import_mmseg()
 
 from luss.models.algorithms import *  # noqa: E402, F403

@@ -1,10 +1,10 @@
-"""A model of a backbone alone, for what looks at its features and nothing else."""
+"""A model that consists of a backbone, for loops that only read its features."""
 
 from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.models.backbones import maps_of
+from luss.models.backbones import extract_maps
 from luss.registry import MODELS
 
 __all__ = ["BackboneFeatures"]
@@ -12,10 +12,10 @@ __all__ = ["BackboneFeatures"]
 
 @MODELS.register_module()
 class BackboneFeatures(BaseModel):
-    """The features of a backbone, whatever it was trained in; there is nothing to train here.
+    """Feature extractor without losses, for a backbone of any origin.
 
     Args:
-        backbone: config of any backbone that gives feature maps.
+        backbone: config of any backbone that returns feature maps.
         data_preprocessor: config of the data preprocessor.
     """
 
@@ -24,15 +24,15 @@ class BackboneFeatures(BaseModel):
         self.backbone = MODELS.build(backbone)
 
     def extract(self, images: Tensor) -> Tensor:
-        """Deepest feature map (N, L, h, w) of images (N, 3, H, W)."""
-        return maps_of(self.backbone, images)[-1]
+        """Return the last feature map (N, L, h, w) of images (N, 3, H, W)."""
+        return extract_maps(self.backbone, images)[-1]
 
     def forward(self, inputs: Tensor, mode: str = "tensor") -> Tensor:
-        """The feature map of images.
+        """Return the last feature map of images.
 
         Raises:
-            LussError: if losses or predictions are asked for.
+            LussError: if ``mode`` is not ``tensor``.
         """
         if mode != "tensor":
-            raise LussError("a BackboneFeatures gives features alone; there is nothing to train")
+            raise LussError(f"BackboneFeatures: mode is {mode!r}, expected 'tensor'")
         return self.extract(inputs)

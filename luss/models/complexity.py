@@ -1,4 +1,4 @@
-"""How large a model is, and what one image costs, by MMEngine's analysis."""
+"""Number of parameters and operations of a model, by MMEngine's analysis."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from mmseg.models import BaseSegmentor
 from torch import Tensor, nn
 
 from luss.errors import LussError
-from luss.models.backbones import maps_of
+from luss.models.backbones import extract_maps
 
 __all__ = ["Complexity", "count_complexity"]
 
 
 @dataclass(frozen=True)
 class Complexity:
-    """Of one model and one image.
+    """Size of a model and cost of one image.
 
     Attributes:
-        parameters: of the whole model.
-        trained: those of them that are not frozen.
-        multiply_adds: of one image once through the backbone, and the neck and the decode head of
-            a segmentor.
-        activations: values that convolutions and matrix products of that pass give.
+        parameters: number of all parameters.
+        trained: number of parameters that are not frozen.
+        multiply_adds: of one forward pass through the backbone, and the neck and decode head of a
+            segmentor.
+        activations: output values of the convolutions and matrix products of that pass.
     """
 
     parameters: int
@@ -32,21 +32,21 @@ class Complexity:
 
 
 def count_complexity(model: nn.Module, size: tuple[int, int], where: str = "model") -> Complexity:
-    """Count a model's parameters, and what one image costs.
+    """Count a model's parameters and the operations for one image.
 
     Args:
-        model: with a ``backbone`` that takes images (N, 3, H, W); of mmseg's segmentors the whole
-            forward pass counts.
+        model: has a ``backbone`` that takes images (N, 3, H, W); for mmseg's segmentors the
+            complete forward pass counts.
         size: height and width of the image in pixels.
-        where: the model's place, for the message.
+        where: the model's place in the config, for the message.
 
     Raises:
-        LussError: if it does not take such an image.
+        LussError: if the model does not accept images of this size.
     """
     inputs = torch.zeros(1, 3, *size)
     model.eval()
     try:
-        # As get_model_complexity_info, without warnings of parts that the pass leaves out.
+        # As get_model_complexity_info, without its warnings about unused modules.
         found = [
             analyzer(_Pass(model), (inputs,))
             .unsupported_ops_warnings(False)
@@ -54,12 +54,12 @@ def count_complexity(model: nn.Module, size: tuple[int, int], where: str = "mode
             .total()
             for analyzer in (FlopAnalyzer, ActivationAnalyzer)
         ]
-    # Whatever a model of others raises.
+    # Third-party models raise any kind of exception.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise LussError(
-            f"{where}: {type(model).__name__} takes no image of {size[0]} x {size[1]} pixels: "
-            f"{reason}; choose another --shape"
+            f"{where}: {type(model).__name__} does not accept an image of {size[0]} x {size[1]} "
+            f"pixels: {reason}; choose another --shape"
         ) from error
     parameters = list(model.parameters())
     return Complexity(
@@ -71,14 +71,14 @@ def count_complexity(model: nn.Module, size: tuple[int, int], where: str = "mode
 
 
 class _Pass(nn.Module):
-    """One way through a model, whose output can be traced: a list of tensors."""
+    """Forward pass of a model with traceable output: a list of tensors."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Feature maps or logits of images (N, 3, H, W)."""
+        """Return feature maps or logits of images (N, 3, H, W)."""
         if isinstance(self.model, BaseSegmentor):
             return [self.model(images, mode="tensor")]
-        return maps_of(self.model.backbone, images)
+        return extract_maps(self.model.get_submodule("backbone"), images)

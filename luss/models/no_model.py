@@ -1,4 +1,4 @@
-"""A model for runners whose loop looks at photos alone."""
+"""A placeholder model for runners whose loop only reads photos."""
 
 from mmengine.model import BaseModel
 
@@ -10,12 +10,12 @@ __all__ = ["NoModel"]
 
 @MODELS.register_module()
 class NoModel(BaseModel):
-    """Nothing: MMEngine's runners must have a model."""
+    """Placeholder, since MMEngine's runners require a model."""
 
     def forward(self, *args, **kwargs) -> None:
-        """Refuse.
+        """Raise an error.
 
         Raises:
             LussError: always.
         """
-        raise LussError("this runner has no model; its loop must not ask for any")
+        raise LussError("NoModel cannot run; set 'model' to a model if the loop needs one")

@@ -1,4 +1,4 @@
-"""Errors on misspelt arguments of components, which say what was perhaps meant."""
+"""Clear errors for misspelt arguments of components, with the nearest known name."""
 
 import contextlib
 import inspect
@@ -15,11 +15,11 @@ _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
 def class_of(config: Mapping, scope: str | None = None) -> Any:
-    """The class (or function) that a config's ``type`` names; None if there is none.
+    """Return the class (or function) that a config's ``type`` names; None if there is none.
 
     Args:
         config: of a component.
-        scope: where a name without scope is looked up, such as ``mmselfsup``.
+        scope: library in which names without scope are looked up, such as ``mmselfsup``.
     """
     kind = config.get("type")
     if not isinstance(kind, str):
@@ -28,13 +28,13 @@ def class_of(config: Mapping, scope: str | None = None) -> Any:
 
 
 def arguments_of(kind: Any) -> list[str]:
-    """Names of the arguments of a class, those that it hands on to its parents included."""
+    """Return the names of a class's arguments, including those passed on to its parents."""
     inits = (
         [vars(parent).get("__init__") for parent in inspect.getmro(kind)]
-        if (inspect.isclass(kind))
+        if inspect.isclass(kind)
         else [kind]
     )
-    names = []
+    names: list[str] = []
     for function in filter(inspect.isfunction, inits):
         parameters = list(inspect.signature(function).parameters.values())
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -46,21 +46,21 @@ def arguments_of(kind: Any) -> list[str]:
 
 @contextlib.contextmanager
 def clear_argument_errors(config: Mapping, where: str, scope: str | None = None) -> Iterator[None]:
-    """Turn the error of an unknown argument, in this config or below, into a clear one.
+    """Replace the TypeError for an unknown argument in this config or below by a clear error.
 
     Args:
-        config: of what is being built, with ``type``.
+        config: of the component that is built, with ``type``.
         where: its place, for the message.
-        scope: where types without scope are looked up.
+        scope: library in which names without scope are looked up.
 
     Raises:
-        LussError: naming the place, the class, the argument and the one that was meant.
+        LussError: names the place, the class, the argument and the nearest known argument.
     """
     try:
         yield
     except TypeError as error:
         unknown = _UNEXPECTED.findall(str(error))
-        # The innermost of nested errors stands last.
+        # The innermost of nested errors is the last.
         place = _place_of(config, unknown[-1], where, scope) if unknown else None
         if place is None:
             raise
@@ -74,7 +74,7 @@ def clear_argument_errors(config: Mapping, where: str, scope: str | None = None)
 def _place_of(
     config: Mapping, name: str, where: str, scope: str | None
 ) -> tuple[str, Any, list[str]] | None:
-    """Where a name stands in a config whose class does not know it."""
+    """Find a setting that its class does not have: its place, the class and known settings."""
     kind = class_of(config, scope) if "type" in config else None
     if name in config and kind is not None and name not in (known := arguments_of(kind)):
         return where, kind, known

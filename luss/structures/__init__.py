@@ -5,6 +5,7 @@ from luss.structures.geometry import (
     near_pixels,
     overlap_grids,
     sample_in_views,
+    size_of,
 )
 from luss.structures.view_features import Assignment, ViewFeatures
 
@@ -16,5 +17,6 @@ __all__ = [
     "near_pixels",
     "overlap_grids",
     "sample_in_views",
+    "size_of",
     "step_by_size",
 ]

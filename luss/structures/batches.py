@@ -1,4 +1,4 @@
-"""Batches of whole images, which differ in size."""
+"""Batches of images of different sizes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,12 +9,12 @@ __all__ = ["step_by_size"]
 
 
 def step_by_size(step: Callable[[Any], Sequence], batch: Any) -> Sequence:
-    """Run a model's test step on those images of a batch together that have one size.
+    """Run a model's test step once for each image size in a batch.
 
     Args:
-        step: from a batch to an output for each of its images, such as ``BaseModel.test_step``.
-        batch: lists of one length by name; ``inputs`` are images (3, H, W), which may differ in
-            size. A batch of any other form goes through the step as it is.
+        step: maps a batch to one output per image, such as ``BaseModel.test_step``.
+        batch: lists of equal length by name; ``inputs`` are images (3, H, W) of any sizes. A batch
+            of another form is passed to the step unchanged.
 
     Returns:
         The outputs in the batch's order.

@@ -1,7 +1,7 @@
-"""Geometry that travels with a view: where a crop lies in its photo.
+"""Geometry of views: where each crop lies in its photo.
 
-The crop records a source rectangle and whether it was flipped; correspondences between views (the
-P2P grid of section 4.2, PixPro's pixel centres) derive from it in batches, on the device.
+A crop records its source rectangle and whether it was flipped. Correspondences between views (the
+P2P grid of section 4.2, PixPro's pixel centres) are computed from these in batches, on the device.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,28 @@ from torch import Tensor
 
 from luss.errors import LussError
 
-__all__ = ["OUTSIDE", "ViewGeometry", "near_pixels", "overlap_grids", "sample_in_views"]
+__all__ = [
+    "OUTSIDE",
+    "ViewGeometry",
+    "near_pixels",
+    "overlap_grids",
+    "sample_in_views",
+    "size_of",
+]
 
 OUTSIDE = -2.0
 """Grid coordinate of a point that lies in neither view; it is sampled as zero."""
 
 
+def size_of(maps: Tensor) -> tuple[int, int]:
+    """Return height and width of images or maps (..., H, W)."""
+    height, width = maps.shape[-2:]
+    return height, width
+
+
 @dataclass
 class ViewGeometry:
-    """Where each of N views lies in its source photo.
+    """Position of N views in their source photos.
 
     Attributes:
         rectangles: (N, 4) float, left, top, width and height in pixels of the source.
@@ -37,7 +50,7 @@ class ViewGeometry:
         """Read rows of left, top, width, height, flip, and width and height of the photo.
 
         Args:
-            packed: (N, 7) float, or (N, 5) where the photos' sizes are not known.
+            packed: (N, 7) float, or (N, 5) if the photos' sizes are unknown.
         """
         if packed.ndim != 2 or packed.shape[1] not in (5, 7):
             raise ValueError(
@@ -46,30 +59,44 @@ class ViewGeometry:
         sizes = packed[:, 5:] if packed.shape[1] == 7 else None
         return cls(rectangles=packed[:, :4], flipped=packed[:, 4] != 0, photo_sizes=sizes)
 
-    @property
-    def known_photo_sizes(self) -> Tensor:
-        """``photo_sizes``.
+    @classmethod
+    def unpack_views(cls, packed: Tensor | None) -> "list[ViewGeometry]":
+        """Read a batch's geometry (N, V, 7 or 5), one entry per view; see :meth:`unpack`.
 
         Raises:
-            LussError: if they are not known.
+            LussError: if it is None.
+        """
+        if packed is None:
+            raise LussError(
+                "the batch has no geometry of its views; end the data set's pipeline with "
+                "MultiCrop and PackViews"
+            )
+        return [cls.unpack(view) for view in packed.unbind(dim=1)]
+
+    @property
+    def known_photo_sizes(self) -> Tensor:
+        """Return ``photo_sizes``.
+
+        Raises:
+            LussError: if they are unknown.
         """
         if self.photo_sizes is None:
             raise LussError(
                 "the views come without the width and height of their photos; end the data set's "
-                "pipeline with MultiCrop and PackViews, whose geometry has 7 numbers a view"
+                "pipeline with MultiCrop and PackViews, whose geometry has 7 numbers per view"
             )
         return self.photo_sizes
 
     def corners(self) -> Tensor:
-        """Where the photo's point lies that each view shows at its borders.
+        """Compute the position in the photo of each view's borders.
 
         Returns:
             (N, 4) float: x at the left border, y at the top, x at the right, y at the bottom, where
-            0 is the photo's first pixel and 1 its last. Left and right are swapped in a view that
-            was mirrored.
+            0 is the photo's first pixel and 1 its last. Left and right are swapped in a mirrored
+            view.
 
         Raises:
-            LussError: if the photos' sizes are not known.
+            LussError: if the photos' sizes are unknown.
         """
         last = (self.known_photo_sizes - 1).clamp(min=1)
         start = self.rectangles[:, :2] / last
@@ -79,16 +106,16 @@ class ViewGeometry:
 
 
 def near_pixels(first: Tensor, second: Tensor, size: tuple[int, int], limit: float) -> Tensor:
-    """Which pixels of two views' feature maps show nearly the same place (PixPro, section 3.1).
+    """Find the pixels of two views' feature maps that show nearly the same place.
 
-    The distance of two pixels' centres in the photo is divided by the diagonal of a pixel, the
-    larger one of the two views'.
+    The distance of two pixels' centres in the photo is divided by the larger diagonal of a pixel of
+    the two views (PixPro, section 3.1).
 
     Args:
         first: (N, 4) float, corners of N views, see :meth:`ViewGeometry.corners`.
-        second: (N, 4) float, of other views of the same photos.
+        second: (N, 4) float, corners of other views of the same photos.
         size: height and width of both feature maps.
-        limit: of the distance, in diagonals; closer pixels are near.
+        limit: distance in diagonals below which pixels are near.
 
     Returns:
         (N, h * w, h * w) bool, pixels of the first view by pixels of the second, in reading order.
@@ -111,26 +138,25 @@ def near_pixels(first: Tensor, second: Tensor, size: tuple[int, int], limit: flo
     x1, y1, diagonal1 = centres_and_diagonal(first)
     x2, y2, diagonal2 = centres_and_diagonal(second)
     distance = torch.hypot(x1[:, :, None] - x2[:, None, :], y1[:, :, None] - y2[:, None, :])
-    # Multiplied, as a crop of a single pixel has no diagonal to divide by.
+    # Multiply instead of dividing: the diagonal of a one-pixel crop is 0.
     return distance < limit * torch.maximum(diagonal1, diagonal2)
 
 
 def overlap_grids(first: ViewGeometry, second: ViewGeometry, size: int) -> tuple[Tensor, Tensor]:
     """Lay one grid over the overlap of two views and express it in each view's coordinates.
 
-    The overlap of the source rectangles is covered by ``size`` x ``size`` points whose outer
-    points lie on its border. A grid sampled by ``torch.nn.functional.grid_sample`` from both
-    feature maps reads the same places of the photo (section 4.2, P2P).
+    ``size`` x ``size`` points cover the overlap of the source rectangles; the outer points lie on
+    its border. ``torch.nn.functional.grid_sample`` with these grids reads the same places of the
+    photo from both feature maps (section 4.2, P2P).
 
     Args:
         first: N views.
         second: N views of the same photos.
-        size: points a side, at least 2.
+        size: points per side, at least 2.
 
     Returns:
         Two float tensors (N, size, size, 2), x and y in [-1, 1] of the first and of the second
-        view. Where two views do not overlap (touching counts as none) all points are
-        ``OUTSIDE``.
+        view. All points of views that do not overlap (or only touch) are ``OUTSIDE``.
     """
     start = torch.maximum(first.rectangles[:, :2], second.rectangles[:, :2])
     end = torch.minimum(
@@ -156,10 +182,10 @@ def overlap_grids(first: ViewGeometry, second: ViewGeometry, size: int) -> tuple
 
 
 def sample_in_views(maps: Tensor, views: ViewGeometry, size: tuple[int, int]) -> Tensor:
-    """What views show of maps that cover their whole photos.
+    """Crop maps of photos to what the views show.
 
     Args:
-        maps: (N, C, h, w) float, one of each photo, of any size.
+        maps: (N, C, h, w) float, one map per photo, of any size.
         views: N views of the photos.
         size: height and width of the result.
 
@@ -167,7 +193,7 @@ def sample_in_views(maps: Tensor, views: ViewGeometry, size: tuple[int, int]) ->
         (N, C, *size): bilinear values at the centres of the view's pixels.
 
     Raises:
-        LussError: if the photos' sizes are not known.
+        LussError: if the photos' sizes are unknown.
     """
     height, width = size
     left, top, across, down = views.rectangles.unbind(dim=1)

@@ -46,7 +46,7 @@ def test_symmetric_and_bounded(pairs):
 
 
 def test_lengths_must_agree():
-    with pytest.raises(LussError, match="one of each for every image"):
+    with pytest.raises(LussError, match=r"shape .*expected one"):
         matched_accuracy([0, 1], [0])
-    with pytest.raises(LussError, match="one of each for every image"):
+    with pytest.raises(LussError, match=r"shape .*expected one"):
         normalised_mutual_information([], [])

@@ -18,7 +18,7 @@ from luss.label_generation import (
 )
 from luss.label_generation.embedding_file import write_embeddings
 from luss.label_generation.feature_maps import deepest_map
-from luss.label_generation.foreground import Photo, WholePhoto
+from luss.label_generation.foreground import LazyPhoto, WholePhoto
 
 
 class Model:
@@ -38,7 +38,7 @@ def test_the_deepest_map_of_one_or_several():
     assert deepest_map(Model(), images) is images
     torch.testing.assert_close(deepest_map(Model(4, 3), images), 4 * images)
     torch.testing.assert_close(
-        Photo("a", "a", inputs=images, model=Model(3, 4)).features, 4 * images
+        LazyPhoto("a", "a", inputs=images, model=Model(3, 4)).features, 4 * images
     )
 
 

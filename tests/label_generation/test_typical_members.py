@@ -26,7 +26,7 @@ def test_nearest_first_and_empty_categories_stay():
 
 
 def test_other_embeddings_are_refused():
-    with pytest.raises(LussError, match=r"\(3, 2\) do not belong to 3 assignments to .* \(4, 5\)"):
+    with pytest.raises(LussError, match=r"\(3, 2\) do not fit 3 assignments to .* \(4, 5\)"):
         distances_to_centroids(np.zeros((3, 2)), np.zeros((4, 5)), np.zeros(3, int))
-    with pytest.raises(LussError, match="do not belong to 4 assignments"):
+    with pytest.raises(LussError, match="do not fit 4 assignments"):
         distances_to_centroids(np.zeros((3, 5)), np.zeros((4, 5)), np.zeros(4, int))

@@ -204,15 +204,15 @@ def test_dinov2_into_all_steps_and_protocols(tmp_path, dinov2):
         ({"stages__finetune__model__decode_head__num_classes": 4}, "num_classes is 4.* 7 classes"),
         (
             {"stages__pretrain__model__objectives__p2p__in_channels": 63},
-            r"objectives.p2p has in_channels=63, but the backbone gives 64 \(stage 3 of 32",
+            r"objectives.p2p has in_channels=63, but the backbone returns 64 \(stage 3 of 32",
         ),
         (
             {"stages__pretrain__model__objectives__d2s__stages": (2,)},
-            "objectives.d2s reads stage 2, but the backbone gives stage 3 of 32 channels",
+            "objectives.d2s reads stage 2, but the backbone returns stage 3 of 32 channels",
         ),
         (
             {"stages__pixel_attention__model__attention__channels": 63},
-            "attention has channels=63, but the backbone gives 64",
+            "attention has channels=63, but the backbone returns 64",
         ),
         (
             {"stages__finetune__weights": {"file": "nowhere.pth", "layout": "moco"}},

@@ -142,7 +142,7 @@ def test_what_was_made_from_other_embeddings_is_made_anew(begun, finished_run):
     run_tiny(begun, "label_generation", resume=True)
     said = (begun / "run.log").read_text()
     for name in ("embeddings.npy", "centroids.npz", "pseudo_labels"):
-        assert f"{labels / name} was made from other" in said
+        assert f"{labels / name} was computed from other" in said
     assert_same(outcome(finished_run), outcome(begun))
 
 

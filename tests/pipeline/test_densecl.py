@@ -51,6 +51,6 @@ def test_masked_images_and_objectives_are_refused_before_the_first_stage(tmp_pat
     config = read_config(DENSECL, {"num_workers": 0})
     model = config.stages.pretrain.model
     model.algorithm, model.backbone = dict(mae), dict(vit)
-    with pytest.raises(LussError, match=r"MAEViT: .*some are missing.* leave them out"):
+    with pytest.raises(LussError, match=r"MAEViT: .*some are missing.*remove"):
         Pipeline(config, str(tmp_path)).run()
     assert not (tmp_path / "pretrain").exists()

@@ -13,7 +13,7 @@ from tiny_run import TINY, finish, read_tiny, run_tiny, start
 from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
 from luss.label_generation.map_folder import MapFolder
-from luss.label_generation.pooling import pooled_over
+from luss.label_generation.pooling import pool_over
 from luss.pipeline import Pipeline
 from luss.registry import RUNNERS
 from luss.stages import analyze_foreground
@@ -296,7 +296,7 @@ def test_features_are_pooled_over_cells():
     weights[..., 3, 3] = 1
     # The last cell is covered by a quarter.
     expected = (features[..., 0, 0] + features[..., 1, 1] / 4) / 1.25
-    assert torch.allclose(pooled_over(features, weights), expected)
-    assert torch.allclose(pooled_over(features, torch.ones(1, 1, 1, 1)), features.mean((2, 3)))
-    assert not pooled_over(features, torch.zeros(1, 1, 3, 3)).any()
-    assert np.isfinite(pooled_over(features, torch.zeros(1, 1, 3, 3))).all()
+    assert torch.allclose(pool_over(features, weights), expected)
+    assert torch.allclose(pool_over(features, torch.ones(1, 1, 1, 1)), features.mean((2, 3)))
+    assert not pool_over(features, torch.zeros(1, 1, 3, 3)).any()
+    assert np.isfinite(pool_over(features, torch.zeros(1, 1, 3, 3))).all()

@@ -150,8 +150,8 @@ def test_maps_that_are_whole_are_used_again(trained, tmp_path, monkeypatch):
     (again / "done.json").unlink()
     label(trained, tmp_path / "run", resume=True, foreground__type="BoundaryPrior")
     said = (tmp_path / "run" / "run.log").read_text()
-    assert f"{again / 'foreground'} was made from other" in said
-    assert f"{again / 'pseudo_labels'} was made from other" not in said
+    assert f"{again / 'foreground'} was computed from other" in said
+    assert f"{again / 'pseudo_labels'} was computed from other" not in said
 
 
 def test_the_config_of_the_stage_runs_on_its_own(trained, tmp_path):

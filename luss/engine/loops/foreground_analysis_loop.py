@@ -33,11 +33,11 @@ from luss.label_generation.clustering_quality import (
     matched_accuracy,
     normalised_mutual_information,
 )
-from luss.label_generation.foreground import ForegroundSource, Photo, resize_map
+from luss.label_generation.foreground import ForegroundSource, LazyPhoto, resize_map
 from luss.label_generation.foreground.compared import build_to_compare
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import MapFolder, as_stored
-from luss.label_generation.pooling import pooled_over
+from luss.label_generation.pooling import pool_over
 from luss.label_generation.threshold_file import read_threshold
 from luss.label_generation.threshold_search import ThresholdSearch
 from luss.models.heads.pixel_attention import SCALE
@@ -188,7 +188,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
                     folder.write(photo.split, photo.image_id, as_array(values))
 
     def _map_of(
-        self, name: str, source: ForegroundSource, photo: Photo
+        self, name: str, source: ForegroundSource, photo: LazyPhoto
     ) -> NDArray[np.float32] | Tensor:
         """The map of a source; of the run's own as label generation had it on disk."""
         values = source(photo)
@@ -199,7 +199,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
             values = self.scale[(values * (len(self.scale) - 1)).round().astype(np.int64)]
         return as_stored(values)
 
-    def _compare(self, name: str, photo: Photo, values, truth: NDArray) -> None:
+    def _compare(self, name: str, photo: LazyPhoto, values, truth: NDArray) -> None:
         features = photo.features
         foreground = torch.as_tensor(values, device=features.device)[None, None]
         ids, foreground = self.writer.evidence(features, foreground, self.centroids, truth.shape)
@@ -238,7 +238,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
             name: np.lib.format.open_memmap(path, "r+") for name, path in self.rows_of.items()
         }
 
-    def _embed(self, photo: Photo) -> Tensor:
+    def _embed(self, photo: LazyPhoto) -> Tensor:
         """The photo as label generation embeds it: (1, L), or (1, pixels, L)."""
         if not getattr(self.embedder, "reads_maps", False):
             return self.embedder.embed(self.model, photo.inputs)
@@ -250,16 +250,16 @@ class ForegroundAnalysisLoop(StreamingLoop):
         maps = torch.from_numpy(values)[None, None].to(photo.inputs)
         return self.embedder.embed(self.model, photo.inputs, maps)
 
-    def _pool(self, place: int, photo: Photo, truth: NDArray) -> None:
+    def _pool(self, place: int, photo: LazyPhoto, truth: NDArray) -> None:
         if _OF_MODEL in self.rows:
             self.rows[_OF_MODEL][place] = self._embed(photo)[0].cpu().numpy()
         inside = (truth > 0) & (truth != IGNORE_ID)
         self._pool_over(_TRUE_MASKS, place, photo, inside.astype(np.float32))
         self._pool_over(_WHOLE, place, photo, np.ones((1, 1), np.float32))
 
-    def _pool_over(self, name: str, place: int, photo: Photo, weights) -> None:
+    def _pool_over(self, name: str, place: int, photo: LazyPhoto, weights) -> None:
         weights = torch.as_tensor(weights, device=photo.features.device)[None, None]
-        self.rows[name][place] = pooled_over(photo.features, weights)[0].cpu().numpy()
+        self.rows[name][place] = pool_over(photo.features, weights)[0].cpu().numpy()
 
     def _cluster(self, labels: NDArray[np.int64]) -> dict[str, dict[str, float]]:
         """Clusters of each kind of embedding against the photos' largest true class, in percent."""

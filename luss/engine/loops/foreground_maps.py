@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader
 
 from luss.engine.loops.streaming_loop import StreamingLoop
 from luss.files import atomic_write
-from luss.label_generation.foreground import ForegroundSource, Photo
-from luss.label_generation.foreground.normalising import LEVELS, scale_of_set
+from luss.label_generation.foreground import ForegroundSource, LazyPhoto
+from luss.label_generation.foreground.normalising import LEVELS, scale_levels
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import MapFolder
 from luss.label_generation.step_record import StepRecord
@@ -70,7 +70,7 @@ class ForegroundMaps:
         self.table = np.load(self.record.folder / self.scale)
         return self._fill(self.final, raw | scale, names, self._from_raw)
 
-    def read(self, photo: Photo) -> NDArray[np.float32]:
+    def read(self, photo: LazyPhoto) -> NDArray[np.float32]:
         """The map (h, w) of a photo.
 
         Raises:
@@ -86,7 +86,7 @@ class ForegroundMaps:
             missing = [
                 index
                 for index in loader.sampler.indices
-                if not folder.is_whole(split, loader.dataset.get_data_info(index)["image_id"])
+                if not folder.is_complete(split, loader.dataset.get_data_info(index)["image_id"])
             ]
             with fail_together():
                 for image_id, values in maps(name, split, missing) if missing else ():
@@ -134,12 +134,12 @@ class ForegroundMaps:
         counts = summed_over_ranks(counts)
         if is_main_process():
             with atomic_write(self.record.folder / self.scale) as file:
-                np.save(file, scale_of_set(counts, self.source.scale_of_set))
+                np.save(file, scale_levels(counts, self.source.scale_of_set))
 
 
 def photos_of(
     loop: StreamingLoop, name: str, what: str, indices: list[int] | None = None
-) -> Iterator[Photo]:
+) -> Iterator[LazyPhoto]:
     """Yield this process's photos of a data loader, as the model takes them.
 
     The packed sample, with the photo's size and mask, is the photo's ``sample``.
@@ -149,7 +149,7 @@ def photos_of(
     for batch in loop.batches(loader, what, indices):
         for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
             inputs = loop.model.data_preprocessor({"inputs": [image[None]]})["inputs"][0]
-            yield Photo(
+            yield LazyPhoto(
                 sample.image_id,
                 sample.img_path,
                 split,

@@ -28,7 +28,7 @@ from luss.label_generation.clustering_quality import (
     normalised_mutual_information,
 )
 from luss.label_generation.embedding_file import write_embeddings
-from luss.label_generation.foreground import Photo
+from luss.label_generation.foreground import LazyPhoto
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import MapFolder
 from luss.label_generation.step_record import StepRecord
@@ -240,7 +240,7 @@ class LabelGenerationLoop(StreamingLoop):
 
     def _evidence(
         self, name: str, what: str, indices: list[int] | None = None
-    ) -> Iterator[tuple[Photo, Tensor, Tensor]]:
+    ) -> Iterator[tuple[LazyPhoto, Tensor, Tensor]]:
         """Yield (photo, ids (H, W), foreground (H, W)) of this rank's photos."""
         for photo in photos_of(self, name, what, indices):
             source = self.foreground if self.foreground.is_free else self.maps.read
@@ -300,7 +300,7 @@ class LabelGenerationLoop(StreamingLoop):
             for index in loader.sampler.indices
         }
         missing = [
-            index for index, name in image_ids.items() if not self.writer.is_whole(root, name)
+            index for index, name in image_ids.items() if not self.writer.is_complete(root, name)
         ]
         self._name_damaged([self.writer.path(root, image_ids[index]) for index in missing])
         unreadable = []

@@ -1,7 +1,7 @@
-"""Maps of foreground, from the trained model or from a photo alone, and what sharpens them.
+"""Foreground maps, from the trained model or only from a photo, and their refinement.
 
 A map is (H, W) float32 in [0, 1], larger where an object is likelier. Pixel attention (eq. 7) is
-one such map. Functions hold the maths; registered sources (``FOREGROUND_SOURCES``) make them
+one such map. Pure functions compute the maps; registered sources (``FOREGROUND_SOURCES``) make them
 available to configs.
 """
 
@@ -28,7 +28,7 @@ from luss.label_generation.foreground.joining import (
 from luss.label_generation.foreground.map_transform import MakeForegroundMap
 from luss.label_generation.foreground.normalising import range_to_one, ranks
 from luss.label_generation.foreground.pamr import refine_by_pamr
-from luss.label_generation.foreground.photo import Photo, resize_map
+from luss.label_generation.foreground.photo import LazyPhoto, resize_map
 from luss.label_generation.foreground.region_contrast import region_contrast
 from luss.label_generation.foreground.source import ForegroundSource, WrappingSource
 from luss.label_generation.foreground.sources import (
@@ -50,11 +50,11 @@ __all__ = [
     "FolderOfMaps",
     "ForegroundSource",
     "GrabCut",
+    "LazyPhoto",
     "MakeForegroundMap",
     "MeanOfMaps",
     "MeanOfRanks",
     "Normalised",
-    "Photo",
     "ProductOfMaps",
     "ProductOfRanks",
     "RegionContrast",

@@ -1,10 +1,10 @@
-"""The map of foreground that a model has learnt by contrast."""
+"""The foreground map of a trained C2AM model."""
 
 from torch import Tensor
 
 from luss.errors import LussError
 from luss.label_generation.foreground.feature_cut import finer_features
-from luss.label_generation.foreground.photo import Photo
+from luss.label_generation.foreground.photo import LazyPhoto
 from luss.label_generation.foreground.source import ForegroundSource
 from luss.registry import FOREGROUND_SOURCES
 
@@ -16,8 +16,7 @@ class C2AM(ForegroundSource):
     """The class-agnostic activation map of a trained :class:`luss.models.C2AM`.
 
     Args:
-        finer: how many times finer than the feature map's stride the map is, from copies of the
-            photo that are shifted by parts of it.
+        finer: factor by which the map is finer than the feature map, see :func:`finer_features`.
 
     Raises:
         LussError: if ``finer`` is below 1.
@@ -31,6 +30,7 @@ class C2AM(ForegroundSource):
             raise LussError(f"C2AM: finer is {finer}, expected 1 or more")
         self.finer = finer
 
-    def __call__(self, photo: Photo) -> Tensor:
-        """(finer * h, finer * w) float32 of a feature map (h, w)."""
-        return finer_features(photo.model.foreground_map, photo.inputs, self.finer)[0, 0]
+    def __call__(self, photo: LazyPhoto) -> Tensor:
+        """Return (finer * h, finer * w) float32 for a feature map (h, w)."""
+        model, inputs = photo.require_model()
+        return finer_features(model.foreground_map, inputs, self.finer)[0, 0]

@@ -1,4 +1,4 @@
-"""What the colour cues share: CIE Lab and the frame of a photo."""
+"""Common functions of the colour cues: CIE Lab and the frame of a photo."""
 
 import cv2
 import numpy as np
@@ -9,11 +9,11 @@ from luss.errors import LussError
 __all__ = ["NOT_SEEN", "frame_of", "scaled_to_one", "to_lab"]
 
 NOT_SEEN = 1.0
-"""A distance in Lab that nobody sees."""
+"""An imperceptible distance in Lab."""
 
 
 def to_lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """CIE Lab, in which distances are about as large as they look.
+    """Convert an image to CIE Lab, in which distances are roughly perceptual.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -29,19 +29,20 @@ def to_lab(image: NDArray[np.uint8]) -> NDArray[np.float32]:
             f"a photo is (H, W, 3) uint8 RGB, found {image.shape} of {image.dtype}; load it with "
             "LoadRGBImage"
         )
-    return cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return np.asarray(lab, np.float32)
 
 
 def frame_of(height: int, width: int, part: float) -> NDArray[np.bool_]:
-    """The pixels near the photo's border.
+    """Return a mask of the pixels near the photo's border.
 
     Args:
         height: of the photo in pixels.
         width: of the photo in pixels.
-        part: thickness as a part of the short side; at least one pixel.
+        part: thickness as a fraction of the short side; at least one pixel.
 
     Returns:
-        (H, W) bool; all True where the photo is too small to have an inside.
+        (H, W) bool; all True if the photo is too small to have an inside.
     """
     thickness = max(1, round(part * min(height, width)))
     frame = np.ones((height, width), bool)
@@ -50,6 +51,6 @@ def frame_of(height: int, width: int, part: float) -> NDArray[np.bool_]:
 
 
 def scaled_to_one(values: NDArray) -> NDArray[np.float32]:
-    """Divide non-negative values by the largest; zeros stay zeros."""
+    """Divide non-negative values by the largest, unless all are zero."""
     largest = values.max()
     return (values / largest if largest > 0 else values).astype(np.float32)

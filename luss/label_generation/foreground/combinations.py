@@ -1,4 +1,4 @@
-"""Sources of foreground that join, scale or sharpen the maps of others."""
+"""Foreground sources that combine, scale or refine the maps of other sources."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
@@ -16,7 +16,7 @@ from luss.label_generation.foreground.joining import (
 )
 from luss.label_generation.foreground.normalising import range_to_one, ranks
 from luss.label_generation.foreground.pamr import refine_by_pamr
-from luss.label_generation.foreground.photo import Photo, resize_map
+from luss.label_generation.foreground.photo import LazyPhoto, resize_map
 from luss.label_generation.foreground.source import ForegroundSource, WrappingSource
 from luss.registry import FOREGROUND_SOURCES
 
@@ -34,7 +34,7 @@ Source = dict | ForegroundSource
 
 
 class _Joined(WrappingSource):
-    """Joins maps, resized to the largest of them.
+    """Base class of combinations of maps, resized to the largest map.
 
     Args:
         sources: configs of the sources.
@@ -43,15 +43,18 @@ class _Joined(WrappingSource):
         LussError: if there are fewer than two.
     """
 
-    join: ClassVar[Callable[[Sequence[NDArray]], NDArray[np.float32]]]
+    join: ClassVar[Callable[..., NDArray[np.float32]]]
 
     def __init__(self, sources: Sequence[Source]) -> None:
         if len(sources) < 2:
-            raise LussError(f"{type(self).__name__} joins two or more sources, got {len(sources)}")
+            raise LussError(
+                f"{type(self).__name__} has {len(sources)} source(s), expected two or more; add "
+                "sources"
+            )
         super().__init__(*sources)
 
-    def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(H, W), that of the largest map."""
+    def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
+        """Return the combined map (H, W), of the size of the largest map."""
         maps = list(self.maps(photo))
         size = max((values.shape for values in maps), key=np.prod)
         return type(self).join([resize_map(values, size) for values in maps])
@@ -59,45 +62,45 @@ class _Joined(WrappingSource):
 
 @FOREGROUND_SOURCES.register_module()
 class MeanOfMaps(_Joined):
-    """The mean of maps, see :class:`_Joined`."""
+    """The mean of several sources' maps."""
 
     join = staticmethod(mean_of_maps)
 
 
 @FOREGROUND_SOURCES.register_module()
 class ProductOfMaps(_Joined):
-    """The product of maps, see :class:`_Joined`."""
+    """The product of several sources' maps."""
 
     join = staticmethod(product_of_maps)
 
 
 @FOREGROUND_SOURCES.register_module()
 class MeanOfRanks(_Joined):
-    """The mean of the maps' ranks within the photo, see :class:`_Joined`."""
+    """The mean of the ranks of several sources' maps."""
 
     join = staticmethod(mean_of_ranks)
 
 
 @FOREGROUND_SOURCES.register_module()
 class ProductOfRanks(_Joined):
-    """The geometric mean of the maps' ranks within the photo, see :class:`_Joined`."""
+    """The geometric mean of the ranks of several sources' maps."""
 
     join = staticmethod(product_of_ranks)
 
 
 @FOREGROUND_SOURCES.register_module()
 class Normalised(WrappingSource):
-    """Scales maps, so that one threshold suits many photos.
+    """Scaled maps, so that one threshold suits many photos.
 
     Args:
         source: config of the source.
-        by: ``'ranks'`` makes a value the share of pixels below it; ``'range'`` puts the lowest to
-            0 and the highest to 1.
-        over: ``'image'`` looks at each map alone; ``'set'`` at those of all training photos. Only
-            the outermost source can look at the set.
+        by: ``'ranks'`` replaces a value by the share of pixels below it; ``'range'`` maps the
+            lowest value to 0 and the highest to 1.
+        over: ``'image'`` scales each map on its own; ``'set'`` scales the maps of all training
+            photos together, which only the outermost source can do.
 
     Raises:
-        LussError: if ``by`` or ``over`` is none of these.
+        LussError: if ``by`` or ``over`` has another value.
     """
 
     _BY: ClassVar[dict] = {"ranks": ranks, "range": range_to_one}
@@ -110,25 +113,25 @@ class Normalised(WrappingSource):
     ) -> None:
         if by not in self._BY or over not in ("image", "set"):
             raise LussError(
-                f"Normalised: by={by!r} and over={over!r}, expected by 'ranks' or 'range', over "
-                "'image' or 'set'"
+                f"Normalised: by is {by!r}, expected 'ranks' or 'range'; over is {over!r}, "
+                "expected 'image' or 'set'"
             )
         super().__init__(source)
         self.by = by
         self.scale_of_set = by if over == "set" else None
 
-    def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(h, w), the source's; over the set, what is still to be scaled."""
+    def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
+        """Return the scaled map (h, w); with ``over='set'``, the map before scaling."""
         (values,) = self.maps(photo)
         return values if self.scale_of_set else self._BY[self.by](values)
 
 
 class _Refined(WrappingSource):
-    """Brings a map to the photo's size and refines it by the photo.
+    """Base class of maps that are resized to the photo and refined by its colours.
 
     Args:
         source: config of the source.
-        **settings: of the function that refines.
+        **settings: of ``refine``.
     """
 
     refine: ClassVar[Callable[..., NDArray[np.float32]]]
@@ -136,11 +139,11 @@ class _Refined(WrappingSource):
     def __init__(self, source: Source, **settings) -> None:
         super().__init__(source)
         self.settings = settings
-        # Refuses wrong settings.
+        # Rejects invalid settings before any photo is read.
         type(self).refine(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1)), **settings)
 
-    def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(H, W), the photo's."""
+    def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
+        """Return the refined map (H, W) of the photo's size."""
         (values,) = self.maps(photo)
         values = resize_map(values, photo.image.shape[:2])
         return type(self).refine(photo.image, values, **self.settings)
@@ -148,16 +151,13 @@ class _Refined(WrappingSource):
 
 @FOREGROUND_SOURCES.register_module()
 class GrabCut(_Refined):
-    """Cuts out by colour what a map points at, see :func:`refine_by_grabcut` for settings."""
+    """A map refined by GrabCut, see :func:`refine_by_grabcut` for settings."""
 
     refine = staticmethod(refine_by_grabcut)
 
 
 @FOREGROUND_SOURCES.register_module()
 class PAMR(_Refined):
-    """Moves a map's edges to the photo's, by pixel-adaptive mask refinement.
-
-    See :func:`refine_by_pamr` for settings.
-    """
+    """A map refined by pixel-adaptive mask refinement, see :func:`refine_by_pamr` for settings."""
 
     refine = staticmethod(refine_by_pamr)

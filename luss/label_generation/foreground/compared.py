@@ -1,4 +1,4 @@
-"""Which sources of foreground are compared with each other, by name."""
+"""Foreground sources for comparison, by name."""
 
 import inspect
 import json
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.label_generation.foreground.photo import Photo
+from luss.label_generation.foreground.photo import LazyPhoto
 from luss.label_generation.foreground.source import ForegroundSource
 from luss.registry import FOREGROUND_SOURCES
 
@@ -31,7 +31,7 @@ COMBINATIONS: dict[str, dict] = {
     "cut-centre": {"type": "ProductOfMaps", "sources": [_CUT, _CENTRE]},
     "attention-photo-ranks": {"type": "ProductOfRanks", "sources": [_ATTENTION, _OF_PHOTO]},
 }
-"""Combinations that are worth a look beside the plain sources."""
+"""Combinations that are compared in addition to the plain sources."""
 
 _FACTS = ("needs_model", "model_parts", "is_free", "largest_threshold", "scale_of_set")
 
@@ -41,17 +41,16 @@ def sources_to_compare(
     with_model: bool = True,
     model_parts: Container[str] | None = None,
 ) -> dict[str, dict]:
-    """Name -> config of sources of foreground.
+    """Return configs of foreground sources by name.
 
     Args:
-        names: of registered sources that need no settings, or of :data:`COMBINATIONS`; by default
-            all of them that can be built here; the log names the others.
-        with_model: whether those of a trained model are among the default ones.
-        model_parts: parts of the model, beside which sources may look at its features; None for
-            whatever parts sources look at.
+        names: of registered sources without required settings, or of :data:`COMBINATIONS`; by
+            default all that can be built; the log lists the others.
+        with_model: whether the default includes sources that need a trained model.
+        model_parts: available parts of the model, in addition to its features; None for any.
 
     Raises:
-        LussError: if there is no source of a name, or it needs settings.
+        LussError: if there is no such source, or it has required settings.
     """
     plain = {
         name: {"type": name}
@@ -62,21 +61,21 @@ def sources_to_compare(
     if names is not None:
         if unknown := [name for name in names if name not in known]:
             raise LussError(
-                f"there is no source of foreground {unknown[0]!r} to compare, or it needs "
+                f"unknown foreground source {unknown[0]!r} to compare, or it has required "
                 f"settings; known are: {', '.join(known)}. The run's own source is always compared"
             )
         return {name: known[name] for name in dict.fromkeys(names)}
     return {
         name: config
         for name, config in known.items()
-        if (with_model or not _looks_at_model(config))
+        if (with_model or not _needs_model(config))
         and (model_parts is None or all(part in model_parts for part in _parts_in(config)))
         and _can_be_built(name, config)
     }
 
 
 def build_to_compare(configs: dict[str, dict]) -> dict[str, ForegroundSource]:
-    """Build sources; what several of them are made of makes a photo's map once for all of them.
+    """Build sources; inner sources with equal configs are shared and compute a map only once.
 
     Args:
         configs: name -> config.
@@ -93,21 +92,21 @@ def _build_once(config: dict, built: dict[str, ForegroundSource]) -> ForegroundS
             filled["source"] = _build_once(config["source"], built)
         if isinstance(config.get("sources"), list | tuple):
             filled["sources"] = [_build_once(inner, built) for inner in config["sources"]]
-        built[key] = _Remembering(FOREGROUND_SOURCES.build(filled))
+        built[key] = _CachingSource(FOREGROUND_SOURCES.build(filled))
     return built[key]
 
 
-class _Remembering(ForegroundSource):
-    """A source that keeps its last photo's map."""
+class _CachingSource(ForegroundSource):
+    """A source that caches its last photo's map."""
 
     def __init__(self, source: ForegroundSource) -> None:
         self.source = source
         for name in _FACTS:
             setattr(self, name, getattr(source, name))
-        self._last: tuple[Photo, NDArray | Tensor] | None = None
+        self._last: tuple[LazyPhoto, NDArray | Tensor] | None = None
 
-    def __call__(self, photo: Photo) -> NDArray | Tensor:
-        """The map (h, w) of a photo."""
+    def __call__(self, photo: LazyPhoto) -> NDArray | Tensor:
+        """Return the map (h, w) of a photo."""
         if self._last is None or self._last[0] is not photo:
             self._last = photo, self.source(photo)
         return self._last[1]
@@ -133,7 +132,7 @@ def _types_in(config: dict) -> set[str]:
     return {config["type"]}.union(*map(_types_in, inner))
 
 
-def _looks_at_model(config: dict) -> bool:
+def _needs_model(config: dict) -> bool:
     return any(FOREGROUND_SOURCES.get(name).needs_model for name in _types_in(config))
 
 

@@ -1,4 +1,4 @@
-"""GrabCut (Rother et al., 2004) draws a map's edges where the photo has them."""
+"""Refinement of a map's edges by GrabCut (Rother et al., 2004)."""
 
 import cv2
 import numpy as np
@@ -22,22 +22,22 @@ def refine_by_grabcut(
 ) -> NDArray[np.float32]:
     """Cut the photo into object and background by colour, starting from a map.
 
-    Shares are compared with :func:`ranks`, in which equal values share the middle of their ranks.
-    So many equal values, as in a binary map, are sure of neither side: the lowest begin as
-    background, the highest as foreground, and the cut may change both.
+    Shares are compared with :func:`ranks`, in which equal values have their mean rank. Hence the
+    two values of a binary map are fixed to neither side: the lower starts as background, the higher
+    as foreground, and the cut may change both.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         foreground: (H, W) map to start from.
-        sure_background: pixels up to this rank stay background.
-        likely_foreground: pixels from this rank on begin as foreground.
-        sure_foreground: pixels from this rank on stay foreground.
+        sure_background: pixels up to this rank are fixed as background.
+        likely_foreground: pixels from this rank on start as foreground.
+        sure_foreground: pixels from this rank on are fixed as foreground.
         iterations: of colour models and cuts.
-        weight: of the cut in the result, against the ranks of the map that was given.
+        weight: of the cut in the result, against the ranks of the given map.
 
     Returns:
-        (H, W) float32 in [0, 1]: the cut, graded by the map within each side; the ranks alone for
-        a map of one value.
+        (H, W) float32 in [0, 1]: weighted sum of the cut and the map's ranks; only the ranks for a
+        map of one value.
 
     Raises:
         LussError: if the shares do not ascend, or map and photo differ in size.
@@ -54,14 +54,15 @@ def refine_by_grabcut(
     if lowest == highest:
         return order
     labels = np.full(order.shape, cv2.GC_PR_BGD, np.uint8)
-    # OpenCV needs pixels of both sides for its models, whatever the ties.
+    # OpenCV's colour models need pixels of both sides, also with ties.
     labels[(order >= min(likely_foreground, highest)) & (order > lowest)] = cv2.GC_PR_FGD
     labels[(order <= sure_background) & (order < highest)] = cv2.GC_BGD
     labels[(order >= sure_foreground) & (order > lowest)] = cv2.GC_FGD
-    # The same photo gives the same cut, whatever was done before.
+    # Makes the cut reproducible.
     cv2.setRNGSeed(0)
     models = np.zeros((1, 65)), np.zeros((1, 65))
     bgr = np.ascontiguousarray(image[..., ::-1])
-    cv2.grabCut(bgr, labels, None, *models, iterations, cv2.GC_INIT_WITH_MASK)
+    no_rectangle = (0, 0, 0, 0)
+    cv2.grabCut(bgr, labels, no_rectangle, *models, iterations, cv2.GC_INIT_WITH_MASK)
     cut = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
     return (weight * cut + (1 - weight) * order).astype(np.float32)

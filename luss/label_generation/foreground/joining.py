@@ -1,4 +1,4 @@
-"""Several maps of foreground joined; their ranks make scales comparable."""
+"""Means and products of foreground maps, or of their ranks, which are on a common scale."""
 
 from collections.abc import Sequence
 
@@ -12,22 +12,22 @@ __all__ = ["mean_of_maps", "mean_of_ranks", "product_of_maps", "product_of_ranks
 
 
 def mean_of_maps(maps: Sequence[NDArray]) -> NDArray[np.float32]:
-    """The mean of maps (H, W) in [0, 1], float32."""
+    """Compute the mean of maps (H, W) in [0, 1], float32."""
     return np.mean(_of_one_size(maps), axis=0, dtype=np.float32)
 
 
 def product_of_maps(maps: Sequence[NDArray]) -> NDArray[np.float32]:
-    """The product of maps (H, W) in [0, 1], float32."""
+    """Compute the product of maps (H, W) in [0, 1], float32."""
     return np.prod(_of_one_size(maps), axis=0, dtype=np.float32)
 
 
 def mean_of_ranks(maps: Sequence[NDArray]) -> NDArray[np.float32]:
-    """The mean of the maps' ranks, (H, W) float32 in (0, 1)."""
+    """Compute the mean of the maps' ranks, (H, W) float32 in (0, 1)."""
     return np.mean([ranks(values) for values in _of_one_size(maps)], axis=0, dtype=np.float32)
 
 
 def product_of_ranks(maps: Sequence[NDArray]) -> NDArray[np.float32]:
-    """The geometric mean of the maps' ranks, (H, W) float32 in (0, 1)."""
+    """Compute the geometric mean of the maps' ranks, (H, W) float32 in (0, 1)."""
     logs = [np.log(ranks(values)) for values in _of_one_size(maps)]
     return np.exp(np.mean(logs, axis=0, dtype=np.float32))
 
@@ -35,5 +35,5 @@ def product_of_ranks(maps: Sequence[NDArray]) -> NDArray[np.float32]:
 def _of_one_size(maps: Sequence[NDArray]) -> Sequence[NDArray]:
     shapes = {values.shape for values in maps}
     if len(shapes) != 1:
-        raise LussError(f"maps of foreground must be of one size, found {sorted(shapes)}")
+        raise LussError(f"foreground maps must have one size, found {sorted(shapes)}")
     return maps

@@ -1,10 +1,10 @@
-"""Maps of foreground made where photos are loaded, in the processes that load data."""
+"""Foreground maps computed in the data-loading processes."""
 
 from typing import Any
 
 from mmcv.transforms import BaseTransform
 
-from luss.label_generation.foreground.photo import Photo
+from luss.label_generation.foreground.photo import LazyPhoto
 from luss.label_generation.foreground.source import ForegroundSource, as_array
 from luss.registry import FOREGROUND_SOURCES, TRANSFORMS
 
@@ -13,10 +13,10 @@ __all__ = ["MakeForegroundMap"]
 
 @TRANSFORMS.register_module()
 class MakeForegroundMap(BaseTransform):
-    """Turns an item of a data set, not yet loaded, into ``image_id`` and ``map`` (h, w) float32.
+    """Transform from an item of a data set to ``image_id`` and ``map`` (h, w) float32.
 
     Args:
-        source: config of a foreground source that needs no model, or the source.
+        source: foreground source that needs no model, or its config.
         split: of the data set.
     """
 
@@ -25,8 +25,8 @@ class MakeForegroundMap(BaseTransform):
         self.split = split
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Make the map."""
-        photo = Photo(
+        """Compute the map."""
+        photo = LazyPhoto(
             results["image_id"], results["img_path"], self.split, results.get("upright", False)
         )
         return {"image_id": photo.image_id, "map": as_array(self.source(photo))}

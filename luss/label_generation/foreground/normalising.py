@@ -1,4 +1,4 @@
-"""One scale for maps of foreground, within a photo or over all training photos."""
+"""Scaling of foreground maps, within a photo or over all training photos."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,14 +6,14 @@ from scipy.stats import rankdata
 
 from luss.errors import LussError
 
-__all__ = ["LEVELS", "range_to_one", "ranks", "scale_of_set"]
+__all__ = ["LEVELS", "range_to_one", "ranks", "scale_levels"]
 
 LEVELS = 1 << 16
-"""Steps in which maps are counted before they are scaled."""
+"""Number of levels in which maps are counted before they are scaled."""
 
 
 def ranks(values: NDArray) -> NDArray[np.float32]:
-    """The share of pixels that a pixel's value reaches or exceeds, ties in the middle.
+    """Compute the share of pixels with a value below each pixel's; ties count half.
 
     Args:
         values: (H, W) numbers without NaN.
@@ -25,17 +25,17 @@ def ranks(values: NDArray) -> NDArray[np.float32]:
 
 
 def range_to_one(values: NDArray) -> NDArray[np.float32]:
-    """Scale a map (H, W) so that the lowest value is 0 and the highest 1; a flat one is 0."""
+    """Scale a map (H, W) so that the lowest value is 0 and the highest 1; a constant map to 0."""
     lowest, highest = float(values.min()), float(values.max())
     width = highest - lowest
     return ((values - lowest) / (width if width > 0 else 1)).astype(np.float32)
 
 
-def scale_of_set(counts: NDArray[np.integer], by: str) -> NDArray[np.float32]:
-    """What each level becomes when the maps of a whole set are scaled together.
+def scale_levels(counts: NDArray[np.integer], by: str) -> NDArray[np.float32]:
+    """Compute the scaled value of each level when all maps of a set are scaled together.
 
     Args:
-        counts: (K,) pixels of each level, ascending, of all maps.
+        counts: (K,) number of pixels of each level, ascending, over all maps.
         by: ``'ranks'`` or ``'range'``.
 
     Returns:
@@ -46,10 +46,9 @@ def scale_of_set(counts: NDArray[np.integer], by: str) -> NDArray[np.float32]:
     """
     total = int(counts.sum())
     if not total:
-        raise LussError("there are no maps of foreground to scale")
+        raise LussError("scaling needs at least one foreground map, found none")
     if by == "ranks":
         return ((np.cumsum(counts) - counts / 2) / total).astype(np.float32)
-    present = np.flatnonzero(counts)
+    lowest, highest = np.flatnonzero(counts)[[0, -1]]
     levels = np.arange(len(counts), dtype=np.float64)
-    width = max(1, present[-1] - present[0])
-    return np.clip((levels - present[0]) / width, 0, 1).astype(np.float32)
+    return np.clip((levels - lowest) / max(1, highest - lowest), 0, 1).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Pixel-adaptive mask refinement: a map's edges move to those of the photo.
+"""Pixel-adaptive mask refinement: moves a map's edges to the photo's edges.
 
 Araslanov and Roth, Single-Stage Semantic Segmentation from Image Labels, CVPR 2020, section 4: a
-pixel's value becomes the mean of its neighbours', those of like colour above all, several times.
+pixel's value is repeatedly replaced by its neighbours' mean, weighted by similarity of colour.
 Written from the paper's description; counts and constants are those of the authors' code.
 """
 
@@ -30,18 +30,18 @@ def refine_by_pamr(
     dilations: Sequence[int] = (1, 2, 4, 8, 12, 24),
     width: float = 0.1,
 ) -> NDArray[np.float32]:
-    """Move a map's edges to the photo's.
+    """Move a map's edges to the photo's edges.
 
-    The weight of a neighbour falls with its difference in each channel, measured in standard
-    deviations of the neighbourhood, in which the pixel itself counts once per dilation; the
-    weights of all neighbours of a pixel sum to one.
+    The weight of a neighbour decreases with its difference in each channel, in standard deviations
+    of the neighbourhood, which includes the pixel once per dilation. The weights of all neighbours
+    of a pixel sum to one.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         foreground: (H, W) map.
-        iterations: how often values are averaged.
+        iterations: number of averaging steps.
         dilations: distances of the eight neighbours, in pixels.
-        width: of the kernel, in standard deviations; the smaller, the sharper.
+        width: of the kernel, in standard deviations; smaller is sharper.
 
     Returns:
         (H, W) float32 within the map's range.
@@ -62,12 +62,12 @@ def refine_by_pamr(
     lowest, highest = values.min(), values.max()
     for _ in range(iterations):
         values = (weights * _neighbours(values, dilations)).sum(dim=1, keepdim=True)
-    # In floats, weights sum to a little more or less than one.
+    # Rounding errors in the weights could exceed the map's range.
     return values.clamp(lowest, highest)[0, 0].numpy()
 
 
 def _weights(channels: Tensor, dilations: Sequence[int], width: float) -> Tensor:
-    """Weights (1, K, H, W) of K neighbours from channels (3, 1, H, W) in [0, 1]."""
+    """Compute the weights (1, K, H, W) of K neighbours from channels (3, 1, H, W) in [0, 1]."""
     around = _neighbours(channels, dilations)
     centres = channels.expand(-1, len(dilations), -1, -1)
     deviation = torch.cat([centres, around], dim=1).std(dim=1, keepdim=True)
@@ -76,7 +76,7 @@ def _weights(channels: Tensor, dilations: Sequence[int], width: float) -> Tensor
 
 
 def _neighbours(maps: Tensor, dilations: Sequence[int]) -> Tensor:
-    """Values (N, K, H, W) of K neighbours of each pixel of maps (N, 1, H, W); edges go on."""
+    """Return K neighbours (N, K, H, W) of each pixel of maps (N, 1, H, W); replicate the edges."""
     height, width = maps.shape[2:]
     found = []
     for step in dilations:

@@ -1,4 +1,4 @@
-"""One photo, as the sources of foreground may look at it."""
+"""Input of the foreground sources: a photo and the trained model."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,24 +14,24 @@ from luss.datasets.image_io import read_image
 from luss.errors import LussError
 from luss.label_generation.feature_maps import deepest_map
 
-__all__ = ["Photo", "resize_map"]
+__all__ = ["LazyPhoto", "resize_map"]
 
 _LONGEST_SIDE = 400
-"""Pixels; region contrast was made for photos of this size, and larger ones cost no more."""
+"""In pixels. Region contrast was designed for this size; it bounds the cost of large ones."""
 
 
 @dataclass
-class Photo:
-    """A photo; what costs something is computed once, when it is asked for.
+class LazyPhoto:
+    """A photo whose image and features are computed once, on first use.
 
     Attributes:
         image_id: of the photo.
         path: of its file.
         split: of the data set.
-        upright: whether it is turned as its EXIF orientation says.
-        inputs: (1, 3, h, w), as the model takes it; None for sources that need no model.
-        model: that was trained, in evaluation mode; likewise.
-        sample: what else is known of it, as ``PackInputs`` gives it; likewise.
+        upright: whether to apply its EXIF orientation.
+        inputs: (1, 3, h, w), input of the model; None for sources that need no model.
+        model: trained model in evaluation mode; None as for ``inputs``.
+        sample: data sample of ``PackInputs``; None as for ``inputs``.
     """
 
     image_id: str
@@ -44,7 +44,7 @@ class Photo:
 
     @cached_property
     def image(self) -> NDArray[np.uint8]:
-        """(H, W, 3) RGB, reduced so that the longer side has at most 400 pixels.
+        """Return (H, W, 3) RGB, downscaled so that the longer side has at most 400 pixels.
 
         Raises:
             UnreadableImageError: if the file cannot be read.
@@ -55,28 +55,29 @@ class Photo:
         if scale >= 1:
             return image
         size = max(1, round(scale * width)), max(1, round(scale * height))
-        return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def require_model(self) -> tuple[BaseModel, Tensor]:
+        """Return the trained model and its input (1, 3, h, w).
+
+        Raises:
+            LussError: if there is no model.
+        """
+        if self.model is None or self.inputs is None:
+            raise LussError(
+                "a foreground source reads the model, but does not declare it; set needs_model = "
+                "True in its class"
+            )
+        return self.model, self.inputs
 
     @cached_property
     def features(self) -> Tensor:
-        """The model's last feature map (1, L, h, w).
+        """Return the model's last feature map (1, L, h, w).
 
         Raises:
-            LussError: if the photo comes without a model.
+            LussError: if there is no model.
         """
-        return self.features_of(self.inputs)
-
-    def features_of(self, images: Tensor | None) -> Tensor:
-        """The model's last feature maps (N, L, h, w) of images (N, 3, H, W) as it takes them.
-
-        Raises:
-            LussError: if the photo comes without a model.
-        """
-        if self.model is None or images is None:
-            raise LussError(
-                "a source of foreground asked for features, but does not say needs_model = True"
-            )
-        return deepest_map(self.model, images)
+        return deepest_map(*self.require_model())
 
 
 def resize_map(values: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -84,4 +85,4 @@ def resize_map(values: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:
     values = np.asarray(values, np.float32)
     if values.shape == size:
         return values
-    return cv2.resize(values, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)

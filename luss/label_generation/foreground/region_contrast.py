@@ -1,9 +1,9 @@
 """Region contrast (Cheng et al., Global Contrast based Salient Region Detection, TPAMI 2015).
 
-The unsupervised saliency that PASS_p+RC takes as shape prior (table 5, reference 118): a region is
-salient if its colours are unlike those of other regions, near and large ones above all, and if it
-lies near the photo's centre. Written from the paper's description; distances between regions are
-squared, as in the authors' code. See docs/foreground.md for what differs from that.
+The unsupervised saliency used as shape prior of PASS_p+RC (table 5, reference 118): a region is
+salient if its colours differ from those of other regions, especially near and large ones, and if it
+is near the photo's centre. Written from the paper's description; distances between regions are
+squared, as in the authors' code. docs/foreground.md lists the differences from that code.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _SMALLEST_PART = 400
 
 @dataclass(frozen=True)
 class _Palette:
-    """A photo in few colours.
+    """A photo quantised to few colours.
 
     Attributes:
         index: (H, W) int, each pixel's colour.
@@ -41,14 +41,14 @@ def region_contrast(
     segment_scale: float = 50.0,
     near_centre: bool = True,
 ) -> NDArray[np.float32]:
-    """How much each region stands out by its colours.
+    """Compute the saliency of each region by its colours.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        spatial: sigma_s^2 of the paper, by which squared distances between the centres of regions
-            are divided, in sides of the photo; the larger, the more do distant regions count.
-        segment_scale: of the graph-based segmentation; larger gives larger regions.
-        near_centre: whether regions near the centre are preferred, as in the paper.
+        spatial: sigma_s^2 of the paper, which divides squared distances between the centres of
+            regions, in sides of the photo; larger values give distant regions more weight.
+        segment_scale: of the graph-based segmentation; larger values give larger regions.
+        near_centre: whether to prefer regions near the centre, as in the paper.
 
     Returns:
         (H, W) float32 in [0, 1], 1 at the most salient pixels; 0 everywhere in a photo of one
@@ -57,7 +57,7 @@ def region_contrast(
     Raises:
         ImportError: if scikit-image is not installed.
     """
-    # The only part of luss that needs it.
+    # scikit-image is an optional dependency.
     from skimage.segmentation import felzenszwalb
 
     height, width = image.shape[:2]
@@ -85,7 +85,7 @@ def region_contrast(
 
 
 def _few_colours(image: NDArray[np.uint8]) -> _Palette:
-    """Quantise to 12 levels a channel; rare colours join the nearest of the frequent ones."""
+    """Quantise to 12 levels per channel; replace rare colours by the nearest frequent ones."""
     levels = image.astype(np.intp) * _LEVELS // 256
     codes = (levels[..., 0] * _LEVELS + levels[..., 1]) * _LEVELS + levels[..., 2]
     _, index, counts = np.unique(codes, return_inverse=True, return_counts=True)
@@ -101,7 +101,7 @@ def _few_colours(image: NDArray[np.uint8]) -> _Palette:
 
 
 def _smoothed_by_colour(saliency: NDArray[np.float64], palette: _Palette) -> NDArray[np.float64]:
-    """Give each colour the weighted mean saliency of the colours most like it."""
+    """Replace the saliency of each colour by the weighted mean of the most similar colours."""
     count = len(palette.distances)
     of_colour = _mean_by(palette.index, saliency[..., None], count)[:, 0]
     neighbours = min(count, max(2, round(_SMOOTHED_OVER * count)))
@@ -116,7 +116,7 @@ def _smoothed_by_colour(saliency: NDArray[np.float64], palette: _Palette) -> NDA
 def _mean_by(
     index: NDArray[np.intp], values: NDArray[np.float64], count: int
 ) -> NDArray[np.float64]:
-    """Mean (count, D) of the values (H, W, D) of each index."""
+    """Compute the mean (count, D) of the values (H, W, D) of each index."""
     flat = index.ravel()
     sizes = np.maximum(np.bincount(flat, minlength=count), 1)
     channels = np.moveaxis(values, -1, 0)

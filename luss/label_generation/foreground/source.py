@@ -1,4 +1,4 @@
-"""What every source of foreground is: a photo in, a map out."""
+"""Base classes of foreground sources, which map a photo to a foreground map."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
@@ -10,57 +10,56 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.label_generation.foreground.photo import Photo
+from luss.label_generation.foreground.photo import LazyPhoto
 from luss.registry import FOREGROUND_SOURCES
 
 __all__ = ["ForegroundSource", "WrappingSource"]
 
 
 class ForegroundSource(ABC):
-    """A registered source of maps of foreground, the left side of eq. (7).
+    """A registered source of foreground maps, the left side of eq. (7).
 
-    A map has values in [0, 1], larger where an object is likelier, and any size: it is resized to
-    the photo's.
+    A map has any size, since it is resized to the photo, and values in [0, 1], larger where an
+    object is likelier.
     """
 
     needs_model: bool = False
-    """Whether the trained model is looked at. A source that needs none works in the processes that
-    load data."""
+    """Whether it reads the trained model. Other sources run in the data-loading processes."""
 
     model_parts: frozenset[str] = frozenset()
-    """What it looks at of the trained model beside features, such as ``attention``."""
+    """Parts of the trained model that it reads in addition to features, such as ``attention``."""
 
     is_free: ClassVar[bool] = False
-    """Whether the map costs nothing, as a by-product of the model, and is not worth a file; it then
-    keeps its precision, where files have 8 bits."""
+    """Whether the map is a by-product of the model. It is then not stored in a file, and not
+    rounded to 8 bits."""
 
     largest_threshold: ClassVar[float] = 1.0
-    """Up to which thresholds are tried."""
+    """The largest candidate threshold."""
 
     scale_of_set: str | None = None
-    """What maps are scaled by once those of all training photos are made, see ``Normalised``."""
+    """How maps are scaled after those of all training photos are computed, see ``Normalised``."""
 
     @abstractmethod
-    def __call__(self, photo: Photo) -> NDArray[np.floating] | Tensor:
-        """The map (h, w) of a photo."""
+    def __call__(self, photo: LazyPhoto) -> NDArray[np.floating] | Tensor:
+        """Return the map (h, w) of a photo."""
 
     def check_photos(self, split: str, image_ids: Iterable[str]) -> None:  # noqa: B027 -- most need none
-        """Check before anything runs that photos will have a map; most sources need nothing.
+        """Check before anything runs that all photos have a map; by default nothing is checked.
 
         Args:
             split: of the data set.
             image_ids: of its photos.
 
         Raises:
-            LussError: if one of them will have none.
+            LussError: if a photo has no map.
         """
 
 
 class WrappingSource(ForegroundSource):
-    """A source that changes or joins the maps of others.
+    """A source that processes the maps of other sources.
 
     Args:
-        *sources: configs of the others, or they themselves.
+        *sources: the other sources or their configs.
     """
 
     def __init__(self, *sources: dict | ForegroundSource) -> None:
@@ -73,24 +72,25 @@ class WrappingSource(ForegroundSource):
         for source in self.sources:
             if source.scale_of_set:
                 raise LussError(
-                    f"{type(self).__name__} is made of {type(source).__name__}(over='set'), which "
-                    "is known only when all training photos are through; put it outermost"
+                    f"{type(self).__name__} contains {type(source).__name__}(over='set'), which "
+                    "must be the outermost source since it needs the maps of all training photos; "
+                    "set over='image', or make it the outermost source"
                 )
 
     def check_photos(self, split: str, image_ids: Iterable[str]) -> None:
-        """Check the photos of the others; errors as theirs."""
-        # Ids are listed only where a source reads them.
+        """Check the photos by all other sources."""
+        # tee() lists the ids only if a source reads them.
         for source, ids in zip(self.sources, tee(image_ids, len(self.sources)), strict=True):
             source.check_photos(split, ids)
 
-    def maps(self, photo: Photo) -> Iterator[NDArray[np.float32]]:
-        """The maps of the others."""
+    def maps(self, photo: LazyPhoto) -> Iterator[NDArray[np.float32]]:
+        """Yield the maps of the other sources."""
         for source in self.sources:
             yield as_array(source(photo))
 
 
 def as_array(values: NDArray | Tensor) -> NDArray[np.float32]:
-    """A map as float32 array."""
+    """Convert a map to a float32 array."""
     if isinstance(values, Tensor):
         values = values.detach().cpu().numpy()
     return np.asarray(values, np.float32)

@@ -1,4 +1,4 @@
-"""The sources of foreground that a config can name (``stages.label_generation.foreground``)."""
+"""Basic foreground sources (``stages.label_generation.foreground``)."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from torch import Tensor
 from luss.errors import LussError
 from luss.label_generation.foreground.boundary_prior import boundary_prior
 from luss.label_generation.foreground.centre_prior import centre_prior
-from luss.label_generation.foreground.photo import Photo
+from luss.label_generation.foreground.photo import LazyPhoto
 from luss.label_generation.foreground.region_contrast import region_contrast
 from luss.label_generation.foreground.source import ForegroundSource
 from luss.registry import FOREGROUND_SOURCES
@@ -29,21 +29,22 @@ __all__ = [
 
 @FOREGROUND_SOURCES.register_module()
 class Attention(ForegroundSource):
-    """The mean of pixel attention over channels, as in the paper (eq. 7)."""
+    """The mean of pixel attention over channels, the default of the paper (eq. 7)."""
 
     needs_model = True
     model_parts = frozenset({"attention"})
     is_free = True
     largest_threshold = 0.8  # as in the released search
 
-    def __call__(self, photo: Photo) -> Tensor:
-        """(4h, 4w) float32 of a feature map (h, w)."""
-        return photo.model.attention.mean_attention(photo.features)[0, 0]
+    def __call__(self, photo: LazyPhoto) -> Tensor:
+        """Return (4h, 4w) float32 for a feature map (h, w)."""
+        model, _ = photo.require_model()
+        return model.attention.mean_attention(photo.features)[0, 0]
 
 
 @FOREGROUND_SOURCES.register_module()
 class RegionContrast(ForegroundSource):
-    """Contrast of regions in colour, the shape prior of PASS_p+RC; needs scikit-image.
+    """Colour contrast of regions, the shape prior of PASS_p+RC; needs scikit-image.
 
     Args:
         **settings: of :func:`region_contrast`.
@@ -55,14 +56,14 @@ class RegionContrast(ForegroundSource):
     def __init__(self, **settings) -> None:
         if importlib.util.find_spec("skimage") is None:
             raise LussError(
-                "RegionContrast segments photos by scikit-image, which is not installed: pip "
-                "install scikit-image, or choose another foreground source such as BoundaryPrior"
+                "RegionContrast needs scikit-image, which is not installed: pip install "
+                "scikit-image, or set another foreground source such as BoundaryPrior"
             )
         region_contrast(np.zeros((1, 1, 3), np.uint8), **settings)
         self.settings = settings
 
-    def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(H, W), the photo's."""
+    def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
+        """Return a map (H, W) of the photo's size."""
         return region_contrast(photo.image, **self.settings)
 
 
@@ -78,8 +79,8 @@ class BoundaryPrior(ForegroundSource):
         boundary_prior(np.zeros((1, 1, 3), np.uint8), **settings)
         self.settings = settings
 
-    def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(H, W), the photo's."""
+    def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
+        """Return a map (H, W) of the photo's size."""
         return boundary_prior(photo.image, **self.settings)
 
 
@@ -88,49 +89,50 @@ class CentrePrior(ForegroundSource):
     """A Gaussian around the photo's centre.
 
     Args:
-        sigma: standard deviation as a part of each side.
+        sigma: standard deviation as a fraction of each side.
     """
 
     def __init__(self, sigma: float = 0.25) -> None:
         centre_prior(1, 1, sigma)
         self.sigma = sigma
 
-    def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(H, W), the photo's."""
-        return centre_prior(*photo.image.shape[:2], self.sigma)
+    def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
+        """Return a map (H, W) of the photo's size."""
+        height, width = photo.image.shape[:2]
+        return centre_prior(height, width, self.sigma)
 
 
 @FOREGROUND_SOURCES.register_module()
 class WholePhoto(ForegroundSource):
-    """All of a photo is foreground: for labels that have no 'other' of their own (table 10a)."""
+    """Constant map 1: the complete photo is foreground, for labels without 'other' (table 10a)."""
 
     is_free = True
 
-    def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(1, 1), a one."""
+    def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
+        """Return a map (1, 1) with value 1."""
         return np.ones((1, 1), np.float32)
 
 
 @FOREGROUND_SOURCES.register_module()
 class FolderOfMaps(ForegroundSource):
-    """Maps that lie in a folder, of any origin.
+    """Maps of any origin in a folder.
 
     Args:
         folder: of 8-bit grey PNGs, ``<split>/<image id>.png`` or ``<image id>.png``, of any size.
 
     Raises:
-        LussError: if none is named, or there is no such folder.
+        LussError: if the folder is None or missing.
     """
 
     def __init__(self, folder: str | None) -> None:
         if folder is None:
             raise LussError(
-                "FolderOfMaps: no folder is named; give the one of your maps, such as "
+                "FolderOfMaps: folder is None, expected the folder of your maps; set it by "
                 "--cfg-options stages.label_generation.foreground.folder=DIR"
             )
         self.folder = Path(folder).expanduser()
         if not self.folder.is_dir():
-            raise LussError(f"FolderOfMaps: there is no folder {folder}")
+            raise LussError(f"FolderOfMaps: the folder {folder} is missing; correct its path")
 
     def check_photos(self, split: str, image_ids: Iterable[str]) -> None:
         """Check that all photos have a file.
@@ -144,11 +146,11 @@ class FolderOfMaps(ForegroundSource):
             raise LussError(
                 f"FolderOfMaps: {len(missing)} of {len(image_ids)} photos of {split} have no map "
                 f"in {self.folder}, such as {missing[0]}; expected {split}/{missing[0]}.png or "
-                f"{missing[0]}.png there. Add the maps, or choose another foreground source"
+                f"{missing[0]}.png there. Add the maps, or set another foreground source"
             )
 
     def _path(self, split: str, image_id: str) -> Path | None:
-        """The file of a photo; None if there is none."""
+        """Return the file of a photo's map; None if there is none."""
         places = self._places(split, image_id)
         return next((place for place in places if place.is_file()), None)
 
@@ -156,20 +158,20 @@ class FolderOfMaps(ForegroundSource):
         name = f"{image_id}.png"
         return self.folder / split / name, self.folder / name
 
-    def __call__(self, photo: Photo) -> NDArray[np.float32]:
-        """(h, w), the file's.
+    def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
+        """Return the map (h, w) of the file.
 
         Raises:
-            LussError: if the photo has no map, or it is no 8-bit grey picture.
+            LussError: if the photo has no map, or the file is not an 8-bit grey image.
         """
         path = self._path(photo.split, photo.image_id)
         if path is None:
             places = self._places(photo.split, photo.image_id)
             raise LussError(
-                f"the photo {photo.image_id} of {photo.split} has no map: there is neither "
-                f"{' nor '.join(map(str, places))}"
+                f"the photo {photo.image_id} of {photo.split} has no map; expected "
+                f"{' or '.join(map(str, places))}"
             )
         values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         if values is None or values.ndim != 2 or values.dtype != np.uint8:
-            raise LussError(f"{path} is no 8-bit grey PNG, which a map of foreground must be")
+            raise LussError(f"{path} is not an 8-bit grey PNG, which foreground maps must be")
         return values / np.float32(255)

@@ -1,4 +1,4 @@
-"""Any self-supervised algorithm as L_e of equation 5, with objectives on its own features."""
+"""Any self-supervised algorithm as L_e of equation 5, with objectives on its features."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -29,17 +29,17 @@ from luss.structures import ViewFeatures, ViewGeometry
 __all__ = ["ObjectivesMixin", "build_algorithm"]
 
 
-class ObjectivesMixin:
-    """What an algorithm's class gains: objectives on the features that the algorithm computes.
+class ObjectivesMixin(BaseModel):
+    """Mixin that adds objectives to an algorithm, on the features that the algorithm computes.
 
-    The model is the algorithm: its parts, buffers and attributes keep their names, so that hooks
-    find them, and its own loss is computed by its own code. A tap on the backbone keeps the stage
-    features of each view meanwhile. Views that objectives read and the algorithm leaves out (the
-    second one of MoCo, small crops) go through the backbone after its loss, those of one
-    resolution together.
+    The algorithm's parts, buffers and attributes keep their names, so that hooks find them, and
+    its own code computes its own loss. Meanwhile a tap on the backbone records the stage features
+    of each view. Views that objectives read but the algorithm does not (the second view of MoCo,
+    small crops) go through the backbone after its loss, one batch per resolution.
     """
 
-    objectives: nn.ModuleDict
+    backbone: nn.Module
+    objectives: ModuleDict
     stages: tuple[int, ...]
     loss_weights: dict[str, float]
     num_views: int | None
@@ -52,18 +52,18 @@ class ObjectivesMixin:
         mode: str = "tensor",
         geometry: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """As the algorithm's; losses are joined by those of the objectives.
+        """Run the algorithm; add the losses of the objectives to its own.
 
         Args:
             inputs: V tensors (N, 3, H, W) float.
-            data_samples: as the algorithm expects them.
-            mode: as the algorithm has it; ``loss`` for training.
-            geometry: (N, V, 7) float, a row for each view as
-                :meth:`luss.structures.ViewGeometry.unpack` reads it.
+            data_samples: see the algorithm.
+            mode: see the algorithm; ``loss`` for training.
+            geometry: (N, V, 7) float, one row per view, see
+                :meth:`luss.structures.ViewGeometry.unpack`.
 
         Raises:
             LussError: if an objective needs the geometry and there is none, two losses have one
-                name, or batches do not fill a queue evenly.
+                name, or the queue length is not a multiple of the batch size.
         """
         own_inputs = inputs[: self.num_views]
         if mode == "loss":
@@ -76,43 +76,45 @@ class ObjectivesMixin:
         for name in own_losses:
             if objective := objective_of(name, self.objectives):
                 raise LussError(
-                    f"{name!r} is a loss of {self._algorithm} itself and of objectives."
-                    f"{objective}; give the objective another name"
+                    f"{name!r} is a loss of both {self._algorithm} and objectives.{objective}; "
+                    "give the objective another name"
                 )
         return {**own_losses, **objective_losses(self.objectives, views)}
 
     def _check_queue(self, global_batch: int) -> None:
-        # MoCo and DenseCL assert it without a word.
+        # MoCo and DenseCL assert this without a message.
         length = getattr(self, "queue_len", 0)
         if length % global_batch:
             raise LussError(
-                f"{self._algorithm} has queue_len={length}, which is no multiple of the batch of "
-                f"{global_batch} over all processes; set it to one, and drop_last in the dataloader"
+                f"{self._algorithm} has queue_len={length}, expected a multiple of {global_batch}, "
+                "the batch size over all processes; change queue_len or the batch size, and set "
+                "drop_last=True in the dataloader"
             )
 
     def _view_features(
         self, calls: list, inputs: list[Tensor], geometry: Tensor | None
     ) -> ViewFeatures:
+        objectives = dict(self.objectives.items())
         if geometry is None:
-            for name, objective in self.objectives.items():
+            for name, objective in objectives.items():
                 if objective.needs_geometry:
                     raise LussError(
-                        f"objectives.{name} needs to know where each view lies in its photo; end "
-                        "the data set's pipeline with MultiCrop and PackViews"
+                        f"objectives.{name} needs the position of each view in its photo; end the "
+                        "data set's pipeline with MultiCrop and PackViews"
                     )
-        read = [objective.num_views for objective in self.objectives.values()]
-        needed = range(len(inputs) if None in read else min(max(read), len(inputs)))
+        read = [objective.num_views or len(inputs) for objective in objectives.values()]
+        needed = range(min(max(read), len(inputs)))
         maps = {
             view: [output[rows] for output in outputs]
             for images, outputs in reversed(calls)
             for view, rows in rows_of_views(images, inputs).items()
         }
-        left_out = [view for view in needed if view not in maps]
-        for _, group in groupby(left_out, key=lambda view: inputs[view].shape[-2:]):
-            group = list(group)
+        missing = [view for view in needed if view not in maps]
+        for _, views in groupby(missing, key=lambda view: inputs[view].shape[-2:]):
+            group = list(views)
             self.backbone(torch.cat([inputs[view] for view in group]))
             parts = zip(*(output.chunk(len(group)) for output in calls[-1][1]), strict=True)
-            maps |= zip(group, parts, strict=True)
+            maps |= {view: list(outputs) for view, outputs in zip(group, parts, strict=True)}
         groups = [
             {
                 stage: torch.cat(outputs)
@@ -120,15 +122,13 @@ class ObjectivesMixin:
             }
             for _, group in groupby(needed, key=lambda view: inputs[view].shape[-2:])
         ]
-        packed = [] if geometry is None else geometry.unbind(dim=1)
-        geometry = [ViewGeometry.unpack(view) for view in packed]
-        return ViewFeatures(groups, len(inputs[0]), geometry, images=inputs)
+        positions = [] if geometry is None else ViewGeometry.unpack_views(geometry)
+        return ViewFeatures(groups, len(inputs[0]), positions, images=inputs)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Add the weighted objectives to the algorithm's own total.
+        """Add the weighted losses of the objectives to the algorithm's total.
 
-        An own loss of the plain name ``loss`` is logged as ``loss_algorithm`` beside the
-        objectives, since ``loss`` is the total.
+        The algorithm's loss ``loss`` is logged as ``loss_algorithm``, since ``loss`` is the total.
         """
         ours = {k: value for k, value in losses.items() if objective_of(k, self.objectives)}
         own = {key: value for key, value in losses.items() if key not in ours}
@@ -168,18 +168,20 @@ class ObjectivesMixin:
                 )
 
     def _probe(self) -> dict[int, StageInfo]:
-        """What the backbone gives at each stage.
+        """Return channels and stride of the backbone's stages.
 
         Raises:
-            LussError: if it needs more than images (such as masks), or gives no maps of whole ones.
+            LussError: if it needs more than images (such as masks), or returns no feature maps of
+                complete images.
         """
         try:
             found = probe(self.backbone, run=self.tap.maps)
             return name_stages(self.stages, found, self.backbone)
         except LussError as error:
             raise LussError(
-                f"{self._algorithm}: {error}. Objectives read a feature map (N, C, H, W) of whole "
-                "images for each stage; leave them out, or choose another algorithm or backbone"
+                f"{self._algorithm}: {error}. Objectives read a feature map (N, C, H, W) of the "
+                "complete image for each stage; remove the objectives, or choose another algorithm "
+                "or backbone"
             ) from error
 
 
@@ -194,9 +196,10 @@ def _build_backbone(config: dict) -> nn.Module:
 
 
 def _filled_neck(config: dict, backbone: nn.Module, scope: str | None) -> dict:
-    """An algorithm's config whose neck, or first of its necks, has the backbone's channels."""
+    """Set ``in_channels`` of an algorithm's neck, or its first neck, to the backbone's."""
     necks = config.get("neck")
-    neck = necks[0] if isinstance(necks, list | tuple) and necks else necks
+    several = list(necks) if isinstance(necks, list | tuple) else [necks]
+    neck = several[0] if several else None
     if not isinstance(neck, Mapping) or "in_channels" in neck:
         return config
     kind = class_of(neck, scope)
@@ -205,10 +208,10 @@ def _filled_neck(config: dict, backbone: nn.Module, scope: str | None) -> dict:
     try:
         width = probe(backbone)[-1].channels
     except LussError:
-        # Of masked images there are no maps; the neck says what it lacks.
+        # Backbones of masked images return no maps; building the neck then raises a clear error.
         return config
     neck = {**neck, "in_channels": width}
-    return {**config, "neck": neck if isinstance(necks, Mapping) else [neck, *necks[1:]]}
+    return {**config, "neck": neck if isinstance(necks, Mapping) else [neck, *several[1:]]}
 
 
 @MODELS.register_module(name="AlgorithmWithObjectives")
@@ -222,57 +225,57 @@ def build_algorithm(
     data_preprocessor: dict | None = None,
     **unknown: object,
 ) -> BaseModel:
-    """Build an algorithm, of mmselfsup for instance, that trains with objectives on top.
+    """Build an algorithm, such as one of mmselfsup, that trains with additional objectives.
 
-    The result is an instance of the algorithm's own class (a subclass of it), which is run as it
-    is. With one view a call (SimSiam, BYOL, MoCo ...) objectives see batch statistics of each view
-    alone, as the algorithm does.
+    The result is an instance of a subclass of the algorithm's class. Algorithms that pass one view
+    at a time through the backbone (SimSiam, BYOL, MoCo ...) have batch statistics per view; so do
+    the objectives.
 
     Args:
         algorithm: config of the algorithm without backbone and data preprocessor, such as
             ``dict(type='mmselfsup.DenseCL', neck=..., head=...)``. Types in it are looked up in
-            the library that its own type names, so that such a library's configs can be copied.
-            ``in_channels`` of its neck are those of the backbone, and may be left out.
-        backbone: config of a backbone. Of several outputs the algorithm, and momentum copies of
-            the backbone, see the last one alone, as most necks must.
+            the library of its own type, so that configs of that library can be copied. A missing
+            ``in_channels`` of its neck is set to the backbone's channels.
+        backbone: config of a backbone. The algorithm, and momentum copies of the backbone, only
+            see the last of several outputs, as most necks require.
         objectives: name -> config, in order, see :class:`luss.models.Objective`; none by default.
-        stages: which stage (1 to 4) each output of the backbone is, from shallow to deep.
-        loss_weights: weight by loss name of objectives; 1 where absent. The algorithm's own loss
-            is taken as it is.
-        num_views: how many of the first views the algorithm is given, such as 2 where small
-            crops are for the objectives alone; None for all.
+        stages: stage number (1 to 4) of each output of the backbone, from shallow to deep.
+        loss_weights: weight by loss name of the objectives, by default 1. The algorithm's own loss
+            has weight 1.
+        num_views: number of views passed to the algorithm, such as 2 if only the objectives use
+            the small crops; None for all.
         data_preprocessor: by default :class:`luss.models.ViewPreprocessor`.
-        **unknown: refused.
+        **unknown: rejected.
 
     Raises:
         LussError: if a setting is unknown, here or in the algorithm, or if objectives do not fit
-            the backbone, which is tried by one image: it must give feature maps of whole images
-            (not MAE's, which sees a masked image), one for each stage, of the channels that the
-            objectives expect.
+            the backbone, which is checked with one image: it must return feature maps of complete
+            images (MAE's returns those of a masked image), one for each stage, with the channels
+            that the objectives expect.
     """
     known = [name for name in arguments_of(build_algorithm) if name != "unknown"]
     for name in unknown:
         raise LussError(
             f"AlgorithmWithObjectives has no setting {name!r}{nearest(name, known)} Known are: "
-            f"{', '.join(known)}; those of the algorithm itself belong into 'algorithm'"
+            f"{', '.join(known)}; put settings of the algorithm itself into 'algorithm'"
         )
     stages = tuple(stages)
     if not stages or list(stages) != sorted(set(stages)):
         raise LussError(f"stages is {stages}, expected stages in increasing order, such as (3, 4)")
     for key in ("backbone", "data_preprocessor"):
         if key in algorithm:
-            raise LussError(f"move {key!r} out of 'algorithm' and beside it")
+            raise LussError(f"algorithm.{key} is not accepted; move {key!r} out of 'algorithm'")
     preprocessor = MODELS.build(data_preprocessor or {"type": "ViewPreprocessor"})
     settings = dict(algorithm)
     kind = settings.pop("type", None)
     found = MODELS.get(kind) if isinstance(kind, str) else kind
     if found is None:
         raise LussError(
-            f"algorithm: there is no model {kind!r}; those of mmselfsup are named with their "
-            "scope, such as mmselfsup.DenseCL"
+            f"algorithm: unknown model {kind!r}; write models of mmselfsup with their scope, such "
+            "as mmselfsup.DenseCL"
         )
     scope = kind.partition(".")[0] if isinstance(kind, str) and "." in kind else None
-    # Built first, as algorithms do it, so that the same seed draws the same weights.
+    # Algorithms build the backbone first; the same order draws the same weights from a seed.
     built = _build_backbone(backbone)
     settings = _filled_neck(settings, built, scope)
     if len(stages) > 1:
@@ -282,7 +285,7 @@ def build_algorithm(
             {
                 "type": _with_objectives(found),
                 "_scope_": scope,
-                # MMEngine's libraries build parts from configs alone; a type may be any function.
+                # MMEngine's libraries only build parts from configs, whose type may be a function.
                 "backbone": {"type": lambda: built},
                 "data_preprocessor": {"type": lambda: preprocessor},
                 **settings,

@@ -1,4 +1,4 @@
-"""Reads off a backbone the feature maps that an algorithm has it compute, view by view."""
+"""Record the feature maps that a backbone computes for an algorithm, view by view."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,22 +10,23 @@ from torch import Tensor, nn
 
 from luss.models.backbones import feature_maps
 from luss.models.backbones.feature_maps import patch_side, taller_outputs
+from luss.structures import size_of
 
 __all__ = ["FeatureTap", "last_output_only", "rows_of_views"]
 
 
 def rows_of_views(images: Tensor, views: Sequence[Tensor]) -> dict[int, slice]:
-    """Find views again among the images that went through a backbone.
+    """Find the rows of views in a batch that went through a backbone.
 
-    Images are known as one view, or as neighbouring views of one size, either behind each other
-    (``torch.cat``) or image by image (``torch.stack``, then reshaped, as SimCLR has it).
+    The batch is one view, or consecutive views of one size, either concatenated (``torch.cat``) or
+    interleaved (``torch.stack``, then reshaped, as in SimCLR).
 
     Args:
         images: (M, 3, H, W) float.
-        views: V tensors (N, 3, H', W') float, as the algorithm was given them.
+        views: V tensors (N, 3, H', W') float, the inputs of the algorithm.
 
     Returns:
-        Index of each view that was found -> its rows among the M; nothing for other images.
+        Index of each view found -> its rows among the M; empty for other images.
     """
     for index, view in enumerate(views):
         if images is view:
@@ -48,41 +49,41 @@ def rows_of_views(images: Tensor, views: Sequence[Tensor]) -> dict[int, slice]:
 
 
 def last_output_only(module: nn.Module, inputs: tuple, outputs: Sequence) -> Sequence:
-    """Forward hook that lets a backbone of several outputs give its last one alone."""
+    """Keep only the last output of a backbone (a forward hook)."""
     return outputs[-1:]
 
 
 class FeatureTap:
-    """Keeps what a backbone is given and what it gives, while it is asked to.
+    """Recorder of a backbone's inputs and outputs.
 
     Args:
-        backbone: to be watched; its other forward hooks see the same outputs after this one.
+        backbone: the backbone to record; its other forward hooks run after this one.
     """
 
     def __init__(self, backbone: nn.Module) -> None:
         self.backbone = backbone
         self.calls: list[tuple[Tensor, list[Tensor]]] | None = None
-        backbone.register_forward_hook(self._note, prepend=True)
+        backbone.register_forward_hook(self._record, prepend=True)
 
-    def _note(self, module: nn.Module, inputs: tuple, outputs: Any) -> None:
+    def _record(self, module: nn.Module, inputs: tuple, outputs: Any) -> None:
         if self.calls is not None:
             images = inputs[0]
             taller = partial(taller_outputs, module, images)
-            maps = feature_maps(outputs, tuple(images.shape[-2:]), patch_side(module), taller)
+            maps = feature_maps(outputs, size_of(images), patch_side(module), taller)
             self.calls.append((images, maps))
 
     @contextmanager
     def recording(self) -> Iterator[list[tuple[Tensor, list[Tensor]]]]:
-        """Yield the calls of the backbone, as they come: images, and a map of each output."""
+        """Yield the backbone's calls while they happen: images, and one map per output."""
         self.calls = []
         try:
             yield self.calls
         finally:
-            # Gives their memory back.
+            # Frees the memory of the maps.
             self.calls = None
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """All feature maps of images (N, 3, H, W), of the backbone as it is watched."""
+        """Run the recorded backbone on images (N, 3, H, W); return all its feature maps."""
         with self.recording() as calls:
             self.backbone(images)
             return calls[-1][1]

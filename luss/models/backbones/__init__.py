@@ -1,6 +1,6 @@
 from luss.models.backbones.beit import AnySizeBEiT
 from luss.models.backbones.feature_map import FeatureMap
-from luss.models.backbones.feature_maps import feature_maps, maps_of
+from luss.models.backbones.feature_maps import extract_maps, feature_maps
 from luss.models.backbones.probing import StageInfo, name_stages, probe
 from luss.models.backbones.vision_transformer import (
     DINOVisionTransformer,
@@ -13,8 +13,8 @@ __all__ = [
     "FeatureMap",
     "LayerScaleVisionTransformer",
     "StageInfo",
+    "extract_maps",
     "feature_maps",
-    "maps_of",
     "name_stages",
     "probe",
 ]

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from mmcls.models.backbones import BEiT
+from mmcls.models.backbones.beit import BEiT, RelativePositionBias
 from mmcls.models.utils import BEiTAttention
 from mmcls.models.utils.embed import resize_relative_position_bias_table
 from mmengine.model import BaseModule
@@ -20,19 +20,18 @@ Grid = tuple[int, int]
 """Rows and columns of patches."""
 
 _EXTRA = 3
-"""Biases from the class token to patches, from patches to it, and of it to itself."""
+"""Biases from the class token to patches, from patches to it, and from it to itself."""
 _FEWEST = 3
-"""Patches a side of the own size: a cubic spline needs four positions."""
+"""Patches per side of ``img_size``: a cubic spline needs four positions."""
 
 
 @lru_cache(maxsize=32)
 def _resizing(source: int, target: int) -> Tensor:
-    """Matrix (target, source) that resizes one axis of a table of biases, by mmcls' rule.
+    """Compute the matrix (target, source) that resizes one axis of a bias table by mmcls' rule.
 
-    The rule is linear, and works on both axes alike: a table that varies along one axis alone
-    shows what it does to this axis.
+    The rule is linear and separable, so tables that vary along one axis yield its matrix.
     """
-    # Kept for calls that train, whatever the first one is for.
+    # The cached matrix must be usable in training even if the first call is in inference mode.
     with torch.inference_mode(False), scipy_with_interp2d():
         axis = torch.eye(source)
         if source == target:
@@ -48,10 +47,10 @@ def resized_biases(table: Tensor, own: Grid, grid: Grid) -> Tensor:
     Args:
         table: ((2 H - 1) (2 W - 1) + 3, heads) float, of the grid (H, W).
         own: (H, W).
-        grid: (H', W') of the images; unlike mmcls' own, the rule takes grids that are no squares.
+        grid: (H', W') of the images; unlike in mmcls, need not be square.
 
     Returns:
-        ((2 H' - 1) (2 W' - 1) + 3, heads) float; gradients reach ``table``.
+        ((2 H' - 1) (2 W' - 1) + 3, heads) float, differentiable.
     """
     if own == grid:
         return table
@@ -66,7 +65,7 @@ def resized_biases(table: Tensor, own: Grid, grid: Grid) -> Tensor:
 
 @lru_cache(maxsize=8)
 def relative_positions(grid: Grid) -> Tensor:
-    """Which bias of a table each pair of tokens has.
+    """Return the row of the bias table for each pair of tokens.
 
     Args:
         grid: (H, W).
@@ -88,26 +87,26 @@ def relative_positions(grid: Grid) -> Tensor:
 
 
 def _biases(table: Tensor, own: Grid, grid: Grid) -> Tensor:
-    """Biases (heads, H W + 1, H W + 1) of pairs of tokens."""
+    """Return the biases (heads, H W + 1, H W + 1) of pairs of tokens."""
     index = relative_positions(grid).to(table.device)
     return resized_biases(table, own, grid)[index].permute(2, 0, 1)
 
 
 class _Attention(BEiTAttention):
-    """mmcls' attention, whose biases are those of ``grid``, which the backbone sets."""
+    """mmcls' attention with biases resized to ``grid``, which the backbone sets."""
 
     def __init__(self, window_size: Grid, **kwargs) -> None:
         super().__init__(window_size=window_size, **kwargs)
-        self.own_grid = self.grid = tuple(window_size)
+        self.own_grid = self.grid = window_size
 
     def forward(self, x: Tensor, rel_pos_bias: Tensor | None = None) -> Tensor:
-        """Tokens (B, N, C) to (B, N, C), with shared biases (heads, N, N) where there are any."""
+        """Map tokens (B, N, C) to (B, N, C); ``rel_pos_bias`` (heads, N, N) is shared by layers."""
         biases = rel_pos_bias
         if self.use_rel_pos_bias:
             own = _biases(self.relative_position_bias_table, self.own_grid, self.grid)
             biases = own if biases is None else own + biases
         if biases is not None:
-            # Without a class token there are only pairs of patches.
+            # Drops the pairs of a missing class token.
             biases = biases[:, -x.shape[1] :, -x.shape[1] :]
         in_biases = self.qkv.bias
         if self.bias == "qv_bias":
@@ -126,11 +125,12 @@ class _Attention(BEiTAttention):
 
 
 class _SharedBiases(BaseModule):
-    """mmcls' biases that all layers share, of ``grid``, which the backbone sets."""
+    """mmcls' biases shared by all layers, resized to ``grid``, which the backbone sets."""
 
-    def __init__(self, own: nn.Module) -> None:
+    def __init__(self, own: RelativePositionBias) -> None:
         super().__init__()
-        self.own_grid = self.grid = tuple(own.window_size)
+        self.own_grid: Grid = tuple(own.window_size)
+        self.grid = self.own_grid
         self.relative_position_bias_table = own.relative_position_bias_table
         self.register_buffer("relative_position_index", own.relative_position_index)
 
@@ -140,26 +140,28 @@ class _SharedBiases(BaseModule):
 
 @MODELS.register_module()
 class AnySizeBEiT(BEiT):
-    """``mmcls.BEiT`` for images of any size, and of several sizes in one training.
+    """``mmcls.BEiT`` for images of any size, including several sizes in one training run.
 
-    Its relative position biases are those of ``img_size``, and are resized to that of the images
-    by the rule by which mmcls resizes those of a checkpoint. Names and shapes of its tensors are
-    those of ``mmcls.BEiT``. It gives feature maps: ``avg_token`` is False by default.
+    Its relative position biases belong to ``img_size``. They are resized to the images' size by the
+    rule that mmcls applies to checkpoints. Its tensors have the names and shapes of ``mmcls.BEiT``.
+    It returns feature maps: ``avg_token`` is False by default.
 
     Args:
         **kwargs: see ``mmcls.BEiT``.
 
     Raises:
-        LussError: if ``img_size`` has fewer than three patches a side.
+        LussError: if ``img_size`` has fewer than three patches per side.
     """
+
+    rel_pos_bias: nn.Module | None
 
     def __init__(self, **kwargs) -> None:
         super().__init__(**{"avg_token": False, **kwargs})
-        self.patch_resolution = tuple(self.patch_resolution)
+        self.patch_resolution: Grid = tuple(self.patch_embed.init_out_size)
         if min(self.patch_resolution) < _FEWEST:
             raise LussError(
                 f"AnySizeBEiT: img_size={self.img_size} has {self.patch_resolution} patches, "
-                f"expected at least {_FEWEST} a side; give the img_size of the checkpoint"
+                f"expected at least {_FEWEST} per side; set img_size to that of the checkpoint"
             )
         for layer in self.layers:
             own = layer.attn
@@ -175,12 +177,12 @@ class AnySizeBEiT(BEiT):
             )
         if self.rel_pos_bias is not None:
             self.rel_pos_bias = _SharedBiases(self.rel_pos_bias)
-        # The parent froze the attention that was there before.
+        # The parent froze the attention layers that were replaced here.
         if self.frozen_stages > 0:
             self._freeze_stages()
 
     def forward(self, images: Tensor) -> tuple:
-        """As ``mmcls.BEiT``, of images (N, 3, H, W)."""
+        """Return the outputs of ``mmcls.BEiT`` for images (N, 3, H, W)."""
         patch = self.patch_embed.projection.stride
         grid = tuple(
             -(-side // length) for side, length in zip(images.shape[-2:], patch, strict=True)

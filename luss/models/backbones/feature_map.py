@@ -1,4 +1,4 @@
-"""A backbone as a function from images to its one feature map, for evaluation."""
+"""A backbone as a function from images to one feature map, for evaluation."""
 
 import difflib
 from typing import Any
@@ -7,22 +7,23 @@ from torch import Tensor, nn
 
 from luss.errors import LussError
 from luss.models.backbones.feature_maps import (
+    check_image_size,
     feature_maps,
     patch_side,
-    refuse_other_sizes,
     taller_outputs,
 )
+from luss.structures import size_of
 
 __all__ = ["FeatureMap"]
 
 
 class FeatureMap:
-    """From images (N, 3, H, W) to a backbone's deepest feature map (N, L, h, w), float32.
+    """Function from images (N, 3, H, W) to a backbone's last feature map (N, L, h, w), float32.
 
     Args:
         backbone: in evaluation mode.
-        layer: name of a module of the backbone whose output is the feature map, for backbones
-            that pool and classify as well; by default the backbone's last output is.
+        layer: name of the backbone's module whose output is the feature map, for backbones that
+            also pool and classify; by default the backbone's last output.
 
     Raises:
         LussError: if the backbone has no such module.
@@ -44,23 +45,23 @@ class FeatureMap:
             modules[layer].register_forward_hook(self._keep)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """The feature map of images.
+        """Compute the feature map of images.
 
         Raises:
-            LussError: if the backbone does not take their size, or what it gives is no map.
+            LussError: if the backbone does not accept their size, or its output is not a map.
         """
-        size = tuple(images.shape[-2:])
-        refuse_other_sizes(self.backbone, size)
-        outputs = self._taken(self.backbone(images))
+        size = size_of(images)
+        check_image_size(self.backbone, size)
+        outputs = self._selected(self.backbone(images))
         return feature_maps(
             outputs,
             size,
             patch_side(self.backbone),
-            lambda: self._taken(taller_outputs(self.backbone, images)),
+            lambda: self._selected(taller_outputs(self.backbone, images)),
         )[-1].float()
 
-    def _taken(self, outputs: Any) -> Any:
-        """The backbone's outputs, or that of the layer, which it gave on the way."""
+    def _selected(self, outputs: Any) -> Any:
+        """Return the layer's output of the same pass if there is a layer, otherwise ``outputs``."""
         if self.layer is not None:
             outputs, self._seen = self._seen, None
         return outputs

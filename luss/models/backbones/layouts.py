@@ -1,4 +1,4 @@
-"""How other programs name the tensors of their networks, and the names that these have here."""
+"""Checkpoint layouts: tensor names of other programs and the corresponding names in luss."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,28 +6,29 @@ from dataclasses import dataclass, field
 __all__ = ["LAYOUTS", "MMSEG_VIT", "PASS_PARTS", "UNNAMED", "Layout", "Renames"]
 
 Renames = Sequence[tuple[str, str]]
-"""Regular expressions and what takes their place, one after the other."""
+"""(regular expression, replacement) pairs, applied in order."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a program saves its networks.
+    """Checkpoint format of a program.
 
     Attributes:
-        keys: where the tensors may be; the file itself where there is none of them.
-        prefixes: what the names may begin with; that below which most of a module is found counts.
-        renames: from the file's names to those here, without the prefix.
-        variants: further renames, for networks that are named differently here; those after which
-            most of a module is found count.
-        alternatives: renames of single tensors, made where a module has only what results.
-        dropped: beginnings of the file's names, without the prefix, that are passed over where a
-            module has no such part, such as classifiers.
-        parts: beginnings of names beside the backbone, without ``module.`` -> modules of models
-            here.
-        heads: width of the vision transformers that the program trains -> their heads, which no
-            tensor shows.
-        position_offset: with which they resize position embeddings, see
-            :func:`luss.models.backbones.vision_transformer.resized_positions`; None if they differ.
+        keys: possible keys of the tensors; the file itself if it has none of them.
+        prefixes: possible prefixes of the names; the one that matches most tensors of a module is
+            chosen.
+        renames: from the file's names, without the prefix, to the names in luss.
+        variants: further renames, for networks with different names in luss; the one that matches
+            most tensors of a module is chosen.
+        alternatives: renames of single tensors, applied if only the result exists in the module.
+        dropped: prefixes of the file's names, without ``prefixes``, that are ignored if the module
+            has no such part, such as classifiers.
+        parts: prefixes of names beside the backbone, without ``module.`` -> modules in luss.
+        heads: width of the program's vision transformers -> number of heads, which the tensors do
+            not show.
+        position_offset: offset for resizing position embeddings, see
+            :func:`luss.models.backbones.vision_transformer.resized_positions`; None if models of
+            the layout differ.
     """
 
     keys: tuple[str, ...] = ("state_dict", "model", "teacher")
@@ -49,18 +50,18 @@ _TIMM_VIT: Renames = (
     (r"^(layers\.\d+)\.norm([12])\.", r"\1.ln\2."),
     (r"^(layers\.\d+)\.mlp\.fc1\.", r"\1.ffn.layers.0.0."),
     (r"^(layers\.\d+)\.mlp\.fc2\.", r"\1.ffn.layers.1."),
-    # As LayerScaleVisionTransformer has them.
+    # The names in LayerScaleVisionTransformer.
     (r"^(layers\.\d+)\.ls1\.gamma$", r"\1.attn.gamma1.weight"),
     (r"^(layers\.\d+)\.ls2\.gamma$", r"\1.ffn.layers.3.weight"),
     (r"^norm\.", "ln1."),
 )
-# Alone, in OpenMMLab's TIMMBackbone, and in what gives features in either.
+# A plain timm network, OpenMMLab's TIMMBackbone, and timm's feature wrappers in either.
 _OWN_TIMM: tuple[Renames, ...] = tuple(
     (("^", f"{outer}{inner}"),) if outer or inner else ()
     for outer in ("", "timm_model.")
     for inner in ("", "model.", "body.")
 )
-# What gives features lists the parts of some stems and stages one by one, such as stages_0.
+# timm's feature wrappers flatten the parts of some stems and stages, such as stages_0.
 _TIMM_FLAT: Renames = tuple(
     (rf"^({prefix})(\w+)\.(\w+)\.", r"\1\2_\3.")
     for prefix in (r"(?:timm_model\.)?", r"(?:timm_model\.)?(?:model|body)\.")
@@ -87,14 +88,14 @@ _TIMM_TOPS = (
     "norm_head.",
     "pre_logits.",
 )
-"""What lies behind the feature maps of timm's networks."""
+"""Parts of timm's networks after the feature maps."""
 
 _BLOCKS_OF_B0 = (1, 2, 2, 3, 3, 4, 1)
-"""Of each stage of EfficientNet-B0 and Lite0, which the package below counts through."""
+"""Blocks per stage of EfficientNet-B0 and Lite0; the package below numbers them through."""
 _EFFICIENTNET_PYTORCH: Renames = (
     (r"^_conv_stem\.", "conv_stem."),
     (r"^_bn0\.", "bn1."),
-    # The first block has no expansion, and its projection is called otherwise.
+    # The first block has no expansion, and timm names its projection differently.
     (r"^_blocks\.0\._project_conv\.", "_blocks.0.conv_pw."),
     (r"^_blocks\.0\._bn([12])\.", r"_blocks.0.bn\1."),
     (r"\._expand_conv\.", ".conv_pw."),
@@ -125,7 +126,7 @@ MMSEG_VIT: Renames = (
     (r"\.attn\.qkv\.bias$", ".attn.attn.in_proj_bias"),
     (r"\.attn\.proj\.", ".attn.attn.out_proj."),
 )
-"""From mmcls' names to those of mmseg's vision transformer."""
+"""From the names in mmcls to those in mmseg's vision transformer."""
 
 PASS_PARTS: tuple[tuple[str, str], ...] = (
     ("projection_head.", "objectives.clustering.projector."),
@@ -146,14 +147,14 @@ PASS_PARTS: tuple[tuple[str, str], ...] = (
             ),
         )
     ),
-    # Of step 2.1 and of step 3.
+    # Pixel attention (step 2.1) and the segmentation head (step 3).
     ("fbg.", "attention."),
     ("last_layer.", "decode_head.conv_seg."),
 )
-"""Beginnings of names in the released PASS -> those of the same modules in our configs."""
+"""Prefixes of names in the released PASS -> prefixes of the same modules in luss."""
 
 LAYOUTS: dict[str, Layout] = {
-    # Of luss, too.
+    # Also the layout of luss.
     "openmmlab": Layout(
         prefixes=("module.backbone.", "backbone.", "module.", ""),
         parts=tuple(
@@ -169,7 +170,7 @@ LAYOUTS: dict[str, Layout] = {
     "timm_vit": Layout(
         renames=_TIMM_VIT, dropped=("head.", "head_dist.", "fc_norm.", "pre_logits.")
     ),
-    # EfficientNet-B0 and Lite0 of the package of this name, for timm's networks.
+    # EfficientNet-B0 and Lite0 of this package, loaded into timm's networks.
     "efficientnet_pytorch": Layout(
         renames=_EFFICIENTNET_PYTORCH,
         variants=_OWN_TIMM,
@@ -188,7 +189,7 @@ LAYOUTS: dict[str, Layout] = {
         keys=("teacher", "model", "state_dict"),
         prefixes=("module.backbone.", "backbone.", "module.", ""),
         renames=_TIMM_VIT,
-        # A token for masked training.
+        # Only used in masked training.
         dropped=("mask_token", "head."),
         heads={384: 6, 768: 12, 1024: 16, 1536: 24},
         position_offset=0.1,
@@ -197,7 +198,7 @@ LAYOUTS: dict[str, Layout] = {
         prefixes=("module.encoder_q.", "encoder_q.", "module.base_encoder."),
         renames=_TIMM_VIT,
         dropped=("fc.", "head."),
-        # MoCo v3's ViT-S has twice as many as others.
+        # MoCo v3's ViT-S has twice as many heads as others.
         heads={384: 12, 768: 12},
     ),
     "pass": Layout(dropped=tuple(theirs for theirs, _ in PASS_PARTS), parts=PASS_PARTS),
@@ -205,4 +206,4 @@ LAYOUTS: dict[str, Layout] = {
 """Known layouts by name."""
 
 UNNAMED = Layout(prefixes=("module.backbone.", "backbone.", "module.", ""))
-"""Names as they are here, of the part alone or of a model that has it for a backbone."""
+"""Names as in luss, of the module itself or of a model that has it as backbone."""

@@ -23,20 +23,20 @@ def resized_positions(
     """Resize position embeddings as the hub models of DINO and DINOv2 do.
 
     Args:
-        positions: (1, 1 + H W, C) float, that of the class token first.
+        positions: (1, 1 + H W, C) float, the class token first.
         own: (H, W).
         grid: (H', W').
-        offset: added to H' and W' where the scale between the grids is computed; DINO and DINOv2
-            without registers have 0.1. With 0 the corners of both grids meet.
+        offset: added to H' and W' to compute the scale between the grids; DINO and DINOv2 without
+            registers use 0.1. With 0 the corners of both grids coincide.
         mode: of the interpolation.
 
     Returns:
-        (1, 1 + H' W', C), in the type of ``positions``.
+        (1, 1 + H' W', C), of the dtype of ``positions``.
     """
     if own == grid:
         return positions
     places = positions[:, 1:].unflatten(1, own).permute(0, 3, 1, 2).float()
-    # The output has H' x W' places either way, since the offset is less than a place.
+    # An offset below 1 does not change the output's H' x W' positions.
     to: dict[str, Any] = {"size": grid}
     if offset:
         to = {"scale_factor": [(new + offset) / old for new, old in zip(grid, own, strict=True)]}
@@ -48,9 +48,9 @@ def resized_positions(
 class DINOVisionTransformer(VisionTransformer):
     """``mmcls.VisionTransformer`` that resizes its position embeddings as DINO's hub models do.
 
-    The checkpoints of DINO fit, by ``weights=dict(file=FILE, layout='dino')``; they have
-    ``img_size=224`` and ``arch='deit-small'`` or ``'base'``. With their own ``img_size`` the
-    feature maps are those of the hub models at any size that is a multiple of the patch.
+    ``weights=dict(file=FILE, layout='dino')`` loads the checkpoints of DINO, which have
+    ``img_size=224`` and ``arch='deit-small'`` or ``'base'``. With their ``img_size`` the feature
+    maps equal those of the hub models at any multiple of the patch size.
 
     Args:
         interpolate_offset: see :func:`resized_positions`.
@@ -60,10 +60,10 @@ class DINOVisionTransformer(VisionTransformer):
     def __init__(self, interpolate_offset: float = 0.1, **kwargs) -> None:
         super().__init__(**kwargs)
         self.interpolate_offset = interpolate_offset
-        self.patch_resolution = tuple(self.patch_resolution)
+        self.patch_resolution: Grid = tuple(self.patch_embed.init_out_size)
 
     def forward(self, images: Tensor) -> tuple:
-        """As ``mmcls.VisionTransformer``, of images (N, 3, H, W)."""
+        """Return the outputs of ``mmcls.VisionTransformer`` for images (N, 3, H, W)."""
         tokens, grid = self.patch_embed(images)
         tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
         tokens = tokens + self._positions(self.pos_embed, self.patch_resolution, tuple(grid))
@@ -91,7 +91,7 @@ class DINOVisionTransformer(VisionTransformer):
         )
 
     def _prepare_pos_embed(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Resize the embeddings of a file of another size, by the same rule."""
+        """Resize position embeddings of a checkpoint of another image size by the same rule."""
         name = f"{prefix}pos_embed"
         if name in state_dict and state_dict[name].shape != self.pos_embed.shape:
             side = math.isqrt(state_dict[name].shape[1] - self.num_extra_tokens)
@@ -101,24 +101,24 @@ class DINOVisionTransformer(VisionTransformer):
 
 @MODELS.register_module()
 class LayerScaleVisionTransformer(DINOVisionTransformer):
-    """A :class:`DINOVisionTransformer` whose blocks scale both of their branches (LayerScale).
+    """A :class:`DINOVisionTransformer` whose blocks scale both branches (LayerScale).
 
-    The checkpoints of DINOv2 ViT-S, B and L without registers fit, by
-    ``weights=dict(file=FILE, layout='dinov2')``; they have ``patch_size=14, img_size=518``.
+    ``weights=dict(file=FILE, layout='dinov2')`` loads the checkpoints of DINOv2 ViT-S, B and L
+    without registers, which have ``patch_size=14, img_size=518``.
 
     Args:
-        layer_scale: the scales at first; above 0.
+        layer_scale: initial scale, above 0.
         **kwargs: see :class:`DINOVisionTransformer`.
     """
 
     def __init__(self, layer_scale: float = 1e-5, **kwargs) -> None:
         super().__init__(**kwargs)
         for layer in self.layers:
-            # The places that mmcls' later versions and mmcv's FFN have for it.
+            # The names that later versions of mmcls, and mmcv's FFN, use.
             layer.attn.gamma1 = LayerScale(self.embed_dims)
             layer.ffn.layers.append(LayerScale(self.embed_dims))
             for part in (layer.attn.gamma1, layer.ffn.layers[-1]):
                 nn.init.constant_(part.weight, layer_scale)
-        # The parent froze what was there.
+        # The parent froze the layers before these were added.
         if self.frozen_stages > 0:
             self._freeze_stages()

@@ -1,6 +1,6 @@
-"""The one way from a file of tensors into a module: pick, rename, compare, resize, fill.
+"""Load a checkpoint into a module: select, rename, compare, resize and copy its tensors.
 
-``weights=`` and ``init_cfg=dict(type='Pretrained')`` of any config go through it.
+Both ``weights=`` and ``init_cfg=dict(type='Pretrained')`` of all configs use it.
 """
 
 import logging
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -19,8 +20,8 @@ from luss.models.backbones.layouts import LAYOUTS, MMSEG_VIT, UNNAMED, Layout, R
 
 __all__ = [
     "WeightsEntry",
-    "fill",
     "fill_from",
+    "load_tensors",
     "parts_beside_the_backbone",
     "pick",
     "tensors_of",
@@ -33,18 +34,18 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class WeightsEntry:
-    """Where weights are, and how they are named.
+    """File of a checkpoint and layout of its tensor names.
 
     Attributes:
-        file: of tensors, on this machine.
-        layout: one of ``LAYOUTS``; None for names as they are here, with further layers that are
-            passed over.
-        key: of the file's dict that holds the tensors; by default the layout's.
-        prefix: what the module's names begin with, with or without the dot at its end; by default
-            that of the layout's below which most of the module's tensors are.
-        rename: more renaming after the layout's, (regular expression, replacement) pairs.
+        file: local path of the checkpoint.
+        layout: one of ``LAYOUTS``; None for names as in luss, with further layers, which are
+            ignored.
+        key: of the file's dict that contains the tensors; by default the layout's.
+        prefix: prefix of the module's names, with or without a final dot; by default the layout's
+            prefix that matches most of the module's tensors.
+        rename: renames after the layout's, (regular expression, replacement) pairs.
         ignore: regular expressions; tensors of the file whose names, without the prefix, match one
-            of them are passed over.
+            of them are ignored.
     """
 
     file: str
@@ -56,29 +57,29 @@ class WeightsEntry:
 
     @classmethod
     def parse(cls, value: object, where: str) -> "WeightsEntry":
-        """From a path, or a dict of these attributes.
+        """Parse a path, or a dict of these attributes.
 
         Args:
-            value: as a config has it.
+            value: from a config.
             where: its place, for messages.
 
         Raises:
-            LussError: if an attribute is unknown or makes no sense.
+            LussError: if an attribute is unknown or invalid.
         """
-        settings = dict(value) if isinstance(value, Mapping) else {"file": value}
+        settings: dict[str, Any] = dict(value) if isinstance(value, Mapping) else {"file": value}
         known = list(cls.__dataclass_fields__)
         if unknown := [key for key in settings if key not in known]:
             raise LussError(
-                f"{where}.{unknown[0]} is no setting{nearest(unknown[0], known)} Known are: "
+                f"{where}.{unknown[0]} is not a setting{nearest(unknown[0], known)} Known are: "
                 f"{', '.join(known)}"
             )
         if not settings.get("file"):
-            raise LussError(f"{where} names no file; give the path of a checkpoint")
+            raise LussError(f"{where} has no file; set it to the path of a checkpoint")
         settings["file"] = str(settings["file"])
         if "://" in settings["file"]:
             raise LussError(
-                f"{where}: weights {settings['file']} are an address; fetch the file yourself and "
-                "give its path"
+                f"{where}: weights {settings['file']} are a URL, expected a path; download the "
+                "file and give its path"
             )
         if settings.get("layout") not in (None, *LAYOUTS):
             raise LussError(
@@ -92,8 +93,8 @@ class WeightsEntry:
                 re.compile(pattern)
             except (TypeError, ValueError, re.error) as error:
                 raise LussError(
-                    f"{where}.rename has {pair!r}, expected a regular expression and what takes "
-                    f"its place: {error}"
+                    f"{where}.rename has {pair!r}, expected a regular expression and its "
+                    f"replacement: {error}"
                 ) from error
         settings["rename"] = tuple((pattern, text) for pattern, text in pairs)
         ignore = settings.get("ignore", ())
@@ -109,7 +110,7 @@ class WeightsEntry:
 
     @property
     def path(self) -> Path:
-        """The file, with ``~`` resolved."""
+        """Return the file's path, with ``~`` expanded."""
         return Path(self.file).expanduser()
 
     @property
@@ -118,11 +119,11 @@ class WeightsEntry:
 
 
 def weights_entry(own: str | dict | None, shared: str | dict | None) -> str | dict | None:
-    """The weights of a stage: its own, the whole config's, or both where one lacks a file.
+    """Return a stage's weights: its own, or the shared ones, with its own layout if it has no file.
 
     Args:
-        own: of the stage; a dict without ``file`` says how the shared file is to be read.
-        shared: of the whole config.
+        own: of the stage; a dict without ``file`` overrides settings of the shared entry.
+        shared: of all stages.
     """
     if isinstance(own, Mapping) and not own.get("file"):
         shared = {"file": shared} if isinstance(shared, str) else dict(shared or {})
@@ -131,32 +132,32 @@ def weights_entry(own: str | dict | None, shared: str | dict | None) -> str | di
 
 
 def fill_from(module: nn.Module, content: Mapping, entry: WeightsEntry) -> None:
-    """Fill a module from what a file holds, all of it or nothing.
+    """Load a checkpoint's tensors into a module, all or nothing.
 
     Args:
-        module: to be filled, such as a backbone.
+        module: such as a backbone.
         content: of the file.
-        entry: how it is named.
+        entry: file and layout.
 
     Raises:
-        LussError: as :func:`pick` and :func:`fill`.
+        LussError: see :func:`pick` and :func:`load_tensors`.
     """
     found = pick(content, entry, module.state_dict(), type(module).__name__)
     _compare_heads(module, entry)
     _compare_positions(module, entry)
-    fill(module, found, entry.file)
+    load_tensors(module, found, entry.file)
 
 
 def _compare_heads(module: nn.Module, entry: WeightsEntry) -> None:
-    """Refuse a vision transformer of other heads, which has the same tensors."""
+    """Check the number of attention heads, which no tensor's shape depends on."""
     width = _width_of_positions(module)
-    expected = entry._layout.heads.get(width)
+    expected = None if width is None else entry._layout.heads.get(width)
     own = next((getattr(part, "num_heads", None) for part in _attention(module)), None)
     if expected is not None and own is not None and own != expected:
         raise LussError(
-            f"{entry.file}: vision transformers of layout {entry.layout!r} of width {width} have "
-            f"{expected} heads, {type(module).__name__} has {own}: all tensors fit, and would "
-            f"compute something else; give arch as a dict with num_heads={expected}"
+            f"{entry.file}: vision transformers of layout {entry.layout!r} and width {width} have "
+            f"{expected} heads, but {type(module).__name__} has {own}, which would change its "
+            f"output; set arch to a dict with num_heads={expected}"
         )
 
 
@@ -164,9 +165,9 @@ def _compare_positions(module: nn.Module, entry: WeightsEntry) -> None:
     offset, own = entry._layout.position_offset, getattr(module, "interpolate_offset", 0.0)
     if offset is not None and own != offset and _width_of_positions(module):
         print_log(
-            f"{entry.file}: {type(module).__name__} resizes position embeddings otherwise than "
-            f"the models of layout {entry.layout!r}, which matters at other sizes than that of the "
-            f"file; use type='DINOVisionTransformer' or type='LayerScaleVisionTransformer' with "
+            f"{entry.file}: {type(module).__name__} and models of layout {entry.layout!r} resize "
+            "position embeddings differently, so outputs differ at other image sizes than that of "
+            "the file; use type='DINOVisionTransformer' or type='LayerScaleVisionTransformer' with "
             f"interpolate_offset={offset}",
             "current",
             level=logging.WARNING,
@@ -178,20 +179,20 @@ def _attention(module: nn.Module) -> Iterable[nn.Module]:
 
 
 def _width_of_positions(module: nn.Module) -> int | None:
-    """The width of a vision transformer that has position embeddings for its tokens."""
+    """Return the width of a vision transformer's position embeddings; None if it has none."""
     positions = getattr(module, "pos_embed", None)
     return positions.shape[-1] if isinstance(positions, Tensor) and positions.ndim == 3 else None
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """What a file holds below a prefix, by the names here.
+    """Renamed tensors of a file below a prefix.
 
     Attributes:
         prefix: of the file's names.
-        tensors: by the names here.
-        written: name here -> the file's name without the prefix.
-        clash: a name here that two tensors would have, and their names in the file.
+        tensors: by their names in luss.
+        written: name in luss -> name in the file, without the prefix.
+        clash: a name in luss with two tensors, and their two names in the file.
     """
 
     prefix: str
@@ -203,25 +204,24 @@ class _Reading:
 def pick(
     content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor], what: str = "the backbone"
 ) -> dict[str, Tensor]:
-    """A module's weights in a checkpoint, by the module's names.
+    """Select a module's tensors in a checkpoint, by the module's names.
 
-    Without a layout, layers that the module has not (a classifier on top) are passed over; those
-    inside of its modules (a deeper network of the same kind), and all below a prefix that names
-    the module, are an error.
+    Without a layout, layers outside the module (a classifier on top) are ignored. Surplus tensors
+    inside its modules (of a deeper network of the same kind), or below a given prefix, raise.
 
     Args:
         content: of the file.
-        entry: how it is named.
-        wanted: the module's own tensors by name.
+        entry: file and layout.
+        wanted: the module's tensors by name.
         what: the module, for messages.
 
     Raises:
-        LussError: if some are missing, or the file's module has others that it may not ignore.
+        LussError: if tensors are missing, or the file has surplus tensors of the module.
     """
     tensors = tensors_of(content, entry)
     reading = _best_reading(tensors, entry, wanted)
     found, written = reading.tensors, reading.written
-    # Counters and tables of places are integers, which a module computes itself.
+    # Modules compute integer tensors (counters, index tables) themselves.
     missing = {name for name in wanted.keys() - found.keys() if wanted[name].is_floating_point()}
     surplus = {
         name
@@ -238,15 +238,15 @@ def pick(
             f"{entry.file} does not fit {what}: {len(missing)} of its {len(wanted)} tensors "
             f"are missing ({_first(missing)}), {len(surplus)} belong to another one "
             f"({_first(others)}); read as layout {entry.layout!r} with prefix {reading.prefix!r}; "
-            f"{_beginnings(tensors)}; the config must describe the network that was saved, and "
-            f"weights its layout ({', '.join(LAYOUTS)}), prefix and rename"
+            f"{_beginnings(tensors)}. Set the backbone to the saved network, and the layout of "
+            f"weights ({', '.join(LAYOUTS)}), prefix and rename to those of the file"
             f"{_proposal(others, used) if not missing else ''}"
         )
     return {name: found[name] for name in wanted.keys() & found.keys()}
 
 
 def _proposal(others: set[str], used: set[str]) -> str:
-    """Patterns that pass over the first names, and over none of the second."""
+    """Propose patterns that ignore all of ``others`` and none of ``used``."""
     parts = {name[: end.start()] for name in used for end in re.finditer(r"\.|$", name)}
     beginnings = {
         next(
@@ -257,20 +257,20 @@ def _proposal(others: set[str], used: set[str]) -> str:
         for name in others
     }
     patterns = [rf"^{re.escape(beginning)}(\.|$)" for beginning in sorted(beginnings)]
-    return f". To pass over what belongs to another one, add ignore={patterns!r}"
+    return f". To ignore the surplus tensors, add ignore={patterns!r}"
 
 
 def _best_reading(
     tensors: Mapping[str, Tensor], entry: WeightsEntry, wanted: Mapping[str, Tensor]
 ) -> _Reading:
-    """The reading, by prefix and variant of the layout, that has most of the wanted tensors."""
+    """Return the prefix and variant of the layout that match most of the wanted tensors."""
     layout = entry._layout
     prefixes = layout.prefixes
     if entry.prefix is not None:
         given = entry.prefix and f"{entry.prefix.rstrip('.')}."
         prefixes = (given, f"module.{given}")
-    present = [prefix for prefix in prefixes if any(name.startswith(prefix) for name in tensors)]
-    if not present:
+    found = [prefix for prefix in prefixes if any(name.startswith(prefix) for name in tensors)]
+    if not found:
         raise LussError(
             f"{entry.file} has no names that begin with {' or '.join(map(repr, prefixes))}; "
             f"{_beginnings(tensors)}; set prefix to one of these, or another layout "
@@ -285,16 +285,16 @@ def _best_reading(
             entry,
             wanted,
         )
-        for prefix in present
+        for prefix in found
         for variant in layout.variants
     ]
-    # The first of those that are equally good.
+    # On a tie, the first.
     best = max(readings, key=lambda reading: len(reading.tensors.keys() & wanted.keys()))
     if best.clash:
         new, *names = best.clash
         raise LussError(
-            f"{entry.file}: two tensors are renamed to {new!r}, {' and '.join(names)}; correct "
-            "rename, or name one of them in ignore"
+            f"{entry.file}: two tensors are renamed to {new!r}: {' and '.join(names)}; correct "
+            "rename, or add one of them to ignore"
         )
     return best
 
@@ -327,7 +327,7 @@ def _read(
 
 
 def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
-    """Tensors of a pretrainer's other modules that the layout knows, by their names here."""
+    """Return tensors of a pretrainer's further modules in the layout, by their names in luss."""
     layout = entry._layout if entry.layout else LAYOUTS["openmmlab"]
     found = {}
     for name, value in tensors_of(content, entry).items():
@@ -338,11 +338,11 @@ def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str
     return found
 
 
-def fill(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
-    """Fill a module, all or nothing; position embeddings are resized by its own rule.
+def load_tensors(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
+    """Copy tensors into a module, all or nothing; it resizes position embeddings by its own rule.
 
     Args:
-        module: to be filled.
+        module: the target.
         weights: from :func:`pick`.
         path: for messages.
 
@@ -351,10 +351,10 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
     """
     before = {name: value.clone() for name, value in module.state_dict().items()}
     try:
-        # Hooks of mmcls' transformers resize what lies on a grid.
+        # Hooks of mmcls' transformers resize position embeddings.
         with scipy_with_interp2d():
             module.load_state_dict(_resized(module, dict(weights), before), strict=False)
-    # Rules for resizing raise what they like.
+    # The resizing rules raise any kind of exception.
     except Exception as error:
         module.load_state_dict(before)
         other = [
@@ -366,40 +366,42 @@ def fill(module: nn.Module, weights: Mapping[str, Tensor], path: str) -> None:
             raise
         name, reason = sorted(other)[0], str(error).strip().partition("\n")[0]
         if reason.startswith("Error(s) in loading state_dict"):
-            reason = "it has none for this"
+            reason = "no rule for this tensor"
         raise LussError(
             f"{name} of {path} has shape {tuple(weights[name].shape)}, "
-            f"{type(module).__name__} expects {tuple(before[name].shape)}, and its own rule does "
-            f"not resize it ({reason}); the config must describe the network that was saved, the "
-            "sizes of images and windows included"
+            f"{type(module).__name__} expects {tuple(before[name].shape)} and cannot resize it "
+            f"({reason}). Set the backbone to the saved network, including its image and window "
+            "sizes"
         ) from error
 
 
 def _resized(
     backbone: nn.Module, weights: dict[str, Tensor], own: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Apply the rules of mmseg's transformers, which are methods that it calls itself."""
-    if hasattr(backbone, "resize_rel_pos_embed"):
-        weights = backbone.resize_rel_pos_embed(weights)
+    """Resize position embeddings by the methods of mmseg's transformers."""
+    resize_biases = getattr(backbone, "resize_rel_pos_embed", None)
+    if resize_biases is not None:
+        weights = resize_biases(weights)
     position = weights.get("pos_embed")
     rule = getattr(backbone, "resize_pos_embed", None)
-    # Those of mmcls are resized by a hook while they are loaded.
+    # Loading hooks resize those of mmcls' transformers.
     if position is None or rule is None or hasattr(backbone, "_prepare_pos_embed"):
         return weights
     if position.ndim == 3 and position.shape != own["pos_embed"].shape:
         side = round((position.shape[1] - 1) ** 0.5)
-        height, width = (length // backbone.patch_size for length in backbone.img_size)
+        own_size: Any = backbone.img_size
+        height, width = (length // backbone.patch_size for length in own_size)
         mode = backbone.interpolate_mode
         weights["pos_embed"] = rule(position, (height, width), (side, side), mode)
     return weights
 
 
 def tensors_of(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
-    """The tensors of a file by the names that they have there.
+    """Return the tensors of a file by their names in the file.
 
     Args:
         content: of the file.
-        entry: which of its keys holds them.
+        entry: selects the key of the tensors.
 
     Raises:
         LussError: if there are none.
@@ -419,14 +421,14 @@ def tensors_of(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:
         tensors = {name: value for name, value in found.items() if isinstance(value, Tensor)}
     if not tensors:
         raise LussError(
-            f"{entry.file} has no weights by name; expected a dict of tensors, or one below "
-            f"'state_dict'; its keys are {', '.join(map(str, list(content)[:10]))}; set key"
+            f"{entry.file} contains no dict of tensors; its keys are "
+            f"{', '.join(map(str, list(content)[:10]))}; set key to that of a dict of tensors"
         )
     return tensors
 
 
 def _beginnings(names: Iterable[str]) -> str:
-    """The first parts of names, as many as tell something, and how often each is found."""
+    """Format the most frequent beginnings of names, as long as needed to differ, and counts."""
     names = list(names)
     for depth in (1, 2, 3):
         found = Counter(".".join(name.split(".")[:depth]) for name in names)

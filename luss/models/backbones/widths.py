@@ -1,4 +1,4 @@
-"""Widths of parts that read feature maps: filled from the backbone, or compared with it."""
+"""Channels of modules that read feature maps: set from the backbone, or checked against it."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ __all__ = ["fill_head_widths", "fill_widths", "takes"]
 
 
 def takes(config: Mapping, argument: str) -> bool:
-    """Whether the class that a config names has an argument."""
+    """Return whether the class of a config has an argument."""
     kind = config.get("type")
     found = MODELS.get(kind) if isinstance(kind, str) else kind
     return found is not None and argument in inspect.signature(found).parameters
@@ -21,19 +21,19 @@ def takes(config: Mapping, argument: str) -> bool:
 def fill_widths(
     config: Mapping, stages: Mapping[int, StageInfo], where: str, key: str = "in_channels"
 ) -> dict:
-    """A config whose ``in_channels`` are those of the backbone.
+    """Set ``in_channels`` of a config to the backbone's channels.
 
-    Where the config names ``stages=(3,)`` they are a dict of these, else the channels of the
-    deepest stage.
+    They are a dict if the config sets ``stages``, such as ``stages=(3,)``, otherwise the channels
+    of the last stage.
 
     Args:
-        config: of a part that reads feature maps.
+        config: of a module that reads feature maps.
         stages: of the backbone, in order.
         where: the config's place, for messages.
-        key: the argument's name.
+        key: name of the argument.
 
     Raises:
-        LussError: if the backbone lacks a stage, or given channels are not those of the backbone.
+        LussError: if the backbone lacks a stage, or the config sets other channels.
     """
     config = dict(config)
     deepest = stages[max(stages)].channels
@@ -41,10 +41,10 @@ def fill_widths(
     if not takes(config, key):
         return config
     if isinstance(given, Mapping) or "stages" in config:
-        named = config.get("stages", given)
+        named: Any = config.get("stages", given)
         if unknown := [stage for stage in named if stage not in stages]:
             raise LussError(
-                f"{where} reads stage {', '.join(map(str, unknown))}, but the backbone gives "
+                f"{where} reads stage {', '.join(map(str, unknown))}, but the backbone returns "
                 f"{_listed(stages)}; add it to the backbone's out_indices"
             )
         widths: Any = {stage: stages[stage].channels for stage in named}
@@ -54,22 +54,22 @@ def fill_widths(
         widths = deepest
     if given is not None and given != widths:
         raise LussError(
-            f"{where} has {key}={given}, but the backbone gives {widths} ({_listed(stages)}); "
-            f"correct {key}, or leave it out"
+            f"{where} has {key}={given}, but the backbone returns {widths} ({_listed(stages)}); "
+            f"correct {key}, or remove it"
         )
     return {**config, key: widths}
 
 
 def fill_head_widths(config: Mapping, found: Sequence[StageInfo], where: str) -> dict:
-    """As :func:`fill_widths`, of a head of mmseg, whose ``in_index`` names maps by their place.
+    """Set ``in_channels`` of mmseg's heads, whose ``in_index`` selects maps by position.
 
     Args:
-        config: of a head that takes ``in_channels``, and ``in_index``, a number or several.
+        config: of a head with ``in_channels`` and ``in_index``, an int or several.
         found: the feature maps.
         where: the config's place, for messages.
 
     Raises:
-        LussError: if there is no such map, or given channels are not those of the backbone.
+        LussError: if there is no such map, or the config sets other channels.
     """
     config = dict(config)
     index = config.get("in_index", -1)
@@ -77,8 +77,9 @@ def fill_head_widths(config: Mapping, found: Sequence[StageInfo], where: str) ->
     indices = list(index) if several else [index]
     if wrong := [at for at in indices if not -len(found) <= at < len(found)]:
         raise LussError(
-            f"{where}.in_index names map {', '.join(map(str, wrong))}, but there are {len(found)}, "
-            f"counted from 0: {_numbered(found)}; correct it, or add to the backbone's out_indices"
+            f"{where}.in_index contains {', '.join(map(str, wrong))}, but there are {len(found)} "
+            f"maps, counted from 0: {_numbered(found)}; correct in_index, or add the map to the "
+            "backbone's out_indices"
         )
     widths = [found[at].channels for at in indices]
     given = config.get("in_channels")
@@ -86,7 +87,7 @@ def fill_head_widths(config: Mapping, found: Sequence[StageInfo], where: str) ->
         raise LussError(
             f"{where} has in_channels={given}, but the maps of its in_index={index} have "
             f"{widths if several else widths[0]} ({_numbered(found)}); correct in_channels, or "
-            "leave it out"
+            "remove it"
         )
     return {**config, "in_index": index, "in_channels": widths if several else widths[0]}
 

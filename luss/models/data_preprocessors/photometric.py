@@ -1,6 +1,6 @@
-"""Photometric augmentation of whole batches on the device.
+"""Photometric augmentation of batches on the device.
 
-The transformations and their ranges are SwAV's and BYOL's; each image of a batch draws its own.
+Transforms and ranges are those of SwAV and BYOL; parameters are drawn for each image.
 """
 
 import math
@@ -15,7 +15,7 @@ __all__ = ["ColorJitter", "GaussianBlur", "RandomGrayscale", "Solarize"]
 
 
 def grayscale(images: Tensor) -> Tensor:
-    """Luma (N, 1, H, W) of RGB images (N, 3, H, W), ITU-R 601."""
+    """Compute the luma (N, 1, H, W) of RGB images (N, 3, H, W), ITU-R 601."""
     red, green, blue = images.split(1, dim=1)
     return (0.299 * red).add_(green, alpha=0.587).add_(blue, alpha=0.114)
 
@@ -37,9 +37,9 @@ def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
-    """Turn the hue of RGB images (N, 3, H, W) in [0, 1] by (N, 1, 1, 1) full turns.
+    """Rotate the hue of RGB images (N, 3, H, W) in [0, 1] by (N, 1, 1, 1) full turns.
 
-    Value and chroma stay, as in HSV.
+    Value and chroma do not change, as in HSV.
     """
     red, green, blue = images.unbind(dim=1)
     value = torch.maximum(torch.maximum(red, green), blue)
@@ -49,7 +49,7 @@ def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
     difference = torch.where(is_red, green - blue, torch.where(is_green, blue - red, red - green))
     start = torch.where(is_red, 0.0, torch.where(is_green, 2.0, 4.0))
     hue = difference.div_(chroma.clamp(min=1e-12)).add_(start).add_(6 * turns[:, 0])
-    # The share of the chroma that each channel lacks falls and rises over four sixths.
+    # The share of the chroma missing in each channel falls and rises over four sixths of a turn.
     lack = torch.stack([hue + 5, hue + 3, hue + 1], dim=1)
     lack.sub_(torch.floor(lack / 6), alpha=6)
     lack.sub_(2).abs_().neg_().add_(2).clamp_(0, 1)
@@ -57,7 +57,7 @@ def adjust_hue(images: Tensor, turns: Tensor) -> Tensor:
 
 
 class _RandomTransform(nn.Module):
-    """Applies :meth:`transform` to a random subset of the images of a batch.
+    """Transform of a random subset of the images of a batch.
 
     Args:
         probability: of each image to be transformed.
@@ -68,10 +68,10 @@ class _RandomTransform(nn.Module):
         self.probability = probability
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) float in [0, 1] -> the same."""
+        """Transform a random subset of images (N, 3, H, W) float in [0, 1]."""
         if self.probability >= 1:
             return self.transform(images)
-        # A blend instead of a selection on CUDA, where counting the chosen would wait for it.
+        # A selection would synchronise with the GPU to count the chosen images; a blend does not.
         chosen = torch.rand(len(images), device=images.device) < self.probability
         if images.is_cuda:
             return torch.where(chosen[:, None, None, None], self.transform(images), images)
@@ -92,14 +92,14 @@ def _uniform(like: Tensor, low: float, high: float) -> Tensor:
 class ColorJitter(_RandomTransform):
     """Random brightness, contrast, saturation and hue, in an order drawn for each batch.
 
-    Amounts are drawn for each image. (The released code draws the order for each image, too, and
+    Amounts are drawn for each image. (The released code also draws the order for each image, and
     rounds to 8 bits after each of the four.)
 
     Args:
-        brightness: factor from [max(0, 1 - b), 1 + b].
-        contrast: likewise.
-        saturation: likewise.
-        hue: turns from [-hue, hue], at most 0.5.
+        brightness: b; the factor is drawn from [max(0, 1 - b), 1 + b].
+        contrast: as ``brightness``.
+        saturation: as ``brightness``.
+        hue: turns are drawn from [-hue, hue]; at most 0.5.
         probability: of each image to be jittered.
     """
 
@@ -130,26 +130,26 @@ class ColorJitter(_RandomTransform):
 
 @MODELS.register_module()
 class RandomGrayscale(_RandomTransform):
-    """Replaces an image by its luma.
+    """Random conversion to grayscale.
 
     Args:
-        probability: of each image to lose its colour.
+        probability: of each image to be converted.
     """
 
     def __init__(self, probability: float = 0.2) -> None:
         super().__init__(probability)
 
     def transform(self, images: Tensor) -> Tensor:
-        """Take the colour of every image away."""
+        """Replace every image by its luma."""
         return grayscale(images).expand_as(images)
 
 
 @MODELS.register_module()
 class GaussianBlur(_RandomTransform):
-    """Blurs with a random radius.
+    """Random Gaussian blur.
 
-    The kernel is the Gaussian itself, cut off at three times the largest radius. (The released code
-    calls PIL, which comes near it by three box blurs.)
+    The kernel is a Gaussian, truncated at three times the largest radius. (The released code calls
+    PIL, which approximates it by three box blurs.)
 
     Args:
         radius: smallest and largest standard deviation in pixels.
@@ -162,7 +162,7 @@ class GaussianBlur(_RandomTransform):
         self.reach = math.ceil(3 * radius[1])
 
     def transform(self, images: Tensor) -> Tensor:
-        """Blur every image with a radius of its own; the border is replicated."""
+        """Blur every image with its own radius; replicate the border."""
         count, channels, _, _ = images.shape
         sigma = _uniform(images, *self.radius).view(count, 1)
         offsets = torch.arange(-self.reach, self.reach + 1, device=images.device)
@@ -176,7 +176,7 @@ class GaussianBlur(_RandomTransform):
 
 @MODELS.register_module()
 class Solarize(_RandomTransform):
-    """Inverts the values above a threshold.
+    """Random inversion of the values above a threshold.
 
     Args:
         threshold: in [0, 1].

@@ -14,18 +14,18 @@ __all__ = ["PhotometricSegPreprocessor"]
 
 @MODELS.register_module()
 class PhotometricSegPreprocessor(SegDataPreProcessor):
-    """``mmseg.SegDataPreProcessor`` that changes colours and blurs while training.
+    """``mmseg.SegDataPreProcessor`` with photometric augmentation in training.
 
-    Masks stay as they are, so only photometric transforms fit. They take the images as RGB.
+    Masks do not change, so augmentations must be photometric. They take RGB images.
 
     Args:
-        augmentations: configs of photometric transforms, applied to the batch in turn.
-        bgr_to_rgb: see ``mmseg.SegDataPreProcessor``; excludes augmentations, as ``rgb_to_bgr``.
-        rgb_to_bgr: likewise.
+        augmentations: configs of photometric transforms, applied to the batch in order.
+        bgr_to_rgb: see ``mmseg.SegDataPreProcessor``; must be False with augmentations.
+        rgb_to_bgr: as ``bgr_to_rgb``.
         **kwargs: see ``mmseg.SegDataPreProcessor``.
 
     Raises:
-        LussError: if channels are to be swapped.
+        LussError: if augmentations are combined with swapped channels.
     """
 
     def __init__(
@@ -37,35 +37,37 @@ class PhotometricSegPreprocessor(SegDataPreProcessor):
         **kwargs,
     ) -> None:
         super().__init__(bgr_to_rgb=bgr_to_rgb, rgb_to_bgr=rgb_to_bgr, **kwargs)
-        # mmsegmentation and its successor keep this under different names.
         if augmentations and (bgr_to_rgb or rgb_to_bgr):
-            raise LussError("PhotometricSegPreprocessor takes RGB images; leave bgr_to_rgb off")
+            raise LussError(
+                "PhotometricSegPreprocessor: augmentations need RGB images; remove bgr_to_rgb and "
+                "rgb_to_bgr"
+            )
         self.augmentations = torch.nn.ModuleList(MODELS.build(config) for config in augmentations)
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
         """Prepare a collated batch.
 
         Args:
-            data: ``inputs`` is a list of N uint8 tensors (3, H, W) of one size, RGB, when
-                training; ``data_samples`` the N samples.
+            data: ``inputs`` is a list of N uint8 RGB tensors (3, H, W), of one size in training;
+                ``data_samples`` are the N samples.
             training: whether to augment.
 
         Returns:
             The batch with float32 ``inputs`` (N, 3, H, W), and ``data_samples``.
 
         Raises:
-            LussError: if images to be augmented differ in size.
+            LussError: if images to augment differ in size.
         """
         if training and len(self.augmentations):
             data = self.cast_data(data)
             sizes = {tuple(image.shape) for image in data["inputs"]}
             if len(sizes) > 1:
                 raise LussError(
-                    f"images of {sorted(sizes)[:3]} cannot be augmented as one batch; crop them to "
-                    "one size, as RandomResizedCropWithMask does"
+                    f"a batch has images of {sorted(sizes)[:3]}, expected one size for "
+                    "augmentation; crop them to one size, such as by RandomResizedCropWithMask"
                 )
             images = torch.stack(list(data["inputs"]))
-            # MMEngine preprocesses within the step's autocast, which would blur in half precision.
+            # MMEngine preprocesses under autocast, which would blur in half precision.
             with torch.autocast(images.device.type, enabled=False):
                 images = images / 255
                 for transform in self.augmentations:

@@ -13,13 +13,13 @@ __all__ = ["ViewPreprocessor"]
 
 @MODELS.register_module()
 class ViewPreprocessor(BaseDataPreprocessor):
-    """Moves views to the device, augments whole batches there and normalises them.
+    """Data preprocessor that moves views to the device, augments and normalises them in batches.
 
     Args:
         mean: per channel, of RGB values in [0, 1].
         std: per channel, of RGB values in [0, 1].
-        augmentations: configs of photometric transforms, applied to each view in turn while
-            training. A list of lists gives each view its own (BYOL's differ).
+        augmentations: configs of photometric transforms, applied in order to each view in
+            training; a list of lists for different transforms per view (as in BYOL).
     """
 
     def __init__(
@@ -34,37 +34,37 @@ class ViewPreprocessor(BaseDataPreprocessor):
         self.per_view = bool(augmentations) and not isinstance(augmentations[0], dict)
         lists = augmentations if self.per_view else [augmentations]
         self.augmentations = torch.nn.ModuleList(
-            torch.nn.ModuleList(MODELS.build(config) for config in configs) for configs in lists
+            torch.nn.Sequential(*(MODELS.build(config) for config in configs)) for configs in lists
         )
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a collated batch.
 
         Args:
-            data: ``inputs`` is a list of V uint8 tensors (N, 3, H, W), RGB; other entries are
-                moved to the device as they are.
+            data: ``inputs`` is a list of V uint8 RGB tensors (N, 3, H, W); other entries are only
+                moved to the device.
             training: whether to augment.
 
         Returns:
             The batch with float32 ``inputs``.
 
         Raises:
-            LussError: if the views are not uint8, or each view was to have augmentations of its
-                own and there are more views.
+            LussError: if the views are not uint8, or the number of lists of augmentations is not
+                the number of views.
         """
         data = self.cast_data(data)
         inputs = data["inputs"]
         if any(images.dtype != torch.uint8 for images in inputs):
             raise LussError(
-                f"ViewPreprocessor found views of {[images.dtype for images in inputs]}, expected "
-                "torch.uint8; end the data set's pipeline with PackViews"
+                f"ViewPreprocessor: views have dtypes {[images.dtype for images in inputs]}, "
+                "expected torch.uint8; end the data set's pipeline with PackViews"
             )
         if training and self.per_view and len(self.augmentations) != len(inputs):
             raise LussError(
                 f"ViewPreprocessor has augmentations for {len(self.augmentations)} views, but "
                 f"there are {len(inputs)}; give one list of augmentations for each view"
             )
-        # MMEngine preprocesses within the step's autocast, which would blur in half precision.
+        # MMEngine preprocesses under autocast, which would blur in half precision.
         with torch.autocast(inputs[0].device.type, enabled=False):
             prepared = [self._prepare(images, view, training) for view, images in enumerate(inputs)]
         return {**data, "inputs": prepared}
@@ -72,6 +72,5 @@ class ViewPreprocessor(BaseDataPreprocessor):
     def _prepare(self, images: torch.Tensor, view: int, training: bool) -> torch.Tensor:
         images = images / 255
         if training:
-            for transform in self.augmentations[view if self.per_view else 0]:
-                images = transform(images)
+            images = self.augmentations[view if self.per_view else 0](images)
         return (images - self.mean) / self.std

@@ -1,4 +1,4 @@
-"""The disentangler of C2AM: one map that parts a photo's features into two representations."""
+"""The disentangler of C2AM: a map that splits a photo's features into two representations."""
 
 import torch
 from mmengine.model import BaseModule
@@ -24,20 +24,20 @@ class Disentangler(BaseModule):
         self.norm = nn.BatchNorm2d(1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """The activation map (N, 1, h, w) float32 in [0, 1] of features (N, L, h, w)."""
+        """Return the activation map (N, 1, h, w) float32 in [0, 1] of features (N, L, h, w)."""
         return torch.sigmoid(self.norm(self.convolution(features)).float())
 
 
 def disentangle(features: Tensor, activation: Tensor) -> tuple[Tensor, Tensor]:
-    """The representations of both sides of a map: means over pixels, weighted by it.
+    """Average features with the map, and with its complement, as weights.
 
     Args:
         features: (N, L, h, w) floating point.
         activation: (N, 1, h, w) in [0, 1].
 
     Returns:
-        (N, L) weighted by the map, and (N, L) weighted by one less the map; they add up to the
-        mean of the features.
+        (N, L) weighted by the map, and (N, L) weighted by one minus the map; their sum is the mean
+        of the features.
     """
     with torch.autocast(features.device.type, enabled=False):
         flat, weights = features.flatten(2).float(), activation.flatten(2).float()

@@ -1,8 +1,8 @@
-"""Pixel attention (PASS, section 4.3): which pixels, channel by channel, carry an image's category.
+"""Pixel attention (PASS, section 4.3): weights of pixels and channels for an image's category.
 
 The attention of eq. (6), c(z) = sigmoid(M_A(|z|) + theta), is computed on features up-sampled four
 times. It weights the features that are averaged to an image embedding, and its mean over channels
-tells the major categories from 'other' (eq. 7).
+separates the major categories from 'other' (eq. 7).
 """
 
 import torch
@@ -28,7 +28,7 @@ def upsample(features: Tensor, scale: int = SCALE) -> Tensor:
         scale: the factor of both sides.
 
     Returns:
-        (N, L, scale * h, scale * w), float32 (float64 stays).
+        (N, L, scale * h, scale * w), float32 (float64 for float64).
     """
     features = features.float() if features.dtype != torch.float64 else features
     return F.interpolate(features, scale_factor=scale, mode="bilinear", align_corners=False)
@@ -36,25 +36,25 @@ def upsample(features: Tensor, scale: int = SCALE) -> Tensor:
 
 @MODELS.register_module()
 class PixelAttention(BaseModule):
-    """The attention c(z) of eq. (6) and what is pooled with it.
+    """The attention c(z) of eq. (6) and pooling with it.
 
-    M_A is Conv1x1(L, L), BN, ReLU, Conv1x1(L, L), BN; theta is one number per channel, zero at
-    first. The parameter names are those of the released code. All methods take the backbone's last
-    feature map as it is, (N, L, h, w), and up-sample it themselves.
+    M_A is Conv1x1(L, L), BN, ReLU, Conv1x1(L, L), BN; theta is one number per channel, initially
+    zero. Parameters are named as in the released code. All methods take the backbone's last feature
+    map (N, L, h, w) and up-sample it themselves.
 
     Args:
         channels: L, the channels of the feature map.
-        shared: one attention map for all channels instead of one for each (table 10c).
-        init_cfg: MMEngine's initialisation, on top of the released code's: convolutions are drawn
-            Kaiming-normal, fan-out, their biases and the batch norms keep PyTorch's default.
+        shared: use one attention map for all channels instead of one for each (table 10c).
+        init_cfg: MMEngine's initialisation, applied after the released code's: convolutions are
+            Kaiming-normal, fan-out; their biases and the batch norms keep PyTorch's default.
     """
 
     def __init__(self, channels: int, shared: bool = False, init_cfg: dict | None = None):
         super().__init__(init_cfg)
         if channels < 1:
             raise LussError(
-                f"PixelAttention: channels is {channels}; give the channels of the backbone's last "
-                "feature map (512 for ResNet-18, 2048 for ResNet-50)"
+                f"PixelAttention: channels is {channels}, expected those of the backbone's last "
+                "feature map (512 for ResNet-18, 2048 for ResNet-50); correct or remove it"
             )
         self.channels = channels
         maps = 1 if shared else channels
@@ -69,11 +69,11 @@ class PixelAttention(BaseModule):
         init_convolutions(self)
 
     def forward(self, features: Tensor) -> Tensor:
-        """The pooled feature to train on: see :meth:`pool_normalised`."""
+        """Return the pooled feature for training, see :meth:`pool_normalised`."""
         return self.pool_normalised(features)
 
     def attention(self, features: Tensor) -> Tensor:
-        """The attention maps c(z).
+        """Compute the attention maps c(z).
 
         Args:
             features: the backbone's last feature map (N, L, h, w).
@@ -84,7 +84,7 @@ class PixelAttention(BaseModule):
         return self._attention(features, _norm(upsample(features)))
 
     def mean_attention(self, features: Tensor) -> Tensor:
-        """The mean of c(z) over channels, the left side of eq. (7).
+        """Compute the mean of c(z) over channels, the left side of eq. (7).
 
         Args:
             features: the backbone's last feature map (N, L, h, w).
@@ -95,7 +95,7 @@ class PixelAttention(BaseModule):
         return self.attention(features).mean(dim=1, keepdim=True)
 
     def pool_normalised(self, features: Tensor) -> Tensor:
-        """The spatial mean of c(z) * z, z of length one at every pixel (training, step 2.1).
+        """Compute the spatial mean of c(z) * z, with z of unit length per pixel (step 2.1).
 
         Args:
             features: the backbone's last feature map (N, L, h, w).
@@ -106,7 +106,7 @@ class PixelAttention(BaseModule):
         return self._pool_normalised(features)[0]
 
     def pool_normalised_with_mean(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """:meth:`pool_normalised` and :meth:`mean_attention`, of one pass.
+        """Compute :meth:`pool_normalised` and :meth:`mean_attention` in one pass.
 
         Args:
             features: the backbone's last feature map (N, L, h, w).
@@ -121,17 +121,17 @@ class PixelAttention(BaseModule):
         upsampled = upsample(features)
         norm = _norm(upsampled)
         attention = self._attention(features, norm)
-        # The norm joins the (often fewer) attention maps, so that no normalised copy is made.
+        # Dividing the attention instead of the features saves a normalised copy of the features.
         return _weighted_mean(upsampled, attention / norm), attention
 
     def pool_raw(self, features: Tensor, foreground: Tensor | None = None) -> Tensor:
-        """The spatial mean of c(z) * z, z as up-sampled from the backbone (clustering, step 2.2).
+        """Compute the spatial mean of c(z) * z, with z not normalised (step 2.2).
 
-        The attention is computed from normalised features all the same.
+        The attention itself is computed from normalised features.
 
         Args:
             features: the backbone's last feature map (N, L, h, w).
-            foreground: (N, 1, 4h, 4w) in [0, 1], by which pixels are weighted on top.
+            foreground: (N, 1, 4h, 4w) in [0, 1], additional weights of the pixels.
 
         Returns:
             (N, L), not normalised.
@@ -143,10 +143,10 @@ class PixelAttention(BaseModule):
         )
 
     def _attention(self, features: Tensor, norm: Tensor) -> Tensor:
-        """c(z) from the raw feature map and the norm (N, 1, 4h, 4w) of its up-sampled pixels.
+        """Compute c(z) from the raw feature map and the norm (N, 1, 4h, 4w) after up-sampling.
 
-        The first convolution is linear and works pixel by pixel, so it commutes with up-sampling
-        and with the division by the norm: it runs at a sixteenth of the pixels.
+        The first convolution is linear and pointwise, so it commutes with up-sampling and with the
+        division by the norm: it runs on a sixteenth of the pixels.
         """
         if features.shape[1] != self.channels:
             raise LussError(
@@ -154,6 +154,7 @@ class PixelAttention(BaseModule):
                 f"{self.channels} channels; set channels={features.shape[1]} or change the backbone"
             )
         first, *rest = self.atten
+        assert isinstance(first, nn.Conv2d) and first.bias is not None
         hidden = upsample(F.conv2d(features, first.weight)) / norm + first.bias.view(1, -1, 1, 1)
         for layer in rest:
             hidden = layer(hidden)
@@ -161,10 +162,10 @@ class PixelAttention(BaseModule):
 
 
 def _norm(upsampled: Tensor) -> Tensor:
-    """L2 norm over channels (N, 1, H, W), kept away from zero as in ``F.normalize``."""
+    """Compute the L2 norm over channels (N, 1, H, W), bounded below as in ``F.normalize``."""
     return upsampled.norm(dim=1, keepdim=True).clamp_min(_SMALLEST_NORM)
 
 
 def _weighted_mean(features: Tensor, weights: Tensor) -> Tensor:
-    """Spatial mean (N, L) of features (N, L, H, W) times weights (N, L or 1, H, W)."""
+    """Compute the spatial mean (N, L) of features (N, L, H, W) times weights (N, L or 1, H, W)."""
     return (features * weights).mean(dim=(2, 3))

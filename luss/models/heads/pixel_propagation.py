@@ -8,7 +8,7 @@ __all__ = ["PixelPropagation", "propagate"]
 
 
 def propagate(features: Tensor, values: Tensor, sharpness: float = 2.0) -> Tensor:
-    """Smooth values over the pixels of an image, by how alike the pixels' features are.
+    """Smooth values over the pixels of an image, weighted by the similarity of their features.
 
     Output i is the sum over all pixels j of ``max(cos(features i, features j), 0) ** sharpness``
     times the unit vector of values j (equations 3 and 4).
@@ -21,7 +21,7 @@ def propagate(features: Tensor, values: Tensor, sharpness: float = 2.0) -> Tenso
     Returns:
         (N, D', H, W) float32.
     """
-    # Squares of similarities and sums over all pixels lose their differences in half precision.
+    # Half precision is too coarse for squared similarities and sums over all pixels.
     with torch.autocast(features.device.type, enabled=False):
         units = F.normalize(features.float().flatten(2), dim=1)
         similarity = (units.transpose(1, 2) @ units).clamp(min=0) ** sharpness
@@ -30,7 +30,7 @@ def propagate(features: Tensor, values: Tensor, sharpness: float = 2.0) -> Tenso
 
 
 class PixelPropagation(nn.Module):
-    """:func:`propagate` with values from one 1x1 convolution with bias (g of equation 3).
+    """Module of :func:`propagate`; values come from a 1x1 convolution with bias (g, equation 3).
 
     Args:
         channels: D, of the features and of the result.
@@ -43,5 +43,5 @@ class PixelPropagation(nn.Module):
         self.sharpness = sharpness
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, D, H, W) float -> (N, D, H, W) float32."""
+        """Smooth features (N, D, H, W) float; return (N, D, H, W) float32."""
         return propagate(features, self.value(features), self.sharpness)

@@ -6,9 +6,9 @@ __all__ = ["LinearProjector", "PixelProjector", "init_convolutions"]
 
 
 def init_convolutions(module: nn.Module) -> None:
-    """Draw the weights of all convolutions as the released code: Kaiming-normal, fan-out.
+    """Initialise all convolutions as the released code does: Kaiming-normal, fan-out.
 
-    Biases, and Linear layers, keep PyTorch's default.
+    Biases and Linear layers keep PyTorch's default.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
@@ -20,7 +20,7 @@ class LinearProjector(nn.Sequential):
 
     Args:
         in_channels: channels of the pooled features.
-        hidden_channels: channels between.
+        hidden_channels: channels of the hidden layer.
         out_channels: channels of the embedding.
     """
 
@@ -37,11 +37,11 @@ class LinearProjector(nn.Sequential):
 class PixelProjector(nn.Sequential):
     """M_p and M_K: 1x1 convolutions without bias, each with BN, the last BN without affine.
 
-    (N, in, H, W) -> (N, out, H, W), ReLU between.
+    (N, in, H, W) -> (N, out, H, W), with ReLU between the layers.
 
     Args:
         in_channels: channels of the feature map.
-        hidden_channels: channels between.
+        hidden_channels: channels of the hidden layers.
         out_channels: channels of the result.
         num_layers: 3 in the released code, 2 for M_p in the paper.
     """

@@ -1,7 +1,7 @@
-"""The clustering objective L_e of PASS_s: SwAV (Caron et al., 2020), a component of its own.
+"""The clustering objective L_e of PASS_s: SwAV (Caron et al., 2020).
 
-It owns projector M_I, prototypes, codes and queue. PASS_s trains it as L_e, D2S borrows its codes
-and prototypes, pixel attention trains it again.
+It owns projector M_I, prototypes, codes and queue. PASS_s trains it as L_e, D2S reads its codes and
+prototypes, and pixel attention trains it further.
 """
 
 import torch
@@ -26,28 +26,28 @@ __all__ = [
 
 
 def prototype_scores(embeddings: Tensor, prototypes: Tensor) -> Tensor:
-    """Products of unit embeddings and prototypes, in float32 under mixed precision, too.
+    """Multiply unit embeddings and prototypes in float32, even under mixed precision.
 
-    Half precision moves exp(score / epsilon) by percents.
+    Half precision changes exp(score / epsilon) by several percent.
 
     Args:
         embeddings: (M, D) float.
         prototypes: (K, D) float.
 
     Returns:
-        (M, K) float32 (float64 stays).
+        (M, K) float32 (float64 for float64).
     """
     with torch.autocast(embeddings.device.type, enabled=False):
-        return single(embeddings) @ single(prototypes).T
+        return at_least_float32(embeddings) @ at_least_float32(prototypes).T
 
 
-def single(values: Tensor) -> Tensor:
-    """Half precision made float32; float64 stays."""
+def at_least_float32(values: Tensor) -> Tensor:
+    """Convert half precision to float32; keep float64."""
     return values if values.dtype == torch.float64 else values.float()
 
 
 def soft_cross_entropy(scores: Tensor, codes: Tensor, temperature: float) -> Tensor:
-    """Cross entropy between soft assignments and scores.
+    """Compute the cross entropy between soft assignments and scores.
 
     Args:
         scores: (..., N, K) float.
@@ -57,12 +57,12 @@ def soft_cross_entropy(scores: Tensor, codes: Tensor, temperature: float) -> Ten
     Returns:
         (...) float, mean over the N samples.
     """
-    # log-softmax in float32: half precision loses the tail of 3000 prototypes.
+    # Half precision would lose the tail of 3000 prototypes.
     return -(codes * F.log_softmax(scores.float() / temperature, dim=-1)).sum(-1).mean(-1)
 
 
 def swapped_prediction_loss(scores: Tensor, codes: Tensor, temperature: float) -> Tensor:
-    """Each assigning crop's codes supervise all other views (SwAV, equation 2).
+    """Compute the loss of each assigning crop's codes against all other views (SwAV, equation 2).
 
     Args:
         scores: (V, N, K) float, scores of every view; the first A views are the assigning crops.
@@ -79,10 +79,11 @@ def swapped_prediction_loss(scores: Tensor, codes: Tensor, temperature: float) -
 
 
 def codes_like(scores: Tensor, assignment: Assignment) -> Tensor:
-    """Codes of other scores than the clustering objective's, as smooth as its own; without a queue.
+    """Compute codes of any scores with the clustering objective's settings, without a queue.
 
     Args:
-        scores: (A, M, K) float, of A sets of M rows; each is balanced by itself, over all ranks.
+        scores: (A, M, K) float, of A sets of M rows; each set is balanced on its own, over all
+            ranks.
         assignment: of the clustering objective.
 
     Returns:
@@ -94,7 +95,7 @@ def codes_like(scores: Tensor, assignment: Assignment) -> Tensor:
 
 @MODELS.register_module()
 class Clustering(Objective):
-    """Swapped prediction between views over learnt prototypes.
+    """Objective of swapped prediction between views over learnt prototypes.
 
     Args:
         in_channels: channels L of the pooled features.
@@ -102,14 +103,14 @@ class Clustering(Objective):
         embedding_channels: D, length of the embeddings.
         num_prototypes: K.
         epsilon: smoothness of the Sinkhorn codes.
-        sinkhorn_iterations: alternations of Sinkhorn-Knopp.
+        sinkhorn_iterations: iterations of Sinkhorn-Knopp.
         temperature: of the softmax over prototypes.
-        queue_length: embeddings of earlier batches, over all ranks, that join in making codes;
-            rounded down to a multiple of the global batch. 0 for none.
-        queue_start_epoch: zero-based epoch from which the queue fills.
-        frozen_prototype_iters: the prototypes' gradient is dropped in updates 0 to this - 1 of the
-            weights; these are iterations, unless gradients of several are summed.
-        num_assigning_crops: crops whose codes supervise, the large ones.
+        queue_length: number of embeddings of earlier batches, over all ranks, used to compute
+            codes; rounded down to a multiple of the global batch. 0 for no queue.
+        queue_start_epoch: zero-based epoch from which the queue is filled.
+        frozen_prototype_iters: number of first weight updates in which the prototypes are frozen;
+            updates are iterations unless gradients are accumulated.
+        num_assigning_crops: number of first crops whose codes supervise, the large ones.
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
 
@@ -131,6 +132,7 @@ class Clustering(Objective):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        self.in_channels = in_channels
         self.projector = LinearProjector(in_channels, hidden_channels, embedding_channels)
         self.prototypes = nn.Linear(embedding_channels, num_prototypes, bias=False)
         self.epsilon = epsilon
@@ -142,49 +144,49 @@ class Clustering(Objective):
         self.num_assigning_crops = num_assigning_crops
         self.queue_active = False
         self.prototypes_frozen = False
-        self._progress_told = False
+        self._has_progress = False
         self._filled_rows = 0
-        # The whole queue of all ranks, newest first, so that any rank's checkpoint is complete.
+        # Every rank holds the queue of all ranks, newest first, so its checkpoint is complete.
         self.register_buffer(
             "queue", torch.zeros(num_assigning_crops, queue_length, embedding_channels)
         )
 
     @property
     def num_prototypes(self) -> int:
-        """Number K of prototypes; ln K is the loss of embeddings that tell nothing apart."""
+        """Return the number K of prototypes; ln K is the loss of collapsed embeddings."""
         return self.prototypes.out_features
 
     def channels(self, deepest: int) -> dict[int, int]:
-        """It reads the deepest stage."""
-        return {deepest: self.projector[0].in_features}
+        """Return the channels of the last stage."""
+        return {deepest: self.in_channels}
 
     def set_progress(self, epoch: int, update: int) -> None:
-        """Follow the schedule: the queue is active from its start epoch on.
+        """Activate the queue and freeze the prototypes by the schedule.
 
         Args:
             epoch: zero-based.
-            update: of the weights, zero-based, over all epochs.
+            update: zero-based number of the weight update, over all epochs.
         """
-        self._progress_told = True
+        self._has_progress = True
         self.queue_active = self.queue_length > 0 and epoch >= self.queue_start_epoch
         self.prototypes_frozen = update < self.frozen_prototype_iters
 
     def drop_frozen_gradients(self) -> None:
-        """Forget the prototypes' gradient while they are frozen; call before the optimizer."""
+        """Drop the prototypes' gradient while they are frozen; call before the optimizer step."""
         if self.prototypes_frozen:
             self.prototypes.weight.grad = None
 
     @torch.no_grad()
     def normalize_prototypes(self) -> None:
-        """Bring the prototypes' rows to unit length, as before every step."""
+        """Normalise the prototypes' rows to unit length."""
         self.prototypes.weight.copy_(F.normalize(self.prototypes.weight, dim=1))
 
     def embed(self, pooled: Tensor) -> Tensor:
         """Project pooled features (M, L) to unit embeddings (M, D)."""
-        return F.normalize(single(self.projector(pooled)), dim=1)
+        return F.normalize(at_least_float32(self.projector(pooled)), dim=1)
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
-        """Compute the loss and leave codes and prototypes for D2S in ``views.assignment``.
+        """Compute the loss; store codes and prototypes in ``views.assignment``.
 
         Returns:
             ``{"": scalar}``, the swapped prediction loss.
@@ -192,18 +194,18 @@ class Clustering(Objective):
         return {"": self.loss(self.embed_checked(views.pooled(), views.batch_size), views)}
 
     def embed_checked(self, pooled: Tensor, batch_size: int) -> Tensor:
-        """As :meth:`embed`, after checks that need the batch size, and on unit prototypes.
+        """Check the schedule and the queue length, normalise the prototypes, then :meth:`embed`.
 
         Raises:
-            LussError: if the queue is shorter than the global batch, or queue or freezing are
-                asked for and nobody told the progress of training.
+            LussError: if the queue is shorter than the global batch, or ``set_progress`` was not
+                called although queue or frozen prototypes are configured.
         """
         scheduled = self.queue_length > 0 or self.frozen_prototype_iters > 0
-        if self.training and scheduled and not self._progress_told:
+        if self.training and scheduled and not self._has_progress:
             raise LussError(
                 f"the clustering objective has queue_length={self.queue_length} and "
-                f"frozen_prototype_iters={self.frozen_prototype_iters}, but is not told epoch and "
-                "update; add dict(type='ClusteringHook') to custom_hooks"
+                f"frozen_prototype_iters={self.frozen_prototype_iters}, which need the progress of "
+                "training; add dict(type='ClusteringHook') to custom_hooks"
             )
         global_batch = batch_size * get_world_size()
         if 0 < self.queue_length < global_batch:
@@ -217,7 +219,7 @@ class Clustering(Objective):
         return self.embed(pooled)
 
     def loss(self, embeddings: Tensor, views: ViewFeatures) -> Tensor:
-        """Swapped prediction loss of view-major unit embeddings (V N, D).
+        """Compute the swapped prediction loss of view-major unit embeddings (V N, D).
 
         Raises:
             LussError: if there are fewer views than assigning crops, or only one view.
@@ -239,9 +241,9 @@ class Clustering(Objective):
 
     @torch.no_grad()
     def codes(self, embeddings: Tensor) -> Tensor:
-        """Codes of the assigning crops; pushes their embeddings into the queue.
+        """Compute codes of the assigning crops; push their embeddings into the queue.
 
-        Under mixed precision scores are float32 here, half precision in the released code.
+        Scores are float32 under mixed precision; in the released code, half precision.
 
         Args:
             embeddings: (V, N, D) float, unit vectors of this rank's batch.
@@ -268,7 +270,7 @@ class Clustering(Objective):
         return self.queue_length // global_batch * global_batch
 
     def _queue_share(self, batch_size: int) -> Tensor | None:
-        """This rank's share of a full queue (A, rows, D); None while it is not full."""
+        """Return this rank's share of a full queue (A, rows, D); None if it is not full."""
         length = self._usable_length(batch_size)
         if not self.queue_active or self._filled_rows < length:
             return None
@@ -284,7 +286,7 @@ class Clustering(Objective):
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:
         super()._load_from_state_dict(*args, **kwargs)
-        # Read once here, so that no step waits for the device to know how full the queue is.
-        # Rows fill from the front, so the last that is not zero tells.
+        # Count once here: counting in each step would synchronise with the device. Rows are filled
+        # from the front, so the last non-zero row gives the number of rows.
         filled = self.queue.ne(0).any(dim=2).any(dim=0).nonzero()
         self._filled_rows = int(filled.max()) + 1 if len(filled) else 0

@@ -5,9 +5,9 @@ from torch import Tensor
 
 from luss.errors import LussError
 from luss.models.objectives.clustering import (
+    at_least_float32,
     codes_like,
     prototype_scores,
-    single,
     soft_cross_entropy,
 )
 from luss.models.objectives.pixel_alignment import PixelAlignment, mean_of_overlapping
@@ -20,12 +20,12 @@ __all__ = ["ClusteringP2P", "clustering_p2p_loss"]
 def clustering_p2p_loss(
     scores: Tensor, codes: Tensor, overlaps: Tensor, temperature: float
 ) -> Tensor:
-    """Each pixel's code is predicted from its counterpart in the photo's other view.
+    """Compute the loss of predicting each pixel's code from its counterpart in the other view.
 
     Args:
         scores: (2, N, P, K) float, of the P pixels of both views.
         codes: (2, N, P, K) float, their codes; rows sum to one.
-        overlaps: (N,) bool, whether the views of a photo overlap; others are left out.
+        overlaps: (N,) bool, whether the views of a photo overlap; other photos are ignored.
         temperature: divides the scores.
 
     Returns:
@@ -37,10 +37,10 @@ def clustering_p2p_loss(
 
 @MODELS.register_module()
 class ClusteringP2P(PixelAlignment):
-    """The clustering objective's swapped prediction, of pixels; comes after that objective.
+    """Swapped prediction of pixels; must come after the clustering objective.
 
-    As with D2S, prototypes are those that it lends, which get no gradient from here. Codes are
-    balanced over the pixels of a batch, each view by itself, as those of images are.
+    It uses the prototypes of the clustering objective without training them, as D2S does. Codes are
+    balanced over the pixels of a batch, separately for each view, as the codes of images are.
 
     Args:
         in_channels: channels L of the deepest feature map.
@@ -58,22 +58,22 @@ class ClusteringP2P(PixelAlignment):
         self.temperature = temperature
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
-        """Loss of the two large crops as ``{"": scalar}``.
+        """Compute the loss of the two large crops, ``{"": scalar}``.
 
         Raises:
-            LussError: if no clustering objective came before, or one of another width.
+            LussError: if no clustering objective ran before, or its embeddings have another width.
         """
-        assignment = views.lent_assignment("ClusteringP2P")
+        assignment = views.require_assignment("ClusteringP2P")
         width = assignment.prototypes.shape[1]
         if self.width != width:
             raise LussError(
                 f"ClusteringP2P: pixel embeddings have {self.width} channels, the clustering "
-                f"objective's prototypes {width}; give both one embedding_channels"
+                f"objective's prototypes {width}; set embedding_channels to the same value in both"
             )
         grid, overlaps = self.grids(views)
-        maps = single(self.embed(views.large(views.deepest), grid))
+        maps = at_least_float32(self.embed(views.large(views.deepest), grid))
         pixels = F.normalize(maps.flatten(2).transpose(1, 2), dim=2)  # (2 N, P, D)
-        # Where views do not overlap, M_p gives one vector for all points: it takes no prototype.
+        # Without overlap all points have the same embedding; a zero vector prefers no prototype.
         pixels = pixels * overlaps.repeat(2)[:, None, None]
         scores = prototype_scores(pixels.flatten(0, 1), assignment.prototypes)
         codes = codes_like(scores.unflatten(0, (2, -1)), assignment)

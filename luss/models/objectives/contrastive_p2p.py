@@ -12,11 +12,11 @@ __all__ = ["ContrastiveP2P", "contrastive_p2p_loss"]
 
 
 def contrastive_p2p_loss(embeddings: Tensor, overlaps: Tensor, temperature: float) -> Tensor:
-    """Find each pixel's counterpart among the pixels of the photo's other view (InfoNCE).
+    """Compute the InfoNCE loss of each pixel's counterpart among the pixels of the other view.
 
     Args:
         embeddings: (2, N, D, S, S) float, of both views on one grid.
-        overlaps: (N,) bool, whether the views of a photo overlap; others are left out.
+        overlaps: (N,) bool, whether the views of a photo overlap; other photos are ignored.
         temperature: divides the cosines.
 
     Returns:
@@ -32,10 +32,11 @@ def contrastive_p2p_loss(embeddings: Tensor, overlaps: Tensor, temperature: floa
 
 @MODELS.register_module()
 class ContrastiveP2P(PixelAlignment):
-    """Pixels at equal places are alike, and unlike the other places of the photo.
+    """Contrastive alignment: pixels at the same position are positive pairs, others negative.
 
     "We set pixels at the same position of two views as positive pairs and other pixels as negative
-    pixels" (section 5.3.1): the other points of the grid, here. The paper gives no temperature.
+    pixels" (section 5.3.1). Here the other pixels are those of the grid. The paper states no
+    temperature.
 
     Args:
         in_channels: channels L of the deepest feature map.
@@ -51,7 +52,7 @@ class ContrastiveP2P(PixelAlignment):
         self.temperature = temperature
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
-        """Loss of the two large crops as ``{"": scalar}``."""
+        """Compute the loss of the two large crops, ``{"": scalar}``."""
         grid, overlaps = self.grids(views)
         embeddings = self.embed(views.large(views.deepest), grid)
         embeddings = embeddings.unflatten(0, (2, views.batch_size))

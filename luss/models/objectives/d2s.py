@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from luss.errors import LussError
 from luss.models.heads.projector import LinearProjector, PixelProjector
 from luss.models.objectives.clustering import (
+    at_least_float32,
     codes_like,
     prototype_scores,
-    single,
     soft_cross_entropy,
 )
 from luss.models.objectives.objective import Objective
@@ -27,13 +27,13 @@ _DEEPEST = 4
 def d2s_loss(
     shallow_scores: Tensor, deep_codes: Tensor, temperature: float, same_view: bool = False
 ) -> Tensor:
-    """Deep codes of each large crop supervise the other crop's shallow scores.
+    """Compute the loss of each large crop's deep codes against the other crop's shallow scores.
 
     Args:
         shallow_scores: (2, N, K) float, scores of a shallow stage.
-        deep_codes: (2, N, K) float, codes of the deepest stage.
+        deep_codes: (2, N, K) float, codes of the last stage.
         temperature: divides the scores.
-        same_view: each crop's codes supervise its own scores instead (table 8d).
+        same_view: compare each crop's codes with its own scores instead (table 8d).
 
     Returns:
         Scalar: mean of both directions.
@@ -43,13 +43,13 @@ def d2s_loss(
 
 
 class ShallowEmbedding(nn.Module):
-    """Embeds a shallow stage's features: M_K, global average pool, an M_I of its own, unit length.
+    """Embedding of a shallow stage: M_K, global average pooling, its own M_I, unit length.
 
     Args:
         in_channels: channels of the stage.
         hidden_channels: width of both projectors.
         embedding_channels: D.
-        project_pixels: whether there is an M_K.
+        project_pixels: whether to use an M_K.
     """
 
     def __init__(
@@ -60,32 +60,31 @@ class ShallowEmbedding(nn.Module):
         project_pixels: bool = True,
     ) -> None:
         super().__init__()
-        self.in_channels = in_channels
         self.pixel_projector: nn.Module = nn.Identity()
         if project_pixels:
             self.pixel_projector = PixelProjector(in_channels, hidden_channels, in_channels)
         self.projector = LinearProjector(in_channels, hidden_channels, embedding_channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(M, C, H, W) float -> unit vectors (M, D)."""
+        """Embed features (M, C, H, W) float; return unit vectors (M, D)."""
         pooled = self.pixel_projector(features).mean(dim=(2, 3))
-        return F.normalize(single(self.projector(pooled)), dim=1)
+        return F.normalize(at_least_float32(self.projector(pooled)), dim=1)
 
 
 @MODELS.register_module()
 class D2S(Objective):
-    """Deep-to-shallow supervision of any set of stages; comes after the clustering objective.
+    """Deep-to-shallow supervision of any stages; must come after the clustering objective.
 
     Args:
         in_channels: channels of each supervised stage, ``{3: 256}`` for D2S3 on ResNet-18. A
-            pretrainer's config may name ``stages=(3,)`` instead. Stage 4 has no M_K (equation 3),
-            but an M_I of its own.
+            pretrainer's config may set ``stages=(3,)`` instead. Stage 4 has no M_K (equation 3),
+            but its own M_I.
         hidden_channels: width of the projectors.
-        embedding_channels: D, as the clustering objective has it.
+        embedding_channels: D, as in the clustering objective.
         temperature: of the softmax over prototypes.
-        codes_from: whose codes supervise a stage: those of the ``'deepest'`` stage, or of the
-            ``'same'`` stage of the other crop (table 8c), over the same prototypes.
-        same_view: codes supervise the crop they come from instead of the other (table 8d).
+        codes_from: stage whose codes supervise: ``'deepest'``, or ``'same'`` for the supervised
+            stage itself (table 8c), over the same prototypes.
+        same_view: codes supervise their own crop instead of the other one (table 8d).
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
 
@@ -104,13 +103,16 @@ class D2S(Objective):
     ) -> None:
         super().__init__(init_cfg)
         if not isinstance(in_channels, Mapping):
-            raise LussError("D2S supervises shallow stages, but none is named; give stages=(3,)")
+            raise LussError(
+                f"D2S: in_channels is {in_channels!r}, expected a dict of stages; set stages=(3,)"
+            )
         if codes_from not in ("deepest", "same"):
             raise LussError(f"D2S: codes_from is {codes_from!r}, expected 'deepest' or 'same'")
+        self.in_channels = dict(in_channels)
         self.temperature = temperature
         self.codes_from = codes_from
         self.same_view = same_view
-        # Module names are strings; the stage is read back from them.
+        # ModuleDict only accepts strings as keys.
         self.embeddings = nn.ModuleDict(
             {
                 str(stage): ShallowEmbedding(
@@ -122,20 +124,20 @@ class D2S(Objective):
 
     @property
     def stages(self) -> tuple[int, ...]:
-        """The supervised stages."""
-        return tuple(int(stage) for stage in self.embeddings)
+        """Return the supervised stages."""
+        return tuple(self.in_channels)
 
     def channels(self, deepest: int) -> dict[int, int]:
-        """It reads the supervised stages."""
-        return {int(stage): embedding.in_channels for stage, embedding in self.embeddings.items()}
+        """Return the channels of the supervised stages."""
+        return self.in_channels
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
-        """Loss of each supervised stage, ``{"stage3": scalar}``.
+        """Compute the loss of each supervised stage, ``{"stage3": scalar}``.
 
         Raises:
-            LussError: if no clustering objective came before, or one of another width.
+            LussError: if no clustering objective ran before, or its embeddings have another width.
         """
-        assignment = views.lent_assignment("D2S")
+        assignment = views.require_assignment("D2S")
         width = assignment.prototypes.shape[1]
         losses = {}
         for stage, embedding in self.embeddings.items():
@@ -143,7 +145,8 @@ class D2S(Objective):
             if embeddings.shape[1] != width:
                 raise LussError(
                     f"D2S: embeddings of stage {stage} have {embeddings.shape[1]} channels, the "
-                    f"clustering objective's prototypes {width}; give both one embedding_channels"
+                    f"clustering objective's prototypes {width}; set embedding_channels to the "
+                    "same value in both"
                 )
             scores = prototype_scores(embeddings, assignment.prototypes)
             scores = scores.unflatten(0, (2, views.batch_size))

@@ -1,7 +1,7 @@
-"""Contrast of foreground and background representations of many photos, without labels.
+"""Contrastive losses of foreground and background representations, without labels.
 
-After Xie et al., C2AM (CVPR 2022), section 3: the foreground of a photo is unlike every background,
-and like some foregrounds, those of similar objects; of backgrounds the same holds.
+After Xie et al., C2AM (CVPR 2022), section 3: the foreground of a photo is dissimilar to every
+background and similar to the foregrounds of similar objects; likewise for backgrounds.
 """
 
 import torch
@@ -13,18 +13,18 @@ from luss.errors import LussError
 __all__ = ["negative_pairs_loss", "pair_similarities", "positive_pairs_loss"]
 
 _LEAST = 5e-4
-"""Similarities keep this distance from 0 and 1, where logarithms end; that of the authors' code."""
+"""Bound of similarities from 0 and 1, where the logarithms diverge; the authors' value."""
 
 
 def pair_similarities(first: Tensor, second: Tensor) -> Tensor:
-    """Cosines of all pairs, in single precision.
+    """Compute the cosines of all pairs in single precision.
 
     Args:
         first: (N, L) floating point.
         second: (M, L) floating point.
 
     Returns:
-        (N, M) float32 in [0.0005, 0.9995]; beyond, there is no gradient.
+        (N, M) float32, clamped to [0.0005, 0.9995].
     """
     with torch.autocast(first.device.type, enabled=False):
         cosines = F.normalize(first.float(), dim=1) @ F.normalize(second.float(), dim=1).T
@@ -32,29 +32,29 @@ def pair_similarities(first: Tensor, second: Tensor) -> Tensor:
 
 
 def positive_pairs_loss(vectors: Tensor, alpha: float = 0.25) -> Tensor:
-    """Pull representations of one kind together, those most that are most alike already.
+    """Compute the loss that pulls representations of one kind together, weighted by similarity.
 
-    The other N - 1 vectors are ranked by their likeness to each vector, from 0 for the most alike;
-    a pair weighs exp(-alpha * rank), since objects of two photos need not be of one category. The
-    authors' code divides by N^2 pairs, this and the paper by N (N - 1).
+    For each vector the other N - 1 vectors are ranked by similarity, 0 for the most similar. A pair
+    has weight exp(-alpha * rank), since two photos may show different categories. The authors' code
+    divides by N^2 pairs, this code and the paper by N (N - 1).
 
     Args:
         vectors: (N, L) floating point, of N photos or views.
-        alpha: how fast weights fall; 0 weighs all pairs alike.
+        alpha: decay of the weights; 0 for equal weights.
 
     Returns:
         Scalar float32, the mean of -weight * log(similarity) over the pairs.
 
     Raises:
-        LussError: if there is only one vector, which has no pair.
+        LussError: if there is only one vector.
     """
     count = len(vectors)
     if count < 2:
         raise LussError(
-            f"positive pairs need two or more photos at a time, found {count}; raise "
+            f"the batch has {count} photo(s), expected two or more for positive pairs; increase "
             "train_dataloader.batch_size, and set drop_last=True"
         )
-    # Rows of one more entry than there are vectors begin on the diagonal, or end before it.
+    # In rows of N + 1 entries, starting after the first, the last column is the diagonal.
     without_first = pair_similarities(vectors, vectors).flatten()[1:]
     others = without_first.view(count - 1, count + 1)[:, :-1].reshape(count, count - 1)
     ranks = others.detach().argsort(dim=1, descending=True, stable=True).argsort(dim=1)
@@ -62,7 +62,7 @@ def positive_pairs_loss(vectors: Tensor, alpha: float = 0.25) -> Tensor:
 
 
 def negative_pairs_loss(foreground: Tensor, background: Tensor) -> Tensor:
-    """Push every foreground away from every background, those of other photos as well.
+    """Compute the loss that pushes every foreground away from the backgrounds of all photos.
 
     Args:
         foreground: (N, L) floating point.

@@ -1,4 +1,4 @@
-"""A map of foreground that teaches pixel attention, beside the clustering loss."""
+"""Supervision of pixel attention by foreground maps, in addition to the clustering loss."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from luss.errors import LussError
 from luss.registry import MODELS
-from luss.structures import ViewGeometry, sample_in_views
+from luss.structures import ViewGeometry, sample_in_views, size_of
 
 __all__ = ["ForegroundTeacher", "foreground_loss"]
 
@@ -17,10 +17,10 @@ _LOSSES = ("bce", "l2")
 
 
 def foreground_loss(attention: Tensor, foreground: Tensor, kind: str = "bce") -> Tensor:
-    """How far the mean attention is from a map of foreground.
+    """Compute the loss between the mean attention and a foreground map.
 
-    Cross entropy, by default, as the mean of sigmoids is a probability: its gradient does not
-    fade where the attention is surely wrong, as that of the squared difference does.
+    The default is the cross entropy: its gradient does not vanish where the attention is
+    confidently wrong, unlike that of the squared difference.
 
     Args:
         attention: (M, 1, h, w) in (0, 1), the mean over channels.
@@ -30,7 +30,7 @@ def foreground_loss(attention: Tensor, foreground: Tensor, kind: str = "bce") ->
     Returns:
         Scalar, the mean over pixels.
     """
-    # Autocast refuses the cross entropy of probabilities, whatever their precision.
+    # Autocast rejects the cross entropy of probabilities at any precision.
     with torch.autocast(attention.device.type, enabled=False):
         loss = F.binary_cross_entropy if kind == "bce" else F.mse_loss
         return loss(attention.float(), foreground.float())
@@ -38,10 +38,10 @@ def foreground_loss(attention: Tensor, foreground: Tensor, kind: str = "bce") ->
 
 @MODELS.register_module()
 class ForegroundTeacher(BaseModule):
-    """Draws the mean attention towards maps of foreground that were made before training.
+    """Loss of the mean attention against foreground maps that were computed before training.
 
     Args:
-        weight: of this loss in the total, where the clustering loss has ``1 - weight``.
+        weight: of this loss in the total; the clustering loss has ``1 - weight``.
         loss: ``bce`` or ``l2``, see :func:`foreground_loss`.
         init_cfg: see :class:`mmengine.model.BaseModule`.
 
@@ -62,14 +62,13 @@ class ForegroundTeacher(BaseModule):
         self.loss = loss
 
     def forward(self, attention: Tensor, maps: Tensor, views: Sequence[ViewGeometry]) -> Tensor:
-        """The loss of V views of N photos.
+        """Compute the loss of V views of N photos.
 
         Args:
             attention: (V N, 1, h, w) in (0, 1), view by view.
-            maps: (N, 1, h', w') uint8 of the whole photos, 255 where an object is likeliest.
+            maps: (N, 1, h', w') uint8 of the complete photos, 255 for the likeliest foreground.
             views: V geometries of N views each.
         """
-        size = attention.shape[2:]
         maps = maps / 255
-        shown = torch.cat([sample_in_views(maps, view, size) for view in views])
+        shown = torch.cat([sample_in_views(maps, view, size_of(attention)) for view in views])
         return foreground_loss(attention, shown, self.loss)

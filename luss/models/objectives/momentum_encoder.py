@@ -1,11 +1,11 @@
-"""A copy of an encoder that follows it slowly (BYOL, PixPro)."""
+"""Momentum copy of an encoder (BYOL, PixPro)."""
 
 import math
 
 import torch
 from mmengine.logging import MessageHub
 from mmengine.model import BaseAveragedModel
-from torch import nn
+from torch import Tensor, nn
 
 from luss.errors import LussError
 
@@ -13,18 +13,18 @@ __all__ = ["MomentumEncoder", "cosine_momentum"]
 
 
 def cosine_momentum(step: int, total: int, base: float, end: float = 1.0) -> float:
-    """Momentum that rises from ``base`` at step 0 to ``end`` at step ``total`` by a cosine."""
+    """Return the momentum: a cosine from ``base`` at step 0 to ``end`` at step ``total``."""
     return end - (end - base) * (math.cos(math.pi * step / total) + 1) / 2
 
 
 class MomentumEncoder(BaseAveragedModel):
-    """A copy whose parameters follow an encoder's, by a momentum that rises in a cosine.
+    """Exponential moving average of an encoder's parameters, with cosine momentum.
 
-    The first call makes the copy equal. Every ``interval``-th one after it moves the copy by
-    :func:`cosine_momentum` of the calls so far over all iterations of training, and logs the
-    momentum; the runner sets ``interval`` to the iterations between two updates of the weights.
-    Batch norms keep the statistics of what the copy itself sees. Other than mmselfsup's
-    ``CosineEMA``, which keeps the encoder's statistics, it never waits for the device.
+    The first call copies the encoder. Every ``interval``-th later call moves the copy by
+    :func:`cosine_momentum` of the number of calls over all iterations of training, and logs the
+    momentum. The runner sets ``interval`` to the iterations between two weight updates. Batch norms
+    keep the statistics of the copy's own inputs; mmselfsup's ``CosineEMA`` copies the encoder's
+    statistics, and synchronises with the device.
 
     Args:
         model: the encoder.
@@ -36,26 +36,27 @@ class MomentumEncoder(BaseAveragedModel):
         super().__init__(model)
         self.momentum = momentum
         self.end_momentum = end_momentum
-        # The buffer 'steps' in Python, since asking a tensor waits for the device.
+        # Mirrors the buffer 'steps', since reading a tensor synchronises with the device.
         self._calls = 0
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Follow the encoder by one step, if it is due; call it in every iteration.
+        """Move the copy by one step if one is due; call this in every iteration.
 
         Raises:
-            LussError: if nobody has told how long training is.
+            LussError: if the length of training is unknown.
         """
         hub = MessageHub.get_current_instance()
         total = hub.get_info("max_iters")
         if not total:
             raise LussError(
-                "the momentum encoder does not know how long training is, which RuntimeInfoHook "
-                "tells as 'max_iters'; keep default_hooks.runtime_info"
+                "the momentum encoder needs the length of training, but 'max_iters' is missing in "
+                "the message hub; keep default_hooks.runtime_info (RuntimeInfoHook)"
             )
         if self._calls % self.interval == 0:
             momentum = cosine_momentum(self._calls, total, self.momentum, self.end_momentum)
-            copies, sources = list(self.module.parameters()), list(model.parameters())
+            copies: list[Tensor] = list(self.module.parameters())
+            sources: list[Tensor] = list(model.parameters())
             if self._calls == 0:
                 torch._foreach_copy_(copies, sources)
             else:

@@ -1,4 +1,4 @@
-"""What objectives share: features of views in, named losses out, and needs that are declared."""
+"""Base class of objectives (from features of views to named losses), and how they are built."""
 
 from collections.abc import Mapping
 
@@ -19,10 +19,10 @@ class Objective(BaseModule):
     """A loss on the stage features of views.
 
     ``forward(views)`` takes :class:`luss.structures.ViewFeatures` and returns a dict of scalars;
-    the key ``""`` stands for a loss that needs no name beside the objective's.
+    the key ``""`` stands for a loss that is named as the objective.
 
     Attributes:
-        num_views: how many of the first views it reads; None for all.
+        num_views: number of first views that it reads; None for all.
         needs_codes: whether it reads ``views.assignment``, which an objective before it sets.
         gives_codes: whether it sets ``views.assignment``.
         needs_geometry: whether it reads ``views.geometry``.
@@ -34,7 +34,7 @@ class Objective(BaseModule):
     needs_geometry = False
 
     def channels(self, deepest: int) -> dict[int, int]:
-        """Stage -> channels of the feature maps that it reads, where it knows.
+        """Return the channels of the stages that it reads, as far as they are fixed.
 
         Args:
             deepest: the backbone's last stage.
@@ -42,9 +42,9 @@ class Objective(BaseModule):
         return {}
 
     def set_backbone(self, backbone: nn.Module) -> None:
-        """Called once, with the backbone that computes the features, when all is built.
+        """Receive the backbone that computes the features; called once after building.
 
-        Those that have a copy of it make it here; by default it is not looked at.
+        Objectives with a copy of the backbone create it here; by default nothing is done.
         """
 
 
@@ -54,20 +54,21 @@ def build_objectives(
     """Build objectives, in order.
 
     Args:
-        configs: name -> config; widths are filled in, or compared.
+        configs: name -> config; missing channels are set, others are checked.
         stages: of the backbone.
-        backbone: that computes the features.
+        backbone: computes the features.
 
     Raises:
-        LussError: if one is no :class:`Objective`, has an unknown setting, reads other stages or
-            widths than the backbone gives, or needs codes that none before it gives.
+        LussError: if one is not an :class:`Objective`, has an unknown setting, reads stages or
+            channels that the backbone does not return, or needs codes that no objective before it
+            provides.
     """
     have_codes = False
     for name, config in configs.items():
         kind = config.get("type")
         kind = MODELS.get(kind) if isinstance(kind, str) else kind
         if kind is None:
-            continue  # building it says what there is
+            continue  # MODELS.build raises a clear error below
         if not (isinstance(kind, type) and issubclass(kind, Objective)):
             raise LussError(
                 f"objectives.{name} is a {kind.__name__}, expected an objective such as P2P; "
@@ -75,8 +76,8 @@ def build_objectives(
             )
         if kind.needs_codes and not have_codes:
             raise LussError(
-                f"objectives.{name} ({kind.__name__}) needs codes and prototypes, and no objective "
-                "before it gives any; list a Clustering objective before it"
+                f"objectives.{name} ({kind.__name__}) needs codes and prototypes, but no objective "
+                "before it provides them; list a Clustering objective before it"
             )
         have_codes |= kind.gives_codes
     objectives = ModuleDict()
@@ -87,15 +88,15 @@ def build_objectives(
         for stage, expected in objective.channels(max(stages)).items():
             if stage not in stages or stages[stage].channels != expected:
                 raise LussError(
-                    f"objectives.{name} expects {expected} channels of stage {stage}, the "
-                    f"backbone gives stages {describe_stages(stages)}; correct its settings"
+                    f"objectives.{name} expects {expected} channels of stage {stage}, but the "
+                    f"backbone returns stages {describe_stages(stages)}; correct its settings"
                 )
         objective.set_backbone(backbone)
     return objectives
 
 
 def objective_losses(objectives: ModuleDict, views: ViewFeatures) -> dict[str, Tensor]:
-    """Losses of all objectives, named ``loss_<objective>`` or ``loss_<objective>_<key>``."""
+    """Compute all losses, named ``loss_<objective>`` or ``loss_<objective>_<key>``."""
     return {
         f"loss_{name}_{key}" if key else f"loss_{name}": loss
         for name, objective in objectives.items()
@@ -104,7 +105,7 @@ def objective_losses(objectives: ModuleDict, views: ViewFeatures) -> dict[str, T
 
 
 def objective_of(loss_name: str, objectives: ModuleDict) -> str | None:
-    """Name of the objective that a loss belongs to; None if it belongs to none of them."""
+    """Return the name of the objective of a loss; None if no objective has it."""
     return next(
         (
             name

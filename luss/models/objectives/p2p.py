@@ -12,14 +12,14 @@ __all__ = ["P2P", "p2p_loss"]
 
 
 def p2p_loss(predictions: Tensor, targets: Tensor) -> Tensor:
-    """Negative symmetric cosine similarity of aligned pixels, without negatives.
+    """Compute the negative symmetric cosine similarity of aligned pixels.
 
     Args:
         predictions: (2, N, D, S, S) float, predictor outputs of both views.
-        targets: (2, N, D, S, S) float, embeddings of both views; no gradient flows into them.
+        targets: (2, N, D, S, S) float, embeddings of both views; they are detached.
 
     Returns:
-        Scalar in [-1, 1]; pixels with a zero vector count as similarity 0.
+        Scalar in [-1, 1]; zero vectors have similarity 0.
     """
     predictions, targets = predictions.float(), targets.detach().float()
     return -F.cosine_similarity(predictions, targets.flip(0), dim=2).mean()
@@ -29,8 +29,8 @@ def p2p_loss(predictions: Tensor, targets: Tensor) -> Tensor:
 class P2P(PixelAlignment):
     """Pixel-to-pixel alignment of the two large crops.
 
-    The projected feature maps are read on one grid over the overlap of both crops, so that equal
-    grid points show equal places of the photo; a predictor turns one into the other.
+    The projected feature maps are sampled on one grid over the overlap of both crops, so that equal
+    grid points show equal places of the photo. A predictor maps one to the other.
 
     Args:
         in_channels: channels L of the deepest feature map.
@@ -49,18 +49,18 @@ class P2P(PixelAlignment):
         init_convolutions(self.predictor)
 
     def forward(self, views: ViewFeatures) -> dict[str, Tensor]:
-        """Loss of the two large crops as ``{"": scalar}``."""
+        """Compute the loss of the two large crops, ``{"": scalar}``."""
         grid, _ = self.grids(views)
         embeddings, predictions = self.align(views.large(views.deepest), grid)
         shape = (2, views.batch_size)
         return {"": p2p_loss(predictions.unflatten(0, shape), embeddings.unflatten(0, shape))}
 
     def align(self, features: Tensor, grid: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixel embeddings on a grid, and the predictor's output for them.
+        """Compute pixel embeddings on a grid and the predictor's output for them.
 
         Args:
             features: (M, L, H, W) float.
-            grid: (M, S, S, 2) float, x and y in [-1, 1]; points outside read zeros.
+            grid: (M, S, S, 2) float, x and y in [-1, 1]; points outside are sampled as zero.
 
         Returns:
             Embeddings and predictions, both (M, D, S, S) float.

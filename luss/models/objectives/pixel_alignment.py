@@ -1,4 +1,4 @@
-"""What pixel-to-pixel objectives share: one grid over the overlap of the two large crops."""
+"""Base class of pixel-to-pixel objectives: one grid over the overlap of the two large crops."""
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ __all__ = ["PixelAlignment", "mean_of_overlapping"]
 
 
 def mean_of_overlapping(losses: Tensor, overlaps: Tensor) -> Tensor:
-    """Mean over the photos whose crops overlap; 0 if there are none.
+    """Average over the photos whose crops overlap; return 0 if there are none.
 
     Args:
         losses: (N,) float.
@@ -25,15 +25,15 @@ def mean_of_overlapping(losses: Tensor, overlaps: Tensor) -> Tensor:
 
 
 class PixelAlignment(Objective):
-    """Pixel embeddings of both large crops, on points that show equal places of the photo.
+    """Objective on pixel embeddings of both large crops at the same points of the photo.
 
     Args:
         in_channels: channels L of the deepest feature map.
         hidden_channels: width of projector M_p.
         embedding_channels: D, channels of the pixel embeddings.
-        grid_size: S, points a side of the grid over the overlap.
-        projector_layers: 1x1 convolutions of M_p: 3 in the released code, 2 in the paper; 0 leaves
-            M_p out (table 8b), and D is L.
+        grid_size: S, points per side of the grid over the overlap.
+        projector_layers: 1x1 convolutions of M_p: 3 in the released code, 2 in the paper; 0 for no
+            M_p (table 8b), then D is L.
         sample_first: sample the features before M_p (the paper) instead of its output (the
             released code).
         init_cfg: see :class:`mmengine.model.BaseModule`.
@@ -65,11 +65,11 @@ class PixelAlignment(Objective):
         )
 
     def channels(self, deepest: int) -> dict[int, int]:
-        """It reads the deepest stage."""
+        """Return the channels of the last stage."""
         return {deepest: self.in_channels}
 
     def grids(self, views: ViewFeatures) -> tuple[Tensor, Tensor]:
-        """The grid of both views, and which photos' views overlap.
+        """Compute the grid of both views, and which photos' views overlap.
 
         Returns:
             (2 N, S, S, 2) float, x and y in [-1, 1] of each view, and (N,) bool.
@@ -78,11 +78,11 @@ class PixelAlignment(Objective):
         return torch.cat(grids), grids[0][:, 0, 0, 0] != OUTSIDE
 
     def embed(self, features: Tensor, grid: Tensor) -> Tensor:
-        """Pixel embeddings on a grid.
+        """Compute pixel embeddings on a grid.
 
         Args:
             features: (M, L, H, W) float.
-            grid: (M, S, S, 2) float, x and y in [-1, 1]; points outside read zeros.
+            grid: (M, S, S, 2) float, x and y in [-1, 1]; points outside are sampled as zero.
 
         Returns:
             (M, D, S, S) float.

@@ -1,4 +1,4 @@
-"""Codes by optimal transport: Sinkhorn-Knopp as SwAV has it (Caron et al., 2020, section 3.1)."""
+"""Codes by optimal transport: Sinkhorn-Knopp as in SwAV (Caron et al., 2020, section 3.1)."""
 
 import math
 
@@ -11,13 +11,13 @@ __all__ = ["sinkhorn"]
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
-    """Soft assignments that use all prototypes equally.
+    """Compute soft assignments that use all prototypes equally.
 
     ``exp(scores / epsilon)`` is divided by its sum; each iteration scales every prototype to a
-    total of 1 / K and then every sample to 1 / B. Sums run over the rows of all ranks, B counts
-    them; every rank has as many. Computed in float32 whatever the input, and on logarithms: the
-    exponential overflows for an epsilon below 0.011, and a sample far below the maximum
-    underflows to zero, which cannot be scaled.
+    total of 1 / K and then every sample to 1 / B. Sums run over the B rows of all ranks, which have
+    equally many. The computation uses logarithms in float32: the exponential overflows for an
+    epsilon below 0.011, and a sample far below the maximum underflows to zero, which cannot be
+    scaled.
 
     Args:
         scores: (B, K) float, products of unit vectors, so in [-1, 1].
@@ -38,5 +38,5 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
 
 
 def _over_ranks(log_sum: Tensor) -> Tensor:
-    """The logarithm of the sum over all ranks of exp(log_sum)."""
+    """Compute the logarithm of the sum over all ranks of exp(log_sum)."""
     return torch.stack(all_gather(log_sum)).logsumexp(dim=0)

@@ -1,4 +1,4 @@
-"""Class-agnostic activation maps by contrast: a foreground that is learnt without labels."""
+"""Class-agnostic activation maps: foreground learnt by contrast, without labels."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -10,28 +10,28 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.models.backbones import maps_of, probe
+from luss.models.backbones import extract_maps, probe
 from luss.models.heads.disentangler import disentangle
 from luss.models.objectives.foreground_contrast import negative_pairs_loss, positive_pairs_loss
 from luss.registry import MODELS
-from luss.structures import ViewGeometry, sample_in_views
+from luss.structures import ViewGeometry, sample_in_views, size_of
 
 __all__ = ["C2AM", "frame_shares", "joined_maps", "lead_at_frame"]
 
 _FINE = 64
-"""Cells a side of a photo in which its frame is drawn."""
+"""Side of the grid on which a photo's frame is drawn."""
 _POINTS = 8
-"""Points a side of a pixel of a feature map that are looked up in it."""
+"""Sampled points per side of a feature map's pixel."""
 
 
 def joined_maps(maps: Sequence[Tensor]) -> Tensor:
-    """Feature maps as one, at the resolution of the first and finest.
+    """Concatenate feature maps at the resolution of the first and finest.
 
     Args:
         maps: (N, L_i, h_i, w_i), from shallow to deep.
 
     Returns:
-        (N, sum of L_i, h_1, w_1); deeper ones are resized bilinearly.
+        (N, sum of L_i, h_1, w_1); deeper maps are resized bilinearly.
     """
     size = maps[0].shape[2:]
     return torch.cat(
@@ -46,12 +46,12 @@ def joined_maps(maps: Sequence[Tensor]) -> Tensor:
 
 
 def frame_shares(views: ViewGeometry, size: tuple[int, int], part: float) -> Tensor:
-    """How much of each pixel of a view's feature map lies in the frame of the whole photo.
+    """Compute the share of each pixel of a view's feature map inside the photo's frame.
 
     Args:
         views: N views.
         size: height and width of the feature map.
-        part: thickness of the frame as a part of each side of the photo.
+        part: thickness of the frame as a fraction of each side of the photo.
 
     Returns:
         (N, 1, *size) float32 in [0, 1].
@@ -65,12 +65,12 @@ def frame_shares(views: ViewGeometry, size: tuple[int, int], part: float) -> Ten
 
 
 def lead_at_frame(activation: Tensor, shares: Tensor, known: Tensor) -> Tensor:
-    """By how much a map is more active at the photos' frames than inside.
+    """Compute the mean activation at the photos' frames minus that inside.
 
     Args:
         activation: (M, 1, h, w) in [0, 1].
-        shares: (M, 1, h, w) in [0, 1], of each pixel that lies in the frame.
-        known: scalar, what holds where the views show no frame, or nothing else.
+        shares: (M, 1, h, w) in [0, 1], share of each pixel inside the frame.
+        known: scalar, returned if the views show no frame or only the frame.
 
     Returns:
         Scalar in [-1, 1], over the views of all processes.
@@ -86,28 +86,28 @@ def lead_at_frame(activation: Tensor, shares: Tensor, known: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class C2AM(BaseModel):
-    """Learns which pixels of a photo are foreground (Xie et al., C2AM, CVPR 2022).
+    """Trainer of a foreground map (Xie et al., C2AM, CVPR 2022).
 
-    The activation map of a disentangler parts the features of each photo, the maps of all stages
-    that the backbone gives as one, into two representations. Those of one side are pulled
-    together over photos, the two sides are pushed apart. Pairs are those of one process.
+    The activation map of a disentangler splits the features of each photo, concatenated over all
+    stages of the backbone, into two representations. Representations of one side are pulled
+    together over photos, the two sides are pushed apart. Pairs are formed within one process.
 
-    The losses do not tell which side is the foreground. Without labels, it is the side that
-    touches the frames of the photos less, over all photos of the last iterations: ``frame_lead``
-    follows by how much the map is more active at the frames than inside, and
-    :meth:`foreground_map` is turned over where it is positive. (The authors' code compares the
-    borders of the crops of one batch, once.) One decision for all photos lets an object touch the
-    frame of its own. A lead near zero says that the sides are not object and surroundings.
+    The losses are symmetric in the two sides. The foreground is the side that touches the frames of
+    the photos less, over all photos of the last iterations: ``frame_lead`` is the moving average of
+    the activation at the frames minus that inside, and :meth:`foreground_map` inverts the map if it
+    is positive. (The authors' code compares the borders of the crops of one batch, once.) Since the
+    decision is common to all photos, single objects may touch their frame. A lead near zero means
+    that the sides are not object and background.
 
     Args:
-        backbone: config of a backbone that gives the maps to read: stages 3 and 4 in the paper,
+        backbone: config of a backbone that returns the maps to read: stages 3 and 4 in the paper,
             ``out_indices=(3, 4)``.
-        disentangler: config of a :class:`luss.models.Disentangler`, which is the default; its
-            ``in_channels`` are those of all maps, and may be left out.
+        disentangler: config of a :class:`luss.models.Disentangler`, the default; a missing
+            ``in_channels`` is set to the channels of all maps.
         alpha: see :func:`positive_pairs_loss`.
-        frame: thickness of a photo's frame as a part of each of its sides.
-        frozen: names of the modules that are not trained. A stage leaves those out that it starts
-            from random weights. A frozen backbone normalises by its running statistics; the
+        frame: thickness of a photo's frame as a fraction of each of its sides.
+        frozen: names of frozen modules. By default the pretrained parts; a stage excludes those
+            with random weights. A frozen backbone normalises by its running statistics; the
             authors train theirs (``frozen=[]``).
         data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
         init_cfg: see :class:`mmengine.model.BaseModule`.
@@ -117,10 +117,10 @@ class C2AM(BaseModel):
     """
 
     reads_feature_maps: ClassVar[bool] = True
-    """So that a stage tries the backbone on the sizes of its views."""
+    """Makes the stage check the backbone with the sizes of its views."""
 
     pretrained_parts: ClassVar[tuple[str, ...]] = ("backbone",)
-    """Modules that are frozen where they start from pretrained weights."""
+    """Modules that are frozen if they have pretrained weights."""
 
     momentum: ClassVar[float] = 0.1
     """Weight of an iteration in ``frame_lead``."""
@@ -138,8 +138,8 @@ class C2AM(BaseModel):
         super().__init__(data_preprocessor, init_cfg)
         if alpha < 0 or not 1 / _FINE <= frame < 0.5:
             raise LussError(
-                f"C2AM: alpha is {alpha}, expected 0 or more; frame is {frame}, expected a part of "
-                f"a side from {1 / _FINE:.3f} to below 0.5"
+                f"C2AM: alpha is {alpha}, expected 0 or more; frame is {frame}, expected a "
+                f"fraction from {1 / _FINE:.3f} to below 0.5"
             )
         self.backbone = MODELS.build(backbone)
         channels = sum(stage.channels for stage in probe(self.backbone))
@@ -147,7 +147,7 @@ class C2AM(BaseModel):
         if config["in_channels"] != channels:
             raise LussError(
                 f"disentangler has in_channels={config['in_channels']}, but the maps of the "
-                f"backbone have {channels} together; correct in_channels, or leave it out"
+                f"backbone have {channels} in total; correct in_channels, or remove it"
             )
         self.disentangler = MODELS.build(config)
         self.alpha = alpha
@@ -158,27 +158,27 @@ class C2AM(BaseModel):
             self.get_submodule(name).requires_grad_(False)
 
     def train(self, mode: bool = True) -> "C2AM":
-        """As PyTorch's; frozen parts stay in evaluation mode, as maps are made later."""
+        """Set the training mode; keep frozen parts in evaluation mode, as in inference."""
         super().train(mode)
         for name in self.frozen:
             self.get_submodule(name).eval()
         return self
 
     def extract(self, images: Tensor) -> Tensor:
-        """The backbone's maps as one (N, L, h, w) of images (N, 3, H, W)."""
+        """Return the concatenated feature maps (N, L, h, w) of images (N, 3, H, W)."""
         learns = "backbone" not in self.frozen and torch.is_grad_enabled()
         with torch.set_grad_enabled(learns):
-            return joined_maps(maps_of(self.backbone, images))
+            return joined_maps(extract_maps(self.backbone, images))
 
     def foreground_map(self, images: Tensor) -> Tensor:
-        """The map (N, 1, h, w) in [0, 1] of images (N, 3, H, W), larger on the foreground."""
+        """Return the foreground map (N, 1, h, w) in [0, 1] of images (N, 3, H, W)."""
         activation = self.disentangler(self.extract(images))
         return torch.where(self.frame_lead > 0, 1 - activation, activation)
 
     def forward(
         self, inputs: list[Tensor] | Tensor, geometry: Tensor | None = None, mode: str = "tensor"
     ) -> dict[str, Tensor] | Tensor:
-        """Losses of a batch of views of one resolution, or the foreground of images.
+        """Compute losses of a batch of views of one resolution, or foreground maps of images.
 
         Args:
             inputs: V tensors (N, 3, H, W) for losses, one (N, 3, H, W) for maps.
@@ -186,21 +186,17 @@ class C2AM(BaseModel):
             mode: ``loss`` or ``tensor``.
 
         Raises:
-            LussError: if views come without their geometry, or there is one view alone.
+            LussError: if views have no geometry, or there is only one view.
         """
         if mode == "tensor":
+            assert isinstance(inputs, Tensor)
             return self.foreground_map(inputs)
         if mode != "loss":
-            raise ValueError(f"mode {mode!r}: C2AM knows 'loss' and 'tensor'")
-        if geometry is None:
-            raise LussError(
-                "C2AM looks where photos end to tell foreground from background; end the data "
-                "set's pipeline with MultiCrop and PackViews"
-            )
+            raise ValueError(f"mode is {mode!r}, expected 'loss' or 'tensor'")
+        views = ViewGeometry.unpack_views(geometry)
         features = self.extract(torch.cat(list(inputs)))
         activation = self.disentangler(features)
         if self.training:
-            views = [ViewGeometry.unpack(view) for view in geometry.unbind(dim=1)]
             self._follow_frame(activation.detach(), views)
         active, rest = disentangle(features, activation)
         return {
@@ -212,7 +208,7 @@ class C2AM(BaseModel):
 
     @torch.no_grad()
     def _follow_frame(self, activation: Tensor, views: Sequence[ViewGeometry]) -> None:
-        size = tuple(activation.shape[2:])
+        size = size_of(activation)
         shares = torch.cat([frame_shares(view, size, self.frame) for view in views])
         lead = lead_at_frame(activation, shares, self.frame_lead)
         self.frame_lead.lerp_(lead, self.momentum)

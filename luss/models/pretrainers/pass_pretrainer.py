@@ -1,5 +1,7 @@
 """Step 1 of PASS: one backbone, many objectives, L = L_P2P + L_D2S + L_e (equation 5)."""
 
+from collections.abc import Sequence
+from functools import reduce
 from itertools import groupby
 from typing import ClassVar
 
@@ -8,7 +10,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.models.backbones import maps_of, name_stages, probe
+from luss.models.backbones import extract_maps, name_stages, probe
 from luss.models.objectives.objective import build_objectives, objective_losses
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, ViewGeometry
@@ -19,12 +21,12 @@ __all__ = ["PASSPretrainer", "weighted_total"]
 def weighted_total(
     losses: dict[str, Tensor], weights: dict[str, float]
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Total of named losses, and what to log of them.
+    """Compute the weighted total of named losses, and the values to log.
 
     Args:
-        losses: scalars by name; each is logged unweighted, so that it can be read on its own.
+        losses: scalars by name; they are logged unweighted.
         weights: weight by name of a loss, or of an objective (``loss_d2s``) for all its losses
-            that are not named themselves; 1 where absent.
+            without their own weight; 1 by default.
 
     Returns:
         The scalar to minimise, and ``{"loss": total, **losses}``.
@@ -35,40 +37,44 @@ def weighted_total(
     named = {name: _weight_name(name, weights) for name in losses}
     if unknown := weights.keys() - named.values():
         raise LussError(
-            f"loss_weights names {sorted(unknown)}, but the losses are {sorted(losses)}; correct "
-            "the names in loss_weights"
+            f"loss_weights contains {sorted(unknown)}, but the losses are {sorted(losses)}; "
+            "correct the names in loss_weights"
         )
-    total = sum(weights.get(named[name], 1.0) * loss for name, loss in losses.items())
+    weighted = [
+        loss if (key := named[name]) is None else weights[key] * loss
+        for name, loss in losses.items()
+    ]
+    total = reduce(torch.add, weighted)
     return total, {"loss": total, **losses}
 
 
 def _weight_name(loss: str, weights: dict[str, float]) -> str | None:
-    """Name of the weight of a loss: its own, or the longest that it begins with."""
+    """Return the name of a loss's weight: its own, or the longest that it begins with."""
     names = [name for name in weights if loss == name or loss.startswith(f"{name}_")]
     return max(names, key=len, default=None)
 
 
 @MODELS.register_module()
 class PASSPretrainer(BaseModel):
-    """Runs the backbone once per view and hands the stage features to each objective.
+    """Pretraining model: one backbone whose stage features are the input of all objectives.
 
     Args:
         backbone: config of any backbone, see :func:`luss.models.backbones.feature_maps`.
         objectives: name -> config. They run in order; each returns a dict of losses, which are
-            named ``loss_<objective>`` or ``loss_<objective>_<key>``. D2S comes after Clustering.
-            Their ``in_channels`` are those of the backbone, and may be left out.
-        stages: which stage each output of the backbone is, from shallow to deep; by default the
+            named ``loss_<objective>`` or ``loss_<objective>_<key>``. D2S must come after
+            Clustering. A missing ``in_channels`` is set to the backbone's channels.
+        stages: stage number of each output of the backbone, from shallow to deep; by default the
             last one is stage 4.
         loss_weights: see :func:`weighted_total`.
         data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
         init_cfg: see :class:`mmengine.model.BaseModule`.
 
     Raises:
-        LussError: if the backbone does not give these stages, or objectives expect others.
+        LussError: if the backbone does not return these stages, or objectives expect others.
     """
 
     reads_feature_maps: ClassVar[bool] = True
-    """So that a stage tries the backbone on the sizes of its views."""
+    """Makes the stage check the backbone with the sizes of its views."""
 
     def __init__(
         self,
@@ -87,16 +93,19 @@ class PASSPretrainer(BaseModel):
         self.loss_weights = dict(loss_weights or {})
 
     def extract(self, images: Tensor) -> dict[int, Tensor]:
-        """Stage -> feature map (M, channels, height, width) of images (M, 3, H, W)."""
-        return dict(zip(self.stages, maps_of(self.backbone, images), strict=True))
+        """Return the feature map (M, channels, height, width) of images (M, 3, H, W) per stage."""
+        return dict(zip(self.stages, extract_maps(self.backbone, images), strict=True))
 
-    def view_features(self, inputs: list[Tensor], geometry: Tensor) -> ViewFeatures:
-        """Features of all views; those of one resolution go through the backbone together.
+    def view_features(self, inputs: Sequence[Tensor], geometry: Tensor | None) -> ViewFeatures:
+        """Compute the features of all views, one batch per resolution.
 
         Args:
             inputs: V tensors (N, 3, H, W), the large crops first.
-            geometry: (N, V, 7) float, a row for each view as
-                :meth:`luss.structures.ViewGeometry.unpack` reads it.
+            geometry: (N, V, 7) float, one row per view, see
+                :meth:`luss.structures.ViewGeometry.unpack`.
+
+        Raises:
+            LussError: if the geometry is missing.
         """
         groups = [
             self.extract(torch.cat(list(views)))
@@ -105,14 +114,14 @@ class PASSPretrainer(BaseModel):
         return ViewFeatures(
             groups=groups,
             batch_size=len(inputs[0]),
-            geometry=[ViewGeometry.unpack(packed) for packed in geometry.unbind(dim=1)],
+            geometry=ViewGeometry.unpack_views(geometry),
             images=inputs,
         )
 
     def forward(
         self, inputs: list[Tensor] | Tensor, geometry: Tensor | None = None, mode: str = "tensor"
     ) -> dict[str, Tensor] | dict[int, Tensor]:
-        """Losses of a batch of views (``mode='loss'``), or stage features of images.
+        """Compute losses of a batch of views, or stage features of images.
 
         Args:
             inputs: V tensors (N, 3, H, W) for losses, one (N, 3, H, W) for features.
@@ -120,11 +129,12 @@ class PASSPretrainer(BaseModel):
             mode: ``loss`` or ``tensor``.
         """
         if mode == "tensor":
+            assert isinstance(inputs, Tensor)
             return self.extract(inputs)
         if mode != "loss":
-            raise ValueError(f"mode {mode!r}: a pretrainer knows 'loss' and 'tensor'")
-        return objective_losses(self.objectives, self.view_features(inputs, geometry))
+            raise ValueError(f"mode is {mode!r}, expected 'loss' or 'tensor'")
+        return objective_losses(self.objectives, self.view_features(list(inputs), geometry))
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weigh the losses; see :func:`weighted_total`."""
+        """Compute the weighted total, see :func:`weighted_total`."""
         return weighted_total(losses, self.loss_weights)

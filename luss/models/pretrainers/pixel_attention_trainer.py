@@ -1,4 +1,4 @@
-"""Step 2.1 of PASS: fine-tuning pixel attention on frozen features (section 4.3)."""
+"""Step 2.1 of PASS: training pixel attention on frozen features (section 4.3)."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -9,7 +9,7 @@ from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.models.backbones import maps_of, name_stages, probe
+from luss.models.backbones import extract_maps, name_stages, probe
 from luss.models.backbones.widths import fill_widths
 from luss.models.heads.pixel_attention import SCALE
 from luss.models.pretrainers.pass_pretrainer import weighted_total
@@ -21,27 +21,30 @@ __all__ = ["PixelAttentionTrainer"]
 
 @MODELS.register_module()
 class PixelAttentionTrainer(BaseModel):
-    """Trains attention and prototypes by the clustering loss; what was pretrained is frozen.
+    """Trainer of attention and prototypes by the clustering loss; pretrained parts are frozen.
 
     As in the released code, the frozen backbone and projector M_I stay in train mode: they
-    normalise with batch statistics, and their running statistics move. Its modules have the
-    pretrainer's names, so that parts of that checkpoint fit.
+    normalise with batch statistics and update their running statistics. Modules are named as in the
+    pretrainer, so that its checkpoints can be loaded.
 
     Args:
         backbone: config of the pretrainer's backbone; the last feature map is used.
-        attention: config of :class:`luss.models.PixelAttention`; its ``channels`` are those of the
-            backbone, and may be left out.
-        clustering: config of :class:`luss.models.Clustering`, of the pretrainer's widths.
-        teacher: config of a :class:`luss.models.ForegroundTeacher`, towards whose maps the mean
-            attention is trained beside the clustering loss; None, as in the paper, for none.
-        frozen: names of the modules that are not trained. A stage leaves those out that it starts
-            from random weights, such as M_I after a backbone that was pretrained elsewhere.
+        attention: config of :class:`luss.models.PixelAttention`; a missing ``channels`` is set to
+            the backbone's channels.
+        clustering: config of :class:`luss.models.Clustering`, with the pretrainer's channels.
+        teacher: config of a :class:`luss.models.ForegroundTeacher`, an additional loss of the mean
+            attention against foreground maps; None, as in the paper, for none.
+        frozen: names of frozen modules. By default the pretrained parts; a stage excludes those
+            with random weights, such as M_I if only the backbone was pretrained.
         data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
         init_cfg: see :class:`mmengine.model.BaseModule`.
     """
 
     reads_feature_maps: ClassVar[bool] = True
-    """So that a stage tries the backbone on the sizes of its views."""
+    """Makes the stage check the backbone with the sizes of its views."""
+
+    pretrained_parts: ClassVar[tuple[str, ...]] = ("backbone", "objectives.clustering.projector")
+    """Modules that are frozen if they have pretrained weights."""
 
     def __init__(
         self,
@@ -67,23 +70,20 @@ class PixelAttentionTrainer(BaseModel):
 
     @property
     def reads_maps(self) -> bool:
-        """Whether batches have to come with maps of foreground."""
+        """Return whether batches must contain foreground maps."""
         return self.teacher is not None
 
-    pretrained_parts: ClassVar[tuple[str, ...]] = ("backbone", "objectives.clustering.projector")
-    """Modules that are frozen where they start from pretrained weights."""
-
     def extract(self, images: Tensor) -> Tensor:
-        """Deepest feature map (N, L, h, w) of images (N, 3, H, W)."""
+        """Return the last feature map (N, L, h, w) of images (N, 3, H, W)."""
         with torch.set_grad_enabled(self._backbone_learns and torch.is_grad_enabled()):
-            return maps_of(self.backbone, images)[-1]
+            return extract_maps(self.backbone, images)[-1]
 
     def embed_images(self, images: Tensor, foreground: Tensor | None = None) -> Tensor:
-        """Image embeddings (N, L) for k-means: the mean of c(z) * z (step 2.2).
+        """Compute image embeddings (N, L) for k-means: the mean of c(z) * z (step 2.2).
 
         Args:
             images: (N, 3, H, W).
-            foreground: (N, 1, H, W) in [0, 1], by which pixels are weighted on top.
+            foreground: (N, 1, H, W) in [0, 1], additional weights of the pixels.
         """
         features = self.extract(images)
         if foreground is not None:
@@ -98,43 +98,44 @@ class PixelAttentionTrainer(BaseModel):
         foreground: Tensor | None = None,
         mode: str = "tensor",
     ) -> dict[str, Tensor] | Tensor:
-        """Losses of a batch of views of one resolution, or the feature map of images.
+        """Compute losses of a batch of views of one resolution, or the feature map of images.
 
         Args:
             inputs: V tensors (N, 3, H, W) for losses, one (N, 3, H, W) for features.
-            geometry: (N, V, 7), as collated; read with a teacher alone.
-            foreground: (N, 1, h, w) uint8, the teacher's maps of the whole photos, 255 where an
-                object is likeliest.
+            geometry: (N, V, 7), as collated; only read with a teacher.
+            foreground: (N, 1, h, w) uint8, the teacher's maps of the complete photos, 255 for the
+                likeliest foreground.
             mode: ``loss`` or ``tensor``.
 
         Raises:
             LussError: if there are maps without a teacher, or a teacher without maps.
         """
         if mode == "tensor":
+            assert isinstance(inputs, Tensor)
             return self.extract(inputs)
         if mode != "loss":
-            raise ValueError(f"mode {mode!r}: this trainer knows 'loss' and 'tensor'")
+            raise ValueError(f"mode is {mode!r}, expected 'loss' or 'tensor'")
         clustering = self.objectives["clustering"]
         if (foreground is None) == self.reads_maps:
+            found = "no foreground maps" if self.reads_maps else "foreground maps"
             raise LussError(
-                "attention with a teacher is trained on photos with maps of foreground, and without"
-                " one on photos only; add LoadForegroundMap to the pipeline, or set "
-                "model.teacher=None"
+                f"the batch has {found}, but model.teacher is {'' if self.reads_maps else 'not '}"
+                "set; add LoadForegroundMap to the pipeline and set model.teacher, or neither"
             )
         batch_size = len(inputs[0])
-        features = self.extract(torch.cat(inputs))
+        features = self.extract(torch.cat(list(inputs)))
         views = ViewFeatures(groups=[], batch_size=batch_size, geometry=[])
         if self.teacher is None:
             pooled, taught = self.attention.pool_normalised(features), {}
         else:
             pooled, attention = self.attention.pool_normalised_with_mean(features)
-            shown = [ViewGeometry.unpack(view) for view in geometry.unbind(dim=1)]
-            taught = {"loss_foreground": self.teacher(attention, foreground, shown)}
+            positions = ViewGeometry.unpack_views(geometry)
+            taught = {"loss_foreground": self.teacher(attention, foreground, positions)}
         embeddings = clustering.embed_checked(pooled, batch_size)
         return {"loss_clustering": clustering.loss(embeddings, views), **taught}
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The total, with a teacher in its weights; each loss is logged unweighted."""
+        """Compute the total, with the teacher's weights; losses are logged unweighted."""
         if self.teacher is None:
             return weighted_total(losses, {})
         share = self.teacher.weight

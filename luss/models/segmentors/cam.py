@@ -9,10 +9,10 @@ _SMALLEST = 1e-12
 
 
 def activation_map(logits: Tensor) -> Tensor:
-    """The strongest activation of any major category, 1 where it is largest in the image.
+    """Compute the largest activation of any major category, scaled to a maximum of 1 per image.
 
     Args:
-        logits: (N, C + 1, h, w), the first of 'other'.
+        logits: (N, C + 1, h, w), 'other' first.
 
     Returns:
         (N, 1, h, w) float32 in [0, 1]; 0 where no category has a positive logit.
@@ -22,10 +22,10 @@ def activation_map(logits: Tensor) -> Tensor:
 
 
 def foreground_of_logits(logits: Tensor, by_activation: bool) -> Tensor:
-    """Return by what a segmentor tells foreground from 'other'.
+    """Compute the map by which a segmentor separates foreground from 'other'.
 
     Args:
-        logits: (N, C + 1, h, w), the first of 'other'.
+        logits: (N, C + 1, h, w), 'other' first.
         by_activation: whether it predicts by class activation maps.
 
     Returns:
@@ -37,7 +37,7 @@ def foreground_of_logits(logits: Tensor, by_activation: bool) -> Tensor:
 
 
 def cam_ids(ids: Tensor, logits: Tensor, threshold: float) -> Tensor:
-    """Ids of the major categories, where the activation map reaches a threshold.
+    """Set ids to 'other' where the activation map is below a threshold.
 
     Args:
         ids: (N, H, W) int64 in 1..C.

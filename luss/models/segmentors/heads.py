@@ -1,4 +1,4 @@
-"""What the configs of mmseg's heads leave open."""
+"""Missing settings of mmseg's heads, derived from backbone and labels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ _HEADS = ("decode_head", "auxiliary_head")
 
 @contextmanager
 def clear_index_errors(where: str) -> Iterator[None]:
-    """Explain mmseg's assertions on ``in_index``, which have no text.
+    """Replace mmseg's assertions on ``in_index``, which have no message, by a clear error.
 
     Args:
         where: the head's place, for messages.
 
     Raises:
-        LussError: in place of such an assertion.
+        LussError: instead of such an assertion.
     """
     try:
         yield
@@ -30,17 +30,18 @@ def clear_index_errors(where: str) -> Iterator[None]:
         if str(error):
             raise
         raise LussError(
-            f"{where} does not take the maps of its in_index; heads that join several maps, such "
-            "as UPerHead and SegformerHead, need a list, in_index=[0, 1, 2, 3], others a number"
+            f"{where} does not accept the type of its in_index; set a list, in_index=[0, 1, 2, 3], "
+            "for heads that join several maps, such as UPerHead and SegformerHead, and an int for "
+            "other heads"
         ) from error
 
 
 def fill_head(config: Mapping, found: Sequence[StageInfo], where: str) -> dict:
-    """A head's config with the widths of its maps and the masks' ignored id.
+    """Set the channels of a head's maps and the masks' ignored id in its config.
 
     Args:
         config: of one head.
-        found: the feature maps that it is given.
+        found: the feature maps it reads.
         where: its place, for messages.
 
     Raises:
@@ -48,22 +49,22 @@ def fill_head(config: Mapping, found: Sequence[StageInfo], where: str) -> dict:
     """
     if config.get("ignore_index", IGNORE_ID) != IGNORE_ID:
         raise LussError(
-            f"{where} has ignore_index={config['ignore_index']}, but masks mark the pixels to be "
-            f"left out by {IGNORE_ID}; leave ignore_index out"
+            f"{where} has ignore_index={config['ignore_index']}, but ignored pixels of masks have "
+            f"the id {IGNORE_ID}; remove ignore_index"
         )
     return {**fill_head_widths(config, found, where), "ignore_index": IGNORE_ID}
 
 
 def fill_num_classes(model: Mapping, num_classes: int, where: str) -> dict:
-    """A segmentor's config whose heads, one or several, all have a number of classes.
+    """Set the number of classes of all heads in a segmentor's config.
 
     Args:
-        model: with ``decode_head`` and perhaps ``auxiliary_head``, each a config or a list.
-        num_classes: 'other' included.
+        model: with ``decode_head`` and optionally ``auxiliary_head``, each a config or a list.
+        num_classes: including 'other'.
         where: the model's place, for messages.
 
     Raises:
-        LussError: if there is no decode head, or one states another number.
+        LussError: if there is no decode head, or a head has another number of classes.
     """
     if "decode_head" not in model:
         raise LussError(f"{where} has no 'decode_head'; add one, such as dict(type='PassHead')")
@@ -76,7 +77,7 @@ def fill_num_classes(model: Mapping, num_classes: int, where: str) -> dict:
         if head.get("num_classes", num_classes) != num_classes:
             raise LussError(
                 f"{place}.num_classes is {head['num_classes']}, but the labels have {num_classes} "
-                "classes, 'other' included; leave num_classes out"
+                "classes including 'other'; remove num_classes"
             )
         return {**head, "num_classes": num_classes}
 

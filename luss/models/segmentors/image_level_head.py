@@ -1,4 +1,4 @@
-"""A classifier of images that segments: the image-level comparison of section 5.3.2."""
+"""Image classifier used for segmentation: the image-level comparison of section 5.3.2."""
 
 from torch import Tensor
 
@@ -10,11 +10,11 @@ __all__ = ["ImageLevelHead"]
 
 @MODELS.register_module()
 class ImageLevelHead(PassHead):
-    """A fully connected layer on pooled features, which is a 1x1 convolution at inference.
+    """Fully connected layer on pooled features, applied as 1x1 convolution at inference.
 
-    Both commute: the logits of an image are the mean of its pixels' logits. The label of an image
-    is that of its first pixel, as ``ImageLabels`` gives one to all of them. 'Other' is never
-    learnt; ``PassSegmentor(cam_threshold=...)`` tells it.
+    Pooling and layer commute: the logits of an image are the mean of its pixels' logits. The label
+    of an image is that of its first pixel, since ``ImageLabels`` writes one id to all pixels.
+    'Other' is not learnt; ``PassSegmentor(cam_threshold=...)`` predicts it.
 
     Args:
         **kwargs: see :class:`PassHead`.
@@ -24,14 +24,14 @@ class ImageLevelHead(PassHead):
         super().__init__(in_channels, num_classes, **kwargs)
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list) -> dict[str, Tensor]:
-        """Cross entropy of the images' categories.
+        """Compute the cross entropy of the images' categories.
 
         Args:
             seg_logits: (N, C + 1, h, w).
-            batch_data_samples: N samples with ``gt_sem_seg`` (1, H, W) int64, each of one id.
+            batch_data_samples: N samples with ``gt_sem_seg`` (1, H, W) int64 of one id.
 
         Returns:
-            The loss under its name.
+            The loss by its name.
         """
         labels = self._stack_batch_gt(batch_data_samples)[:, 0, 0, 0]
         logits = seg_logits.float().mean(dim=(2, 3))

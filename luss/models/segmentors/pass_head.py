@@ -12,15 +12,15 @@ __all__ = ["PassHead"]
 
 @MODELS.register_module()
 class PassHead(FCNHead):
-    """Conv1x1(L, C + 1) with bias on the last feature map; plain cross entropy, 'other' included.
+    """Conv1x1(L, C + 1) with bias on the last feature map; cross entropy including 'other'.
 
     An ``mmseg.FCNHead`` without its convolutions. The logits are up-sampled bilinearly to the
     labels; pixels of ``ignore_index`` count neither in the sum nor in the mean.
 
     Args:
         in_channels: L, the channels of the backbone's last feature map.
-        num_classes: C + 1, 'other' included.
-        ignore_index: the label that is left out.
+        num_classes: C + 1, including 'other'.
+        ignore_index: the ignored label.
         loss_decode: the loss; by default the mean cross entropy over all labelled pixels.
         **kwargs: see ``mmseg.FCNHead``.
     """
@@ -47,19 +47,19 @@ class PassHead(FCNHead):
         )
 
     def init_weights(self) -> None:
-        """Kaiming-normal, fan-out, for the weight; the bias keeps PyTorch's default."""
+        """Initialise the weight Kaiming-normal, fan-out; the bias keeps PyTorch's default."""
         super().init_weights()
         nn.init.kaiming_normal_(self.conv_seg.weight, mode="fan_out", nonlinearity="relu")
 
     def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: list) -> dict[str, Tensor]:
-        """The loss alone; mmseg's pixel accuracy would sort all logits once more.
+        """Compute the loss without mmseg's pixel accuracy, which would sort all logits.
 
         Args:
             seg_logits: (N, C + 1, h, w).
             batch_data_samples: N samples with ``gt_sem_seg`` (1, H, W) int64.
 
         Returns:
-            The loss under its name.
+            The loss by its name.
         """
         labels = self._stack_batch_gt(batch_data_samples)
         logits = resize(

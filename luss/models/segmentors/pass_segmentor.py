@@ -1,5 +1,6 @@
 """Fine-tuning and inference of PASS on mmseg's segmentor (section 4.4, step 3 and inference)."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from mmengine.structures import PixelData
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from luss.datasets.image_io import MAX_PIXELS
 from luss.errors import LussError
-from luss.models.backbones import maps_of, probe
+from luss.models.backbones import extract_maps, probe
 from luss.models.segmentors.cam import cam_ids
 from luss.models.segmentors.heads import clear_index_errors, fill_head
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
@@ -23,13 +24,13 @@ HEIGHT_OF_LARGE = 1000
 
 
 def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
-    """The class of each pixel of an image at its original size.
+    """Predict the class of each pixel of an image at its original size.
 
-    Logits are up-sampled bilinearly, then the largest is taken. Images of more than a million
-    pixels take a way round: up-sampled to (1000, int(1000 W / H)), the largest taken, and its id
-    resized to the nearest (as the released code does). The authors' later semi-supervised code
-    makes the longer side 1000 instead of the height; this rule serves both. Images so wide that
-    the way round would be larger than any photo, over 100 million pixels, go straight.
+    Logits are up-sampled bilinearly before the argmax. For images of more than a million pixels,
+    as in the released code, logits are up-sampled to (1000, int(1000 W / H)), and the ids are
+    resized by nearest neighbour. (The authors' later semi-supervised code scales the longer side to
+    1000 instead of the height.) Images so wide that this would exceed 100 million pixels are
+    up-sampled directly.
 
     Args:
         logits: (N, C + 1, h, w).
@@ -49,34 +50,32 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
 
 @MODELS.register_module()
 class PassSegmentor(EncoderDecoder):
-    """``mmseg.EncoderDecoder`` that trains on thinned labels and predicts ids.
+    """``mmseg.EncoderDecoder`` that trains on subsampled labels and predicts ids.
 
-    Logits are up-sampled to the thinned labels in one go.
-
-    Any backbone, neck and head of mmseg fits. What a head leaves open is filled in:
+    It accepts any backbone, neck and head of mmseg. Missing settings of a head are derived:
     ``in_channels`` from the backbone, ``ignore_index`` from the masks' encoding. Types inside a
-    head are looked up in the library that the head's own type names.
+    head are looked up in the library of the head's own type.
 
     Args:
-        label_stride: every label_stride-th pixel of the labels is trained on, in both directions.
+        label_stride: the loss reads every label_stride-th pixel of the labels in both directions.
         cam_threshold: predict by class activation maps (table 10a): each pixel gets the major
-            category of the largest logit, and is 'other' where that activation is below this part
-            of the image's largest one; by default 'other' is a class as any.
+            category of the largest logit, and is 'other' if that activation is below this fraction
+            of the image's largest one; by default 'other' is predicted as a class.
         **kwargs: see ``mmseg.EncoderDecoder``.
 
     Raises:
-        LussError: if sliding-window inference is asked for, or the threshold is not in 0..1.
+        LussError: if sliding-window inference is configured, or the threshold is not in 0..1.
     """
 
     reads_feature_maps: ClassVar[bool] = True
-    """So that a stage tries the backbone on the sizes of its views."""
+    """Makes the stage check the backbone with the sizes of its views."""
 
     def __init__(self, label_stride: int = 2, cam_threshold: float | None = None, **kwargs):
         super().__init__(**kwargs)
         if (self.test_cfg or {}).get("mode", "whole") != "whole":
             raise LussError(
-                f"PassSegmentor: test_cfg has mode {self.test_cfg['mode']!r}; only 'whole' images "
-                "are predicted, since windows would need the logits at full size"
+                f"PassSegmentor: test_cfg.mode is {self.test_cfg['mode']!r}, expected 'whole'; "
+                "remove it, since sliding windows would need all logits at full size"
             )
         if cam_threshold is not None and not 0 <= cam_threshold <= 1:
             raise LussError(f"PassSegmentor: cam_threshold is {cam_threshold}, expected 0..1")
@@ -88,9 +87,8 @@ class PassSegmentor(EncoderDecoder):
         if not isinstance(decode_head, dict):
             raise LussError(
                 f"PassSegmentor: decode_head is a {type(decode_head).__name__}, expected one head; "
-                "further ones that are trained along belong into auxiliary_head"
+                "put further heads into auxiliary_head"
             )
-        # Backbone and neck are there by now.
         self._maps = probe(self.backbone, neck=self.neck if self.with_neck else None)
         with clear_index_errors("decode_head"):
             super()._init_decode_head(fill_head(decode_head, self._maps, "decode_head"))
@@ -107,12 +105,12 @@ class PassSegmentor(EncoderDecoder):
             super()._init_auxiliary_head(auxiliary_head)
 
     def extract_feat(self, inputs: Tensor) -> list[Tensor]:
-        """Feature maps of images (N, 3, H, W), from shallow to deep; the neck's if there is one."""
-        maps = maps_of(self.backbone, inputs)
+        """Return feature maps of images (N, 3, H, W), shallow to deep; of the neck if any."""
+        maps = extract_maps(self.backbone, inputs)
         return self.neck(maps) if self.with_neck else maps
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
-        """The losses of all heads.
+        """Compute the losses of all heads.
 
         Args:
             inputs: images (N, 3, H, W), normalised.
@@ -123,8 +121,8 @@ class PassSegmentor(EncoderDecoder):
         """
         return super().loss(inputs, [self._thinned(sample) for sample in data_samples])
 
-    def test_step(self, data: dict) -> list[SegDataSample]:
-        """As mmseg's; images of a batch may differ in size, those of one size go together.
+    def test_step(self, data: dict) -> Sequence[SegDataSample]:
+        """Predict a batch of images of any sizes, one forward pass per size.
 
         Args:
             data: a collated batch, ``inputs`` a list of images (3, h, w).
@@ -139,16 +137,16 @@ class PassSegmentor(EncoderDecoder):
     def predict(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
     ) -> list[SegDataSample]:
-        """The ids of every pixel at the images' original sizes.
+        """Predict the id of every pixel at the images' original sizes.
 
         Args:
             inputs: images (N, 3, h, w), normalised, not padded.
-            data_samples: N samples; ``ori_shape`` (H, W) in their meta information is the size
-                to predict at. Without them, the size of the inputs is.
+            data_samples: N samples; ``ori_shape`` (H, W) in their meta information is the size of
+                the prediction. Without samples, it is the size of the inputs.
 
         Returns:
-            The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C. Where ``keep_logits`` was
-            set, ``seg_logits`` (C + 1, h, w) are those of the feature map, not of every pixel.
+            The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C. If ``keep_logits`` is set,
+            also ``seg_logits`` (C + 1, h, w) at the resolution of the feature map.
 
         Raises:
             LussError: if an image was padded.
@@ -158,7 +156,7 @@ class PassSegmentor(EncoderDecoder):
             data_samples = [SegDataSample(metainfo={"ori_shape": shape}) for _ in inputs]
         logits = self.decode_head(self.extract_feat(inputs))
         for sample, of_image in zip(data_samples, logits.split(1), strict=True):
-            _refuse_padding(sample)
+            _check_not_padded(sample)
             size = tuple(sample.metainfo["ori_shape"][:2])
             sample.pred_sem_seg = PixelData(data=self._ids(of_image, size))
             if self.keep_logits:
@@ -177,11 +175,11 @@ class PassSegmentor(EncoderDecoder):
         return SegDataSample(metainfo=sample.metainfo, gt_sem_seg=PixelData(data=labels))
 
 
-def _refuse_padding(sample: SegDataSample) -> None:
+def _check_not_padded(sample: SegDataSample) -> None:
     padding = sample.metainfo.get("img_padding_size", sample.metainfo.get("padding_size", ()))
     if any(padding):
         raise LussError(
             f"PassSegmentor: {sample.metainfo.get('img_path', 'an image')} was padded by "
-            f"{tuple(padding)} for prediction; test with batch size 1 and without test_cfg in the "
-            "data preprocessor"
+            f"{tuple(padding)}, expected no padding in prediction; set the batch size to 1 and "
+            "remove test_cfg from the data preprocessor"
         )

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from luss.errors import LussError
-from luss.label_generation.foreground import Photo
+from luss.label_generation.foreground import LazyPhoto
 from luss.label_generation.foreground.compared import (
     COMBINATIONS,
     build_to_compare,
@@ -18,7 +18,7 @@ from luss.registry import FOREGROUND_SOURCES
 def photo(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
-    return Photo("photo", str(tmp_path / "photo.png"))
+    return LazyPhoto("photo", str(tmp_path / "photo.png"))
 
 
 def test_registered_sources_without_settings_and_combinations_are_known():
@@ -68,7 +68,7 @@ def test_a_part_looks_at_a_photo_once(photo):
         counting, centre = {"type": "CountingSource"}, {"type": "CentrePrior"}
         joined = {"type": "MeanOfMaps", "sources": [counting, centre]}
         sources = build_to_compare({"plain": counting, "joined": joined})
-        other = Photo("other", photo.path)
+        other = LazyPhoto("other", photo.path)
         for each in (photo, other):
             for source in sources.values():
                 source(each)

@@ -109,7 +109,7 @@ def test_joining_does_not_depend_on_scales():
         np.testing.assert_allclose(join([first, first]), ranks(first), rtol=1e-5)
     product = np.sqrt(ranks(first) * ranks(second))
     np.testing.assert_allclose(product_of_ranks([first, second]), product, rtol=1e-5)
-    with pytest.raises(LussError, match="of one size"):
+    with pytest.raises(LussError, match="one size"):
         mean_of_ranks([first, second[:3]])
 
 
@@ -164,5 +164,5 @@ def test_other_arrays_are_refused():
 def test_a_folder_of_maps_has_to_be_named(tmp_path):
     with pytest.raises(LussError, match=r"foreground\.folder=DIR"):
         FolderOfMaps(None)
-    with pytest.raises(LussError, match="there is no folder"):
+    with pytest.raises(LussError, match="is missing"):
         FolderOfMaps(str(tmp_path / "nowhere"))

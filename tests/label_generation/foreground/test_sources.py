@@ -9,7 +9,7 @@ from PIL import Image
 
 from luss.errors import LussError
 from luss.label_generation.foreground import (
-    Photo,
+    LazyPhoto,
     boundary_prior,
     centre_prior,
     mean_of_maps,
@@ -23,7 +23,7 @@ from luss.label_generation.foreground.feature_cut import (
     normalised_cut,
     oriented_by_frame,
 )
-from luss.label_generation.foreground.normalising import range_to_one, scale_of_set
+from luss.label_generation.foreground.normalising import range_to_one, scale_levels
 from luss.registry import FOREGROUND_SOURCES
 
 CENTRE, BOUNDARY = {"type": "CentrePrior"}, {"type": "BoundaryPrior"}
@@ -33,7 +33,7 @@ CENTRE, BOUNDARY = {"type": "CentrePrior"}, {"type": "BoundaryPrior"}
 def photo(tmp_path):
     image, _ = drawing()
     Image.fromarray(image).save(tmp_path / "drawing.png")
-    return Photo("drawing", str(tmp_path / "drawing.png"))
+    return LazyPhoto("drawing", str(tmp_path / "drawing.png"))
 
 
 def map_of(photo, **config):
@@ -70,13 +70,13 @@ def test_maps_of_several_sizes_are_joined_at_the_largest(photo, tmp_path):
 
 
 def test_a_folder_without_the_photos_map_is_named(photo, tmp_path):
-    with pytest.raises(LussError, match=r"drawing of train has no map: .*/drawing\.png nor"):
+    with pytest.raises(LussError, match=r"drawing of train has no map; .*/drawing\.png"):
         map_of(photo, type="FolderOfMaps", folder=str(tmp_path / "train"))
-    with pytest.raises(LussError, match="there is no folder nowhere"):
+    with pytest.raises(LussError, match="folder nowhere is missing"):
         map_of(photo, type="FolderOfMaps", folder="nowhere")
     (tmp_path / "colour").mkdir()
     Image.fromarray(drawing()[0]).save(tmp_path / "colour" / "drawing.png")
-    with pytest.raises(LussError, match="no 8-bit grey PNG"):
+    with pytest.raises(LussError, match="8-bit grey PNG"):
         map_of(photo, type="FolderOfMaps", folder=str(tmp_path / "colour"))
 
 
@@ -88,16 +88,16 @@ def _train_folder(tmp_path):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"type": "MeanOfRanks", "sources": [CENTRE]}, "joins two or more sources, got 1"),
-        ({"type": "Normalised", "source": CENTRE, "by": "rank"}, "by='rank'"),
+        ({"type": "MeanOfRanks", "sources": [CENTRE]}, "has 1 source"),
+        ({"type": "Normalised", "source": CENTRE, "by": "rank"}, "by is 'rank'"),
         ({"type": "CentrePrior", "sigma": 0}, "sigma is 0"),
         ({"type": "GrabCut", "source": CENTRE, "sure_background": 0.9}, "must ascend"),
         ({"type": "PAMR", "source": CENTRE, "dilations": ()}, "must be positive"),
-        ({"type": "FolderOfMaps", "folder": None}, "no folder is named"),
+        ({"type": "FolderOfMaps", "folder": None}, "folder is None"),
         ({"type": "FeatureCut", "finer": 0}, "finer is 0"),
         (
             {"type": "PAMR", "source": {"type": "Normalised", "source": CENTRE, "over": "set"}},
-            "put it outermost",
+            "outermost",
         ),
     ],
 )
@@ -115,7 +115,7 @@ def test_scikit_image_is_asked_for_by_name(monkeypatch):
 def test_large_photos_are_reduced(tmp_path):
     path = tmp_path / "large.png"
     Image.fromarray(np.full((300, 900, 3), 70, np.uint8)).save(path)
-    assert Photo("large", str(path)).image.shape == (133, 400, 3)
+    assert LazyPhoto("large", str(path)).image.shape == (133, 400, 3)
 
 
 def test_what_a_source_needs_is_known_from_its_parts(photo):
@@ -141,13 +141,13 @@ def test_a_scale_of_the_set_is_that_of_all_maps_as_one():
     together = np.concatenate([values.ravel() for values in maps])
     counts = np.bincount(together, minlength=100)
     np.testing.assert_allclose(
-        scale_of_set(counts, "ranks")[together], ranks(together[None])[0], rtol=1e-6
+        scale_levels(counts, "ranks")[together], ranks(together[None])[0], rtol=1e-6
     )
     np.testing.assert_allclose(
-        scale_of_set(counts, "range")[together], range_to_one(together), rtol=1e-6
+        scale_levels(counts, "range")[together], range_to_one(together), rtol=1e-6
     )
-    with pytest.raises(LussError, match="no maps"):
-        scale_of_set(np.zeros(4, int), "ranks")
+    with pytest.raises(LussError, match="one foreground map"):
+        scale_levels(np.zeros(4, int), "ranks")
 
 
 # ---- PAMR --------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_a_photo_of_one_colour_has_nothing_to_cut_out(colour, tmp_path):
     torch.manual_seed(0)
     network = torch.nn.Conv2d(3, 6, 7, stride=8, padding=3)
     model = type("Model", (), {"extract": lambda self, images: network(images)})()
-    photo = Photo("flat", str(path), inputs=torch.full((1, 3, 48, 64), 0.4), model=model)
+    photo = LazyPhoto("flat", str(path), inputs=torch.full((1, 3, 48, 64), 0.4), model=model)
     with torch.no_grad():
         assert not map_of(photo, type="FeatureCut").any()
 

@@ -216,7 +216,7 @@ def refused(match, name="DenseCL", objectives=("p2p",), algorithm=None, **settin
 @pytest.mark.parametrize("objectives", [("p2p",), ("clustering", "d2s")])
 def test_objectives_on_masked_images(name, objectives):
     refused(
-        "MAEViT: .*some are missing.*Objectives read a feature map .*leave them out",
+        "MAEViT: .*some are missing.*Objectives read a feature map .*remove",
         name,
         objectives,
         stages=(3, 4),
@@ -225,7 +225,7 @@ def test_objectives_on_masked_images(name, objectives):
 
 def test_a_backbone_that_takes_masks():
     refused(
-        "DenseCL: the backbone SimMIMSwinTransformer takes no image.*mask.*leave them out",
+        "DenseCL: the backbone SimMIMSwinTransformer accepts no image.*mask.*remove",
         backbone={"type": "mmselfsup.SimMIMSwinTransformer", "arch": "T", "img_size": 64},
     )
 
@@ -239,18 +239,18 @@ def test_codes_that_nobody_gives():
 
 def test_channels_and_stages_that_do_not_fit():
     refused(
-        "p2p has in_channels=63, but the backbone gives 64",
+        "p2p has in_channels=63, but the backbone returns 64",
         objectives={"p2p": {"type": "P2P", "in_channels": 63, "hidden_channels": 8}},
     )
     wider = objective_configs(("clustering", "d2s"), WIDTHS)
-    refused("d2s reads stage 3, but the backbone gives stage 4 of 64", objectives=wider)
-    refused(r"stages=\(3, 4\) should name, .* gives 1: \d+ channels", stages=(3, 4))
+    refused("d2s reads stage 3, but the backbone returns stage 4 of 64", objectives=wider)
+    refused(r"stages=\(3, 4\), .* returns 1: \d+ channels", stages=(3, 4))
     refused("increasing order", stages=(4, 3))
 
 
 def test_a_backbone_that_pools():
     refused(
-        r"gives \(1, 768\), expected a feature map",
+        r"returns \(1, 768\), expected a feature map",
         backbone={"type": "mmcls.ConvNeXt", "arch": "tiny"},
     )
 
@@ -258,7 +258,7 @@ def test_a_backbone_that_pools():
 def test_settings_in_the_wrong_place():
     refused("move 'backbone' out of 'algorithm'", algorithm={"backbone": RESNET})
     refused("move 'data_preprocessor' out", algorithm={"data_preprocessor": {}})
-    refused("no model 'mmselfsup.DenceCL'", algorithm={"type": "mmselfsup.DenceCL"})
+    refused("model 'mmselfsup.DenceCL'", algorithm={"type": "mmselfsup.DenceCL"})
     refused("loss_weights names 'loss_dense'", loss_weights={"loss_dense": 1.0})
     refused(
         "objectives.p2p is a Conv2d",
@@ -313,7 +313,7 @@ def test_two_losses_of_one_name():
 def test_a_queue_that_batches_do_not_fill_evenly():
     config = model_config("DenseCL")
     model = MODELS.build({**config, "algorithm": {**config["algorithm"], "queue_len": 10}})
-    with pytest.raises(LussError, match="queue_len=10, which is no multiple of the batch of 4"):
+    with pytest.raises(LussError, match="queue_len=10, expected a multiple of 4"):
         model(**batch(), mode="loss")
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from luss.errors import LussError
-from luss.models.backbones import FeatureMap, maps_of, probe
+from luss.models.backbones import FeatureMap, extract_maps, probe
 from luss.models.backbones.beit import relative_positions, resized_biases
 from luss.models.backbones.weights import WeightsEntry, fill_from
 from luss.registry import MODELS
@@ -43,15 +43,17 @@ def test_maps_are_those_of_mmcls_with_resized_weights(pair, size):
     fill_from(reference, plain.state_dict(), WeightsEntry("f"))
     images = torch.randn(2, 3, size, size)
     with torch.no_grad():
-        expected = maps_of(reference, images)[-1]
-        torch.testing.assert_close(maps_of(any_size, images)[-1], expected, rtol=1e-4, atol=1e-4)
+        expected = extract_maps(reference, images)[-1]
+        torch.testing.assert_close(
+            extract_maps(any_size, images)[-1], expected, rtol=1e-4, atol=1e-4
+        )
 
 
 def test_maps_of_photos_of_any_proportions(pair):
     _, any_size, _ = pair
     with torch.no_grad():
         wide, high = (
-            maps_of(any_size, images)[-1]
+            extract_maps(any_size, images)[-1]
             for images in (torch.randn(1, 3, 40, 70), torch.randn(1, 3, 70, 40))
         )
     assert wide.shape == (1, 16, 5, 9)
@@ -61,12 +63,12 @@ def test_maps_of_photos_of_any_proportions(pair):
 def test_several_sizes_train_the_same_biases():
     backbone = build(type="AnySizeBEiT")
     backbone.train()
-    loss = sum(maps_of(backbone, torch.randn(2, 3, size, size))[-1].sum() for size in (64, 32))
+    loss = sum(extract_maps(backbone, torch.randn(2, 3, size, size))[-1].sum() for size in (64, 32))
     loss.backward()
     assert all(parameter.grad is not None for parameter in backbone.parameters())
     table = backbone.layers[0].attn.relative_position_bias_table
     (only_large,) = torch.autograd.grad(
-        maps_of(backbone, torch.randn(2, 3, 64, 64))[-1].square().sum(), table
+        extract_maps(backbone, torch.randn(2, 3, 64, 64))[-1].square().sum(), table
     )
     assert only_large.any()
 
@@ -103,7 +105,7 @@ def test_plain_ones_name_what_takes_any_size(config):
     assert len(probe(backbone)) == 1
     for use in (
         lambda: probe(backbone, (64, 64)),
-        lambda: maps_of(backbone, torch.zeros(1, 3, 32, 48)),
+        lambda: extract_maps(backbone, torch.zeros(1, 3, 32, 48)),
         lambda: FeatureMap(backbone)(torch.zeros(1, 3, 32, 48)),
     ):
         with pytest.raises(LussError, match=r"images of 32 x 32 pixels.*AnySizeBEiT"):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from luss.errors import LussError
-from luss.models.backbones import FeatureMap, feature_maps, maps_of, probe
+from luss.models.backbones import FeatureMap, extract_maps, feature_maps, probe
 from luss.models.backbones.probing import stage_names
 from luss.registry import MODELS
 
@@ -92,7 +92,7 @@ def test_channels_behind_are_moved(channels, last):
     backbone, reference = Pyramid(channels, last), Pyramid(channels, last=False)
     for size in [(384, 384), (512, 512), (128, 256), (96, 192), (224, 224), (230, 310), (64, 512)]:
         images = torch.rand(1, 3, *size)
-        for found, expected in zip(maps_of(backbone, images), reference(images), strict=True):
+        for found, expected in zip(extract_maps(backbone, images), reference(images), strict=True):
             assert torch.equal(found, expected), size
 
 
@@ -101,7 +101,7 @@ def test_channels_behind_are_moved_where_shapes_alone_tell():
     assert torch.equal(feature_maps([grid], (96, 128))[0], grid.permute(0, 3, 1, 2))
     # Of a network that takes one size only, the larger side is that of the channels.
     images = torch.rand(1, 3, 128, 128)
-    for found in maps_of(Pyramid((40, 80, 160, 320), last=True, side=128), images):
+    for found in extract_maps(Pyramid((40, 80, 160, 320), last=True, side=128), images):
         assert found.shape[2] == found.shape[3]
 
 
@@ -181,5 +181,5 @@ def test_maps_of_a_vision_transformer_at_another_size():
     backbone = MODELS.build(
         {"type": "mmcls.VisionTransformer", "img_size": 32, "patch_size": 8, "arch": VIT}
     )
-    (found,) = maps_of(backbone, torch.zeros(2, 3, 40, 56))
+    (found,) = extract_maps(backbone, torch.zeros(2, 3, 40, 56))
     assert found.shape == (2, 8, 5, 7)

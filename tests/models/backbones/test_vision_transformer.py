@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from luss.models.backbones import maps_of
+from luss.models.backbones import extract_maps
 from luss.models.backbones.vision_transformer import resized_positions
 from luss.models.backbones.weights import WeightsEntry, fill_from
 from luss.registry import MODELS
@@ -77,7 +77,7 @@ def test_positions_at_other_sizes_are_those_of_the_hub_models(config):
     backbone.layers[0].register_forward_pre_hook(lambda module, inputs: embedded.extend(inputs))
     images = torch.randn(1, 3, 96, 40)
     with torch.no_grad():
-        maps_of(backbone, images)
+        extract_maps(backbone, images)
         patches = backbone.patch_embed(images)[0]
         places = backbone.pos_embed[:, 1:].reshape(1, 8, 8, 16).permute(0, 3, 1, 2)
         scale = ((12 + 0.1) / 8, (5 + 0.1) / 8)
@@ -92,8 +92,8 @@ def test_a_file_of_another_size_is_resized_by_the_same_rule(config):
     fill_from(backbone, saved.state_dict(), WeightsEntry("f"))
     images = torch.randn(2, 3, 40, 40)
     with torch.no_grad():
-        expected = maps_of(saved, images)[-1]
-        torch.testing.assert_close(maps_of(backbone, images)[-1], expected)
+        expected = extract_maps(saved, images)[-1]
+        torch.testing.assert_close(extract_maps(backbone, images)[-1], expected)
 
 
 @pytest.mark.parametrize("config", [DINO, SCALED, BEIT], ids=lambda config: config["type"])

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from luss.errors import LussError
-from luss.models.backbones import maps_of
+from luss.models.backbones import extract_maps
 from luss.models.backbones.layouts import LAYOUTS
 from luss.models.backbones.weights import (
     WeightsEntry,
@@ -165,10 +165,10 @@ def test_a_file_gives_the_network_that_was_saved(layout, config, save):
     saved, backbone = build(config, 1), build(config, 2)
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
-        expected = maps_of(saved, images)[-1]
-        assert not torch.equal(maps_of(backbone, images)[-1], expected)
+        expected = extract_maps(saved, images)[-1]
+        assert not torch.equal(extract_maps(backbone, images)[-1], expected)
         read(backbone, save(saved.state_dict()), layout=layout)
-        assert torch.equal(maps_of(backbone, images)[-1], expected)
+        assert torch.equal(extract_maps(backbone, images)[-1], expected)
 
 
 @pytest.mark.parametrize("layout", ["timm", "timm_vit"])
@@ -179,7 +179,10 @@ def test_mmseg_vit_from_timm_names(layout):
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(
-            maps_of(backbone, images)[-1], maps_of(saved, images)[-1], rtol=1e-4, atol=1e-4
+            extract_maps(backbone, images)[-1],
+            extract_maps(saved, images)[-1],
+            rtol=1e-4,
+            atol=1e-4,
         )
 
 
@@ -232,7 +235,7 @@ class Named(nn.Module):
     ],
 )
 def test_networks_of_timm_from_timms_files(names, tops, flat, within):
-    """OpenMMLab wraps them; what gives features lists stages one by one, and has no top."""
+    """OpenMMLab wraps them; its feature wrapper lists stages one by one, and has no classifier."""
     file = {name: torch.full((), 100.0 + number) for number, name in enumerate([*names, *tops])}
     own = [within + (re.sub(*flat, name) if flat else name) for name in names]
     network = Named(own)
@@ -405,9 +408,9 @@ def test_what_does_not_fit_shows_the_names_in_the_file():
 
 def test_entries_that_make_no_sense():
     for entry, message in [
-        ({"layout": "moco"}, "names no file"),
-        ({"file": "f", "layot": "moco"}, "weights.layot is no setting; did you mean 'layout'"),
-        ("https://a/b.pth", "weights https://a/b.pth are an address; fetch"),
+        ({"layout": "moco"}, "has no file"),
+        ({"file": "f", "layot": "moco"}, "weights.layot .* did you mean 'layout'"),
+        ("https://a/b.pth", "weights https://a/b.pth are a URL"),
         ({"file": "f", "layout": "caffe"}, "'caffe'.*openmmlab"),
         ({"file": "f", "rename": {"(": "x"}}, "rename has"),
         ({"file": "f", "rename": ["x"]}, "rename has 'x'"),

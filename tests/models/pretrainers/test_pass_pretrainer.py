@@ -128,7 +128,7 @@ def test_a_weight_without_a_loss_is_refused():
 def test_stages_that_do_not_fit_the_backbone():
     with (
         DefaultScope.overwrite_default_scope("luss"),
-        pytest.raises(LussError, match="gives 1: 64 channels at stride 32"),
+        pytest.raises(LussError, match="returns 1: 64 channels at stride 32"),
     ):
         PASSPretrainer(
             backbone={"type": "mmselfsup.ResNet", "depth": 18, "base_channels": 8},
@@ -157,5 +157,5 @@ def test_one_large_crop():
 
 
 def test_an_unknown_mode():
-    with pytest.raises(ValueError, match="'loss' and 'tensor'"):
+    with pytest.raises(ValueError, match="'loss' or 'tensor'"):
         build()(torch.randn(1, 3, 32, 32), mode="predict")

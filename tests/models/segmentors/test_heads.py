@@ -77,7 +77,7 @@ def test_two_iterations(name):
     ("settings", "message"),
     [
         ({"decode_head": {**FCN, "in_channels": 7}}, r"in_channels=7, but .* have 16"),
-        ({"decode_head": {**FCN, "in_index": 4}}, r"decode_head.in_index names map 4, .* are 4"),
+        ({"decode_head": {**FCN, "in_index": 4}}, r"decode_head.in_index contains 4, .* are 4"),
         ({"decode_head": {**FCN, "ignore_index": 255}}, "ignore_index=255.*1000"),
         ({"decode_head": {"type": "mmseg.UPerHead", "channels": 8}}, r"in_index=\[0, 1, 2, 3\]"),
         ({"decode_head": {**FCN, "num_classes": 5}}, "model.decode_head.num_classes is 5.* 300"),
