@@ -194,7 +194,7 @@ def test_bad_input():
         search.add(np.zeros((2, 3), np.float32), one, one)
     with pytest.raises(LussError, match="NaN"):
         search.add(np.full((2, 2), np.nan, np.float32), one, one)
-    with pytest.raises(LussError, match=r"cluster ids in 4\.\.4, expected 0\.\.3"):
+    with pytest.raises(LussError, match=r"cluster ids are in 4\.\.4, expected 0\.\.3"):
         search.add(np.zeros((2, 2), np.float32), one * 4, one)
     with pytest.raises(LussError, match="true ids"):
         search.add(np.zeros((2, 2), np.float32), one, one * 4)
