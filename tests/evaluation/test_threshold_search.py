@@ -207,5 +207,5 @@ def test_bad_input():
         attention_level(np.zeros(2), [0.2, 0.1])
     with pytest.raises(LussError, match="cannot be added"):
         search += ThresholdSearch(4)
-    with pytest.raises(LussError, match="no attention"):
+    with pytest.raises(LussError, match="found none"):
         otsu_threshold(AttentionHistogram())

@@ -160,10 +160,10 @@ def test_a_damaged_threshold_is_named_before_predicting(begun, finished_run):
     (begun / "evaluate" / "done.json").unlink()
     shutil.rmtree(begun / "evaluate" / "predictions")
     out_of_range(begun / "label_generation" / "threshold.json")
-    with pytest.raises(LussError, match=r"threshold\.json .* remove done\.json"):
+    with pytest.raises(LussError, match=r"threshold\.json .* done\.json"):
         run_tiny(begun, "evaluate", resume=True)
     assert not (begun / "evaluate" / "predictions").exists()
-    with pytest.raises(LussError, match=r"not in 0\.\.1"):
+    with pytest.raises(LussError, match=r"3\.0, expected 0\.\.1"):
         read_threshold(begun / "label_generation" / "threshold.json")
 
 

@@ -208,7 +208,7 @@ def test_a_split_without_masks_is_refused(work_dir):
 
 
 def test_an_unknown_source_is_refused(work_dir):
-    with pytest.raises(LussError, match="no source of foreground 'Nothing'"):
+    with pytest.raises(LussError, match="foreground source 'Nothing'"):
         analyse(work_dir, sources=["Nothing"])
 
 
