@@ -33,7 +33,7 @@ def main() -> None:
     reports = prepare(args.imagenet, args.lists, args.annotations, out, splits, copy=args.copy)
     for report in reports:
         print(report)
-    wanting = [str(report.root) for report in reports if not report.is_whole]
+    wanting = [str(report.root) for report in reports if not report.is_complete]
     if wanting:
         raise LussError(
             f"not complete: {', '.join(wanting)}; add what is missing (listed above) and run "

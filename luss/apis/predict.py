@@ -13,7 +13,7 @@ from luss.apis.inferencer import LUSSInferencer, check_loading
 from luss.apis.photos import Photo, as_paths, find_given, name_outputs
 from luss.apis.prediction_folder import OUTPUTS, PredictionFolder
 from luss.datasets.image_io import read_image
-from luss.datasets.photo_listing import shown
+from luss.datasets.photo_listing import shorten
 from luss.engine.checkpoint import checkpoint_digest
 from luss.errors import LussError
 from luss.files import output_folder
@@ -150,7 +150,7 @@ def _say_unreadable(unreadable: Sequence[tuple[Photo, str]]) -> None:
     if unreadable:
         names = [photo.name for photo, _ in unreadable]
         print_log(
-            f"{len(names)} photos cannot be predicted and were skipped: {shown(names)}; "
+            f"{len(names)} photos cannot be predicted and were skipped: {shorten(names)}; "
             "predictions.json says why",
             "current",
             logging.WARNING,

@@ -24,7 +24,7 @@ from luss.apis.inferencer import overlay_of
 from luss.apis.photos import Photo
 from luss.datasets.coco_rle import encode_rle
 from luss.datasets.mask_codec import write_mask
-from luss.datasets.photo_listing import printable, shown
+from luss.datasets.photo_listing import printable, shorten
 from luss.errors import LussError
 from luss.files import atomic_write, file_digest, read_json, remove_unfinished, write_json
 from luss.folder_lock import LOCK
@@ -91,9 +91,9 @@ class PredictionFolder:
             other = [key for key in settings if found.get(key) != settings[key]]
             if other == ["photos"]:
                 before = found.get("photos")
-                listed = f" ({shown(before)})" if isinstance(before, list) else ""
+                listed = f" ({shorten(before)})" if isinstance(before, list) else ""
                 raise LussError(
-                    f"{self.root} holds predictions of other photos{listed} than {shown(paths)}; "
+                    f"{self.root} holds predictions of other photos{listed} than {shorten(paths)}; "
                     "choose another --out, or give the same photos and folders"
                 )
             if other:

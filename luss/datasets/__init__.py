@@ -1,4 +1,4 @@
-"""Data sets, what they say about themselves, samplers, demo data and the encoding of masks."""
+"""Data sets and their descriptions, samplers, demo data and the encoding of masks."""
 
 from luss.datasets.data_root import kind_of_data
 from luss.datasets.dataset_wrapper import Reproducible, reproducible_dataset

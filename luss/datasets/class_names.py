@@ -1,4 +1,4 @@
-"""Names of the classes in masks that no folders name."""
+"""Names of classes for data sets without class folders."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -7,10 +7,10 @@ from typing import Any
 
 from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding
 from luss.datasets.palette import make_palette
-from luss.datasets.photo_listing import shown
+from luss.datasets.photo_listing import shorten
 from luss.errors import LussError
 
-__all__ = ["CLASSES_FILE", "find_class_names", "metainfo_of", "refuse_missing_masks"]
+__all__ = ["CLASSES_FILE", "find_class_names", "metainfo_of", "require_masks_for"]
 
 CLASSES_FILE = "classes.txt"
 
@@ -21,16 +21,16 @@ def find_class_names(
     encoding: MaskEncoding,
     default: tuple[str, ...] | None = None,
 ) -> tuple[str, ...]:
-    """Names of the classes 1..C: those given, or the lines of ``classes.txt``, or the default.
+    """Return the names of classes 1..C: ``given``, else lines of ``classes.txt``, else ``default``.
 
     Args:
-        root: the folder that may hold ``classes.txt``, a name a line, without 'other'.
-        given: names, from a config.
-        encoding: of the masks; ``index`` has room for 254 classes.
-        default: names to take otherwise.
+        root: folder that may contain ``classes.txt``, one name per line, without 'other'.
+        given: names from a config.
+        encoding: encoding of the masks; ``index`` allows at most 254 classes.
+        default: names to use if the others are missing.
 
     Raises:
-        LussError: if there are none, two of one name, or too many.
+        LussError: if there are no names, duplicate names, or too many.
     """
     path = Path(root, CLASSES_FILE)
     if given is not None and not isinstance(given, str):
@@ -47,33 +47,34 @@ def find_class_names(
         return default
     else:
         raise LussError(
-            f"nothing names the classes in the masks of {root}; write their names into {path}, one "
-            "a line, from class 1 on, or give data.classes=[...]"
+            f"the masks in {root} have no class names. Write the names into {path}, one per line, "
+            "starting with class 1, or set data.classes=[...]"
         )
     most = IGNORE_ID - 1 if encoding == "rgb" else 254
     if not names or len(set(names)) < len(names) or len(names) > most:
         raise LussError(
-            f"{source} holds {len(names)} names of classes, {len(set(names))} of them different; "
-            f"expected 1 to {most} different names for masks encoded as {encoding!r}"
+            f"{source} contains {len(names)} class names, {len(set(names))} of them different. "
+            f"Expected 1 to {most} different names for masks with encoding {encoding!r}"
         )
     return names
 
 
 def metainfo_of(classes: tuple[str, ...], more: Mapping[str, Any] | None) -> dict[str, Any]:
-    """MMEngine's metainfo: names and colours of 'other' and the classes, and what is given."""
+    """Return MMEngine's metainfo: names and colours of 'other' and the classes, then ``more``."""
     described = {"classes": ("other", *classes), "palette": make_palette(len(classes))}
     return {**described, **(more or {})}
 
 
-def refuse_missing_masks(items: list[dict[str, Any]], masks: Path, split: str) -> None:
-    """Refuse items without ``seg_map_path``.
-
-    Raises:
-        LussError: naming up to ten masks that are missing.
-    """
+def require_masks_for(items: list[dict[str, Any]], masks: Path, split: str) -> None:
+    """Raise an error that lists up to ten missing masks if an item has no ``seg_map_path``."""
+    if not masks.is_dir():
+        raise LussError(
+            f"the folder {masks} with the masks of {split!r} is missing. Add it, or set "
+            "require_masks=False"
+        )
     bare = [f"{item['image_id']}.png" for item in items if "seg_map_path" not in item]
     if bare:
         raise LussError(
             f"{len(bare)} of {len(items)} images of {split!r} have no mask in {masks}: "
-            f"{shown(bare)}"
+            f"{shorten(bare)}"
         )

@@ -1,4 +1,4 @@
-"""Masks as COCO has them: run lengths, column by column, in the compressed text of its API."""
+"""COCO's compressed run-length encoding of masks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +10,16 @@ _MORE = 1 << _BITS
 _SIGN = 1 << (_BITS - 1)
 _FIRST_CHARACTER = 48
 _GROUPS = 7
-"""Of five bits, that the difference of two lengths below 2 ** 31 may need."""
+"""Groups of five bits that the difference of two lengths below 2 ** 31 may need."""
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> dict:
-    """A binary mask as compressed run lengths, which ``pycocotools.mask.decode`` reads.
+    """Encode a binary mask as compressed run lengths for ``pycocotools.mask.decode``.
 
-    Pixels are counted down the columns; the first run is of those that are not in the mask, and
-    may be empty. From the fourth on, a run is written as its difference from the one before the
-    last. Each number is cut into groups of five bits, the lowest first, as characters from '0' on;
-    a sixth bit says that more follow.
+    Pixels are counted down the columns. The first run counts pixels outside the mask and may be
+    empty. From the fourth run on, the difference from the run two places before is written. Each
+    number is split into groups of five bits, lowest first, written as characters from '0' on; a
+    sixth bit marks that another group follows.
 
     Args:
         mask: (H, W) bool.

@@ -1,4 +1,4 @@
-"""What a folder of data is: each class of data sets looks at it and says."""
+"""Detection of the data set class that fits a folder."""
 
 import os
 from collections.abc import Iterator
@@ -11,23 +11,23 @@ from luss.registry import DATASETS
 __all__ = ["kind_of_data"]
 
 _ANY_PHOTOS = "PhotoFolder"
-"""Takes whatever photos there are, so that it is what a folder is that no class recognises."""
+"""Used for a folder that no other class recognises."""
 
 
 def kind_of_data(root: str | os.PathLike) -> str:
-    """Tell by its folders what a data root is.
+    """Return the name of the data set class that recognises a data root.
 
-    Every registered class with a method ``recognises`` is asked, those of others too. A folder
-    that none recognises is a photo folder.
+    Calls ``recognises`` of every registered class that has it, third-party classes included. A
+    folder that no class recognises is a ``PhotoFolder``.
 
     Args:
         root: the folder.
 
     Returns:
-        The name of the data set.
+        The name of the class.
 
     Raises:
-        LussError: if it could be either of several.
+        LussError: if several classes fit, or if the class that fits is uncertain.
     """
     root = Path(root)
     found = dict(_recognitions(root))
@@ -37,14 +37,14 @@ def kind_of_data(root: str | os.PathLike) -> str:
     signs = " and ".join(each.sign for each in found.values())
     if len(found) > 1:
         raise LussError(
-            f"{root} has {signs}, so that it may be any of {', '.join(found)}. Say what it is: "
+            f"{root} has {signs}, so it may be any of {', '.join(found)}. Choose one: "
             f"add --cfg-options {kinds}"
         )
     [(kind, recognition)] = found.items()
     if recognition.doubt is None:
         return kind
     raise LussError(
-        f"{root} has {signs}, but {recognition.doubt}. Say what it is: add --cfg-options "
+        f"{root} has {signs}, but {recognition.doubt}. Choose the type: add --cfg-options "
         f"data.type={_ANY_PHOTOS} to use all photos in it without classes, or {kinds}"
     )
 

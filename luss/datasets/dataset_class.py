@@ -1,4 +1,4 @@
-"""Data sets by their name, those of other libraries too."""
+"""Lookup of data set classes by name."""
 
 from luss.errors import LussError
 from luss.registry import DATASETS
@@ -7,18 +7,18 @@ __all__ = ["dataset_class"]
 
 
 def dataset_class(kind: str | type) -> type:
-    """The class of a data set.
+    """Return the class of a data set.
 
     Args:
-        kind: name, with its scope if it is of another library, or the class itself.
+        kind: name, with its scope for another library's class, or the class itself.
 
     Raises:
-        LussError: if there is none of this name.
+        LussError: if the name is unknown.
     """
     if not isinstance(kind, str):
         return kind
     if kind.startswith("mmseg."):
-        # Without this, it cannot be imported beside mmcv-lite.
+        # mmseg cannot be imported with mmcv-lite otherwise.
         from luss.compat import import_mmseg
 
         import_mmseg()
@@ -26,7 +26,7 @@ def dataset_class(kind: str | type) -> type:
     if found is None:
         known = ", ".join(sorted(DATASETS.module_dict))
         raise LussError(
-            f"there is no data set {kind!r}. Known are: {known}; those of other libraries are "
-            "named with their scope, such as mmcls.CustomDataset"
+            f"unknown data set {kind!r}, expected one of {known}. Add another library's scope, "
+            "such as mmcls.CustomDataset"
         )
     return found

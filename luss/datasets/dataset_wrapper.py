@@ -1,4 +1,4 @@
-"""Any data set made reproducible: MMEngine's wrappers, those of mmcls, mmseg, or one's own."""
+"""Wrapper that makes any data set reproducible: MMEngine's wrappers, mmcls, mmseg, or your own."""
 
 import inspect
 import os
@@ -20,27 +20,26 @@ __all__ = ["Reproducible", "reproducible_dataset"]
 
 @DATASETS.register_module()
 class Reproducible(SeededByDraw):
-    """Wraps a data set whose items depend on what was drawn before, see :class:`SeededByDraw`.
+    """Wrapper that seeds the items of any data set, see :class:`SeededByDraw`.
 
-    Python's, numpy's and torch's global generators are seeded whenever the data set is asked for
-    an item; one that draws from a generator of its own cannot be helped.
+    Python's, numpy's and torch's global generators are seeded for each item. A data set that draws
+    from its own generator stays unseeded.
 
-    Items get what stages look for and the data set does not give, before any pipeline runs:
-    ``image_id``, which is ``img_path`` relative to the data root, with its suffix, so that no two
-    are alike, or the index where there is no path; and ``category``, 1..C, from an integer
-    ``gt_label``, 0..C-1. ``data_root``, ``metainfo`` and all else are those of the data set.
+    Before any pipeline runs, items get the missing keys that stages read: ``image_id``, which is
+    ``img_path`` relative to the data root with its suffix, or the index if there is no path; and
+    ``category``, 1..C, from an integer ``gt_label``, 0..C-1. All other attributes, such as
+    ``data_root`` and ``metainfo``, come from the wrapped data set.
 
     Args:
-        dataset: config of any data set, or one that is built.
+        dataset: config of any data set, or a built one.
         seed: see :class:`SeededByDraw`.
-        on_unreadable: see :class:`SeededByDraw`. Whatever fails at a photo that PIL cannot decode
+        on_unreadable: see :class:`SeededByDraw`. Any exception on a photo that PIL cannot decode
             counts as unreadable.
-        pipeline: transforms, or their configs, after those of the data set itself.
-        without: ``image_id`` of items to leave out.
+        pipeline: transforms, or their configs, that run after the data set's own.
+        without: ``image_id`` of items to exclude.
 
     Raises:
-        LussError: if the data set has no length, or no items that are numbered, or if all of them
-            are left out.
+        LussError: if the data set has no ``__len__`` or ``__getitem__``, or all items are excluded.
     """
 
     def __init__(
@@ -59,8 +58,8 @@ class Reproducible(SeededByDraw):
                 dataset = DATASETS.build(config)
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise LussError(
-                f"the data set {type(dataset).__name__} has no length or no numbered items, so "
-                "that no item can be had again; expected __len__ and __getitem__"
+                f"the data set {type(dataset).__name__} is not reproducible, since it lacks "
+                "__len__ or __getitem__. Use a map-style data set that has both"
             )
         self.dataset = dataset
         self.pipeline = Compose(list(pipeline))
@@ -69,7 +68,7 @@ class Reproducible(SeededByDraw):
             if isinstance(leaf, ReproducibleDataset | Reproducible):
                 leaf.seeds_itself = False
             elif isinstance(steps := getattr(leaf, "pipeline", None), Compose):
-                # Named before the data set's own pipeline packs the item.
+                # Must run before the data set's own pipeline packs the item.
                 steps.transforms.insert(0, self._named)
         self._kept: np.ndarray | None = None
         if without:
@@ -79,39 +78,41 @@ class Reproducible(SeededByDraw):
         count = len(self)
         kept = [self.get_data_info(index)["image_id"] not in left_out for index in range(count)]
         if not any(kept):
-            raise LussError(f"all {count} images of {self._root or 'a data set'} are left out")
+            raise LussError(
+                f"`without` excludes all {count} images of {self._root or 'a data set'}"
+            )
         return np.flatnonzero(kept)
 
     def _inner(self, index: int) -> int:
-        """The data set's own index of an item."""
+        """Return the wrapped data set's index of an item."""
         return index if self._kept is None else int(self._kept[index])
 
     def __len__(self) -> int:
-        """Number of items."""
+        """Return the number of items."""
         return len(self.dataset) if self._kept is None else len(self._kept)
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else is the data set's, such as ``metainfo``."""
-        # Unpickling asks before there is a data set.
+        """Return an attribute of the wrapped data set, such as ``metainfo``."""
+        # Unpickling reads attributes before `dataset` is set.
         if name.startswith("__") or "dataset" not in vars(self):
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """What is known of an item before any pipeline, for a draw or an index."""
+        """Return the item of a draw or an index as it is before any pipeline."""
         index = self._inner(idx % len(self))
         found = getattr(self.dataset, "get_data_info", None)
         return self._named(dict(found(index)) if found else {}, index)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Categories of an item, for samplers that ask; for a draw or an index."""
+        """Return the categories of a draw or an index, for class-balanced samplers."""
         return self.dataset.get_cat_ids(self._inner(idx % len(self)))
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipelines on the item of an index.
 
         Raises:
-            UnreadableImageError: if it fails, and the photo cannot be decoded.
+            UnreadableImageError: if a pipeline fails and PIL cannot decode the photo.
         """
         try:
             index = self._inner(idx)
@@ -129,7 +130,7 @@ class Reproducible(SeededByDraw):
             raise
 
     def _named(self, item: Any, index: int | None = None) -> Any:
-        """Give an item what it lacks; one that is packed already stays as it is."""
+        """Add missing ``image_id`` and ``category`` to an item that is not packed yet."""
         if not isinstance(item, dict) or item.keys() & {"inputs", "data_samples"}:
             return item
         if "image_id" not in item:
@@ -140,12 +141,12 @@ class Reproducible(SeededByDraw):
                 item["image_id"] = f"{index:08d}"
         label = item.get("gt_label")
         if "category" not in item and _is_integer(label):
-            item["category"] = int(label) + 1
+            item["category"] = int(label) + 1  # type: ignore[arg-type]
         return item
 
 
 def reproducible_dataset(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a data set, wrapped in :class:`Reproducible` where it needs that.
+    """Return the config of a data set, wrapped in :class:`Reproducible` if necessary.
 
     ``seed``, ``on_unreadable``, ``without`` and ``pipeline`` go to the wrapper.
 
@@ -165,7 +166,7 @@ def reproducible_dataset(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(dataset: Any) -> Iterator[Any]:
-    """The data sets that hold the photos: those within MMEngine's wrappers, or itself."""
+    """Yield the data sets inside MMEngine's wrappers, or the data set itself."""
     if isinstance(dataset, Reproducible):
         yield dataset
         return
@@ -180,16 +181,17 @@ def _leaves(dataset: Any) -> Iterator[Any]:
 
 
 def _common_root(dataset: Any) -> str | None:
-    """The folder that all photos lie below, as far as the data sets say."""
-    roots = [getattr(leaf, "data_root", None) for leaf in _leaves(dataset)]
-    if not roots or not all(roots):
+    """Return the common parent folder of all photos; None if a data set has no ``data_root``."""
+    leaves = list(_leaves(dataset))
+    roots = [leaf.data_root for leaf in leaves if getattr(leaf, "data_root", None)]
+    if not roots or len(roots) < len(leaves):
         return None
     return os.path.commonpath([os.path.abspath(root) for root in roots])  # noqa: PTH100
 
 
 def _below(path: str, root: str | None) -> str:
-    """A path relative to the root; one that is not below it loses its leading slash."""
-    path = os.path.abspath(path)  # noqa: PTH100 - links to photos are not followed
+    """Return a path relative to the root; outside of it, the path without its leading slash."""
+    path = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
     below = os.path.relpath(path, root) if root is not None else ".."
     return path.lstrip("/") if below.startswith("..") else below
 

@@ -1,7 +1,7 @@
-"""One picture of the demo data: objects told apart by contour and texture, never by colour.
+"""Pictures of the demo data, whose categories differ in contour and texture, never in colour.
 
-Every colour of a picture, of objects and of their surroundings, comes from one distribution that
-knows nothing of the category. Surroundings have no texture: only objects do.
+All colours come from one distribution that does not depend on the category. Only objects have
+texture, backgrounds have none.
 """
 
 from collections.abc import Callable
@@ -22,13 +22,13 @@ _OVERSAMPLING = 2
 
 
 def _polygon(corners: int, inner: float | None = None) -> NDArray[np.complex128]:
-    """Corners of a regular polygon, or of a star whose inner corners lie at radius ``inner``."""
+    """Return the corners of a regular polygon, or of a star with inner radius ``inner``."""
     radii = np.ones(corners) if inner is None else np.resize([1.0, inner], 2 * corners)
     return radii * np.exp(2j * np.pi * np.arange(len(radii)) / len(radii))
 
 
 def _curve(lobe: float = 0.0) -> NDArray[np.complex128]:
-    """Corners of a circle, or of a flower of four petals."""
+    """Return the corners of a circle, or of a flower with four petals."""
     angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     return (1 + lobe * np.cos(4 * angle)) * np.exp(1j * angle)
 
@@ -45,7 +45,7 @@ def _dots(u: Field, v: Field, period: float, rng: np.random.Generator) -> Field:
     row = np.floor(v / (0.87 * period))
     across = (u / period + 0.5 * (row % 2)) % 1 - 0.5
     along = (v / (0.87 * period)) % 1 - 0.5
-    return np.hypot(across, 0.87 * along) < 0.32
+    return (np.hypot(across, 0.87 * along) < 0.32).astype(np.float32)
 
 
 def _rings(u: Field, v: Field, period: float, rng: np.random.Generator) -> Field:
@@ -58,17 +58,18 @@ def _spokes(u: Field, v: Field, period: float, rng: np.random.Generator) -> Fiel
 
 def _speckle(u: Field, v: Field, period: float, rng: np.random.Generator) -> Field:
     noise = rng.standard_normal(u.shape, np.float32)
-    return cv2.GaussianBlur(noise, (0, 0), 0.14 * period * _OVERSAMPLING) > 0
+    smooth = cv2.GaussianBlur(noise, (0, 0), 0.14 * period * _OVERSAMPLING)
+    return (smooth > 0).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Category:
-    """What the objects of a category have in common.
+    """Contour and texture of a category.
 
     Attributes:
-        contour: (P,) complex corners around the origin, each ray from which meets it once.
-        texture: function from coordinates in the object's frame (u, v, in pixels), a period in
-            pixels and a generator to which of the object's two colours is where, as 0 or 1.
+        contour: (P,) complex corners; each ray from the origin crosses the contour once.
+        texture: function of (u, v, period, generator) that returns 0 or 1, the index of the
+            object's colour at each point. u, v are pixels in the object's frame.
         period: of the texture, in pixels of a picture of side 96. Textures also differ in scale,
             so that a small network learns them within minutes.
     """
@@ -91,15 +92,15 @@ CATEGORIES: dict[str, Category] = {
 def draw_scene(
     category: int, size: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Draw a picture whose main object is of a given category.
+    """Draw a picture with a main object of a given category.
 
-    One picture in six also holds a smaller object of another category. In one of four, something
-    untextured lies across an object's rim; what it covers is 'ignore' in the mask.
+    One picture in six also contains a smaller object of another category. In one of four, an
+    untextured polygon covers part of an object's rim; these pixels are 'ignore' in the mask.
 
     Args:
-        category: 1..C, the place of the main object's category in ``CATEGORIES``, from one.
+        category: main object's category, 1..C, in the order of ``CATEGORIES``.
         size: side of the picture in pixels.
-        rng: the source of all that is random.
+        rng: random generator.
 
     Returns:
         The picture, (size, size, 3) uint8 RGB, and its mask, (size, size) int32 class ids.
@@ -124,16 +125,17 @@ def draw_scene(
 
     across, down = rng.uniform(-0.2, 0.2, 2)
     x, y = np.meshgrid(*[np.linspace(-1, 1, size)] * 2)
-    picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-    picture *= (1 + across * x + down * y)[..., None]
-    picture += rng.normal(0, 3, picture.shape)
-    return picture.round().clip(0, 255).astype(np.uint8), mask
+    reduced = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+    small = np.asarray(reduced, picture.dtype)
+    small *= (1 + across * x + down * y)[..., None]
+    small += rng.normal(0, 3, small.shape)
+    return small.round().clip(0, 255).astype(np.uint8), mask
 
 
 def _two_colours(rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw (2, 3) RGB from 0 to 255; the two differ in brightness and are exchangeable.
 
-    Colours are muted, so that they tell little from which picture a view was cut.
+    Colours are muted, so that they hardly identify the picture that a view comes from.
     """
     while True:
         pair = rng.uniform(45, 210, (2, 1)) + rng.uniform(-45, 45, (2, 3))
@@ -162,7 +164,8 @@ def _surroundings(side: int, rng: np.random.Generator) -> Field:
             end = centre + rng.uniform(-0.35, 0.35, 2) * side
             colour = _two_colours(rng)[0].tolist()
             width = int(rng.integers(2, 7))
-            cv2.line(picture, centre.astype(int), end.astype(int), colour, width, cv2.LINE_AA)
+            ends = centre.astype(int).tolist(), end.astype(int).tolist()
+            cv2.line(picture, *ends, colour, width, cv2.LINE_AA)
     return picture
 
 
@@ -183,24 +186,24 @@ def _object(
     taken: NDArray[np.int32],
     rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
-    """Paint an object of relative ``area`` into ``picture``; returns where, at its resolution."""
+    """Paint an object of relative ``area`` into ``picture``; return its (side, side) mask."""
     side = len(picture)
     stretch = np.float32(np.exp(rng.uniform(-0.15, 0.15)))
     turn = np.complex64(np.exp(1j * rng.uniform(0, 2 * np.pi)))
     corners = np.append(category.contour, category.contour[0])
-    # The area inside corners is half the sum of the cross products of neighbours.
+    # The area of a polygon is half the sum of the cross products of neighbouring corners.
     unit_area = 0.5 * abs(np.sum((corners[:-1].conj() * corners[1:]).imag))
     radius = min(np.sqrt(area * side**2 / unit_area), 0.56 * side / np.abs(corners).max())
     reach = min(0.9 * radius, side / 2)
     free = cv2.resize((taken == 0).astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
     x, y = np.meshgrid(*[np.arange(side, dtype=np.float32)] * 2)
-    best: NDArray[np.bool_] | None = None
-    for _ in range(20):
+    best = np.ones((side, side), bool)
+    for attempt in range(20):
         centre = rng.uniform(reach, side - reach, 2).astype(np.float32)
         point = (x - centre[0] + np.complex64(1j) * (y - centre[1])) * turn
         point = point.real * stretch + np.complex64(1j) * (point.imag / stretch)
         inside = _inside(point, corners * radius)
-        if best is None or (inside & (free == 0)).sum() < (best & (free == 0)).sum():
+        if attempt == 0 or (inside & (free == 0)).sum() < (best & (free == 0)).sum():
             best, best_point = inside, point
         if not (best & (free == 0)).any():
             break
@@ -216,7 +219,7 @@ def _object(
 
 
 def _inside(point: NDArray[np.complex128], corners: NDArray[np.complex128]) -> NDArray[np.bool_]:
-    """Tell which points lie inside a contour that each ray from the origin meets once."""
+    """Return which points lie inside a contour that each ray from the origin crosses once."""
     steps = np.linspace(0, 1, 16, endpoint=False)[:, None]
     outline = (corners[:-1] + steps * (corners[1:] - corners[:-1])).T.ravel()
     radius = np.interp(np.angle(point), np.angle(outline), np.abs(outline), period=2 * np.pi)
@@ -226,7 +229,7 @@ def _inside(point: NDArray[np.complex128], corners: NDArray[np.complex128]) -> N
 def _cover_rim(
     picture: Field, mask: NDArray[np.int32], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Paint a small polygon across a rim of ``mask``; returns where, at picture's resolution."""
+    """Paint a small polygon across a rim of ``mask``; return its (side, side) mask."""
     foreground = (mask > 0).astype(np.uint8)
     rims = np.argwhere(foreground - cv2.erode(foreground, np.ones((3, 3), np.uint8)))
     down, across = rims[rng.integers(len(rims))]
@@ -239,6 +242,7 @@ def _cover_rim(
 
 
 def _reduce(inside: NDArray[np.bool_]) -> Field:
-    """Share of each picture's pixel that is inside, (size, size) float32 from 0 to 1."""
+    """Return the covered share of each pixel of the picture, (size, size) float32 in 0..1."""
     size = len(inside) // _OVERSAMPLING
-    return cv2.resize(inside.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    share = cv2.resize(inside.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(share, np.float32)

@@ -18,7 +18,7 @@ from luss.files import write_json
 
 __all__ = ["draw_demo_data"]
 
-# To be raised whenever the same seed would give other pictures.
+# Increment whenever the same seed gives other pictures.
 _VERSION = 2
 
 _RECORD = "demo.json"
@@ -34,16 +34,16 @@ def draw_demo_data(
     test: int = 40,
     size: int = 96,
 ) -> Path:
-    """Draw the demo data, or find it drawn: an ImageNet-S split root of six categories.
+    """Draw the demo data, an ImageNet-S split root of six categories, unless it exists.
 
-    It is drawn beside ``root`` and moved there when whole, so that ``root`` is never half full.
-    The same seed gives the same bytes; a picture does not depend on how many others there are.
-    ``train-semi`` repeats the first pictures of ``train``; its masks show the main object only
-    and ignore others, as those of ImageNet-S do.
+    The data are drawn into a temporary folder that is renamed to ``root`` when complete. The same
+    seed gives the same bytes; a picture does not depend on the number of pictures. ``train-semi``
+    repeats the first pictures of ``train``; its masks contain only the main object and ignore
+    others, as in ImageNet-S.
 
     Args:
-        root: folder of the data; absent, empty, or with the same demo data.
-        seed: of everything random.
+        root: folder of the data; missing, empty, or with the same demo data.
+        seed: random seed.
         train: number of training pictures of each category.
         train_semi: number of them that come with a mask, at most ``train``.
         validation: number of validation pictures of each category, with masks.
@@ -54,15 +54,15 @@ def draw_demo_data(
         ``root``.
 
     Raises:
-        LussError: if the numbers make no sense, or ``root`` holds anything else or demo data of
+        LussError: if a number is out of range, or ``root`` contains other files, or demo data of
             other numbers, another seed or another version of the generator.
     """
     root = Path(root)
     counts = {"train": train, "train-semi": train_semi, "validation": validation, "test": test}
     if min(counts.values()) < 1 or train_semi > train or size < 32:
         raise LussError(
-            f"demo data cannot be drawn with {counts} pictures a category of side {size}: each "
-            "number must be at least 1, train-semi at most train, and the side at least 32"
+            f"demo data cannot have {counts} pictures per category with side {size}. Each number "
+            "must be at least 1, train-semi at most train, and the side at least 32"
         )
     record = {"generator": "demo_shapes", "version": _VERSION, "seed": seed, "size": size}
     record["pictures_a_category"] = counts
@@ -117,26 +117,25 @@ def _write(
 
 
 def _is_drawn(root: Path, record: dict[str, Any]) -> bool:
-    """Tell whether ``root`` holds these demo data whole; False if it is absent or empty."""
+    """Return whether ``root`` contains these demo data; False if it is missing or empty."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
-    advice = "name another folder, or remove this one if it is not needed"
+    advice = "Choose another folder, or delete this one if you do not need it"
     try:
         found = json.loads((root / _RECORD).read_text())
     except (OSError, ValueError) as error:
         raise LussError(
-            f"{root} was to hold the demo data, but holds something else (there is no readable "
-            f"{_RECORD} in it); {advice}"
+            f"{root} is not empty and contains no demo data (no readable {_RECORD}). {advice}"
         ) from error
     if found != record:
-        raise LussError(f"{root} holds demo data of {found}, but {record} was asked for; {advice}")
+        raise LussError(f"{root} contains demo data of {found}, expected {record}. {advice}")
     for split, count in record["pictures_a_category"].items():
         folders = [split] if split == "train" else [split, f"{split}-segmentation"]
         for folder in folders:
-            present = sum(1 for _ in (root / folder).glob("*/*.*"))
-            if present != count * len(CATEGORIES):
+            files = sum(1 for _ in (root / folder).glob("*/*.*"))
+            if files != count * len(CATEGORIES):
                 raise LussError(
-                    f"the demo data in {root} are not whole: {folder} holds {present} files "
-                    f"instead of {count * len(CATEGORIES)}; remove {root} to have them drawn again"
+                    f"the demo data in {root} are incomplete: {folder} contains {files} files, "
+                    f"expected {count * len(CATEGORIES)}. Delete {root} to draw them again"
                 )
     return True

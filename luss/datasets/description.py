@@ -1,21 +1,21 @@
-"""What a data set says about itself, so that stages need to know none by name.
+"""Descriptions of data sets, so that stages depend on no data set class by name.
 
-A class of data sets takes part by class methods, all of them optional:
+A data set class may define these class methods:
 
-- ``describe(**settings) -> DataDescription``: its splits, masks and classes, from the settings of
-  ``data`` without ``type``, and without listing its files;
-- ``for_split(settings, split) -> dict``: the settings for one split; by default ``split`` is
-  filled in where the class takes it;
-- ``recognises(root) -> Recognition | None``: whether a folder is of its kind, for
+- ``describe(**settings) -> DataDescription``: return splits, masks and classes for the settings of
+  ``data`` without ``type``, without listing files;
+- ``for_split(settings, split) -> dict``: return the settings of one split; by default, ``split`` is
+  added if the class takes it;
+- ``recognises(root) -> Recognition | None``: detect the class's folder layout, for
   ``data.type='auto'``.
 
-One without them, of another library or one's own, has the split ``train`` alone and no masks.
+A class without them has only the split ``train`` and no masks.
 """
 
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from luss.datasets.dataset_class import dataset_class
 from luss.datasets.dataset_wrapper import reproducible_dataset
@@ -25,18 +25,18 @@ from luss.registry import DATASETS
 __all__ = ["ROLES", "DataDescription", "Recognition", "describe", "split_config"]
 
 ROLES = ("train", "train-semi", "validation", "test")
-"""What a split is for: to train without labels, to train with true masks, to choose by, to test."""
+"""Splits: for unlabelled training, for training with true masks, for model selection, for tests."""
 
 
 @dataclass(frozen=True)
 class DataDescription:
-    """What a data set has.
+    """Splits, masks and classes of a data set.
 
     Attributes:
-        splits: those of ``ROLES`` that are there.
-        masked: those of them with true masks.
-        classes: names of the classes 1..C, of masks and categories; None where photos have none.
-        has_categories: whether training items carry ``category``, 1..C, or 0 for none of them.
+        splits: available splits out of ``ROLES``.
+        masked: splits with true masks.
+        classes: names of the classes 1..C of masks and categories; None if photos have no classes.
+        has_categories: whether training items have ``category``, 1..C, or 0 for other folders.
     """
 
     splits: tuple[str, ...] = ("train",)
@@ -46,32 +46,34 @@ class DataDescription:
 
     def __post_init__(self) -> None:
         unknown = [split for split in self.splits if split not in ROLES]
-        absent = [split for split in self.masked if split not in self.splits]
-        if unknown or absent:
+        missing = [split for split in self.masked if split not in self.splits]
+        if unknown or missing:
             raise LussError(
                 f"a data set describes the splits {', '.join(self.splits)}, with masks for "
-                f"{', '.join(self.masked) or 'none'}; expected some of {', '.join(ROLES)}, and "
-                "masks for none but these"
+                f"{', '.join(self.masked) or 'none'}. Expected splits out of {', '.join(ROLES)}, "
+                "and masks only for its own splits"
             )
         if self.classes is None and (self.masked or self.has_categories):
-            raise LussError("a data set describes true masks or categories, but names no classes")
+            raise LussError(
+                "a data set describes masks or categories without class names. Set `classes` of "
+                "its DataDescription"
+            )
 
     @property
     def num_classes(self) -> int | None:
-        """C, without 'other'; None where there are no classes."""
+        """C, without 'other'; None without classes."""
         return None if self.classes is None else len(self.classes)
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """Splits whose predictions can be measured: those of evaluation that have masks."""
+        """Evaluation splits that have masks."""
         return tuple(split for split in ("validation", "test") if split in self.masked)
 
     @property
     def evaluated(self) -> tuple[str, ...]:
-        """Splits to predict: those with masks, validation first, then those without.
+        """Evaluation splits, those with masks first; empty if none has masks.
 
-        The masks of ImageNet-S's test split are not public; its predictions can be submitted.
-        Empty if none can be measured.
+        ImageNet-S's test split has no public masks, but its predictions can be submitted.
         """
         without = [
             split
@@ -83,12 +85,12 @@ class DataDescription:
 
 @dataclass(frozen=True)
 class Recognition:
-    """Why a folder looks as a class of data sets has it.
+    """Evidence that a folder has the layout of a data set class.
 
     Attributes:
-        sign: what was found in it, such as "a folder 'train' as ImageNet-S split roots have".
-        doubt: why it may be something else all the same; None if there is no doubt.
-        use: what of the folder is used as this kind, to go on "data.type=X to use ...".
+        sign: what was found, such as "a folder 'train' as ImageNet-S split roots have".
+        doubt: evidence against this class; None if there is none.
+        use: files that this class would use, completing "data.type=X to use ...".
     """
 
     sign: str
@@ -97,18 +99,18 @@ class Recognition:
 
 
 def describe(settings: Mapping[str, Any]) -> DataDescription:
-    """What a data set has, by its class, or else by what its metainfo and its first item say.
+    """Return the class's own description, or one derived from metainfo and the first item.
 
     Args:
-        settings: of the data set, with ``type``; no split.
+        settings: of the data set, with ``type``, without split.
 
     Raises:
-        LussError: if the type is unknown, or as the class has it.
+        LussError: if the type is unknown, or raised by the class.
     """
     kind = dataset_class(settings["type"])
     settings = {key: value for key, value in settings.items() if key not in ("type", "split")}
     if _has(kind, "describe"):
-        return kind.describe(**settings)
+        return cast(Any, kind).describe(**settings)
     return _describe_items({"type": kind, **settings})
 
 
@@ -124,10 +126,11 @@ def _describe_items(settings: dict[str, Any]) -> DataDescription:
 
 
 def split_config(settings: Mapping[str, Any], split: str) -> dict[str, Any]:
-    """The settings of a data set for one split.
+    """Return the settings of a data set for one split.
 
     Args:
-        settings: of the data set, with ``type``; a ``data_root`` that it does not take goes.
+        settings: of the data set, with ``type``; ``data_root`` is dropped if the class does not
+            take it.
         split: one of its splits.
 
     Raises:
@@ -136,7 +139,7 @@ def split_config(settings: Mapping[str, Any], split: str) -> dict[str, Any]:
     kind = dataset_class(settings["type"])
     config = {key: value for key, value in settings.items() if key != "split"}
     if _has(kind, "for_split"):
-        return kind.for_split(config, split)
+        return cast(Any, kind).for_split(config, split)
     takes = _arguments(kind)
     if takes is not None and "data_root" not in takes:
         config.pop("data_root", None)
@@ -144,19 +147,19 @@ def split_config(settings: Mapping[str, Any], split: str) -> dict[str, Any]:
         return {**config, "split": split}
     if split != "train":
         raise LussError(
-            f"the data set {kind.__name__} has no split {split!r}; it says nothing of splits, so "
-            "that it is used for training alone"
+            f"the data set {kind.__name__} has no split {split!r}, since it takes no argument "
+            "`split`. It can only be used for training"
         )
     return config
 
 
 def _has(kind: type, name: str) -> bool:
-    """Whether a class has a class method of this name."""
+    """Return whether a class has a class method of this name."""
     return inspect.ismethod(getattr(kind, name, None))
 
 
 def _arguments(kind: type) -> set[str] | None:
-    """Names of the arguments that a class takes; None if it takes any."""
+    """Return the names of a class's arguments; None if it takes any."""
     try:
         parameters = inspect.signature(kind).parameters.values()
     except (TypeError, ValueError):

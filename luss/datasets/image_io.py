@@ -1,4 +1,4 @@
-"""Photos are read strictly: what PIL cannot decode whole is an error that names the file."""
+"""Strict reading of photos: an incomplete or unknown file is an error that names it."""
 
 import contextlib
 import os
@@ -34,13 +34,13 @@ IMAGE_SUFFIXES = frozenset(
     | ({".avif"} if "avif" in features.modules and features.check("avif") else set())
     | ({".jp2"} if features.check("jpg_2000") else set())
 )
-"""Lower-case suffixes of the files that count as photos: those that this PIL reads."""
+"""Lower-case suffixes of photos that the installed PIL reads."""
 
 MAX_PIXELS = 100_000_000
-"""Photos of more pixels are not read; their masks alone would take gigabytes and minutes."""
+"""Limit of pixels; masks of larger photos would take gigabytes and minutes."""
 
 _MAX_SIDE = 1_000_000
-"""OpenCV writes no mask that is longer."""
+"""Longest side of a mask that OpenCV writes."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -51,25 +51,25 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes each EXIF orientation."""
+"""EXIF orientation -> operation that undoes it."""
 
 _SIXTEEN_BIT_AT_MOST = ("PNG", "PPM")
-"""Formats of which PIL gives 16 bit grey as 32 bit integers."""
+"""Formats whose 16-bit grey PIL returns as 32-bit integers."""
 
 
 _ORIENTATION_IN = ("exif", "Raw profile type exif", "XML:com.adobe.xmp")
-"""Where PIL finds the orientation of a PNG; without any of them it would decode the file."""
+"""Keys of a PNG's orientation; without them, PIL would decode the file to search for it."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the header of a photo says.
+    """Contents of a photo's header.
 
     Attributes:
         shape: height and width of the photo as it is stored.
-        turned: whether its EXIF orientation turns or mirrors it. False for TIFF, which PIL turns
-            in any case.
-        deep: whether it has 16 bits a channel, of which the upper 8 are used.
+        turned: whether its EXIF orientation turns or mirrors it. False for TIFF, which PIL always
+            turns.
+        deep: whether it has 16 bits per channel, of which the upper 8 are used.
     """
 
     shape: tuple[int, int]
@@ -78,25 +78,25 @@ class ImageHeader:
 
 
 class UnreadableImageError(LussError):
-    """An image file is missing, truncated, too large or of no format that PIL knows."""
+    """An image file is missing, truncated, too large or of an unknown format."""
 
 
 class TooLargeImageError(UnreadableImageError):
-    """An image has more than `MAX_PIXELS` pixels, or a side that is too long."""
+    """An image has more than `MAX_PIXELS` pixels or too long a side."""
 
 
 def open_image(path: str | os.PathLike, upright: bool = False) -> Image.Image:
-    """Decode a photo whole, as RGB.
+    """Decode a complete photo as RGB.
 
     OpenCV would return a full array for a truncated JPEG. Grey, CMYK and palette photos are
-    converted, transparent ones are laid on white, of animations and of files of several pages the
-    first picture is taken. 16 bit grey is reduced to 8, floating-point values are expected in
-    0..1, and 32 bit integers are refused, as nobody can tell what is white.
+    converted, transparency becomes white, and only the first picture of an animation or of several
+    pages is read. 16-bit grey is reduced to 8 bits, floating-point values must lie in 0..1, and
+    32-bit integers are rejected, since their range is unknown.
 
     Args:
         path: a regular file of any format that PIL reads.
-        upright: turn the photo as its EXIF orientation says. Masks are drawn on the photo as it is
-            stored. PIL itself always turns TIFF files.
+        upright: apply the EXIF orientation. Masks fit the photo as it is stored. PIL always turns
+            TIFF files.
 
     Returns:
         The loaded PIL image of mode RGB.
@@ -111,7 +111,7 @@ def open_image(path: str | os.PathLike, upright: bool = False) -> Image.Image:
 
 
 def read_image(path: str | os.PathLike, upright: bool = False) -> NDArray[np.uint8]:
-    """Decode a photo whole, as ``open_image``.
+    """Decode a complete photo, see ``open_image``.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -120,17 +120,17 @@ def read_image(path: str | os.PathLike, upright: bool = False) -> NDArray[np.uin
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Height and width of a photo as it is stored, from its header alone.
+    """Return height and width of a photo as it is stored, reading only its header.
 
     Raises:
-        UnreadableImageError: if the file is missing, too large or has no header that PIL knows.
+        UnreadableImageError: if the file is missing, too large or of an unknown format.
     """
     with _opened(path) as image:
         return image.height, image.width
 
 
 def image_header(path: str | os.PathLike) -> ImageHeader:
-    """Return what the header of a photo says, without decoding it.
+    """Return the header of a photo without decoding it.
 
     Raises:
         UnreadableImageError: as `image_size`.
@@ -149,50 +149,50 @@ def split_suffix(name: str) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[Image.Image]:
-    """Open a photo; whatever fails, in the body too, becomes an error that names the file."""
+    """Open a photo; any exception, also in the body, becomes an error that names the file."""
     try:
-        # Opening a named pipe would wait for ever.
+        # Opening a named pipe would block forever.
         if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise ValueError("it is no regular file")
-        # Given a path, PIL maps uncompressed TIFF files and mixes up the pixels of turned ones.
+            raise ValueError("it is not a regular file")
+        # PIL memory-maps uncompressed TIFF files given by path and garbles turned ones.
         with warnings.catch_warnings(), Path(path).open("rb") as file:
-            # There is an own limit of pixels, and what is damaged but readable is read.
+            # MAX_PIXELS replaces PIL's limit; damaged but readable files are read.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             image = Image.open(file)
             if image.width * image.height > MAX_PIXELS or max(image.size) > _MAX_SIDE:
                 raise TooLargeImageError(
                     f"the image {path} has {image.width} x {image.height} pixels (width x "
-                    f"height), at most {MAX_PIXELS // 10**6} megapixels, and {_MAX_SIDE} pixels a "
-                    "side, are read; make it smaller"
+                    f"height). At most {MAX_PIXELS // 10**6} megapixels and {_MAX_SIDE} pixels per "
+                    "side are allowed; make it smaller"
                 )
             yield image
     except TooLargeImageError:
         raise
     except UnidentifiedImageError as error:
         raise UnreadableImageError(
-            f"cannot read the image {path}: it is of no format that this Pillow knows; replace or "
-            "remove the file"
+            f"cannot read the image {path}: the installed Pillow does not know its format. Replace "
+            "or remove the file"
         ) from error
     except Image.DecompressionBombError as error:
         raise TooLargeImageError(
-            f"the image {path} is too large, at most {MAX_PIXELS // 10**6} megapixels are read; "
-            "make it smaller"
+            f"the image {path} is too large; at most {MAX_PIXELS // 10**6} megapixels are allowed. "
+            "Make it smaller"
         ) from error
     # Damaged files raise OSError, SyntaxError, ValueError, struct.error ...
     except Exception as error:
         raise UnreadableImageError(
-            f"cannot read the image {path}: {error}; replace or remove the file"
+            f"cannot read the image {path}: {error}. Replace or remove the file"
         ) from error
 
 
 def _turned(image: Image.Image) -> Image.Image:
-    """Turn a photo upright; one whose EXIF data are damaged stays as it is."""
+    """Turn a photo upright; return it unchanged if its EXIF data are damaged."""
     orientation = _orientation(image)
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
 def _orientation(image: Image.Image) -> int | None:
-    """Return the EXIF orientation; None if there is none, or the EXIF data are damaged."""
+    """Return the EXIF orientation; None if it is missing or damaged."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:
@@ -200,13 +200,14 @@ def _orientation(image: Image.Image) -> int | None:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Return whether an image has 16 bits a channel, before its pixels are loaded."""
+    """Return whether an image that is not loaded yet has 16 bits per channel."""
     if image.mode.startswith("I;16") or (
         image.mode == "I" and image.format in _SIXTEEN_BIT_AT_MOST
     ):
         return True
-    # PIL reduces 16 bit colours to 8 bit by itself; the decoder's raw mode tells.
-    arguments = image.tile[0].args if image.tile else ()
+    # PIL reduces 16-bit colours to 8 bits; only the decoder's raw mode still shows it.
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0].args if tiles else ()
     raw = arguments if isinstance(arguments, str) else next(iter(arguments or ()), "")
     return isinstance(raw, str) and ";16" in raw
 
@@ -216,13 +217,13 @@ def _as_rgb(image: Image.Image, kind: str | None) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and kind in _SIXTEEN_BIT_AT_MOST):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode == "I":
-        raise ValueError("it holds 32 bit integers, and none of them is known to be white")
+        raise ValueError("it contains 32-bit integers, whose range is unknown")
     elif image.mode == "F":
         values = np.asarray(image)
         # Comparisons with NaN are false.
         if not (values.min() >= 0 and values.max() <= 1):
             raise ValueError(
-                f"it holds floating-point values from {values.min():g} to {values.max():g}, "
+                f"it contains floating-point values from {values.min():g} to {values.max():g}, "
                 "expected 0 to 1"
             )
         image = Image.fromarray(np.rint(values * 255).astype(np.uint8))

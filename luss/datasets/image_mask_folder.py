@@ -1,4 +1,4 @@
-"""A folder of photos and, of some or all, a folder of masks of the same names; no splits."""
+"""A folder of photos and a folder of masks with the same names, without splits."""
 
 import logging
 import os
@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from luss.datasets.class_names import find_class_names, metainfo_of, refuse_missing_masks
+from luss.datasets.class_names import find_class_names, metainfo_of, require_masks_for
 from luss.datasets.description import DataDescription, Recognition
 from luss.datasets.mask_codec import MaskEncoding, check_shift
 from luss.datasets.photo_folder import find_photos, image_ids
 from luss.datasets.photo_listing import (
     Tally,
+    check_names,
+    log_once,
     photo_outside,
-    refuse_unusable_names,
-    say_once,
-    shown,
+    shorten,
     walk_photos,
 )
 from luss.datasets.reproducible import ReproducibleDataset
@@ -29,33 +29,31 @@ _IMAGES, _MASKS = "images", "masks"
 
 @DATASETS.register_module()
 class ImageMaskFolder(ReproducibleDataset):
-    """Photos in ``images``, flat or nested, and their masks in ``masks``.
+    """Data set of photos in ``images``, flat or nested, and their masks in ``masks``.
 
-    All photos are trained on, without labels. Those that have a mask are the split ``validation``
-    as well: results then tell how well these very photos are understood, not others, and a
-    warning says so.
+    ``train`` is all photos without labels. ``validation`` is those with a mask: its results are
+    measured on training photos, and a warning is logged.
 
-    An item has ``img_path``, ``image_id`` (its path in ``images`` without suffix, or with it where
-    photos differ in nothing else) and, of ``validation``, ``seg_map_path``, ``num_mask_classes``
-    and ``mask_encoding``. Photos are turned as their EXIF orientation says where there is no
-    folder of masks, as masks are drawn on photos as they are stored.
+    An item has ``img_path``, ``image_id`` (its path in ``images`` without suffix, or with it if
+    another photo differs only in the suffix) and, in ``validation``, ``seg_map_path``,
+    ``num_mask_classes`` and ``mask_encoding``. EXIF orientation is applied only without a folder of
+    masks, since masks fit photos as they are stored.
 
     Args:
-        data_root: folder of both.
+        data_root: folder that contains both folders.
         split: ``train`` or ``validation``.
-        image_folder: of the photos, in the root.
-        mask_folder: of ``<image_id>.png``, in the root; without it there are no masks.
+        image_folder: name of the folder of photos.
+        mask_folder: name of the folder of ``<image_id>.png``, which may be missing.
         classes: names of the classes 1..C in masks; by default the lines of ``classes.txt``.
         mask_encoding: ``index`` (palette or one channel, 255 ignored; or colours) or ``rgb`` (R +
             256 G, or one channel, 1000 ignored).
-        mask_id_shift: added to all ids of masks but 'ignore', such as 1 where 0 stands for the
-            first class.
-        require_masks: refuse photos without masks; those to train on have none.
-        metainfo: more of it, or instead of ``classes`` and ``palette``.
-        **kwargs: as ``ReproducibleDataset``.
+        mask_id_shift: added to all mask ids except 'ignore', such as 1 if 0 is the first class.
+        require_masks: raise an error if a photo has no mask; training photos have none.
+        metainfo: updates to the metainfo, such as ``palette``.
+        **kwargs: see ``ReproducibleDataset``.
 
     Raises:
-        LussError: if photos are missing, or masks without which there is no such split.
+        LussError: if photos or the masks of ``validation`` are missing.
     """
 
     def __init__(
@@ -74,8 +72,7 @@ class ImageMaskFolder(ReproducibleDataset):
     ) -> None:
         if split not in ("train", "validation"):
             raise LussError(
-                f"photos and masks without splits have no split {split!r}; expected 'train' or "
-                "'validation', which are the same photos"
+                f"ImageMaskFolder has no split {split!r}. Expected 'train' or 'validation'"
             )
         self.split = split
         self.images = Path(data_root, image_folder)
@@ -99,7 +96,7 @@ class ImageMaskFolder(ReproducibleDataset):
         mask_encoding: MaskEncoding = "index",
         **settings: Any,
     ) -> DataDescription:
-        """Photos to train on; where there is a folder of masks, the same to be measured."""
+        """Describe photos for training and, with a folder of masks, for validation."""
         if not Path(data_root, mask_folder).is_dir():
             return DataDescription()
         names = find_class_names(data_root, classes, mask_encoding)
@@ -107,7 +104,7 @@ class ImageMaskFolder(ReproducibleDataset):
 
     @classmethod
     def recognises(cls, root: Path) -> Recognition | None:
-        """It has the folders ``images`` and ``masks``."""
+        """Recognise a folder by its folders ``images`` and ``masks``."""
         if not ((root / _IMAGES).is_dir() and (root / _MASKS).is_dir()):
             return None
         stray = photo_outside(root, (_IMAGES, _MASKS))
@@ -123,7 +120,7 @@ class ImageMaskFolder(ReproducibleDataset):
         return len(self.categories)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """What is known of an item before the pipeline, for a draw or an index."""
+        """Return the item of a draw or an index as it is before the pipeline."""
         item = super().get_data_info(idx)
         if "seg_map_path" in item:
             item |= {"num_mask_classes": self.num_classes, "mask_encoding": self.mask_encoding}
@@ -132,10 +129,10 @@ class ImageMaskFolder(ReproducibleDataset):
         return item
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """List the photos, sorted by their path; of ``validation`` those with a mask."""
+        """List the photos sorted by path; for ``validation``, only those with a mask."""
         photos = find_photos(self.images)
         named = list(zip(photos, image_ids(photos), strict=True))
-        refuse_unusable_names(named, self.images)
+        check_names(named, self.images)
         upright = not self.masks.is_dir()
         items = [
             {"img_path": f"{self.images}/{photo}", "image_id": image_id, "upright": upright}
@@ -143,13 +140,15 @@ class ImageMaskFolder(ReproducibleDataset):
         ]
         if self.split == "train":
             if self.require_masks:
-                refuse_missing_masks(items, self.masks, self.split)
+                require_masks_for(items, self.masks, self.split)
             return items
         return self._measured(items)
 
     def _measured(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not self.masks.is_dir():
-            raise LussError(f"there is no folder {self.masks} of masks to measure with")
+            raise LussError(
+                f"the split 'validation' needs the folder {self.masks}, which is missing"
+            )
         found = {mask for mask in walk_photos(self.masks, Tally()) if mask.endswith(".png")}
         measured = [
             {**item, "seg_map_path": f"{self.masks}/{item['image_id']}.png"}
@@ -160,17 +159,17 @@ class ImageMaskFolder(ReproducibleDataset):
         if not measured:
             raise LussError(
                 f"none of the {len(items)} photos in {self.images} has a mask in {self.masks}, "
-                f"which holds {shown(unused) or 'no PNG files'}; a mask is called as its photo, "
-                "and ends in .png"
+                f"which contains {shorten(unused) or 'no PNG files'}. Name each mask after its "
+                "photo, with the suffix .png"
             )
         if unused:
-            say_once(
-                f"{self.masks}: {len(unused)} masks have no photo: {shown(unused)}",
+            log_once(
+                f"{self.masks}: {len(unused)} masks have no photo: {shorten(unused)}",
                 logging.WARNING,
             )
-        say_once(
+        log_once(
             f"{os.fspath(self.masks)}: results are measured on {len(measured):,} of the "
-            f"{len(items):,} photos that are TRAINED ON, for want of others with masks",
+            f"{len(items):,} TRAINING photos, since no other photos have masks",
             logging.WARNING,
         )
         return measured

@@ -1,15 +1,15 @@
-"""A split root of ImageNet-S: photos in class folders, and masks beside them."""
+"""Split roots of ImageNet-S: photos in class folders and their masks."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from luss.datasets.class_names import metainfo_of, require_masks_for
 from luss.datasets.description import ROLES, DataDescription, Recognition
 from luss.datasets.image_io import split_suffix
 from luss.datasets.mask_codec import check_shift
-from luss.datasets.palette import make_palette
-from luss.datasets.photo_listing import Tally, refuse_unusable_names
+from luss.datasets.photo_listing import Tally, check_names
 from luss.datasets.reproducible import ReproducibleDataset
 from luss.datasets.split_root import (
     SPLITS,
@@ -28,30 +28,27 @@ from luss.registry import DATASETS
 
 __all__ = ["SPLITS", "ImageNetS", "class_folders", "find_categories", "holds_photo"]
 
-_SHOWN = 10
-
 
 @DATASETS.register_module()
 class ImageNetS(ReproducibleDataset):
-    """One split of an ImageNet-S split root of any number of classes.
+    """One split of an ImageNet-S split root with any number of classes.
 
     An item has ``img_path``, ``image_id`` ('<class folder>/<stem>'), ``category`` (the id of its
-    class folder, 1..C, or 0 for a folder outside the classes, as ``train-full`` has),
-    ``num_mask_classes`` and, where there is a mask, ``seg_map_path``; ``mask_id_shift`` where the
-    ids of masks are shifted.
+    class folder, 1..C, or 0 for other folders in ``train-full``), ``num_mask_classes``,
+    ``seg_map_path`` if it has a mask, and ``mask_id_shift`` if that is not 0.
 
     Args:
         data_root: the split root, with folders such as ``train`` and ``validation-segmentation``.
-        split: which photos.
+        split: one of ``SPLITS``.
         mask_root: folder of ``<class folder>/<stem>.png`` masks, such as pseudo labels; by
-            default ``<split>-segmentation`` of the split root where that exists.
-        require_masks: refuse images without a mask.
-        num_mask_classes: largest class id in masks; by default C. Pseudo labels of another
-            number of generated categories need it.
-        mask_id_shift: added to all ids but 1000 in the split root's own masks, such as 1 where 0
-            stands for the first class; not in those of ``mask_root``.
-        metainfo: more of it, or instead of ``classes`` and ``palette``.
-        **kwargs: as ``ReproducibleDataset``.
+            default ``<split>-segmentation`` of the split root, if it exists.
+        require_masks: raise an error if an image has no mask.
+        num_mask_classes: largest class id in masks, by default C. Set it for pseudo labels with
+            another number of categories.
+        mask_id_shift: added to all ids except 1000 in the split root's own masks, such as 1 if 0
+            is the first class; not used with ``mask_root``.
+        metainfo: updates to the metainfo, such as ``palette``.
+        **kwargs: see ``ReproducibleDataset``.
 
     Raises:
         LussError: if a folder is missing, there are no images, or masks are missing.
@@ -70,22 +67,19 @@ class ImageNetS(ReproducibleDataset):
         **kwargs,
     ):
         if split not in SPLITS:
-            raise LussError(f"unknown split {split!r}; the splits are {', '.join(SPLITS)}")
+            raise LussError(f"unknown split {split!r}. Expected one of {', '.join(SPLITS)}")
         self.split = split
         self.categories = find_categories(data_root)
         self.mask_root = mask_root
         self.require_masks = require_masks
         self.num_mask_classes = num_mask_classes or len(self.categories)
         self.mask_id_shift = check_shift(mask_id_shift) if mask_root is None else 0
-        described = {
-            "classes": ("other", *self.categories),
-            "palette": make_palette(len(self.categories)),
-        }
-        super().__init__(data_root=data_root, metainfo={**described, **(metainfo or {})}, **kwargs)
+        metainfo = metainfo_of(tuple(self.categories), metainfo)
+        super().__init__(data_root=data_root, metainfo=metainfo, **kwargs)
 
     @classmethod
     def describe(cls, data_root: str, **settings: Any) -> DataDescription:
-        """Its splits are the folders that are there; masks of one lie in a folder beside it."""
+        """Describe the splits whose folders exist, with masks in ``<split>-segmentation``."""
         root = Path(data_root)
         splits = tuple(split for split in ROLES if (root / split).is_dir())
         return DataDescription(
@@ -97,7 +91,7 @@ class ImageNetS(ReproducibleDataset):
 
     @classmethod
     def recognises(cls, root: Path) -> Recognition | None:
-        """A split root has ``train`` or a folder of masks."""
+        """Recognise a split root by ``train`` or a folder of masks."""
         masks = [f"{split}-segmentation" for split in SPLITS]
         found = next((name for name in ("train", *masks) if (root / name).is_dir()), None)
         if found is None:
@@ -105,7 +99,7 @@ class ImageNetS(ReproducibleDataset):
         return Recognition(
             sign=f"a folder {found!r} as ImageNet-S split roots have",
             doubt=why_no_split_root(root),
-            use="the class folders of its splits alone",
+            use="only the class folders of its splits",
         )
 
     @property
@@ -114,12 +108,12 @@ class ImageNetS(ReproducibleDataset):
         return len(self.categories)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """What is known of an item before the pipeline, for a draw or an index."""
+        """Return the item of a draw or an index as it is before the pipeline."""
         item = {**super().get_data_info(idx), "num_mask_classes": self.num_mask_classes}
         return {**item, "mask_id_shift": self.mask_id_shift} if self.mask_id_shift else item
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """The category of a draw or an index, for MMEngine's ``ClassBalancedDataset``."""
+        """Return the category of a draw or an index, for MMEngine's ``ClassBalancedDataset``."""
         return [self.get_data_info(idx)["category"]]
 
     def load_data_list(self) -> list[dict[str, Any]]:
@@ -127,12 +121,12 @@ class ImageNetS(ReproducibleDataset):
         folder = Path(self.data_root, self.split)
         if not folder.is_dir():
             raise LussError(
-                f"there is no folder '{self.split}' in {self.data_root}; it holds "
-                f"{folder_content(Path(self.data_root))}"
+                f"the folder '{self.split}' is missing in {self.data_root}, which contains "
+                f"{folder_content(Path(self.data_root))}. Add it, or choose another split"
             )
         masks = Path(self.mask_root or f"{folder}-segmentation")
         if self.mask_root is not None and not masks.is_dir():
-            raise LussError(f"there is no folder {masks} for the masks (mask_root)")
+            raise LussError(f"the folder {masks} is missing. Correct mask_root")
         ids = {name: index for index, name in enumerate(self.categories, 1)}
         items: list[dict[str, Any]] = []
         tally = Tally(stray=_photos_in(folder))
@@ -141,38 +135,24 @@ class ImageNetS(ReproducibleDataset):
                 if not holds_photo(folder / name):
                     continue
                 raise LussError(
-                    f"the class folder {folder / name} has no counterpart among the "
-                    f"{len(ids)} class folders of 'train'; add it there or remove it here"
+                    f"the class folder {folder / name} is missing among the {len(ids)} class "
+                    "folders of 'train'. Add it there or remove it here"
                 )
             items += _list_category(folder / name, masks / name, ids.get(name, 0), tally)
-        refuse_unusable_names(
+        check_names(
             ((item["img_path"][len(str(folder)) + 1 :], item["image_id"]) for item in items),
             folder,
         )
-        tally.say(folder)
+        tally.log(folder)
         if not items:
             raise no_images(folder)
         if self.require_masks:
-            self._refuse_missing_masks(items, masks)
+            require_masks_for(items, masks, self.split)
         return items
-
-    def _refuse_missing_masks(self, items: list[dict[str, Any]], masks: Path) -> None:
-        bare = [item["image_id"] for item in items if "seg_map_path" not in item]
-        if not masks.is_dir():
-            raise LussError(
-                f"masks are required, but there is no folder {masks}; "
-                f"{self.data_root} holds {folder_content(Path(self.data_root))}"
-            )
-        if bare:
-            listed = "".join(f"\n  {masks / image}.png" for image in bare[:_SHOWN])
-            more = f"\n  and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else ""
-            raise LussError(
-                f"{len(bare)} of {len(items)} images of '{self.split}' have no mask:{listed}{more}"
-            )
 
 
 def _list_category(folder: Path, masks: Path, category: int, tally: Tally) -> list[dict[str, Any]]:
-    """List a class folder; links are not followed, since there may be a million."""
+    """List a class folder without following links, since there may be a million."""
     with_mask = names_in(masks) if masks.is_dir() else set()
     with os.scandir(folder) as entries:
         names = sorted(
@@ -191,8 +171,8 @@ def _list_category(folder: Path, masks: Path, category: int, tally: Tally) -> li
         }
         if stem in items:
             raise LussError(
-                f"{items[stem]['img_path']} and {item['img_path']} would share one mask; "
-                "rename one of them"
+                f"{items[stem]['img_path']} and {item['img_path']} would share one mask. "
+                "Rename one of them"
             )
         if f"{stem}.png" in with_mask:
             item["seg_map_path"] = f"{masks}/{stem}.png"

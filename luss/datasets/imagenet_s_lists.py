@@ -1,6 +1,6 @@
-"""The lists of the ImageNet-S toolbox: which photo of ImageNet-1k goes where.
+"""Lists of the ImageNet-S toolbox that assign photos of ImageNet-1k to splits.
 
-The toolbox carries them in its folder ``data``; they are not part of this project.
+The toolbox contains them in its folder ``data``; they are not part of this project.
 """
 
 import os
@@ -18,7 +18,7 @@ MERGED_CATEGORIES = {
     "n04008634": "n03773504",
     "n03887697": "n15075141",
 }
-"""Class folder of ImageNet -> the one that takes it in; of the 919 classes only."""
+"""Class folder of ImageNet -> class folder it is merged into; only for 919 classes."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Expected:
 
     Attributes:
         train: unlabelled training images.
-        train_semi: labelled ones, ten a class.
+        train_semi: labelled training images, ten per class.
         validation: images with masks.
         test: images whose masks are not public.
-        train_full: images for representation learning, where there are more than in ``train``.
+        train_full: images for representation learning, if more than in ``train``.
     """
 
     train: int
@@ -49,14 +49,14 @@ EXPECTED = {
 
 @dataclass(frozen=True)
 class Lists:
-    """What the lists say of one split root.
+    """Lists of one split root.
 
     Attributes:
         categories: the class folders.
         train_semi: '<class folder>/<file>' of the labelled training images.
-        validation: (file name in ImageNet's val, '<class folder>/<file>' in ours).
-        test: likewise; these photos are of ImageNet's val, too.
-        masks: '<class folder>/<file>' of the masks, by 'train-semi' and 'validation'.
+        validation: (file name in ImageNet's val, '<class folder>/<file>' in the split root).
+        test: as ``validation``; these photos also come from ImageNet's val.
+        masks: 'train-semi' and 'validation' -> '<class folder>/<file>' of the masks.
     """
 
     categories: list[str]
@@ -70,11 +70,11 @@ def read_lists(folder: str | os.PathLike, split: int) -> Lists:
     """Read the lists of one split root.
 
     Args:
-        folder: of the toolbox, or its ``data``.
+        folder: the toolbox, or its folder ``data``.
         split: 50, 300 or 919.
 
     Raises:
-        LussError: if a list is missing or has a line of another form.
+        LussError: if a list is missing or contains a malformed line.
     """
     root = Path(folder)
     root = root / "data" if (root / "data" / "categories").is_dir() else root
@@ -104,7 +104,7 @@ def read_lists(folder: str | os.PathLike, split: int) -> Lists:
 def _read(path: Path, columns: int) -> list[tuple[str, ...]]:
     if not path.is_file():
         raise LussError(
-            f"there is no list {path}; --lists must be a clone of the ImageNet-S toolbox or its "
+            f"the list {path} is missing. Set --lists to a clone of the ImageNet-S toolbox or its "
             "folder 'data', with categories, mapping and names"
         )
     rows = []
@@ -112,7 +112,7 @@ def _read(path: Path, columns: int) -> list[tuple[str, ...]]:
         row = tuple(line.split())
         if not row:
             continue
-        # A name that leaves its folder would write elsewhere.
+        # A name that leaves its folder would overwrite other files.
         if len(row) != columns or any(".." in name or name.startswith("/") for name in row):
             raise LussError(f"{path}, line {number}: expected {columns} names, found {line!r}")
         rows.append(row)

@@ -1,4 +1,4 @@
-"""Build ImageNet-S split roots from ImageNet-1k, as the ImageNet-S toolbox does."""
+"""Preparation of ImageNet-S split roots from ImageNet-1k, equal to the ImageNet-S toolbox's."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ _SHOWN = 10
 
 @dataclass
 class Report:
-    """What a split root holds after its preparation, and what it lacks.
+    """Numbers of files in a prepared split root, and missing files.
 
     Attributes:
         root: the split root.
         counts: part of the split root -> (number found, number expected).
-        missing: kind -> what is missing of it.
+        missing: kind of file -> missing files.
     """
 
     root: Path
@@ -32,18 +32,18 @@ class Report:
     missing: dict[str, list[str]] = field(default_factory=dict)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether all numbers are those of the paper and nothing is missing."""
+    def is_complete(self) -> bool:
+        """Whether all numbers equal the paper's and nothing is missing."""
         return not self.missing and all(found == due for found, due in self.counts.values())
 
     def miss(self, kind: str, names: Iterable[str]) -> None:
-        """Note what is missing."""
+        """Record missing files."""
         if names := list(names):
             self.missing.setdefault(kind, []).extend(names)
 
     def __str__(self) -> str:
-        """Show the counts, and the first ten missing of each kind."""
-        lines = [f"{self.root}: {'complete' if self.is_whole else 'NOT COMPLETE'}"]
+        """Return the counts, and the first ten missing files of each kind."""
+        lines = [f"{self.root}: {'complete' if self.is_complete else 'NOT COMPLETE'}"]
         for part, (found, due) in self.counts.items():
             verdict = "" if found == due else "  (fewer)" if found < due else "  (more)"
             lines.append(f"  {part:<26}{found:>11,} of {due:>9,}{verdict}")
@@ -64,13 +64,12 @@ def prepare(
     *,
     copy: bool = False,
 ) -> list[Report]:
-    """Build split roots ``OUT/ImageNetS{C}``; what is there already is left or mended.
+    """Build split roots ``OUT/ImageNetS{C}``; keep existing files and add missing ones.
 
     Args:
-        imagenet: folder with ImageNet's ``train/<wnid>`` and ``val``, which may be flat or in
-            folders of any names.
+        imagenet: folder with ImageNet's ``train/<wnid>`` and ``val``, which may be flat or nested.
         lists: the ImageNet-S toolbox, or its folder ``data``.
-        annotations: zip files of masks; without them only photos are placed.
+        annotations: zip files of masks; without them, only photos are placed.
         out: folder of the split roots.
         splits: numbers of classes C.
         copy: copy photos instead of linking to them.
@@ -79,25 +78,25 @@ def prepare(
         A report for each split.
 
     Raises:
-        LussError: if a folder, list or zip is missing or a zip is not to be trusted.
+        LussError: if a folder, list or zip is missing or a zip is not trustworthy.
     """
     imagenet, out = Path(imagenet).resolve(), Path(out)
     for part in ("train", "val"):
         if not (imagenet / part).is_dir():
             raise LussError(
-                f"there is no folder {imagenet / part}; --imagenet must be the folder that holds "
-                "'train' and 'val' of ImageNet-1k"
+                f"the folder {imagenet / part} is missing. Set --imagenet to the folder of "
+                "ImageNet-1k, which contains 'train' and 'val'"
             )
     unknown = sorted(set(splits) - set(EXPECTED))
     if unknown:
-        raise LussError(f"unknown splits {unknown}; there are {', '.join(map(str, EXPECTED))}")
+        raise LussError(f"unknown splits {unknown}. Expected some of {list(EXPECTED)}")
     listed = {split: read_lists(lists, split) for split in splits}
     roots = {split: out / f"ImageNetS{split}" for split in splits}
     for archive in annotations:
         if not unpack_masks(archive, roots):
             raise LussError(
-                f"the zip {archive} holds no masks of ImageNetS"
-                f"{' or ImageNetS'.join(map(str, splits))}; was the right one given?"
+                f"the zip {archive} contains no masks of ImageNetS"
+                f"{' or ImageNetS'.join(map(str, splits))}. Give the zip of one of these splits"
             )
     held_out = _index(imagenet / "val")
     return [
@@ -145,26 +144,26 @@ def _prepare_split(
         "test": [(held_out.get(name, Path(name)), image) for name, image in lists.test],
     }
     for part, images in parts.items():
-        absent = []
-        for source, image in images:
-            if source.is_file():
-                _place(source, root / part / image, copy)
+        missing = []
+        for photo, image in images:
+            if photo.is_file():
+                _place(photo, root / part / image, copy)
             elif not (root / part / image).is_file():
-                absent.append(f"{source} (for {image})")
-        report.miss(f"photos of {part}", absent)
+                missing.append(f"{photo} (for {image})")
+        report.miss(f"photos of {part}", missing)
         due = getattr(expected, part.replace("-", "_"))
-        report.counts[part] = (len(images) - len(absent), due)
+        report.counts[part] = (len(images) - len(missing), due)
     for part, masks in lists.masks.items():
         folder = root / f"{part}-segmentation"
-        absent = [mask for mask in masks if not (folder / mask).is_file()]
-        report.miss(f"masks of {part}", absent)
+        missing = [mask for mask in masks if not (folder / mask).is_file()]
+        report.miss(f"masks of {part}", missing)
         due = getattr(expected, part.replace("-", "_"))
-        report.counts[folder.name] = (len(masks) - len(absent), due)
+        report.counts[folder.name] = (len(masks) - len(missing), due)
     return report
 
 
 def _index(folder: Path) -> dict[str, Path]:
-    """File name -> path, whether the photos lie in ``folder`` itself or in folders below it."""
+    """Map the file names of all photos in or below ``folder`` to their paths."""
     return {
         name: Path(parent, name)
         for parent, _, names in os.walk(folder, followlinks=True)
@@ -182,13 +181,13 @@ def _photos(folder: Path) -> list[str]:
 
 
 def _place_folders(sources: list[Path], target: Path, copy: bool) -> int:
-    """Make ``target`` hold the photos of ``sources``; returns their number.
+    """Place the photos of ``sources`` into ``target`` and return their number.
 
-    A single folder becomes one link; several, or copies, a folder of files.
+    A single folder becomes one link; several folders, or copies, become a folder of files.
     """
     if not copy and len(sources) == 1:
         if target.is_dir() and not target.is_symlink():
-            # Of an earlier run that copied, or of fewer sources: filled up rather than removed.
+            # An earlier run copied files, or merged folders: complete the folder, do not delete it.
             return _place_files(sources, target, copy)
         _link(sources[0], target)
         return len(_photos(target))
@@ -207,7 +206,7 @@ def _place_files(sources: list[Path], target: Path, copy: bool) -> int:
 
 def _place(source: Path, target: Path, copy: bool) -> None:
     if not copy:
-        # A copy of an earlier run serves as well.
+        # Keep a copy from an earlier run.
         if target.is_symlink() or not target.exists():
             _link(source, target)
         return
@@ -218,7 +217,7 @@ def _place(source: Path, target: Path, copy: bool) -> None:
     unfinished = target.with_name(f".{target.name}.part")
     try:
         unfinished.unlink(missing_ok=True)
-        # Mode x follows no link that somebody may have put there.
+        # Mode x never follows an existing link.
         with source.open("rb") as photo, unfinished.open("xb") as file:
             shutil.copyfileobj(photo, file)
         unfinished.replace(target)

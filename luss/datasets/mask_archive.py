@@ -1,4 +1,4 @@
-"""The zip files in which the masks of ImageNet-S come."""
+"""Zip files of the masks of ImageNet-S."""
 
 import hashlib
 import lzma
@@ -16,7 +16,7 @@ from luss.files import atomic_write
 __all__ = ["LARGEST_FILE", "read_entry", "unpack_masks"]
 
 LARGEST_FILE = 1 << 26
-"""Bytes that the mask of a photo takes at most, as PNG; in truth, some thousands."""
+"""Largest accepted size of a PNG mask in bytes; real masks have some thousands."""
 
 _MOST_TIMES = 100
 
@@ -27,24 +27,24 @@ _MD5 = re.compile(r"-([0-9a-fA-F]{8,32})$")
 
 
 def unpack_masks(archive: str | os.PathLike, roots: dict[int, Path]) -> dict[int, int]:
-    """Unpack the masks of some split roots; those already there and equal are left alone.
+    """Unpack the masks of some split roots; keep files that are already equal.
 
     Args:
         archive: a zip ``ImageNetS<C>-<md5>.zip`` with entries
             ``ImageNetS<C>/{train-semi,validation}-segmentation/<class folder>/<image>.png``.
-        roots: number of classes C -> the split root. Masks of others are passed over.
+        roots: number of classes C -> the split root. Masks of other numbers are skipped.
 
     Returns:
         C -> number of its masks in the archive.
 
     Raises:
-        LussError: before anything is written, if the md5 is not that of the name, an entry would
-            leave the folder or is a link, is encrypted, or a mask is no PNG or too large; or if
-            the zip is damaged.
+        LussError: before anything is written, if the md5 differs from the name, an entry leaves
+            the folder, is a link or encrypted, or a mask is not a PNG or too large; or if the zip
+            is damaged.
     """
     path = Path(archive)
     if not path.is_file():
-        raise LussError(f"there is no file {path} with annotations")
+        raise LussError(f"the zip {path} with annotations is missing")
     _check_md5(path)
     counts: dict[int, int] = {}
     try:
@@ -66,7 +66,7 @@ def unpack_masks(archive: str | os.PathLike, roots: dict[int, Path]) -> dict[int
             for entry, target in masks:
                 _unpack(content, entry, target)
     except (zipfile.BadZipFile, EOFError) as error:
-        raise LussError(f"the zip {path} is damaged: {error}; fetch it again") from error
+        raise LussError(f"the zip {path} is damaged: {error}. Download it again") from error
     return counts
 
 
@@ -74,14 +74,14 @@ def _check_md5(path: Path) -> None:
     named = _MD5.search(path.stem)
     if named is None:
         raise LussError(
-            f"the name of {path} holds no md5, as ImageNetS50-<md5>.zip does, so that it cannot be "
-            "checked; give the file the name under which it was published"
+            f"the name of {path} contains no md5, unlike ImageNetS50-<md5>.zip, so the file cannot "
+            "be checked. Restore its published name"
         )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if not found.startswith(named[1].lower()):
         raise LussError(
-            f"the zip {path} has the md5 {found}, but its name says {named[1]}; fetch it again"
+            f"the zip {path} has the md5 {found}, expected {named[1]}. Download it again"
         )
 
 
@@ -90,27 +90,27 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
     leaves = name.is_absolute() or ".." in name.parts or ":" in entry.filename
     if leaves or stat.S_ISLNK(entry.external_attr >> 16):
         raise LussError(
-            f"the zip {path} holds {entry.filename!r}, which leads out of the folder it is "
-            "unpacked to; nothing was unpacked, do not trust this file"
+            f"the zip {path} contains {entry.filename!r}, which leaves the target folder. Nothing "
+            "was unpacked; do not trust this file"
         )
 
 
 def read_entry(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int, count: int = -1
 ) -> bytes:
-    """Read a file of a zip that may come from anybody.
+    """Read a file of an untrusted zip.
 
     Args:
         archive: the zip.
         entry: the file in it.
-        limit: the largest size in bytes that it may unpack to.
+        limit: largest accepted size in bytes after unpacking.
         count: bytes to read, by default all.
 
     Raises:
         LussError: if it is encrypted, too large, damaged, or compressed in an unknown way.
     """
     if entry.flag_bits & 1:
-        raise LussError(f"{entry.filename} is encrypted; zip it anew without a password")
+        raise LussError(f"{entry.filename} is encrypted. Zip it again without a password")
     if entry.file_size > limit:
         raise LussError(
             f"{entry.filename} unpacks to {entry.file_size:,} bytes, expected at most {limit:,}"
@@ -129,7 +129,7 @@ def _check_total(entries: list[zipfile.ZipInfo], path: Path) -> None:
     if total > _MOST_TIMES * size:
         raise LussError(
             f"the zip {path} of {size:,} bytes unpacks to {total:,} bytes, over {_MOST_TIMES} "
-            "times as many, as masks do not; nothing was unpacked, do not trust this file"
+            "times as many, unlike masks. Nothing was unpacked; do not trust this file"
         )
 
 

@@ -1,4 +1,4 @@
-"""Masks must fit their images and their classes; found out before the long work starts."""
+"""Checks that masks fit their images and classes."""
 
 import os
 import warnings
@@ -20,7 +20,7 @@ __all__ = ["check_mask", "check_masks", "mask_doubts", "read_checked"]
 _SHOWN = 10
 _EXPECTED = {
     "rgb": f"{IGNORE_ID} (id = R + 256 G)",
-    "index": "255 (indices of a palette, or one channel of ids); data.classes=[...] names others",
+    "index": "255 (palette indices, or one channel of ids); data.classes=[...] sets other classes",
 }
 
 
@@ -31,12 +31,12 @@ def check_mask(
     path: str | os.PathLike,
     encoding: MaskEncoding = "rgb",
 ) -> None:
-    """Refuse a mask of another size than its image, or with ids that no class has.
+    """Check the size and the ids of a mask.
 
     Args:
         mask: (H, W) integers.
         image_shape: (height, width) of the image.
-        num_classes: C; 0..C and 1000 are the ids allowed.
+        num_classes: C; the ids 0..C and 1000 are allowed.
         path: of the mask, for the message.
         encoding: of its file, for the message.
 
@@ -46,40 +46,40 @@ def check_mask(
     if mask.shape != tuple(image_shape):
         found, expected = (f"{shape[1]} x {shape[0]}" for shape in (mask.shape, image_shape))
         raise LussError(
-            f"the mask {path} is {found} pixels (width x height), but its image is {expected}; "
-            "masks must have the size of the image file, EXIF rotation left aside"
+            f"the mask {path} is {found} pixels (width x height), but its image is {expected}. "
+            "Masks must have the size of the image file, without EXIF rotation"
         )
     if not mask.size or (mask.max() <= num_classes and mask.min() >= 0):
         return
     wrong = np.unique(mask[(mask > num_classes) & (mask != IGNORE_ID) | (mask < 0)])
     if wrong.size:
-        shown = ", ".join(map(str, wrong[:_SHOWN])) + (", ..." if wrong.size > _SHOWN else "")
+        listed = ", ".join(map(str, wrong[:_SHOWN])) + (", ..." if wrong.size > _SHOWN else "")
         raise LussError(
-            f"the mask {path} holds the ids {shown}; expected 0 to {num_classes} and "
-            f"{_EXPECTED[encoding]}; does it belong to a data set of other classes?"
+            f"the mask {path} contains the ids {listed}; expected 0 to {num_classes} and "
+            f"{_EXPECTED[encoding]}. Check that it belongs to this data set"
         )
 
 
 def check_masks(dataset: BaseDataset, advance: Callable[[int], None] | None = None) -> MaskTally:
-    """Check every mask of a data set: encoding, size of its image, ids, and that any is measured.
+    """Check encoding, size and ids of every mask of a data set.
 
     Args:
-        dataset: with masks; items without one are passed over.
-        advance: called with 1 for each item that is done.
+        dataset: with masks; items without one are skipped.
+        advance: called with 1 after each item.
 
     Returns:
-        What the masks hold; `mask_doubts` says what may be wrong with it.
+        Counts over the masks, see `mask_doubts`.
 
     Raises:
-        LussError: naming the first ten masks that do not fit, and how many there are; or if all
-            pixels of all masks are ignored.
+        LussError: with the first ten masks that do not fit and their number; or if all pixels of
+            all masks are ignored.
     """
     items = map(dataset.get_data_info, range(len(dataset)))
     complaints: list[str] = []
     count = 0
     tally: MaskTally | None = None
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        # Each photo that is opened sets and resets this filter, which threads would mix up.
+        # Opening a photo changes this filter, which is not thread-safe.
         warnings.simplefilter("ignore")
         for found in pool.map(_tally_item, items):
             if isinstance(found, str):
@@ -101,9 +101,9 @@ def check_masks(dataset: BaseDataset, advance: Callable[[int], None] | None = No
     if not tally.pixels.any():
         ignored = ignored_value(_first_with_mask(dataset).get("mask_encoding", "rgb"))
         raise LussError(
-            f"all pixels of all {tally.with_mask} masks of {dataset.data_root} that were checked "
-            f"are {ignored}, which is ignored, so that there is nothing to measure; is {ignored} a "
-            "class, or are these the masks of a split whose truth is not public?"
+            f"all pixels of the {tally.with_mask} masks of {dataset.data_root} are {ignored}, that "
+            f"is, ignored, so nothing can be measured. If {ignored} is a class, write its id; "
+            "otherwise choose a split with public masks"
         )
     return tally
 
@@ -127,11 +127,11 @@ def read_checked(item: Mapping[str, Any]) -> tuple[NDArray[np.int32], ImageHeade
 
 
 def mask_doubts(dataset: BaseDataset, tally: MaskTally) -> list[str]:
-    """Return what may be wrong with masks that can all be read, with names, numbers and a remedy.
+    """Return possible mistakes in readable masks, each with numbers and a remedy.
 
     Args:
-        dataset: the masks' data set.
-        tally: what they hold.
+        dataset: data set of the masks.
+        tally: counts over the masks.
     """
     if not tally.with_mask:
         return []
@@ -152,7 +152,7 @@ def _first_with_mask(dataset: BaseDataset) -> dict[str, Any]:
 
 
 def _tally_item(item: dict) -> MaskTally | str | None:
-    """Return what a mask holds, or what is wrong with it; None if there is no mask."""
+    """Return the counts of a mask, or an error message; None if there is no mask."""
     if "seg_map_path" not in item:
         return None
     try:

@@ -1,14 +1,15 @@
-"""What the masks of a data set hold, counted in one pass, and what is doubtful about it."""
+"""Counts over the masks of a data set, and warnings derived from them."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding, ignored_value
-from luss.datasets.photo_listing import shown
+from luss.datasets.photo_listing import shorten
 
 __all__ = ["MaskTally"]
 
@@ -19,7 +20,7 @@ _COUNTED = 1 << 14
 
 @dataclass
 class MaskTally:
-    """Counts over masks; those of disjoint sets of masks add up.
+    """Counts over masks; counts of disjoint sets of masks can be added.
 
     Attributes:
         num_classes: C.
@@ -27,10 +28,10 @@ class MaskTally:
         ignored: pixels that are 'ignore'.
         pixels: (C + 1,) pixels of each id.
         with_class: (C + 1,) masks in which the id occurs.
-        of_category: (C + 1,) masks by their class folder; wholly ignored ones are left out.
-        foreign: (class folder's id, mask) of masks in a class folder that lack its own id.
-        instead: (class folder's id, id) -> number of the masks in ``foreign`` that hold the id.
-        turned: photos with a mask that their EXIF orientation turns or mirrors.
+        of_category: (C + 1,) masks by class folder, without fully ignored masks.
+        without_own: (class folder's id, mask) of masks that lack the id of their class folder.
+        instead: (class folder's id, id) -> number of masks in ``without_own`` with that id.
+        turned: photos with a mask whose EXIF orientation turns or mirrors them.
     """
 
     num_classes: int
@@ -39,7 +40,7 @@ class MaskTally:
     pixels: NDArray[np.int64] = field(init=False)
     with_class: NDArray[np.int64] = field(init=False)
     of_category: NDArray[np.int64] = field(init=False)
-    foreign: Counter[tuple[int, str]] = field(init=False, default_factory=Counter)
+    without_own: Counter[tuple[int, str]] = field(init=False, default_factory=Counter)
     instead: Counter[tuple[int, int]] = field(init=False, default_factory=Counter)
     turned: Counter[str] = field(init=False, default_factory=Counter)
 
@@ -54,7 +55,7 @@ class MaskTally:
 
         Args:
             mask: (H, W) ids 0..C, with 1000 where ignored.
-            category: id of its class folder, 1..C; another number if it lies in none of them.
+            category: id of its class folder, 1..C; any other number for other folders.
             path: of the mask, for messages.
 
         Returns:
@@ -71,11 +72,11 @@ class MaskTally:
         if 0 < category <= self.num_classes and held.any():
             self.of_category[category] += 1
             if not held[category]:
-                self.foreign[category, path] += 1
+                self.without_own[category, path] += 1
                 self.instead.update((category, int(each)) for each in np.flatnonzero(held))
         return areas
 
-    def __iadd__(self, other: "MaskTally") -> "MaskTally":
+    def __iadd__(self, other: Self) -> Self:
         for name, value in vars(other).items():
             if isinstance(value, Counter):
                 getattr(self, name).update(value)
@@ -83,8 +84,8 @@ class MaskTally:
                 setattr(self, name, getattr(self, name) + value)
         return self
 
-    def __add__(self, other: "MaskTally") -> "MaskTally":
-        """Return the counts of both sets of masks together."""
+    def __add__(self, other: Self) -> Self:
+        """Return the summed counts of two sets of masks."""
         total = type(self)(self.num_classes)
         total += self
         total += other
@@ -101,12 +102,12 @@ class MaskTally:
         encoding: MaskEncoding = "rgb",
         shift: str = "add 1 to the ids of all masks",
     ) -> list[str]:
-        """Return what may be wrong with masks that can all be read, a sentence or two each.
+        """Return possible mistakes in readable masks, a sentence or two each.
 
         Args:
-            names: of the classes 1..C, where they are known.
-            encoding: of the masks, which says what value stands for 'ignore' in their files.
-            shift: how to raise all ids by one.
+            names: of the classes 1..C, if known.
+            encoding: of the masks, which sets the value of 'ignore' in their files.
+            shift: advice how to increase all ids by one.
         """
         if not self.with_mask:
             return []
@@ -116,70 +117,68 @@ class MaskTally:
                 return "0 ('other')"
             return f"{index} ({names[index - 1]!r})" if names else str(index)
 
-        absent = (np.flatnonzero(self.with_class[1:] == 0) + 1).tolist()
-        found = [self._of_absent(absent, named, encoding, shift)] if absent else []
-        if self.ignored_share >= _MUCH_IGNORED and not absent:
-            found.append(f"{self._ignored_said(encoding)}: they are never measured")
-        found += self._of_folders(names, named)
+        missing = (np.flatnonzero(self.with_class[1:] == 0) + 1).tolist()
+        found = [self._missing_classes(missing, named, encoding, shift)] if missing else []
+        if self.ignored_share >= _MUCH_IGNORED and not missing:
+            found.append(f"{self._ignored_text(encoding)}: they are never measured")
+        found += self._wrong_folders(names, named)
         if self.turned:
             found.append(
-                f"{len(self.turned)} of the {self.with_mask} photos with a mask are turned by "
-                "their EXIF orientation, but used as they are stored, since masks are taken to be "
-                f"drawn on the stored photo: {shown(sorted(self.turned))}. If these masks were "
-                "drawn on the upright photo, they do not fit: store the photos upright, such as "
-                "by `mogrify -auto-orient`"
+                f"{len(self.turned)} of the {self.with_mask} photos with a mask have an EXIF "
+                "orientation that turns them. It is ignored, since masks usually fit the stored "
+                f"photo: {shorten(sorted(self.turned))}. If these masks fit the upright photo, "
+                "store the photos upright, such as by `mogrify -auto-orient`"
             )
         return found
 
-    def _ignored_said(self, encoding: MaskEncoding) -> str:
+    def _ignored_text(self, encoding: MaskEncoding) -> str:
         return (
             f"{ignored_value(encoding)}, which is ignored, covers {self.ignored_share:.1%} of the "
             "pixels"
         )
 
-    def _of_absent(
-        self, absent: list[int], named: Callable[[int], str], encoding: MaskEncoding, shift: str
+    def _missing_classes(
+        self, missing: list[int], named: Callable[[int], str], encoding: MaskEncoding, shift: str
     ) -> str:
         classes = self.num_classes
-        listed = ", ".join(map(named, absent[:_SHOWN])) + (", ..." if absent[_SHOWN:] else "")
-        if len(absent) == 1:
-            said = f"class {listed} occurs in no mask, so that it counts as 0 in mIoU"
+        listed = ", ".join(map(named, missing[:_SHOWN])) + (", ..." if missing[_SHOWN:] else "")
+        if len(missing) == 1:
+            text = f"class {listed} occurs in no mask and counts as 0 in mIoU"
         else:
-            said = f"{len(absent)} of {classes} classes occur in no mask, so that they count as 0 "
-            said += f"in mIoU: {listed}"
+            text = f"{len(missing)} of {classes} classes occur in no mask and count as 0 in mIoU: "
+            text += listed
         if self.ignored:
-            said += (
-                f"; {self._ignored_said(encoding)}. If {ignored_value(encoding)} marks a class in "
+            text += (
+                f"; {self._ignored_text(encoding)}. If {ignored_value(encoding)} marks a class in "
                 "these masks, write the id of the class instead"
             )
         # 'other' occurs in nearly all masks of objects, the first class does not.
         rare = self.with_class[0] * 2 < self.with_mask
-        if absent[-1] == classes > 1 and self.with_class[0] and (rare or len(absent) == 1):
-            said += (
-                f". Smaller ids do, 0 in {self.with_class[0]} of {self.with_mask} masks: if 0 "
-                f"stands for {named(1)} in them instead of 'other', the ids are shifted by one: "
-                f"{shift}"
+        if missing[-1] == classes > 1 and self.with_class[0] and (rare or len(missing) == 1):
+            text += (
+                f". Id 0 occurs in {self.with_class[0]} of {self.with_mask} masks. If it means "
+                f"{named(1)} instead of 'other', all ids are shifted by one: {shift}"
             )
-        return said
+        return text
 
-    def _of_folders(self, names: Sequence[str] | None, named: Callable[[int], str]) -> list[str]:
-        without = Counter(category for category, _ in self.foreign.elements())
+    def _wrong_folders(self, names: Sequence[str] | None, named: Callable[[int], str]) -> list[str]:
+        without = Counter(category for category, _ in self.without_own.elements())
         wrong = sorted(own for own, masks in without.items() if masks == self.of_category[own])
         found = []
         for own in wrong[:_SHOWN]:
-            paths = sorted(path for category, path in self.foreign if category == own)
+            paths = sorted(path for category, path in self.without_own if category == own)
             held = {index for category, index in self.instead if category == own}
             ids = ", ".join(named(index) for index in sorted(held - {0} or held)[:_SHOWN])
             folder = repr(names[own - 1]) if names else f"of class {own}"
             found.append(
-                f"no mask in the folder {folder} holds its own id {own}; its {len(paths)} masks "
-                f"hold {ids}, such as {paths[0]}"
+                f"no mask in the folder {folder} contains its id {own}; its {len(paths)} masks "
+                f"contain {ids}, such as {paths[0]}"
             )
         if wrong:
-            more = f"; {len(wrong)} folders are like that" if wrong[_SHOWN:] else ""
+            more = f"; {len(wrong)} folders in total" if wrong[_SHOWN:] else ""
             found[-1] += (
-                f"{more}. Ids are the places of class folders in sorted order: rename the folders "
-                "so that they sort as the ids in the masks, or give the masks other ids"
+                f"{more}. Ids follow the sorted order of the class folders: rename the folders, or "
+                "change the ids in the masks"
             )
         return found
 
@@ -187,7 +186,7 @@ class MaskTally:
 def _count_ids(ids: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return how often each id from 0 to `IGNORE_ID` occurs.
 
-    Numpy copies what it counts: copies of a whole mask would double the time of a check.
+    Counting in chunks avoids numpy's copy of the complete mask, which doubles the time.
     """
     counts = np.zeros(IGNORE_ID + 1, np.int64)
     for start in range(0, ids.size, _COUNTED):

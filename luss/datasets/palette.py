@@ -10,7 +10,7 @@ _VALUES = (0.95, 0.7, 0.85, 0.5)
 
 
 def make_palette(num_classes: int) -> list[list[int]]:
-    """Colours that stay the same from run to run; neighbouring ids differ most in hue.
+    """Return the same colours in every run; neighbouring ids differ most in hue.
 
     Args:
         num_classes: C, without 'other', up to 999.

@@ -1,4 +1,4 @@
-"""What is doubtful about photos that can all be read."""
+"""Warnings about readable photos."""
 
 import contextlib
 from collections import Counter, defaultdict
@@ -11,7 +11,7 @@ from mmengine.dataset import BaseDataset
 from numpy.typing import NDArray
 
 from luss.datasets.image_io import UnreadableImageError, image_header, read_image
-from luss.datasets.photo_listing import shown
+from luss.datasets.photo_listing import shorten
 from luss.files import file_digest
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _QUARTER = 64
-"""Of the 256 levels of 8 bit: photos that stay below use at most 14 of their 16 bits."""
+"""A quarter of the 256 levels of 8 bits; photos below it use at most 14 of their 16 bits."""
 
 _LOOKED_AT = 500
 _DECODED = 16
@@ -33,7 +33,7 @@ _HEAD = 1 << 13
 
 @dataclass
 class DeepPhotos:
-    """Photos of 16 bits a channel, of which luss uses the upper 8.
+    """Photos with 16 bits per channel, of which luss uses the upper 8.
 
     Attributes:
         brightest: path -> largest value of the upper 8 bits, 0..255.
@@ -42,39 +42,39 @@ class DeepPhotos:
     brightest: dict[str, int] = field(default_factory=dict)
 
     def add(self, path: str, pixels: NDArray[np.uint8]) -> None:
-        """Note a photo of 16 bits.
+        """Record the brightest value of a photo.
 
         Args:
             path: of the photo.
-            pixels: of any shape, as `luss.datasets.image_io.read_image` gives them.
+            pixels: of any shape, from `luss.datasets.image_io.read_image`.
         """
         self.brightest[path] = int(pixels.max())
 
     def doubt(self) -> str | None:
-        """Return what is wrong if most of the photos use less than a quarter of their range."""
+        """Return a warning if most of the photos use less than a quarter of their range."""
         dim = {path: level for path, level in self.brightest.items() if level < _QUARTER}
         if 2 * len(dim) <= len(self.brightest):
             return None
         brightest = max(dim.values())
         bits = 8 + brightest.bit_length()
         return (
-            f"{len(dim)} photos have 16 bits a channel but no value above {2**bits - 1}, as "
-            f"{bits}-bit data have, so that they are read with {brightest + 1} levels of 256: "
-            f"{shown(list(dim))}. Multiply their values by {2 ** (16 - bits)}, or save them as 8 "
-            "bits over the full range"
+            f"{len(dim)} photos have 16 bits per channel but no value above {2**bits - 1}, like "
+            f"{bits}-bit data, so they are read with {brightest + 1} of 256 levels: "
+            f"{shorten(list(dim))}. Multiply their values by {2 ** (16 - bits)}, or save them with "
+            "8 bits over the full range"
         )
 
 
 def identical_photos(paths: Iterable[str]) -> list[list[str]]:
-    """Return groups of photos that are byte for byte the same, in the order of the paths.
+    """Return groups of byte-identical photos, in the order of the paths.
 
-    Only files of one size and one beginning are read whole.
+    Only files of equal size and equal first bytes are read completely.
 
     Args:
-        paths: of photos; one that occurs twice counts once, one that cannot be read not at all.
+        paths: of photos; duplicate and unreadable paths are skipped.
     """
     groups = [list(dict.fromkeys(paths))]
-    keys = (
+    keys: tuple[Callable[[str], Hashable], ...] = (
         lambda path: Path(path).stat().st_size,
         lambda path: file_digest(path, _HEAD),
         file_digest,
@@ -85,7 +85,7 @@ def identical_photos(paths: Iterable[str]) -> list[list[str]]:
 
 
 def _split(paths: list[str], key: Callable[[str], Hashable]) -> list[list[str]]:
-    """Return the groups of two or more paths of one key."""
+    """Return the groups of two or more paths with equal keys."""
     groups = defaultdict(list)
     for path in paths:
         with contextlib.suppress(OSError):
@@ -94,17 +94,17 @@ def _split(paths: list[str], key: Callable[[str], Hashable]) -> list[list[str]]:
 
 
 def doubt_of_copies(groups: Sequence[Sequence[str]]) -> str | None:
-    """Return what is wrong if there are groups of `identical_photos`."""
+    """Return a warning if there are groups of `identical_photos`."""
     if not groups:
         return None
     copies = sum(map(len, groups)) - len(groups)
     photos = "1 photo is a byte-identical copy" if copies == 1 else f"{copies} photos are copies"
     pairs = [" = ".join(map(str, group)) for group in groups]
-    return f"{photos} of another, byte for byte: {shown(pairs)}. Remove the copies"
+    return f"{photos} of another, byte for byte: {shorten(pairs)}. Remove the copies"
 
 
 def doubt_of_empty(dataset: BaseDataset, classes: Sequence[str]) -> str | None:
-    """Return which classes have no photo in a data set whose items have a ``category``.
+    """Return a warning that lists the classes without photos; None if there are none.
 
     Args:
         dataset: with ``category``, 1..C, in its items.
@@ -115,20 +115,20 @@ def doubt_of_empty(dataset: BaseDataset, classes: Sequence[str]) -> str | None:
     if not empty:
         return None
     return (
-        f"{len(empty)} of {len(classes)} categories have no photo: {shown(empty)}. Add photos of "
+        f"{len(empty)} of {len(classes)} categories have no photo: {shorten(empty)}. Add photos of "
         "them, or remove the categories"
     )
 
 
 def quick_doubts(dataset: BaseDataset, classes: Sequence[str] | None = None) -> list[str]:
-    """Return what is doubtful about photos to train on, in about a second.
+    """Return warnings about training photos, in about a second.
 
-    Photos of 16 bits are looked for among 500, copies and empty categories only where there are up
-    to 10,000 photos; ``luss check`` looks at all of them.
+    Checks 500 photos for 16 bits, and up to 10,000 photos for copies and empty categories. ``luss
+    check`` checks all photos.
 
     Args:
-        dataset: with ``img_path`` in its items; others have no doubts.
-        classes: names of the categories 1..C, where items have one.
+        dataset: data set; without ``img_path`` in its items, nothing is checked.
+        classes: names of the categories 1..C, if items have categories.
     """
     count = len(dataset)
     if not count or "img_path" not in dataset.get_data_info(0):

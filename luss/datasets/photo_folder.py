@@ -1,4 +1,4 @@
-"""A folder of photos, flat or nested, without classes or masks."""
+"""Folders of photos, flat or nested, without classes or masks."""
 
 import os
 from collections import Counter
@@ -15,8 +15,8 @@ from luss.datasets.image_io import (
 )
 from luss.datasets.photo_listing import (
     Tally,
+    check_names,
     is_output_folder,
-    refuse_unusable_names,
     walk_photos,
 )
 from luss.datasets.reproducible import ReproducibleDataset
@@ -28,62 +28,61 @@ __all__ = ["PhotoFolder", "find_photos", "image_ids", "unique_ids"]
 
 
 def find_photos(folder: str | os.PathLike) -> list[str]:
-    """Paths of all photos below ``folder``, relative to it, sorted.
+    """Return the sorted relative paths of all photos below ``folder``.
 
-    Links to folders are followed, but no folder is entered twice. Passed over are hidden files
-    and folders, those that systems add or luss creates, and what is no regular file. Photos
-    of too many pixels and of kinds that PIL does not read are left out with a warning.
+    Links to folders are followed, but each folder is read once. Hidden and system files, folders
+    created by luss and everything but regular files are skipped. Photos with too many pixels or of
+    kinds that PIL does not read are skipped with a warning.
 
     Raises:
-        LussError: if the folder or photos in it are missing, a folder cannot be listed, or
-            ``folder`` itself is that of a run.
+        LussError: if the folder or photos are missing, a folder cannot be listed, or ``folder``
+            contains outputs of luss.
     """
     root = Path(folder)
     if not root.is_dir():
-        raise LussError(f"there is no folder {root} of photos")
+        raise LussError(f"the folder of photos {root} is missing. Correct the path")
     if is_output_folder(root):
         raise LussError(
-            f"{root} contains outputs of luss, such as a run or predictions, and their pictures "
-            "would be taken for photos; give the folder that contains only photos. If outputs were "
-            f"written among the photos, delete them and {root / MARK}"
+            f"{root} contains outputs of luss, such as a run or predictions, whose pictures are "
+            "not photos. Give a folder that contains only photos; if outputs were written among "
+            f"the photos, delete them and {root / MARK}"
         )
     tally = Tally()
     photos = [photo for photo in walk_photos(root, tally) if not _is_too_large(root, photo, tally)]
-    tally.say(root)
+    tally.log(root)
     if not photos:
         raise LussError(
-            f"there are no photos in {root} or the folders below it; "
-            f"looked for {', '.join(sorted(IMAGE_SUFFIXES))} in any case. Put photos there, or "
-            "give the folder that holds them"
+            f"there are no photos in {root} or the folders below it. Put photos there, or give "
+            f"another folder; known suffixes are {', '.join(sorted(IMAGE_SUFFIXES))}, in any case"
         )
     return sorted(photos)
 
 
 def image_ids(photos: list[str]) -> list[str]:
-    """Return the id of each photo, see `unique_ids`, of which ``<id>.png`` is not a folder's path.
+    """Return the id of each photo, see `unique_ids`.
 
     Args:
         photos: paths relative to one folder.
 
     Raises:
-        LussError: if a photo and a folder do not differ enough.
+        LussError: if ``<id>.png`` is the path of a folder.
     """
     ids = unique_ids(photos)
     folders = _folders_of(photos)
     for photo, image_id in zip(photos, ids, strict=True):
         if f"{image_id}.png" in folders:
             raise LussError(
-                f"the mask of the photo {photo} would be called as the folder {image_id}.png; "
-                "rename the folder"
+                f"the mask of the photo {photo} would have the name of the folder {image_id}.png. "
+                "Rename the folder"
             )
     return ids
 
 
 def unique_ids(photos: list[str]) -> list[str]:
-    """Return the id of each photo, of which no two are alike.
+    """Return a unique id for each photo.
 
-    It is the path without suffix, or with it where another photo has the same or is called so, or
-    where ``<id>.png`` is a folder.
+    An id is the path without suffix. The suffix is kept if the id would be another photo's path or
+    id, or ``<id>.png`` is a folder.
 
     Args:
         photos: paths relative to one folder, all different.
@@ -94,8 +93,8 @@ def unique_ids(photos: list[str]) -> list[str]:
     ids = []
     for photo in photos:
         stem, _ = split_suffix(photo)
-        alone = bare[stem] == 1 and stem not in paths and f"{stem}.png" not in folders
-        ids.append(stem if alone else photo)
+        unique = bare[stem] == 1 and stem not in paths and f"{stem}.png" not in folders
+        ids.append(stem if unique else photo)
     return ids
 
 
@@ -105,19 +104,18 @@ def _folders_of(photos: list[str]) -> set[str]:
 
 @DATASETS.register_module()
 class PhotoFolder(ReproducibleDataset):
-    """All photos below a folder.
+    """Data set of all photos below a folder.
 
-    An item has ``img_path``, ``upright`` (True: photos are turned as their EXIF orientation says)
-    and ``image_id``: its path relative to ``data_root`` without suffix, or with it where photos
-    differ in nothing else.
+    An item has ``img_path``, ``upright`` (True: the EXIF orientation is applied) and ``image_id``:
+    its path relative to ``data_root`` without suffix, or with it if another photo differs only in
+    the suffix.
 
     Args:
         data_root: the folder.
-        **kwargs: as ``ReproducibleDataset``.
+        **kwargs: see ``ReproducibleDataset``.
 
     Raises:
-        LussError: if the folder or photos in it are missing, or have names of which no mask can
-            be named.
+        LussError: if the folder or photos are missing, or a name does not allow a mask's name.
     """
 
     def __init__(self, data_root: str, **kwargs):
@@ -125,24 +123,24 @@ class PhotoFolder(ReproducibleDataset):
 
     @classmethod
     def describe(cls, **settings: Any) -> DataDescription:
-        """Photos to train on, and nothing else."""
+        """Describe photos for training only."""
         return DataDescription()
 
     @classmethod
     def for_split(cls, settings: dict[str, Any], split: str) -> dict[str, Any]:
-        """The same photos; there is but ``train``."""
+        """Return the settings unchanged for ``train``, the only split."""
         if split != "train":
             raise LussError(
-                f"a plain photo folder has no split {split!r}; expected folders of splits, or "
-                "photos and masks, see docs/data_sets.md"
+                f"PhotoFolder has no split {split!r}. Use a data set with splits or masks, see "
+                "docs/data_sets.md"
             )
         return dict(settings)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """List the photos, sorted by their path."""
+        """List the photos sorted by path."""
         photos = find_photos(self.data_root)
         named = list(zip(photos, image_ids(photos), strict=True))
-        refuse_unusable_names(named, self.data_root)
+        check_names(named, self.data_root)
         return [
             {"img_path": f"{self.data_root}/{photo}", "image_id": image_id, "upright": True}
             for photo, image_id in named
@@ -157,6 +155,6 @@ def _is_too_large(root: Path, photo: str, tally: Tally) -> bool:
         tally.too_large.append(photo)
         return True
     except UnreadableImageError:
-        # Whether that is an error is for the data set to say, when it is read.
+        # The data set's on_unreadable handles it when the photo is read.
         return False
     return False

@@ -1,7 +1,7 @@
-"""Which files of a folder are photos, and what is said about the others.
+"""Listing of photos in a folder, with a report of skipped files.
 
-Files are judged by name and kind, since there may be a million. Passed over without a word are
-hidden files and folders and those that systems add (``luss.files.is_system_name``).
+Files are judged by name and file type, since there may be a million. Hidden and system files
+(``luss.files.is_system_name``) are skipped silently.
 """
 
 import functools
@@ -21,12 +21,12 @@ from luss.files import MARK, is_system_name, read_json
 __all__ = [
     "LONGEST_NAME",
     "Tally",
+    "check_names",
     "is_output_folder",
+    "log_once",
     "photo_outside",
     "printable",
-    "refuse_unusable_names",
-    "say_once",
-    "shown",
+    "shorten",
     "walk_photos",
 ]
 
@@ -36,10 +36,10 @@ _RECORDS = {
     "settings.json": ("model", "categories", "outputs"),
     "sweep.json": ("protocols",),
 }
-"""Records of runs, predictions and sweeps -> some of their keys."""
+"""Record files of runs, predictions and sweeps -> some of their keys."""
 
 LONGEST_NAME = 255
-"""Bytes of a file's name that Linux allows."""
+"""Longest file name on Linux, in bytes."""
 
 _PHOTO_KINDS = frozenset(
     f".{kind}"
@@ -49,20 +49,20 @@ _PHOTO_KINDS = frozenset(
         *("raf", "pef", "x3f", "3fr", "exr", "hdr"),
     )
 )
-"""Suffixes of photos of which some, or all, are left out."""
+"""Suffixes of photos that PIL may not read; skipped with a warning."""
 
 
 @dataclass
 class Tally:
-    """How many photos were found in a folder, and what was left out and why.
+    """Counts of photos in a folder, and of skipped files by reason.
 
     Attributes:
         photos: photos found, by suffix.
         unread: photos of kinds that PIL does not read, by suffix.
-        others: files that are no photos, by suffix.
-        no_files: paths called like photos that are no regular files.
-        too_large: descriptions of photos of too many pixels.
-        stray: photos that lie outside of class folders.
+        others: other files, by suffix.
+        no_files: paths with a photo's suffix that are not regular files.
+        too_large: paths of photos with too many pixels.
+        stray: photos outside of class folders.
         outputs: folders that luss created.
     """
 
@@ -75,10 +75,10 @@ class Tally:
     outputs: list[str] = field(default_factory=list)
 
     def takes(self, path: str, is_file: bool) -> bool:
-        """Count a file; whether it is a photo.
+        """Count a file, and return whether it is a photo.
 
         Args:
-            path: of the file, or its name.
+            path: path or name of the file.
             is_file: whether it is a regular file, or a link to one.
         """
         name = path.rpartition("/")[2]
@@ -94,62 +94,62 @@ class Tally:
         self.photos[suffix] += 1
         return True
 
-    def say(self, where: str | os.PathLike) -> None:
-        """Log what was found in ``where``, and warn of photos that were left out."""
+    def log(self, where: str | os.PathLike) -> None:
+        """Log the counts of the folder ``where``, and warn of skipped photos."""
         where = printable(str(where))
         found = f"{where}: {_counted(self.photos, 'photo')}"
         if self.others:
-            found += f"; {_counted(self.others, 'other file')} passed over"
+            found += f"; {_counted(self.others, 'other file')} skipped"
         if self.outputs:
-            found += f"; folders that luss created are skipped: {shown(self.outputs)}"
-        say_once(found)
-        left_out = []
+            found += f"; folders that luss created are skipped: {shorten(self.outputs)}"
+        log_once(found)
+        skipped = []
         if self.unread:
-            left_out.append(
-                f"{_counted(self.unread, 'photo')} of kinds that this Pillow does not read "
-                "(save them as JPEG or PNG)"
+            skipped.append(
+                f"{_counted(self.unread, 'photo')} of kinds that the installed Pillow does not "
+                "read (save them as JPEG or PNG)"
             )
         if self.no_files:
-            left_out.append(
-                f"{len(self.no_files)} called like photos that are no regular files, such as "
-                f"named pipes or broken links: {shown(self.no_files)}"
+            skipped.append(
+                f"{len(self.no_files)} that are not regular files, such as named pipes or broken "
+                f"links: {shorten(self.no_files)}"
             )
         if self.too_large:
-            left_out.append(
+            skipped.append(
                 f"{len(self.too_large)} of more than {MAX_PIXELS // 10**6} megapixels (make them "
-                f"smaller): {shown(self.too_large)}"
+                f"smaller): {shorten(self.too_large)}"
             )
         if self.stray:
-            left_out.append(
+            skipped.append(
                 f"{len(self.stray)} outside of class folders (move them into one): "
-                f"{shown(self.stray)}"
+                f"{shorten(self.stray)}"
             )
-        if left_out:
-            say_once(f"{where}: left out are {'; '.join(left_out)}", logging.WARNING)
+        if skipped:
+            log_once(f"{where}: skipped photos: {'; '.join(skipped)}", logging.WARNING)
 
 
 def walk_photos(root: Path, tally: Tally) -> Iterator[str]:
-    """Yield the paths of all photos below a folder, relative to it.
+    """Yield the relative paths of all photos below a folder.
 
-    Links to folders are followed, but no folder is entered twice. Folders that luss created are
-    skipped, as their pictures are no photos.
+    Links to folders are followed, but each folder is read once. Folders that luss created are
+    skipped, since their pictures are not photos.
 
     Args:
         root: the folder.
-        tally: counts what is found.
+        tally: counts all files.
 
     Raises:
         LussError: if a folder cannot be listed.
     """
 
-    def refuse(error: OSError) -> None:
+    def fail(error: OSError) -> None:
         raise LussError(
-            f"cannot list the folder {printable(error.filename)}: {error.strerror}; make it "
-            "readable, or move it out of the photos"
+            f"cannot list the folder {printable(error.filename)}: {error.strerror}. Make it "
+            "readable, or move it elsewhere"
         ) from error
 
     entered: set[tuple[int, int]] = set()
-    for parent, folders, names in os.walk(root, followlinks=True, onerror=refuse):
+    for parent, folders, names in os.walk(root, followlinks=True, onerror=fail):
         status = Path(parent).stat()
         if (status.st_dev, status.st_ino) in entered:
             folders.clear()
@@ -168,7 +168,7 @@ def walk_photos(root: Path, tally: Tally) -> Iterator[str]:
 
 
 def photo_outside(root: Path, folders: Collection[str]) -> str | None:
-    """Return a photo below ``root``, not in ``folders`` or an output folder; None if none."""
+    """Return a photo below ``root`` outside of ``folders`` and of output folders, or None."""
     with os.scandir(root) as entries:
         others = sorted(
             entry.name
@@ -187,9 +187,9 @@ def photo_outside(root: Path, folders: Collection[str]) -> str | None:
 
 
 def is_output_folder(folder: str | os.PathLike) -> bool:
-    """Return whether luss created a folder: a run, predictions, pictures, plots.
+    """Return whether luss created a folder, such as a run or predictions.
 
-    It contains `luss.files.MARK`; those of earlier versions contain records of known keys.
+    It contains `luss.files.MARK`, or a record with known keys.
     """
     return Path(folder, MARK).is_file() or any(
         _has_keys(Path(folder, name), keys) for name, keys in _RECORDS.items()
@@ -203,15 +203,15 @@ def _has_keys(path: Path, keys: Collection[str]) -> bool:
         return False
 
 
-def refuse_unusable_names(names: Iterable[tuple[str, str]], root: str | os.PathLike) -> None:
-    """Refuse photos whose masks, ``<image id>.png``, could not be written or named.
+def check_names(names: Iterable[tuple[str, str]], root: str | os.PathLike) -> None:
+    """Check that ``<image id>.png`` is a valid file name for each photo.
 
     Args:
         names: path below ``root`` and image id of each photo.
         root: for the message.
 
     Raises:
-        LussError: naming up to ten photos.
+        LussError: with up to ten photos whose name is not UTF-8 or too long.
     """
     unnameable, long = [], []
     for path, image_id in names:
@@ -225,28 +225,28 @@ def refuse_unusable_names(names: Iterable[tuple[str, str]], root: str | os.PathL
     if unnameable:
         raise LussError(
             f"{len(unnameable)} photos in {root} have names that are not UTF-8: "
-            f"{shown(unnameable)}; rename these files or folders"
+            f"{shorten(unnameable)}. Rename these files or folders"
         )
     if long:
         raise LussError(
-            f"{len(long)} photos in {root} have names so long that their masks, which end in "
-            f".png, would exceed {LONGEST_NAME} bytes: {shown(long)}; give them shorter names"
+            f"{len(long)} photos in {root} have too long names: names of their masks, with .png, "
+            f"would exceed {LONGEST_NAME} bytes: {shorten(long)}. Shorten these names"
         )
 
 
-def shown(paths: Sequence[str]) -> str:
-    """Up to ten paths for a message."""
+def shorten(paths: Sequence[str]) -> str:
+    """Return up to ten paths for a message."""
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(map(printable, paths[:_SHOWN])) + more
 
 
 def printable(path: str) -> str:
-    r"""Return a path with what is not UTF-8 as \xNN, since it cannot be printed otherwise."""
+    r"""Return a path with bytes that are not UTF-8 written as \xNN."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _counted(kinds: Counter[str], what: str) -> str:
-    """'12 photos (10 .jpg, 2 .tif)'."""
+    """Return counts by suffix, such as '12 photos (10 .jpg, 2 .tif)'."""
     kinds = +kinds
     total = kinds.total()
     largest = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))[:_SHOWN]
@@ -255,11 +255,11 @@ def _counted(kinds: Counter[str], what: str) -> str:
     return f"{total:,} {what}{'' if total == 1 else 's'}" + (f" ({listed}{more})" if kinds else "")
 
 
-def say_once(message: str, level: int = logging.INFO) -> None:
-    """Log a message once in each log, since a run lists the same photos several times."""
-    _say(message, level, MMLogger.get_current_instance().instance_name)
+def log_once(message: str, level: int = logging.INFO) -> None:
+    """Log a message once per log, since a run lists the same photos several times."""
+    _log_once(message, level, MMLogger.get_current_instance().instance_name)
 
 
 @functools.lru_cache(maxsize=1024)
-def _say(message: str, level: int, log: str) -> None:
+def _log_once(message: str, level: int, log: str) -> None:
     print_log(message, "current", level)

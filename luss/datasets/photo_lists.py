@@ -1,4 +1,4 @@
-"""Lists of a data set's photos, kept to tell later what came, went or changed its name."""
+"""Stored lists of a data set's photos, which show later changes."""
 
 import gzip
 import hashlib
@@ -14,7 +14,7 @@ _SHOWN = 3
 
 
 def list_photos(dataset: BaseDataset) -> list[str] | None:
-    """The ids (or paths) of a data set's photos in order; None if it has neither."""
+    """Return the ids (or paths) of a data set's photos in order; None if it has neither."""
     photos = []
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
@@ -32,11 +32,7 @@ def list_files(dataset: BaseDataset) -> list[str]:
 
 
 def write_photo_list(folder: Path, photos: list[str]) -> str:
-    """Write ``<folder>/<digest>.txt.gz``, unless it is there.
-
-    Returns:
-        The SHA-256 of the list as hexadecimal digits.
-    """
+    """Write ``<folder>/<digest>.txt.gz`` if it is missing; return the list's SHA-256 digits."""
     text = "\n".join(photos).encode()
     digest = hashlib.sha256(text).hexdigest()
     path = _path(folder, digest)
@@ -47,36 +43,36 @@ def write_photo_list(folder: Path, photos: list[str]) -> str:
 
 
 def describe_difference(folder: Path, digest: str, photos: list[str]) -> str | None:
-    """What has become of photos since they were listed.
+    """Describe changes of the photos since they were listed, with counts and examples.
 
     Args:
-        folder: with the list of then.
-        digest: of the ids of then.
-        photos: the ids of now, or what `list_files` gives, as then.
+        folder: folder of the earlier list.
+        digest: digest of the earlier list.
+        photos: current ids, or the result of `list_files`, whichever was listed.
 
     Returns:
-        A phrase with counts and examples; None if nothing changed.
+        A phrase; None if nothing changed.
     """
     if hashlib.sha256("\n".join(photos).encode()).hexdigest() == digest:
         return None
     try:
         listed = gzip.decompress(_path(folder, digest).read_bytes()).decode().split("\n")
     except (OSError, EOFError, ValueError):
-        return f"their list differs, there are {len(photos)} now"
+        return f"their list differs; there are {len(photos)} now"
     before, now = (dict(map(_id_and_size, lines)) for lines in (listed, photos))
     gone, new = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
     changed = sorted(name for name in before.keys() & now.keys() if before[name] != now[name])
     if not gone and not new and not changed:
         return f"there are the same {len(before)}, in another order"
-    said = f"of {len(before)} then, {_counted(gone, 'gone now')}, and {_counted(new, 'new')}"
-    return said + (f"; {_counted(changed, 'changed')}" if changed else "")
+    text = f"of {len(before)} then, {_counted(gone, 'gone now')}, and {_counted(new, 'new')}"
+    return text + (f"; {_counted(changed, 'changed')}" if changed else "")
 
 
 def _counted(names: list[str], what: str) -> str:
     if not names:
         return f"none are {what}"
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    return f"{len(names)} {'is' if len(names) == 1 else 'are'} {what} ({shown})"
+    listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return f"{len(names)} {'is' if len(names) == 1 else 'are'} {what} ({listed})"
 
 
 def _id_and_size(line: str) -> tuple[str, str]:

@@ -1,11 +1,11 @@
-"""What a data set gives for a draw depends on the draw alone, not on what was drawn before."""
+"""Data sets with samples seeded by (seed, epoch, index), so order and workers do not matter."""
 
 import contextlib
 import logging
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -22,17 +22,17 @@ __all__ = ["ReproducibleDataset", "SeededByDraw", "get_states", "seeded", "set_s
 
 @contextlib.contextmanager
 def seeded(*entropy: int) -> Iterator[None]:
-    """Seed ``random``, ``numpy.random`` and torch's CPU generator; give back their states after.
+    """Seed ``random``, ``numpy.random`` and torch's CPU generator; restore their states on exit.
 
     Args:
-        entropy: integers that together are the seed.
+        entropy: integers that are mixed into one seed.
     """
     words = np.random.SeedSequence([word % 2**64 for word in entropy]).generate_state(8)
     states = get_states()
     try:
         random.seed(words[:4].tobytes())
         np.random.seed(words[4:6])
-        # torch.manual_seed would seed the accelerators as well, which wait for that.
+        # torch.manual_seed would also seed, and synchronise with, the accelerators.
         torch.default_generator.manual_seed(int(words[6]) << 32 | int(words[7]))
         yield
     finally:
@@ -40,35 +40,40 @@ def seeded(*entropy: int) -> Iterator[None]:
 
 
 def get_states() -> tuple[Any, Any, torch.Tensor]:
-    """The states of ``random``, ``numpy.random`` and torch's CPU generator."""
+    """Return the states of ``random``, ``numpy.random`` and torch's CPU generator."""
     return random.getstate(), np.random.get_state(), torch.get_rng_state()
 
 
 def set_states(states: tuple[Any, Any, torch.Tensor]) -> None:
-    """Give ``random``, ``numpy.random`` and torch's CPU generator their states back."""
+    """Restore the states of ``random``, ``numpy.random`` and torch's CPU generator."""
     random.setstate(states[0])
     np.random.set_state(states[1])
     torch.set_rng_state(states[2])
 
 
 class SeededByDraw:
-    """What makes a data set's items depend on the draw by which they are asked for.
+    """Mixin of data sets whose items are seeded by draws.
 
-    A draw is ``epoch * len(dataset) + index``; a sampler yields draws, so that the pipeline is
-    seeded by (seed, epoch, index) in whichever worker and order it runs. A plain index is a draw
-    of epoch 0. To be mixed into a class with ``prepare_data`` and ``get_data_info``, as MMEngine
-    has them.
+    A draw is ``epoch * len(dataset) + index``. Samplers yield draws, so the pipeline is seeded by
+    (seed, epoch, index) in any worker and order. A plain index is a draw of epoch 0. Subclasses
+    have MMEngine's ``prepare_data`` and ``get_data_info``.
 
     Args:
         seed: of all random choices.
-        on_unreadable: what becomes of an image that cannot be read: ``'fail'`` raises, ``'skip'``
-            warns once for each file and gives the next readable image instead.
+        on_unreadable: ``'fail'`` raises an error for an unreadable image; ``'skip'`` warns once per
+            file and returns the next readable image.
 
     Attributes:
-        seeds_itself: False for a data set within another one that seeds by its own draws.
+        seeds_itself: False inside a wrapper that seeds by its own draws.
     """
 
     seeds_itself = True
+
+    if TYPE_CHECKING:
+
+        def __len__(self) -> int: ...
+        def get_data_info(self, idx: int) -> dict[str, Any]: ...  # noqa: D102
+        def prepare_data(self, idx: int) -> Any: ...  # noqa: D102
 
     def _begin(self, seed: int, on_unreadable: Literal["fail", "skip"]) -> None:
         if on_unreadable not in ("fail", "skip"):
@@ -82,7 +87,7 @@ class SeededByDraw:
 
         Raises:
             UnreadableImageError: if the image cannot be read and ``on_unreadable='fail'``.
-            LussError: if no image can be read, or the pipeline gives None.
+            LussError: if no image can be read, or the pipeline returns None.
         """
         count = len(self)
         epoch, index = divmod(draw, count)
@@ -97,35 +102,37 @@ class SeededByDraw:
                 if self.on_unreadable == "fail":
                     raise
                 self._unreadable.add(current)
-                message = f"{error}; the next readable image takes its place"
+                message = f"{error}; the next readable image replaces it"
                 print_log(message, logger="current", level=logging.WARNING)
                 continue
             if item is None:
                 path = self.get_data_info(current).get("img_path")
-                raise LussError(f"the pipeline gave nothing for {path}; its steps must not drop it")
+                raise LussError(
+                    f"the pipeline returned None for {path}. Use transforms that keep every item"
+                )
             return item
         where = getattr(self, "data_root", type(self).__name__)
-        raise LussError(f"none of the {count} images in {where} can be read")
+        raise LussError(f"none of the {count} images in {where} can be read. Replace them")
 
     def __iter__(self) -> Iterator[Any]:
-        """Items of epoch 0; draws go on for ever, so that an IndexError would never come."""
+        """Yield the items of epoch 0; the default would never end, since draws are unlimited."""
         return (self[index] for index in range(len(self)))
 
 
 class ReproducibleDataset(SeededByDraw, BaseDataset):
-    """An MMEngine data set whose items are addressed by draws, see :class:`SeededByDraw`.
+    """MMEngine data set with items seeded by draws, see :class:`SeededByDraw`.
 
     Args:
         seed: see :class:`SeededByDraw`.
         on_unreadable: see :class:`SeededByDraw`.
-        metainfo: as MMEngine's.
+        metainfo: see MMEngine's ``BaseDataset``.
         data_root: folder of the data.
         pipeline: transforms, or their configs.
-        indices: keep this many first items, or the items of these indices.
-        without: ``image_id`` of items to leave out.
-        test_mode: as MMEngine's; without effect here.
-        serialize_data: keep a list of 10,000 items or more as bytes that workers share.
-        lazy_init: put off listing the files until they are asked for.
+        indices: number of first items to keep, or indices of items to keep.
+        without: ``image_id`` of items to exclude.
+        test_mode: no effect; accepted for MMEngine.
+        serialize_data: store a list of 10,000 or more items as bytes that workers share.
+        lazy_init: list the files at first use.
     """
 
     def __init__(
@@ -156,22 +163,24 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         )
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """The items but those to leave out; a short list is not kept as bytes.
+        """Return the items that ``without`` does not exclude.
 
         Raises:
             LussError: if none is left.
         """
         kept = [item for item in self.data_list if item.get("image_id") not in self.without]
         if self.without and not kept:
-            raise LussError(f"all {len(self.data_list)} images of {self.data_root} are left out")
-        # MMEngine has the whole process collect garbage to save this memory.
-        self.serialize_data = self.serialize_data and len(kept) >= _MANY
+            raise LussError(
+                f"`without` excludes all {len(self.data_list)} images of {self.data_root}"
+            )
+        # Serialising a short list saves little, but MMEngine collects garbage after it.
+        self.serialize_data: bool = self.serialize_data and len(kept) >= _MANY
         return kept
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        """What is known of an item before the pipeline, for a draw or an index.
+        """Return the item of a draw or an index as it is before the pipeline.
 
-        With ``split`` of a data set that has splits: photos of two splits may share their ids.
+        It contains ``split`` if the data set has splits, since splits may share ids of photos.
         """
         item = super().get_data_info(idx % len(self))
         return {**item, "split": self.split} if hasattr(self, "split") else item

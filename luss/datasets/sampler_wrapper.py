@@ -1,4 +1,4 @@
-"""The order of any sampler, which can be entered anywhere, in an epoch or in an endless one."""
+"""Wrapper that makes any sampler resumable at any sample."""
 
 import inspect
 import itertools
@@ -12,50 +12,50 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from luss.datasets.reproducible import get_states, seeded, set_states
-from luss.datasets.samplers import refuse_empty
+from luss.datasets.samplers import require_samples
 from luss.errors import LussError
 from luss.registry import DATA_SAMPLERS
 
 __all__ = ["ReproducibleSampler", "reproducible_sampler"]
 
 _BLOCK = 256
-"""Samples that are drawn under one seeding, which costs more than drawing one."""
+"""Samples drawn per seeding, since seeding costs more than drawing a sample."""
 
 _REPEAT = 1 << 32
-"""Epochs apart: the same image drawn again in an epoch is a draw of an epoch that never comes."""
+"""Epoch offset of an image's next draw in the same epoch; real epochs never get this large."""
 
 
 @DATA_SAMPLERS.register_module()
 class ReproducibleSampler(Sampler):
-    """Yields the samples of another sampler as draws, and can pass over the first of them.
+    """Wrapper that yields the samples of another sampler as draws, from any position on.
 
-    A draw is ``epoch * len(dataset) + index``, see :class:`luss.datasets.EpochSampler`. An image
-    that a sampler gives several times in one epoch, as endless ones do and those that draw with
-    replacement, is drawn by another number each time, so that its augmentation differs.
+    A draw is ``epoch * len(dataset) + index``, see :class:`luss.datasets.EpochSampler`. If the
+    sampler repeats an image within an epoch, each repetition is another draw, so its augmentation
+    differs.
 
-    The other sampler is built anew for each iteration, and seeded by (seed, epoch), also where it
-    draws from the global generators of Python, numpy or torch: what it yields does not depend on
-    what it yielded before. Samplers that know of several processes, by an attribute ``rank``,
-    share the samples themselves; those of others are shared out here, in turns.
+    Each iteration builds the sampler again and seeds it, and Python's, numpy's and torch's global
+    generators, by (seed, epoch), so samples do not depend on earlier iterations. Samplers with an
+    attribute ``rank`` distribute samples over processes themselves; otherwise the wrapper does it,
+    in turns.
 
     Args:
         dataset: of N samples.
-        sampler: config of any sampler that yields indices; ``dataset`` and ``seed`` are filled in
-            where it takes them.
-        seed: equal on all ranks; drawn and shared among them if None.
+        sampler: config of any sampler that yields indices; ``dataset`` and ``seed`` are added if it
+            takes them.
+        seed: equal on all ranks; drawn on rank 0 and broadcast if None.
 
     Attributes:
-        start: samples of this rank that the next iteration passes over; 0 again once it began.
+        start: samples of this rank that the next iteration skips; reset to 0 when it starts.
         endless: whether it never ends: it has no length, or is MMEngine's ``InfiniteSampler``.
 
     Raises:
-        LussError: if the data set is empty, or there is no such sampler.
+        LussError: if the data set is empty, or the sampler is unknown.
     """
 
     yields_draws = True
 
     def __init__(self, dataset: Sized, sampler: Mapping[str, Any], seed: int | None = None) -> None:
-        refuse_empty(dataset)
+        require_samples(dataset)
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
         self.config = dict(sampler)
@@ -63,7 +63,7 @@ class ReproducibleSampler(Sampler):
         self.epoch = 0
         self.start = 0
         self._kind = _sampler_class(self.config.pop("type"))
-        first = self._build()
+        first: Any = self._build()
         self._shares = hasattr(first, "rank")
         self._length = len(first) if hasattr(first, "__len__") else None
         self.endless = self._length is None or isinstance(first, InfiniteSampler)
@@ -79,27 +79,27 @@ class ReproducibleSampler(Sampler):
             return sampler
 
     def __iter__(self) -> Iterator[int]:
-        """Draws of this rank, from ``start`` on."""
+        """Yield the draws of this rank, from ``start`` on."""
         start, self.start = self.start, 0
         return itertools.islice(self._draws(self.epoch), start, None)
 
     def __len__(self) -> int:
-        """Number of this rank's samples in a whole epoch, whatever ``start`` is.
+        """Return this rank's number of samples in a complete epoch, ignoring ``start``.
 
-        Of an endless sampler without a length, that of the data set, as MMEngine's has it.
+        For an endless sampler without a length, it is the data set's, as in MMEngine.
         """
         if self._length is None:
             return len(self.dataset)
         return self._length if self._shares else math.ceil(self._length / self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the zero-based epoch of the next iteration."""
+        """Set the zero-based epoch of the next iteration."""
         self.epoch = epoch
 
     def _draws(self, epoch: int) -> Iterator[int]:
         count = len(self.dataset)
         times = np.zeros(count, np.uint32)
-        # Where ranks share by themselves, two of them may draw the same image at a time.
+        # Samplers that distribute themselves may draw one image on two ranks at once.
         step, first = (self.world_size, self.rank) if self._shares else (1, 0)
         draws = self._numbered(epoch, count, times, step, first)
         return draws if self._shares else self._share(draws)
@@ -113,12 +113,12 @@ class ReproducibleSampler(Sampler):
             yield (again * _REPEAT + epoch) * count + index
 
     def _indices(self) -> Iterator[int]:
-        """Indices of the other sampler, drawn in blocks from a random state of their own."""
+        """Yield the sampler's indices, drawn in blocks under a separate random state."""
         for block in _in_blocks(self._build(), self.seed, self.epoch):
             yield from map(int, block)
 
     def _share(self, draws: Iterator[int]) -> Iterator[int]:
-        """Every world_size-th draw; at the end, the first ones fill up what ranks lack."""
+        """Yield every world_size-th draw; repeat the first draws if the last turn is incomplete."""
         head: list[int] = []
         while turn := list(itertools.islice(draws, self.world_size)):
             head = head or turn
@@ -128,9 +128,9 @@ class ReproducibleSampler(Sampler):
 
 
 def reproducible_sampler(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of a sampler, wrapped in :class:`ReproducibleSampler` where it needs that.
+    """Return the config of a sampler, wrapped in :class:`ReproducibleSampler` if necessary.
 
-    A class that yields draws by itself says so by ``yields_draws = True``.
+    A class with ``yields_draws = True`` yields draws itself and is not wrapped.
 
     Args:
         config: of any sampler that yields indices.
@@ -148,18 +148,18 @@ def _sampler_class(kind: str | type) -> type:
     if found is None:
         known = ", ".join(sorted({*DATA_SAMPLERS.module_dict, *DATA_SAMPLERS.parent.module_dict}))
         raise LussError(
-            f"there is no data sampler {kind!r}. Known are: {known}; those of other libraries are "
-            "named with their scope or module, such as torch.utils.data.RandomSampler"
+            f"unknown data sampler {kind!r}, expected one of {known}. Name samplers of other "
+            "libraries with their scope or module, such as torch.utils.data.RandomSampler"
         )
     return found
 
 
 def _in_blocks(sampler: Iterable[int], seed: int, epoch: int) -> Iterator[list[int]]:
-    """Samples of a sampler, which finds the global random states as it left them."""
+    """Yield blocks of samples, restoring the sampler's global random states for each block."""
     samples = states = None
     while True:
         with seeded(seed, epoch, 1):
-            if samples is None:
+            if samples is None or states is None:
                 samples = iter(sampler)
             else:
                 set_states(states)

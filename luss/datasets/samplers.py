@@ -1,4 +1,4 @@
-"""The order of an epoch's samples, which can be entered in its middle."""
+"""Samplers that can resume within an epoch."""
 
 import math
 from collections.abc import Iterator, Sequence, Sized
@@ -11,39 +11,33 @@ from luss.errors import LussError
 from luss.ranks import own_share
 from luss.registry import DATA_SAMPLERS
 
-__all__ = ["EpochSampler", "ShareSampler", "refuse_empty"]
+__all__ = ["EpochSampler", "ShareSampler", "require_samples"]
 
 
-def refuse_empty(dataset: Sized) -> None:
-    """Refuse a data set without samples.
-
-    Raises:
-        LussError: naming its class.
-    """
+def require_samples(dataset: Sized) -> None:
+    """Raise an error if a data set is empty."""
     if len(dataset) == 0:
         raise LussError(
-            f"{type(dataset).__name__} holds no samples, at least one was expected; check "
-            "its data_root"
+            f"the data set {type(dataset).__name__} has no samples. Check its data_root"
         )
 
 
 @DATA_SAMPLERS.register_module()
 class EpochSampler(Sampler):
-    """As MMEngine's ``DefaultSampler``, but yields draws and can pass over an epoch's beginning.
+    """MMEngine's ``DefaultSampler`` that yields draws and can start within an epoch.
 
-    A draw ``epoch * len(dataset) + index`` tells the data set both what to load and in which
-    epoch, so that it can seed all augmentation by (seed, epoch, index): a run that goes on in the
-    middle of an epoch then sees what an undisturbed one sees.
+    A draw is ``epoch * len(dataset) + index``. It lets the data set seed augmentation by (seed,
+    epoch, index), so a run resumed within an epoch sees the same samples as an uninterrupted run.
 
     Args:
         dataset: of N samples.
         shuffle: draw a new order each epoch.
-        seed: of the order, equal on all ranks; drawn and shared among them if None.
+        seed: of the order, equal on all ranks; drawn on rank 0 and broadcast if None.
         round_up: repeat samples until every rank has equally many.
 
     Attributes:
-        start: samples of this rank that the next iteration passes over; 0 again once it began,
-            so that the epochs after a resumed one are whole.
+        start: samples of this rank that the next iteration skips; reset to 0 when it starts, so
+            later epochs are complete.
 
     Raises:
         LussError: if the data set is empty.
@@ -58,7 +52,7 @@ class EpochSampler(Sampler):
         seed: int | None = None,
         round_up: bool = True,
     ) -> None:
-        refuse_empty(dataset)
+        require_samples(dataset)
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
         self.shuffle = shuffle
@@ -72,10 +66,10 @@ class EpochSampler(Sampler):
             self.num_samples = math.ceil((len(dataset) - self.rank) / self.world_size)
 
     def __iter__(self) -> Iterator[int]:
-        """Draws of this rank, from ``start`` on."""
+        """Yield the draws of this rank, from ``start`` on."""
         length, start = len(self.dataset), min(self.start, self.num_samples)
         self.start = 0
-        # Positions beyond the end begin again at the front.
+        # Positions beyond the end wrap around.
         positions = torch.arange(start, self.num_samples) * self.world_size + self.rank
         indices = positions % length
         if self.shuffle:
@@ -84,28 +78,28 @@ class EpochSampler(Sampler):
         return iter((indices + self.epoch * length).tolist())
 
     def __len__(self) -> int:
-        """Number of this rank's samples in a whole epoch, whatever ``start`` is."""
+        """Return this rank's number of samples in a complete epoch, ignoring ``start``."""
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the zero-based epoch of the next iteration."""
+        """Set the zero-based epoch of the next iteration."""
         self.epoch = epoch
 
 
 @DATA_SAMPLERS.register_module()
 class ShareSampler(Sampler):
-    """Every sample once, in order: each process gets a contiguous share of its own.
+    """Sampler of every sample once, in order, with a contiguous share for each process.
 
-    MMEngine's ``DefaultSampler`` gives processes every n-th sample and repeats some of them, so
-    that neither rows of a file nor sums of counts would come out right.
+    MMEngine's ``DefaultSampler`` interleaves processes and repeats samples, so rows of a file and
+    sums of counts would be wrong.
 
     Args:
         dataset: of N samples.
-        seed: without effect; MMEngine gives one to every sampler.
-        most: instead of all samples, at most this many, spread evenly from the first on.
+        seed: no effect; MMEngine passes it to every sampler.
+        most: largest number of samples, spread evenly from the first on; by default all.
 
     Attributes:
-        indices: of the samples that the next iterations give, at first the whole share; may be set.
+        indices: samples of the next iterations, initially the process's share; may be set.
     """
 
     def __init__(self, dataset: Sized, seed: int | None = None, most: int | None = None) -> None:
@@ -115,9 +109,9 @@ class ShareSampler(Sampler):
         self.indices: Sequence[int] = [place * total // count for place in own_share(count)]
 
     def __iter__(self) -> Iterator[int]:
-        """Indices of this process."""
+        """Yield the indices of this process."""
         return iter(self.indices)
 
     def __len__(self) -> int:
-        """Number of samples of this process."""
+        """Return the number of samples of this process."""
         return len(self.indices)

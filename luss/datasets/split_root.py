@@ -1,4 +1,4 @@
-"""What an ImageNet-S split root is: folders of splits, which hold one folder a class."""
+"""Layout of ImageNet-S split roots: a folder per split with a folder per class."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Literal
 
 from luss.datasets.image_io import IMAGE_SUFFIXES
 from luss.datasets.mask_codec import IGNORE_ID
-from luss.datasets.photo_listing import Tally, is_output_folder, photo_outside, shown, walk_photos
+from luss.datasets.photo_listing import Tally, is_output_folder, photo_outside, shorten, walk_photos
 from luss.errors import LussError
 from luss.files import is_system_name
 
@@ -31,11 +31,10 @@ _OF_A_SPLIT_ROOT = frozenset([*SPLITS, *(f"{split}-segmentation" for split in SP
 
 
 def find_categories(data_root: str | os.PathLike) -> list[str]:
-    """Names of the classes 1..C of a split root: the sorted class folders of ``train``.
+    """Return the names of classes 1..C of a split root: the sorted class folders of ``train``.
 
-    Without ``train``, those of all other splits but ``train-full`` together. Hidden folders, those
-    that systems add or luss creates are no class folders. One without a photo is refused: as a
-    class it would shift the ids of those after it.
+    Without ``train``, the class folders of all other splits except ``train-full`` are merged.
+    Hidden and system folders and outputs of luss are skipped.
 
     Args:
         data_root: the split root.
@@ -44,46 +43,44 @@ def find_categories(data_root: str | os.PathLike) -> list[str]:
         The C names.
 
     Raises:
-        LussError: if there is no split in ``data_root``, no class folder, an empty one, or too
-            many of them.
+        LussError: if there are no splits or class folders, an empty class folder, which would shift
+            the ids of later classes, or too many class folders.
     """
     root = Path(data_root)
     if not root.is_dir():
-        raise LussError(f"there is no folder {root}; data_root must be an ImageNet-S split root")
+        raise LussError(f"the folder {root} is missing. Set data_root to an ImageNet-S split root")
     splits = ["train"] if (root / "train").is_dir() else ["train-semi", "validation", "test"]
-    present = [split for split in splits if (root / split).is_dir()]
-    if not present:
+    found = [split for split in splits if (root / split).is_dir()]
+    if not found:
         raise LussError(
-            f"{root} is no ImageNet-S split root: none of {', '.join(['train', *splits])} is in "
-            f"it, it holds {folder_content(root)}"
+            f"{root} is not an ImageNet-S split root: it contains {folder_content(root)}. Expected "
+            f"one of {', '.join(['train', *splits])}"
         )
-    names = sorted({name for split in present for name in class_folders(root / split)})
+    names = sorted({name for split in found for name in class_folders(root / split)})
     if not names:
         raise LussError(
-            f"there are no class folders in {' or '.join(str(root / split) for split in present)}; "
-            "images must lie in one folder a class (for photos without classes use PhotoFolder)"
+            f"there are no class folders in {' or '.join(str(root / split) for split in found)}. "
+            "Put images into one folder per class, or use PhotoFolder for photos without classes"
         )
     if len(names) >= IGNORE_ID:
         raise LussError(
-            f"{root} has {len(names)} classes, but ids from {IGNORE_ID} on cannot be told from "
-            f"'ignore' (= {IGNORE_ID}) in masks; at most {IGNORE_ID - 1} are possible"
+            f"{root} has {len(names)} classes, but in masks, the id {IGNORE_ID} means 'ignore'. At "
+            f"most {IGNORE_ID - 1} classes are possible"
         )
-    empty = [
-        name for name in names if not any(holds_photo(root / split / name) for split in present)
-    ]
+    empty = [name for name in names if not any(holds_photo(root / split / name) for split in found)]
     if len(empty) == len(names):
-        raise no_images(root / present[0])
+        raise no_images(root / found[0])
     if empty:
         raise LussError(
-            f"{len(empty)} of the {len(names)} class folders of {root / present[0]} hold no "
-            f"photo: {shown(empty)}; as classes they would shift the ids of the others: remove "
-            "these folders, or put the photos of these classes into them"
+            f"{len(empty)} of the {len(names)} class folders of {root / found[0]} contain no "
+            f"photo and would shift the ids of other classes: {shorten(empty)}. Remove these "
+            "folders, or add photos"
         )
     return names
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Names of the class folders of a split, sorted."""
+    """Return the sorted names of the class folders of a split."""
     with os.scandir(folder) as entries:
         names = [
             entry.name for entry in entries if entry.is_dir() and not is_system_name(entry.name)
@@ -92,7 +89,7 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def holds_photo(folder: Path) -> bool:
-    """Whether there is a photo in a folder itself, which may be missing."""
+    """Return whether a folder, which may be missing, directly contains a photo."""
     if not folder.is_dir():
         return False
     with os.scandir(folder) as entries:
@@ -100,20 +97,21 @@ def holds_photo(folder: Path) -> bool:
 
 
 def why_no_split_root(root: Path) -> str | None:
-    """Why a folder with the folders of a split root may be no split root; None if it is one.
+    """Return why a folder may not be a split root although it has a folder of a split, or None.
 
-    In one, ``train`` holds photos in class folders alone, and no other folder holds photos.
+    In a split root, ``train`` contains photos only in class folders, and no other folder contains
+    photos.
     """
     train = root / "train"
     if train.is_dir():
         if holds_photo(train):
-            return f"{train} holds photos that are in no class folder"
+            return f"{train} contains photos outside of class folders"
         folders = class_folders(train)
         if not any(holds_photo(train / name) for name in folders):
-            # A split root of empty class folders has a message of its own.
+            # `find_categories` reports empty class folders.
             nested = next((name for name in folders if _any_photo(train / name)), None)
             if nested:
-                return f"{train / nested} holds photos in folders below it alone"
+                return f"{train / nested} contains photos only in folders below it"
     stray = photo_outside(root, _OF_A_SPLIT_ROOT)
     return None if stray is None else f"{stray} is a photo outside of the splits"
 
@@ -123,24 +121,24 @@ def _any_photo(folder: Path) -> str | None:
 
 
 def may_be_file(entry: os.DirEntry) -> bool:
-    """Whether an entry is a regular file or a link, without looking where that leads."""
+    """Return whether an entry is a regular file or a link, without following it."""
     return entry.is_file(follow_symlinks=False) or entry.is_symlink()
 
 
 def names_in(folder: Path) -> set[str]:
-    """Names of all that lies in a folder."""
+    """Return the names of all entries of a folder."""
     with os.scandir(folder) as entries:
         return {entry.name for entry in entries}
 
 
 def folder_content(folder: Path) -> str:
-    """Names of what a folder holds, for messages."""
-    return shown(sorted(names_in(folder))) or "nothing"
+    """Return the names of a folder's entries for a message."""
+    return shorten(sorted(names_in(folder))) or "nothing"
 
 
 def no_images(folder: Path) -> LussError:
-    """The error for a split without photos."""
+    """Return the error for a split without photos."""
     return LussError(
-        f"there are no images in the class folders of {folder}; "
-        f"looked for {', '.join(sorted(IMAGE_SUFFIXES))} in any case"
+        f"there are no images in the class folders of {folder}. Add images with a suffix out of "
+        f"{', '.join(sorted(IMAGE_SUFFIXES))}, in any case"
     )

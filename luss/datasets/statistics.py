@@ -1,4 +1,4 @@
-"""What tables 1 and 2 and figures 4 to 6 of the paper show, counted in one pass over the masks."""
+"""Statistics of tables 1 and 2 and figures 4 to 6 of the paper, in one pass over the masks."""
 
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,26 +18,26 @@ from luss.errors import LussError
 __all__ = ["MAP_SIDE", "SIZE_GROUPS", "Statistics", "count_split"]
 
 MAP_SIDE = 100
-"""Side of the position maps, to which every mask is reduced."""
+"""Side of the position maps, to which masks are resized."""
 
 SIZE_GROUPS = {"S": (0, 5), "MS": (5, 25), "ML": (25, 50), "L": (50, 100)}
-"""Object sizes in percent of the image: above the first, up to the second number."""
+"""Object sizes in percent of the image: above the first number, up to the second."""
 
 _CHUNK = 64
 
 
 @dataclass
 class Statistics(MaskTally):
-    """Counts over the images of one split; those of disjoint sets of images add up.
+    """Counts over the images of one split; counts of disjoint sets of images can be added.
 
     Attributes:
         images: number of images.
-        of_folder: (C + 1,) images whose class folder is that class; 0 counts other folders.
-        categories: (C + 1,) masks by the number of classes in them, 'other' left out.
+        of_folder: (C + 1,) images by class folder; 0 counts other folders.
+        categories: (C + 1,) masks by their number of classes, without 'other'.
         sizes: (100,) objects (a class in an image) by their size in percent of the image's
             evaluated pixels, rounded up: [0] counts those up to 1 %, [99] those above 99 %.
-        positions: (MAP_SIDE, MAP_SIDE) sum of the masks of all objects, each stretched to a square.
-        boundaries: likewise of their boundaries, one pixel wide.
+        positions: (MAP_SIDE, MAP_SIDE) sum of the masks of all objects, resized to a square.
+        boundaries: as ``positions``, for the objects' boundaries, one pixel wide.
     """
 
     images: int = 0
@@ -75,7 +75,7 @@ class Statistics(MaskTally):
         self.categories[len(objects)] += 1
         if not len(objects):
             return
-        # Whole numbers, so that exactly 5 % is 5 %.
+        # Integer arithmetic keeps exactly 5 % at 5 %.
         percent = -(-100 * objects // evaluated)
         np.add.at(self.sizes, percent - 1, 1)
         foreground = (mask > 0) & (mask != IGNORE_ID)
@@ -83,11 +83,11 @@ class Statistics(MaskTally):
         self.boundaries += _reduce(_boundary(np.where(foreground, mask, 0)))
 
     def size_groups(self) -> dict[str, int]:
-        """Objects that are small, medium-small, medium-large and large."""
+        """Return the numbers of small, medium-small, medium-large and large objects."""
         return {name: int(self.sizes[low:high].sum()) for name, (low, high) in SIZE_GROUPS.items()}
 
     def summary(self, names: Iterable[str]) -> dict[str, Any]:
-        """Numbers for a JSON file.
+        """Return the statistics for a JSON file.
 
         Args:
             names: of the classes 0..C, as ``metainfo['classes']``.
@@ -120,11 +120,10 @@ def count_split(dataset: ImageNetS, jobs: int = 1) -> Statistics:
         jobs: processes that read masks.
 
     Raises:
-        LussError: if a mask is unreadable, has another size than its photo, or holds ids that no
-            class has.
+        LussError: if a mask is unreadable, or its size or ids do not fit.
     """
     if jobs < 1:
-        raise LussError(f"jobs must be at least 1, got {jobs}")
+        raise LussError(f"jobs is {jobs}. Expected at least 1")
     total = Statistics(dataset.num_classes)
     chunks: list[list[dict[str, Any]]] = [[]]
     for index in range(len(dataset)):
@@ -157,7 +156,7 @@ def _count_masks(items: list[dict[str, Any]], num_classes: int) -> Statistics:
 
 
 def _boundary(mask: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels of an object next to a pixel, right, left, above or below, of something else."""
+    """Return the object pixels with a 4-neighbour of another id, (H, W) bool."""
     boundary = np.zeros(mask.shape, bool)
     across = mask[:, 1:] != mask[:, :-1]
     down = mask[1:] != mask[:-1]
@@ -169,5 +168,6 @@ def _boundary(mask: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 
 def _reduce(where: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Share of each cell of the position map that is set."""
-    return cv2.resize(where.astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
+    """Return the covered share of each cell of the position map, (MAP_SIDE, MAP_SIDE)."""
+    share = cv2.resize(where.astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(share, np.float32)

@@ -1,4 +1,4 @@
-"""Figures 4 to 6 of the paper for any split root."""
+"""Plots like figures 4 to 6 of the paper for any split root."""
 
 import os
 from pathlib import Path
@@ -20,10 +20,10 @@ def plot_statistics(splits: dict[str, Statistics], folder: str | os.PathLike) ->
 
     Args:
         splits: name of a split -> its counts.
-        folder: of the figures.
+        folder: folder to write to.
 
     Returns:
-        The files written.
+        The written files.
     """
     masked = {name: counts for name, counts in splits.items() if counts.with_mask}
     figures = {"images_per_class": _per_class(splits, "of_folder", "images in the class folder")}
@@ -45,7 +45,7 @@ def plot_statistics(splits: dict[str, Statistics], folder: str | os.PathLike) ->
 
 
 def _per_class(splits: dict[str, Statistics], what: str, label: str) -> Figure:
-    """Classes sorted by their number, one line a split (figure 4)."""
+    """Plot sorted counts of classes, one line per split (figure 4)."""
     figure, axes = plt.subplots(figsize=(7, 3.5))
     for name, counts in splits.items():
         values = sorted(getattr(counts, what)[1:], reverse=True)
@@ -58,7 +58,7 @@ def _per_class(splits: dict[str, Statistics], what: str, label: str) -> Figure:
 
 
 def _categories(splits: dict[str, Statistics]) -> Figure:
-    """Images by the number of categories in them (table 2)."""
+    """Plot images by their number of categories (table 2)."""
     figure, axes = plt.subplots(figsize=(5, 3.5))
     highest = max(int(counts.categories.nonzero()[0].max()) for counts in splits.values())
     width = 0.8 / len(splits)
@@ -72,7 +72,7 @@ def _categories(splits: dict[str, Statistics]) -> Figure:
 
 
 def _sizes(splits: dict[str, Statistics]) -> Figure:
-    """Objects by their share of the image, with the bounds of the groups (figure 5)."""
+    """Plot objects by their share of the image, with the bounds of size groups (figure 5)."""
     figure, axes = plt.subplots(figsize=(7, 3.5))
     for name, counts in splits.items():
         objects = max(1, counts.sizes.sum())
@@ -86,7 +86,7 @@ def _sizes(splits: dict[str, Statistics]) -> Figure:
 
 
 def _positions(splits: dict[str, Statistics]) -> Figure:
-    """Where masks (above) and their boundaries (below) lie (figure 6)."""
+    """Plot the positions of masks (top) and of their boundaries (bottom) (figure 6)."""
     figure, rows = plt.subplots(
         2, len(splits), figsize=(3.2 * len(splits) + 0.6, 6), squeeze=False, layout="constrained"
     )

@@ -14,7 +14,7 @@ from luss.datasets.image_io import (
 )
 from luss.datasets.mask_check import check_masks, mask_doubts
 from luss.datasets.photo_check import DeepPhotos, doubt_of_copies, doubt_of_empty, identical_photos
-from luss.datasets.photo_listing import shown
+from luss.datasets.photo_listing import shorten
 from luss.engine.progress import Progress
 from luss.errors import LussError
 from luss.planning.schedule import TRAINED, fitting_batch, full_schedule
@@ -62,7 +62,7 @@ def inspect_photos(
             photos = "photo" if len(unreadable) == 1 else "photos"
             result.problems.append(
                 f"{len(unreadable)} {photos} of {split} cannot be read ({effect}; replace or "
-                f"remove them): {shown(unreadable)}"
+                f"remove them): {shorten(unreadable)}"
             )
         if split in found.description.measured:
             _check_masks(found, split, result)

@@ -199,7 +199,7 @@ def test_only_data_sets_that_need_it_are_wrapped():
         "on_unreadable": "skip",
     }
     assert reproducible_dataset(wrapped) == wrapped
-    with pytest.raises(LussError, match=r"no data set 'ImageNet'\. Known are: .*ImageNetS"):
+    with pytest.raises(LussError, match=r"'ImageNet', .*ImageNetS"):
         reproducible_dataset({"type": "ImageNet"})
-    with pytest.raises(LussError, match="list_iterator has no length"):
+    with pytest.raises(LussError, match=r"list_iterator .*__len__"):
         Reproducible(iter([1]))

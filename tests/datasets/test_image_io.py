@@ -62,7 +62,7 @@ def test_floating_point_values_span_0_to_1(tmp_path):
         (np.array([[0, 255]], np.float32), "values from 0 to 255, expected 0 to 1"),
         (np.array([[-0.5, 1]], np.float32), "values from -0.5 to 1"),
         (np.array([[0, np.nan]], np.float32), "nan"),
-        (np.array([[0, 255]], np.int32), "32 bit integers"),
+        (np.array([[0, 255]], np.int32), "32-bit integers"),
     ],
 )
 def test_values_of_unknown_range_are_refused(tmp_path, grey, message):
@@ -176,7 +176,7 @@ def test_a_photo_of_just_below_the_limit_is_opened_without_a_warning(tmp_path, p
 
 def test_a_named_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.jpg")
-    with pytest.raises(UnreadableImageError, match=r"a\.jpg: it is no regular file"):
+    with pytest.raises(UnreadableImageError, match=r"a\.jpg: .*not a regular file"):
         read_image(tmp_path / "a.jpg")
 
 

@@ -49,7 +49,7 @@ def test_masks_may_come_from_elsewhere(split_root, tmp_path):
 
 
 def test_required_masks_that_are_missing_are_named(split_root):
-    with pytest.raises(LussError, match=r"1 of 6 images .*\n.*n02/val_21\.png"):
+    with pytest.raises(LussError, match=r"1 of 6 images .*n02/val_21\.png"):
         ImageNetS(str(split_root), "validation", require_masks=True)
     with pytest.raises(LussError, match="train-segmentation"):
         ImageNetS(str(split_root), "train", require_masks=True)
@@ -93,7 +93,7 @@ def test_class_folders_without_photos_are_refused_in_train(split_root):
     (split_root / "train" / "a_new_folder").mkdir()
     (split_root / "train" / "n02_old").mkdir()
     (split_root / "train" / "n02_old" / "notes.txt").touch()
-    with pytest.raises(LussError, match=r"2 of the 5 class folders .*a_new_folder, n02_old;"):
+    with pytest.raises(LussError, match=r"2 of the 5 class folders .*a_new_folder, n02_old\."):
         find_categories(split_root)
 
 
@@ -110,7 +110,7 @@ def test_without_train_a_class_needs_a_photo_in_some_split(tmp_path, write_image
     (tmp_path / "test" / "a").mkdir(parents=True)
     assert find_categories(tmp_path) == ["a"]
     (tmp_path / "test" / "b").mkdir()
-    with pytest.raises(LussError, match=r"1 of the 2 class folders .*: b;"):
+    with pytest.raises(LussError, match=r"1 of the 2 class folders .*: b\."):
         find_categories(tmp_path)
 
 
@@ -127,8 +127,8 @@ def test_what_is_left_out_is_said(split_root, write_image, monkeypatch):
     [(level, found), (warning, left_out)] = said
     assert (level, warning) == (logging.INFO, logging.WARNING)
     assert found == f"{split_root}/train: 9 photos (9 .jpeg)"
-    assert "1 photo (1 .heic) of kinds that this Pillow does not read" in left_out
-    assert "1 called like photos that are no regular files" in left_out
+    assert "1 photo (1 .heic)" in left_out
+    assert "1 that are not regular files" in left_out
     assert "1 outside of class folders (move them into one): lost.jpg" in left_out
 
 
@@ -159,10 +159,14 @@ def test_a_linked_class_folder_is_a_class_folder(split_root, tmp_path, write_ima
     ("prepare", "split", "message"),
     [
         (lambda root: None, "val", "unknown split 'val'"),
-        (lambda root: None, "train-semi", "it holds train, validation, validation-segmentation"),
+        (lambda root: None, "train-semi", "contains train, validation, validation-segmentation"),
         (lambda root: [p.unlink() for p in root.glob("train/*/*")], "train", "no images"),
         (lambda root: (root / "train/n01/n01_0.png").touch(), "train", "share one mask"),
-        (lambda root: (root / "train").rename(root / "photos") and None, "train", "no folder"),
+        (
+            lambda root: (root / "train").rename(root / "photos") and None,
+            "train",
+            "'train' is missing",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(split_root, prepare, split, message):
@@ -172,9 +176,9 @@ def test_what_is_wrong_is_said(split_root, prepare, split, message):
 
 
 def test_a_folder_of_another_kind_is_refused(tmp_path):
-    with pytest.raises(LussError, match="there is no folder"):
+    with pytest.raises(LussError, match="absent is missing"):
         ImageNetS(str(tmp_path / "absent"))
-    with pytest.raises(LussError, match="it holds nothing"):
+    with pytest.raises(LussError, match="contains nothing"):
         ImageNetS(str(tmp_path))
     (tmp_path / "train").mkdir()
     with pytest.raises(LussError, match="no class folders"):

@@ -113,7 +113,7 @@ def test_a_size_beyond_any_photo_is_refused_before_decoding(tmp_path):
 
 def test_a_pipe_is_no_mask(tmp_path):
     os.mkfifo(tmp_path / "mask.png")
-    with pytest.raises(LussError, match="no regular file"):
+    with pytest.raises(LussError, match="not a regular file"):
         read_mask(tmp_path / "mask.png")
 
 
@@ -128,7 +128,7 @@ def test_indices_of_a_palette(tmp_path, count):
     np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", "index"), expected)
     content = (tmp_path / "mask.png").read_bytes()
     (tmp_path / "mask.png").write_bytes(content[:-30])
-    with pytest.raises(LussError, match="damaged or cut short"):
+    with pytest.raises(LussError, match="damaged"):
         read_mask(tmp_path / "mask.png", "index")
 
 
@@ -143,5 +143,5 @@ def test_channels_and_colours_as_indices(tmp_path):
     item = {"seg_map_path": tmp_path / "grey.png"}
     np.testing.assert_array_equal(read_item_mask(item), ids)
     np.testing.assert_array_equal(read_item_mask({**item, "mask_encoding": "index"}), expected)
-    with pytest.raises(LussError, match="'rgb' or 'index', got mask_encoding='voc'"):
+    with pytest.raises(LussError, match=r"mask_encoding is 'voc'.*'rgb' or 'index'"):
         read_item_mask({**item, "mask_encoding": "voc"})

@@ -58,7 +58,7 @@ def test_foreground_that_is_255_is_never_measured(masked):
 def test_classes_that_begin_with_0_are_shifted_by_a_setting(masked):
     root = masked(["cat", "dog", "bird"], [[0, 2]], [[1, 2]], [[2, 255]])
     (doubt,) = doubts_of(ImageMaskFolder(root, "validation"))
-    assert "class 3 ('bird') occurs in no mask" in doubt and "0 in 1 of 3 masks" in doubt
+    assert "class 3 ('bird') occurs in no mask" in doubt and "0 occurs in 1 of 3 masks" in doubt
     assert "data.mask_id_shift=1" in doubt
     pipeline = [LoadRGBImage(), LoadMask()]
     settings = {"mask_id_shift": 1, "pipeline": pipeline}
@@ -68,7 +68,7 @@ def test_classes_that_begin_with_0_are_shifted_by_a_setting(masked):
     assert read == [[[1, 3]], [[2, 3]], [[3, 1000]]]
     with pytest.raises(LussError, match="mask_id_shift is 'one'"):
         ImageMaskFolder(root, "validation", mask_id_shift="one")
-    with pytest.raises(LussError, match=r"0\.png holds the ids -1"):
+    with pytest.raises(LussError, match=r"0\.png contains the ids -1"):
         check_masks(ImageMaskFolder(root, "validation", mask_id_shift=-1))
 
 
@@ -80,7 +80,7 @@ def test_labels_that_luss_writes_are_not_shifted(masked, tmp_path):
     np.testing.assert_array_equal(dataset[0]["gt_seg_map"], [[2, 0]])
     # A label of another size tells that the photo has changed.
     write_mask(tmp_path / "labels" / "0.png", np.array([[2, 0, 0]]))
-    with pytest.raises(LussError, match=r"images/0\.jpg has 2 x 1 .*had 3 x 1 .*changed"):
+    with pytest.raises(LussError, match=r"images/0\.jpg has 2 x 1 .*had 3 x 1"):
         dataset[0]
 
 
@@ -108,7 +108,7 @@ def test_folders_that_sort_in_another_order_than_the_ids(split_root):
     for found in (tally, count_split(dataset)):
         doubts = mask_doubts(dataset, found)
         assert len(doubts) == 3
-        assert "no mask in the folder 'n02' holds its own id 1; its 1 masks hold 2" in doubts[0]
+        assert "'n02' contains its id 1; its 1 masks contain 2" in doubts[0]
         assert "n02/val_20.png" in doubts[0]
         assert "rename the folders" in doubts[2]
 
@@ -121,7 +121,7 @@ def test_a_folder_with_one_mask_of_its_own_id_is_sound(split_root):
     write_mask(masks[1], np.full((9, 12), 1000))
     (absent, own) = doubts_of(ImageNetS(str(split_root), "validation"))
     assert "class 3 ('n03') occurs in no mask" in absent
-    assert "'n03' holds its own id 3; its 1 masks hold 1" in own
+    assert "'n03' contains its id 3; its 1 masks contain 1" in own
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
@@ -132,7 +132,7 @@ def test_photos_that_are_turned_while_masks_are_not(masked, orientation):
     if orientation == 1:
         assert doubts == []
     else:
-        assert "2 of the 2 photos with a mask are turned by their EXIF" in doubts[0]
+        assert "2 of the 2 photos with a mask have an EXIF" in doubts[0]
         assert "0.jpg" in doubts[0]
 
 

@@ -26,8 +26,8 @@ def test_a_small_part_of_16_bits(tmp_path, suffix, colour):
         write_deep(tmp_path / f"{number}.{suffix}", bits, colour, number)
     assert image_header(tmp_path / f"0.{suffix}").deep
     (doubt,) = quick_doubts(PhotoFolder(str(tmp_path)))
-    assert "3 photos have 16 bits a channel but no value above 4095" in doubt
-    assert "read with 16 levels of 256" in doubt and "by 16," in doubt
+    assert "3 photos have 16 bits per channel but no value above 4095" in doubt
+    assert "16 of 256 levels" in doubt and "by 16," in doubt
     # Multiplied as it says, they are no longer dim.
     for path in tmp_path.iterdir():
         values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)

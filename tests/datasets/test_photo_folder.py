@@ -50,7 +50,7 @@ def test_no_photos_is_an_error(tmp_path):
     (tmp_path / "film.mp4").touch()
     with pytest.raises(LussError, match=r"\.bmp, .*\.jpg, .*\.webp"):
         PhotoFolder(str(tmp_path))
-    with pytest.raises(LussError, match="there is no folder"):
+    with pytest.raises(LussError, match="absent is missing"):
         PhotoFolder(str(tmp_path / "absent"))
 
 
@@ -79,7 +79,7 @@ def test_a_mask_is_not_called_as_a_folder(tmp_path):
     assert ids(tmp_path) == ["A.jpg", "A.png/x"]
     (tmp_path / "A.jpg.png").mkdir()
     (tmp_path / "A.jpg.png" / "x.jpg").touch()
-    with pytest.raises(LussError, match=r"A\.jpg would be called as the folder A\.jpg\.png"):
+    with pytest.raises(LussError, match=r"A\.jpg would .* folder A\.jpg\.png"):
         PhotoFolder(str(tmp_path))
 
 
@@ -96,7 +96,7 @@ def test_names_that_no_mask_can_have_are_refused(tmp_path):
     (tmp_path / ("n" * 251 + ".jpg")).touch()
     assert ids(tmp_path) == ["n" * 251]
     (tmp_path / ("n" * 251 + ".png")).touch()
-    with pytest.raises(LussError, match=r"2 photos .* exceed 255 bytes: nnn.*shorter names"):
+    with pytest.raises(LussError, match=r"2 photos .* exceed 255 bytes: nnn"):
         PhotoFolder(str(tmp_path))
 
 
@@ -123,8 +123,8 @@ def test_what_is_found_and_left_out_is_said_once(tmp_path, write_image, said, pn
     [(level, found), (warning, left_out)] = said
     assert (level, warning) == (logging.INFO, logging.WARNING)
     assert "5 photos (2 .jpg, 1 .gif, 1 .jfif, 1 .tiff); 1 other file (1 .txt)" in found
-    assert "3 photos (2 .heic, 1 .cr2) of kinds that this Pillow does not read" in left_out
-    assert "2 called like photos that are no regular files" in left_out
+    assert "3 photos (2 .heic, 1 .cr2)" in left_out
+    assert "2 that are not regular files" in left_out
     assert "link.jpg, pipe.jpg" in left_out
     assert "1 of more than 100 megapixels (make them smaller): poster.png" in left_out
 

@@ -174,7 +174,7 @@ def test_only_samplers_that_need_it_are_wrapped():
 
 
 def test_what_cannot_be_sampled_is_refused():
-    with pytest.raises(LussError, match=r"no data sampler 'Defalt'.*DefaultSampler"):
+    with pytest.raises(LussError, match=r"'Defalt'.*DefaultSampler"):
         reproducible_sampler({"type": "Defalt"})
     with pytest.raises(LussError, match="no samples"):
         ReproducibleSampler([], {"type": "DefaultSampler"})

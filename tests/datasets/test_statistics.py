@@ -112,7 +112,7 @@ def test_a_split_is_counted_whole(split_root, jobs):
 def test_a_mask_of_foreign_ids_is_named(split_root):
     path = split_root / "validation-segmentation" / "n01" / "val_10.png"
     write_mask(path, np.full((9, 12), 77))
-    with pytest.raises(LussError, match=r"val_10\.png holds the ids 77"):
+    with pytest.raises(LussError, match=r"val_10\.png contains the ids 77"):
         count_split(ImageNetS(str(split_root), "validation"))
     with pytest.raises(LussError, match="jobs"):
         count_split(ImageNetS(str(split_root)), jobs=0)

@@ -122,7 +122,7 @@ def test_photos_with_masks_are_measured_themselves(drawn, tmp_path):
     assert "val" in json.loads((found / "results.json").read_text())["fully_unsupervised"]
     log = (found / "run.log").read_text()
     assert f"{root} is read as ImageMaskFolder" in log
-    assert "6 of the 6 photos that are TRAINED ON" in log
+    assert "6 of the 6 TRAINING photos" in log
 
 
 OTHERS = {

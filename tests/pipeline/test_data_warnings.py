@@ -48,7 +48,7 @@ def test_training_warns_once_of_masks_and_photos(shifted, tmp_path, warnings):
     for _ in range(2):
         require_sound_masks(context, "validation")
         warn_of_photos(context, {"split": "train"})
-    doubts = [line for line in warnings if "TRAINED ON" not in line]
+    doubts = [line for line in warnings if "TRAINING photos" not in line]
     assert len(doubts) == 2
     assert doubts[0].startswith("validation: class 2 ('dog') occurs in no mask")
     assert "data.mask_id_shift=1" in doubts[0]
@@ -60,5 +60,5 @@ def test_the_remedy_is_an_option(shifted, tmp_path, warnings):
     data = survey(str(shifted), chosen).settings
     context = Context(Config({"data": data}), WorkDir(tmp_path / "run"))
     require_sound_masks(context, "validation")
-    assert not [line for line in warnings if "TRAINED ON" not in line]
+    assert not [line for line in warnings if "TRAINING photos" not in line]
     assert context.description.classes == ("a", "b")

@@ -63,14 +63,14 @@ def test_what_looks_wrong_is_named(tmp_path, call):
     code, _, stderr = call("dataset_stats", tmp_path / "demo", "--out", tmp_path / "out")
     assert code == 0
     assert "warning: validation: no mask in the folder" in stderr
-    assert "'zebra' holds its own id 6" in stderr
+    assert "'zebra' contains its id 6" in stderr
     assert "warning: train: 1 photo is a byte-identical copy" in stderr
 
 
 def test_what_is_no_split_root_is_refused(tmp_path, call):
     code, _, stderr = call("dataset_stats", tmp_path)
     assert code == 2
-    assert "no ImageNet-S split root" in stderr
+    assert "not an ImageNet-S split root" in stderr
 
 
 def test_preparation_without_imagenet_is_refused(tmp_path, call):

@@ -372,6 +372,6 @@ def test_truths_that_look_wrong_are_named(tmp_path, jobs):
     }
     pred, gt = write(tmp_path, masks)
     absent, own = evaluate_folders(pred, gt, jobs=jobs, match="find")["warnings"]
-    assert "class 3 ('n2') occurs in no mask" in absent and "0 stands for 1 ('n0')" in absent
-    assert "no mask in the folder 'n2' holds its own id 3" in own and "n2/image_2.png" in own
+    assert "class 3 ('n2') occurs in no mask" in absent and "it means 1 ('n0')" in absent
+    assert "no mask in the folder 'n2' contains its id 3" in own and "n2/image_2.png" in own
     assert "warnings" not in evaluate_folders(*write(tmp_path, make_masks()))

@@ -1,4 +1,4 @@
-"""Transforms of the data pipelines; ``CenterCrop`` and others of MMCV are known as well."""
+"""Transforms of data pipelines; MMCV's, such as ``CenterCrop``, can be used too."""
 
 from luss.datasets.transforms.crop_rectangle import draw_crop_rectangle
 from luss.datasets.transforms.find_mask import FindMask

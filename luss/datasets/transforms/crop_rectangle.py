@@ -1,4 +1,4 @@
-"""The random rectangle of RandomResizedCrop, with the random numbers of the released code."""
+"""Random rectangles of RandomResizedCrop, with the random numbers of the released code."""
 
 import math
 import random
@@ -17,8 +17,8 @@ def draw_crop_rectangle(
     """Draw a rectangle of random area and aspect ratio inside an image.
 
     Area, then aspect ratio (log-uniform), then top, then left are drawn from Python's ``random``.
-    After ten rectangles that do not fit, it is the largest centred one whose aspect ratio lies
-    in ``ratio``.
+    After ten rectangles that do not fit, the largest centred one with an aspect ratio in ``ratio``
+    is returned.
 
     Args:
         width: of the image, in pixels, at least 1.

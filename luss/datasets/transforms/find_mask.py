@@ -1,4 +1,4 @@
-"""Pseudo labels beside photos of any data set."""
+"""Pseudo labels for any data set."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["FindMask"]
 
 @TRANSFORMS.register_module()
 class FindMask(BaseTransform):
-    """Point an item to the mask of its ``image_id`` in a folder, for ``LoadMask`` to read.
+    """Transform that sets the path of an item's pseudo label for ``LoadMask``.
 
     Args:
         root: folder of ``<image_id>.png``.
@@ -24,7 +24,7 @@ class FindMask(BaseTransform):
         self.num_classes = num_classes
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Set ``seg_map_path``, how it is encoded, and ``generated_mask``."""
+        """Set ``seg_map_path``, its encoding, and ``generated_mask``."""
         results["seg_map_path"] = str(Path(self.root, f"{results['image_id']}.png"))
         results["num_mask_classes"] = self.num_classes
         results["mask_encoding"] = "rgb"

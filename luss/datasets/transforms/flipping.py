@@ -1,4 +1,4 @@
-"""Mirror image and mask."""
+"""Mirroring of image and mask."""
 
 from mmcv.transforms import RandomFlip
 
@@ -9,10 +9,10 @@ __all__ = ["RandomFlipWithMask"]
 
 @TRANSFORMS.register_module()
 class RandomFlipWithMask(RandomFlip):
-    """MMCV's flip, left to right in half of the cases unless told otherwise.
+    """MMCV's flip, by default horizontal with probability 0.5.
 
     Args:
-        prob: of a flip.
+        prob: probability of a flip.
         direction: 'horizontal', 'vertical' or 'diagonal'.
     """
 

@@ -1,4 +1,4 @@
-"""Maps of foreground beside photos, made before by a ``ForegroundStage`` or by anything else."""
+"""Transforms that load foreground maps of photos."""
 
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ __all__ = ["LoadForegroundAsMask", "LoadForegroundMap"]
 
 
 class _LoadMap(BaseTransform):
-    """Reads the map of an item's ``image_id``.
+    """Base class of transforms that read the map of an item's ``image_id``.
 
     Args:
-        folder: of ``<image_id>.png``, 8-bit grey, 255 where an object is likeliest, such as
+        folder: of ``<image_id>.png``, 8-bit grey, 255 where an object is most likely, such as
             ``${foreground.maps}/train``.
     """
 
@@ -26,41 +26,42 @@ class _LoadMap(BaseTransform):
         self.folder = folder
 
     def _read(self, results: dict[str, Any], width: int, height: int) -> NDArray[np.uint8]:
-        """The map, resized.
+        """Return the map resized to (height, width) uint8.
 
         Raises:
-            LussError: if there is none, or it is damaged.
+            LussError: if the map is missing or damaged.
         """
         if self.folder is None:
             raise LussError(
-                f"{type(self).__name__} has no folder to read from; set it to one with a map "
-                "for each photo, such as '${foreground.maps}/train'"
+                f"{type(self).__name__} has no folder. Set it to a folder with a map per photo, "
+                "such as '${foreground.maps}/train'"
             )
         path = Path(self.folder, f"{results['image_id']}.png")
         values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
         if values is None or values.ndim != 2 or values.dtype != np.uint8:
             raise LussError(
-                f"the photo {results['image_id']} has no map of foreground: {path} is missing, or "
-                "no 8-bit grey PNG"
+                f"the photo {results['image_id']} has no foreground map: {path} is missing, or not "
+                "an 8-bit grey PNG. Add it, or correct `folder`"
             )
-        return cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
+        resized = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(resized, np.uint8)
 
 
 @TRANSFORMS.register_module()
 class LoadForegroundMap(_LoadMap):
-    """Loads the map of a whole photo as ``foreground``, (size, size) uint8, for views.
+    """Transform that loads a photo's map as ``foreground``, (size, size) uint8, for views.
 
-    Each view's part is cut out by the model, on the device, by the view's geometry.
+    The model cuts out each view's part on the device, by the view's geometry.
 
     Args:
         folder: see :class:`_LoadMap`.
-        size: to which maps of all shapes are resized, so that they fit into one batch.
+        size: side to which all maps are resized, so that they fit into one batch.
     """
 
     def __init__(self, folder: str | None = None, size: int = 64) -> None:
         super().__init__(folder)
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise LussError(f"LoadForegroundMap: size is {size!r}, expected an integer from 1 on")
+            raise LussError(f"LoadForegroundMap: size is {size!r}. Expected a positive integer")
         self.size = size
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -71,9 +72,9 @@ class LoadForegroundMap(_LoadMap):
 
 @TRANSFORMS.register_module()
 class LoadForegroundAsMask(_LoadMap):
-    """Loads the map as ``gt_seg_map``, (H, W) int32 in 0..255, of the size of ``img``.
+    """Transform that loads the map as ``gt_seg_map``, (H, W) int32 in 0..255, in ``img``'s size.
 
-    It stands where the image is whole; crops and flips after it move the map along.
+    Place it before crops and flips, which then apply to image and map.
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:

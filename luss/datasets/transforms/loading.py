@@ -1,4 +1,4 @@
-"""Load a photo and its mask, strictly."""
+"""Transforms that load a photo and its mask, with strict checks."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ __all__ = ["LoadMask", "LoadRGBImage"]
 
 @TRANSFORMS.register_module()
 class LoadRGBImage(BaseTransform):
-    """Load ``img_path`` as ``img``, (H, W, 3) uint8 RGB, by PIL.
+    """Transform that loads ``img_path`` as ``img``, (H, W, 3) uint8 RGB, by PIL.
 
-    It is turned as its EXIF orientation says where the item's ``upright`` is true, as that of
-    photos without masks. Adds ``img_shape`` and ``ori_shape``, both (H, W).
+    The EXIF orientation is applied if the item's ``upright`` is true, which is set for photos
+    without masks. Adds ``img_shape`` and ``ori_shape``, both (H, W).
 
     Raises:
         UnreadableImageError: if the file is missing, truncated or unreadable.
@@ -33,18 +33,18 @@ class LoadRGBImage(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadMask(BaseTransform):
-    """Load ``seg_map_path`` as ``gt_seg_map``, (H, W) int32 class ids, 1000 where ignored.
+    """Transform that loads ``seg_map_path`` as ``gt_seg_map``, (H, W) int32 ids, 1000 if ignored.
 
-    It is decoded as the data set says by ``mask_encoding``. mmseg's ``LoadAnnotations`` casts ids
-    to uint8. This one comes right after ``LoadRGBImage``, whose ``ori_shape`` the mask must have.
+    The item's ``mask_encoding`` sets the decoding. mmseg's ``LoadAnnotations`` would cast ids to
+    uint8. Place it right after ``LoadRGBImage``, since the mask must have ``ori_shape``.
 
     Args:
-        num_classes: largest id but 1000 that is allowed; by default the data set's.
-        optional: let items without a mask pass, and those whose data set says nothing of the
-            classes in its masks, as those of other libraries.
+        num_classes: largest allowed id except 1000; by default the data set's.
+        optional: skip items without a mask, or without ``num_mask_classes``, which third-party
+            data sets lack.
 
     Raises:
-        LussError: if the mask is missing, unreadable, of another size or has other ids.
+        LussError: if the mask is missing or unreadable, or its size or ids do not fit.
     """
 
     def __init__(self, num_classes: int | None = None, optional: bool = False):
@@ -58,16 +58,16 @@ class LoadMask(BaseTransform):
             if self.optional:
                 return results
             raise LussError(
-                f"there is no mask for the image {results['img_path']}; give the data set "
-                "require_masks=True to find all that are missing"
+                f"the image {results['img_path']} has no mask. Set require_masks=True of the data "
+                "set to list all missing masks"
             )
         num_classes = self.num_classes or results.get("num_mask_classes")
         if num_classes is None:
             if self.optional:
                 return results
             raise LussError(
-                f"nothing says which classes the mask {path} has; give LoadMask num_classes, or "
-                "use a data set that describes its masks, such as VOCFolder"
+                f"the number of classes in the mask {path} is unknown. Set LoadMask's num_classes, "
+                "or use a data set that describes its masks, such as VOCFolder"
             )
         mask = read_item_mask(results)
         encoding = results.get("mask_encoding", "rgb")
@@ -75,11 +75,11 @@ class LoadMask(BaseTransform):
             now, then = (f"{shape[1]} x {shape[0]}" for shape in (results["ori_shape"], mask.shape))
             raise LussError(
                 f"the photo {results['img_path']} has {now} pixels (width x height), but had "
-                f"{then} when its label {path} was generated: it has changed. Restore it, or "
-                "remove the folder of the stage that generated the labels, to run that again"
+                f"{then} when its label {path} was generated. Restore the photo, or delete the "
+                "folder of the stage that generated the labels to recompute them"
             )
         check_mask(mask, results["ori_shape"], num_classes, path, encoding)
         results["gt_seg_map"] = mask
-        # Where transforms of mmseg look for what goes along with the image.
+        # Transforms of mmseg read this list.
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results

@@ -1,8 +1,9 @@
-"""Multi-crop views that remember where they came from (SwAV, section 3.3; PASS, section 4.2)."""
+"""Multi-crop views with their source rectangles (SwAV, section 3.3; PASS, section 4.2)."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +21,10 @@ __all__ = ["MultiCrop", "PackViews", "ViewSpec", "resize_pillow", "resize_torch"
 
 @dataclass(frozen=True)
 class ViewSpec:
-    """Views of one kind.
+    """Number, size and scale of one kind of views.
 
     Attributes:
-        count: how many views.
+        count: number of views.
         size: side of the square view, in pixels.
         scale: smallest and largest area of the source rectangle, as a fraction of the photo's.
     """
@@ -36,19 +37,19 @@ class ViewSpec:
         fits = self.count >= 1 and self.size >= 1 and len(self.scale) == 2
         if not fits or not 0 < self.scale[0] <= self.scale[1] <= 1:
             raise LussError(
-                f"MultiCrop: found {self}, expected count and size of at least 1 and "
-                "0 < scale[0] <= scale[1] <= 1; correct the views of the configuration"
+                f"MultiCrop: invalid {self}. Set count and size to at least 1, and "
+                "0 < scale[0] <= scale[1] <= 1"
             )
 
 
 def resize_pillow(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Resize (H, W, 3) uint8 to (size, size, 3), bilinear and antialiased, as PIL does it."""
+    """Resize (H, W, 3) uint8 to (size, size, 3) by PIL, bilinear and antialiased."""
     resized = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(resized)
 
 
 def resize_torch(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """As :func:`resize_pillow` with 16 bit weights: three times faster, values differ by one."""
+    """Resize as :func:`resize_pillow`, but three times faster; values differ by at most one."""
     batch = torch.from_numpy(image).permute(2, 0, 1)[None]
     resized = torch.nn.functional.interpolate(
         batch, (size, size), mode="bilinear", align_corners=False, antialias=True
@@ -61,18 +62,16 @@ _BACKENDS = {"pillow": resize_pillow, "torch": resize_torch}
 
 @TRANSFORMS.register_module()
 class MultiCrop(BaseTransform):
-    """Random resized crops of several resolutions with their rectangles in the photo.
+    """Transform that draws random resized crops of several sizes, with their source rectangles.
 
-    Rectangle by rectangle and flip by flip it takes the numbers of the released code from
-    Python's ``random``.
+    It draws the same numbers from Python's ``random``, in the same order, as the released code.
 
     Args:
-        views: keyword arguments of :class:`ViewSpec`, in order. The large crops come first: the
-            first two views supervise the others and are aligned by P2P.
+        views: keyword arguments of :class:`ViewSpec`, large crops first: the first two views
+            supervise the others and are aligned by P2P.
         ratio: smallest and largest width / height of a rectangle.
-        flip_probability: of each view to be mirrored.
-        backend: ``pillow``, or ``torch``, which is faster and differs from it by at most two of
-            255 levels.
+        flip_probability: probability that a view is mirrored.
+        backend: ``pillow``, or ``torch``, which is faster and differs by at most two of 255 levels.
     """
 
     def __init__(
@@ -86,16 +85,16 @@ class MultiCrop(BaseTransform):
         backend: str = "pillow",
     ) -> None:
         self.specs = [_view_spec(view) for view in views]
-        self.ratio = tuple(ratio)
+        self.ratio = (ratio[0], ratio[1])
         self.flip_probability = flip_probability
         if not self.specs or max(spec.size for spec in self.specs) != self.specs[0].size:
             raise LussError(
-                f"MultiCrop: found views of sizes {[spec.size for spec in self.specs]}, expected "
-                "at least one view and the largest first; reorder the views of the configuration"
+                f"MultiCrop: the sizes of views are {[spec.size for spec in self.specs]}. Set at "
+                "least one view, the largest first"
             )
         if backend not in _BACKENDS:
             raise LussError(
-                f"MultiCrop: unknown backend {backend!r}; choose one of {sorted(_BACKENDS)}"
+                f"MultiCrop: unknown backend {backend!r}. Choose one of {sorted(_BACKENDS)}"
             )
         self.backend = backend
 
@@ -106,9 +105,9 @@ class MultiCrop(BaseTransform):
             results: ``img`` is (H, W, 3) uint8, RGB.
 
         Returns:
-            ``results`` with ``views``, a list of V arrays (S, S, 3) uint8, S that of each view,
+            ``results`` with ``views``, a list of V arrays (S, S, 3) uint8 with each view's size S,
             and ``geometry`` (V, 7) float32: left, top, width and height of each view's rectangle
-            in pixels of ``img``, 1 where the view is mirrored, and width and height of ``img``.
+            in pixels of ``img``, 1 if the view is mirrored, and width and height of ``img``.
         """
         image = results["img"]
         height, width = image.shape[:2]
@@ -118,7 +117,7 @@ class MultiCrop(BaseTransform):
             for _ in range(spec.count):
                 top, left, h, w = draw_crop_rectangle(width, height, spec.scale, self.ratio)
                 flipped = random.random() < self.flip_probability
-                # Cut first: PIL's own `box` would let pixels outside the rectangle bleed in.
+                # Crop first: with PIL's `box`, pixels outside the rectangle would bleed in.
                 view = resize(image[top : top + h, left : left + w], spec.size)
                 views.append(view[:, ::-1] if flipped else view)
                 geometry.append((left, top, w, h, flipped, width, height))
@@ -132,21 +131,24 @@ class MultiCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackViews(BaseTransform):
-    """Packs views for ``default_collate`` and :class:`luss.models.ViewPreprocessor`."""
+    """Packing of views for ``default_collate`` and :class:`luss.models.ViewPreprocessor`."""
 
     def transform(self, results: dict) -> dict[str, list[Tensor] | Tensor]:
-        """Keep the views and their geometry.
+        """Pack the views and their geometry.
 
         Returns:
             ``inputs``, V contiguous uint8 tensors (3, S, S), and ``geometry``, (V, 7) float32;
-            ``foreground``, (1, h, w) uint8, where ``LoadForegroundMap`` has loaded a map.
+            ``foreground``, (1, h, w) uint8, if ``LoadForegroundMap`` has loaded a map.
         """
-        # Contiguous here: stacking permuted tensors would give batches in channels-last.
+        # Stacking permuted tensors would give channels-last batches.
         inputs = [
             torch.from_numpy(np.ascontiguousarray(view.transpose(2, 0, 1)))
             for view in results["views"]
         ]
-        packed = {"inputs": inputs, "geometry": torch.from_numpy(results["geometry"])}
+        packed: dict[str, Any] = {
+            "inputs": inputs,
+            "geometry": torch.from_numpy(results["geometry"]),
+        }
         if "foreground" in results:
             packed["foreground"] = torch.from_numpy(results["foreground"])[None]
         return packed
@@ -157,6 +159,6 @@ def _view_spec(view: dict) -> ViewSpec:
         return ViewSpec(**{**view, "scale": tuple(view["scale"])})
     except (KeyError, TypeError) as error:
         raise LussError(
-            f"MultiCrop: found the view {view!r}, expected count, size and scale, such as "
+            f"MultiCrop: invalid view {view!r}. Set count, size and scale, such as "
             "dict(count=2, size=224, scale=(0.14, 1.0))"
         ) from error

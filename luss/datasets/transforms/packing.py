@@ -1,4 +1,4 @@
-"""Turn what the pipeline gathered into what models take."""
+"""Packing of pipeline results into model inputs."""
 
 from typing import Any
 
@@ -31,13 +31,13 @@ _META_KEYS = (
 
 @TRANSFORMS.register_module()
 class PackInputs(BaseTransform):
-    """Pack one image, as mmseg's ``PackSegInputs`` does but without importing all of mmseg.
+    """Packing of one image like mmseg's ``PackSegInputs``, without importing all of mmseg.
 
-    Gives ``inputs``, (3, H, W) uint8 RGB, and ``data_samples``, a ``SegDataSample`` with
-    ``gt_sem_seg.data`` (1, H, W) int64 where there is a mask, and with the meta information.
+    Returns ``inputs``, (3, H, W) uint8 RGB, and ``data_samples``, a ``SegDataSample`` with meta
+    information and, if there is a mask, ``gt_sem_seg.data`` (1, H, W) int64.
 
     Args:
-        meta_keys: what to keep as meta information, where it is known.
+        meta_keys: keys to keep as meta information, if available.
     """
 
     def __init__(self, meta_keys: tuple[str, ...] = _META_KEYS):

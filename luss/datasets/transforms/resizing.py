@@ -1,4 +1,4 @@
-"""Resizing as PIL does it: images bilinear with antialiasing, masks by the nearest pixel."""
+"""Resizing by PIL: images bilinear with antialiasing, masks by the nearest pixel."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ __all__ = [
 
 
 MAX_RATIO = 16
-"""Of long to short side; 3 x 60,000 pixels would become 256 x 5,120,000."""
+"""Largest ratio of long to short side; 3 x 60,000 pixels would become 256 x 5,120,000."""
 
 
 def resize_image(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Resize (H, W, 3) uint8 bilinearly, with antialiasing where it shrinks."""
+    """Resize (H, W, 3) uint8 bilinearly, with antialiasing when shrinking."""
     return mmcv.imresize(image, (width, height), interpolation="bilinear", backend="pillow")
 
 
@@ -47,43 +47,43 @@ def short_side_size(
     max_long: int | None = None,
     multiple_of: int | None = None,
 ) -> tuple[int, int]:
-    """Width and height after resizing the short side to ``size``; the long side is truncated.
+    """Return width and height after resizing the short side to ``size``, rounding down the other.
 
     Args:
         width: of the image.
         height: of the image.
-        size: of the short side afterwards.
-        max_long: largest long side, by default 16 times ``size``. A longer image is squeezed to
-            it, so that its short side still is ``size``, as crops need it.
-        multiple_of: round both sides to the nearest multiple of this number, at least to the
-            number itself, and never above ``max_long``; None leaves them as they are.
+        size: new short side.
+        max_long: largest long side, by default 16 times ``size``. Longer images are squeezed, so
+            that the short side is still ``size``, as crops require.
+        multiple_of: round both sides to the nearest multiple of this number, at least the number
+            itself and at most ``max_long``; None for no rounding.
 
     Returns:
         (width, height), each at least 1.
     """
     short, long = min(width, height), max(width, height)
     most = max_long or MAX_RATIO * size
-    sides = size, min(int(size * long / short), most)
+    short, long = size, min(int(size * long / short), most)
     if multiple_of is not None:
         largest = max(most // multiple_of, 1)
-        rounded = ((2 * side + multiple_of) // (2 * multiple_of) for side in sides)
-        sides = tuple(min(max(count, 1), largest) * multiple_of for count in rounded)
-    return sides if width <= height else sides[::-1]
+        rounded = ((2 * side + multiple_of) // (2 * multiple_of) for side in (short, long))
+        short, long = (min(max(count, 1), largest) * multiple_of for count in rounded)
+    return (short, long) if width <= height else (long, short)
 
 
 @TRANSFORMS.register_module()
 class ResizeShortSide(BaseTransform):
-    """Resize the image so that its short side is ``size``; the mask only if asked for.
+    """Transform that resizes the short side of the image to ``size``.
 
-    Predictions are compared at the original size, so that masks stay as they are by default.
+    Masks are not resized by default, since predictions are evaluated at the original size.
 
     Args:
-        size: of the short side, in pixels.
+        size: new short side, in pixels.
         max_long: largest long side, in pixels, to which longer images are squeezed; by default 16
             times ``size``, which panoramas do not reach.
-        resize_mask: resize ``gt_seg_map`` as well.
-        multiple_of: round both sides to the nearest multiple of this number, the patch of a vision
-            transformer: its tokens then cover the image exactly.
+        resize_mask: also resize ``gt_seg_map``.
+        multiple_of: round both sides to the nearest multiple of this number, such as the patch size
+            of a vision transformer, whose tokens then cover the image exactly.
     """
 
     def __init__(
@@ -94,10 +94,13 @@ class ResizeShortSide(BaseTransform):
         multiple_of: int | None = None,
     ):
         if size < 1 or (max_long is not None and max_long < size):
-            raise LussError(f"ResizeShortSide: size={size} and max_long={max_long} do not fit")
+            raise LussError(
+                f"ResizeShortSide: size is {size} and max_long is {max_long}. Expected size >= 1 "
+                "and max_long >= size"
+            )
         if multiple_of is not None and not (isinstance(multiple_of, int) and multiple_of >= 1):
             raise LussError(
-                f"ResizeShortSide: multiple_of is {multiple_of!r}, expected a number of pixels, "
+                f"ResizeShortSide: multiple_of is {multiple_of!r}. Expected a number of pixels, "
                 "such as 14 for patches of 14 x 14"
             )
         self.size = size
@@ -119,7 +122,7 @@ class ResizeShortSide(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomResizedCropWithMask(BaseTransform):
-    """Cut a random rectangle out of image and mask and resize it to a square.
+    """Transform that crops a random rectangle of image and mask and resizes it to a square.
 
     Args:
         size: side of the square, in pixels.
@@ -134,11 +137,11 @@ class RandomResizedCropWithMask(BaseTransform):
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
     ):
         self.size = size
-        self.scale = tuple(scale)
-        self.ratio = tuple(ratio)
+        self.scale = (scale[0], scale[1])
+        self.ratio = (ratio[0], ratio[1])
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Cut and resize ``img`` and, where there is one, ``gt_seg_map``."""
+        """Crop and resize ``img`` and, if it exists, ``gt_seg_map``."""
         image = results["img"]
         top, left, height, width = draw_crop_rectangle(
             image.shape[1], image.shape[0], self.scale, self.ratio
@@ -164,14 +167,13 @@ _KEEP_SIZES = (
 
 
 def sides_divisor(pipeline: Sequence[Mapping[str, Any]]) -> int | None:
-    """Return the number of which both sides of all images behind a pipeline are multiples.
+    """Return the largest number that divides both sides of all images after a pipeline.
 
     Args:
         pipeline: configs of transforms.
 
     Returns:
-        The largest such number, 1 if the sides are those of any photo; None if a transform that is
-        not known here sets them last.
+        The number, 1 for arbitrary sides; None if an unknown transform sets them.
     """
     for step in reversed(pipeline):
         name = str(step.get("type")).rpartition(".")[2]

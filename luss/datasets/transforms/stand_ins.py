@@ -1,4 +1,4 @@
-"""Masks and maps of the right shape for a dry run, before the stage that makes the real ones."""
+"""Placeholder masks and maps for a dry run, before a stage creates the real ones."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ __all__ = ["StandInForegroundAsMask", "StandInForegroundMap", "StandInMask"]
 
 @TRANSFORMS.register_module()
 class StandInMask(BaseTransform):
-    """Adds a mask in which every class occurs, in stripes, where ``LoadMask`` would add one.
+    """Replacement of ``LoadMask`` that adds a mask of stripes with every class.
 
     Args:
         num_classes: largest id.
@@ -33,7 +33,7 @@ class StandInMask(BaseTransform):
 
 
 class _StandInMap:
-    """Reads nothing: the map falls from 255 at the left to 0 at the right."""
+    """Mixin that replaces the map by a gradient from 255 at the left to 0 at the right."""
 
     def _read(self, results: dict[str, Any], width: int, height: int) -> NDArray[np.uint8]:
         return np.tile(np.linspace(255, 0, width).astype(np.uint8), (height, 1))
@@ -41,9 +41,9 @@ class _StandInMap:
 
 @TRANSFORMS.register_module()
 class StandInForegroundMap(_StandInMap, LoadForegroundMap):
-    """As :class:`LoadForegroundMap`, with a map that is made up."""
+    """Replacement of :class:`LoadForegroundMap` with a placeholder map."""
 
 
 @TRANSFORMS.register_module()
 class StandInForegroundAsMask(_StandInMap, LoadForegroundAsMask):
-    """As :class:`LoadForegroundAsMask`, with a map that is made up."""
+    """Replacement of :class:`LoadForegroundAsMask` with a placeholder map."""
