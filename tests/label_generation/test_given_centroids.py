@@ -31,7 +31,7 @@ def test_centroids_of_a_clustering_give_its_assignments(tmp_path, embeddings, en
     assert result.objective == pytest.approx(found.objective, rel=1e-5)
 
 
-def test_what_does_not_fit_is_refused(tmp_path, embeddings):
+def test_what_does_not_fit_is_rejected(tmp_path, embeddings):
     np.save(tmp_path / "c.npy", np.ones((4, 7)))
     with pytest.raises(LussError, match=r"contains 4 centroids, but there are 5.*num_categories=4"):
         given(tmp_path / "c.npy", num_clusters=5)

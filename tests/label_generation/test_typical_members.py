@@ -25,7 +25,7 @@ def test_nearest_first_and_empty_categories_stay():
     assert [photos.tolist() for photos in ordered] == [[1, 3], [], [2, 4, 0], []]
 
 
-def test_other_embeddings_are_refused():
+def test_other_embeddings_are_rejected():
     with pytest.raises(LussError, match=r"\(3, 2\) do not fit 3 assignments to .* \(4, 5\)"):
         distances_to_centroids(np.zeros((3, 2)), np.zeros((4, 5)), np.zeros(3, int))
     with pytest.raises(LussError, match="do not fit 4 assignments"):

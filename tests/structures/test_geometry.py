@@ -102,7 +102,7 @@ def test_equal_views_share_one_grid_but_for_the_flip():
 
 
 @pytest.mark.parametrize("width", [4, 6])
-def test_rows_of_another_width_are_refused(width):
+def test_rows_of_another_width_are_rejected(width):
     with pytest.raises(ValueError, match=r"\(N, 7\) or \(N, 5\)"):
         ViewGeometry.unpack(torch.zeros(3, width))
 
@@ -204,7 +204,7 @@ def test_maps_are_sampled_where_views_look():
     maps = torch.from_numpy(photo).permute(2, 0, 1)[None].float().expand(6, -1, -1, -1)
     found = sample_in_views(maps, views, (32, 32))
     for shown, expected in zip(found, packed["inputs"], strict=True):
-        # At its border a view sees its rectangle alone, and levels are rounded.
+        # At its border a view only shows its rectangle, and levels are rounded.
         inner = np.s_[:, 2:-2, 2:-2]
         torch.testing.assert_close(shown[inner], expected[inner].float(), atol=1.1, rtol=0)
 

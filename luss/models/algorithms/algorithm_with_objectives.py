@@ -162,7 +162,7 @@ class ObjectivesMixin(BaseModel):
         for name in loss_weights:
             if objective_of(name, self.objectives) is None:
                 raise LussError(
-                    f"loss_weights names {name!r}, but the objectives are "
+                    f"loss_weights contains {name!r}, but the objectives are "
                     f"{list(self.objectives)}, whose losses are loss_<objective>; the algorithm's "
                     "own loss has weight 1"
                 )

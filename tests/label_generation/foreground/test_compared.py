@@ -41,7 +41,7 @@ def test_those_of_a_model_and_of_attention_can_be_left_out():
     assert "C2AM" not in of_attention
 
 
-def test_names_choose_in_their_order_and_unknown_ones_are_refused():
+def test_names_choose_in_their_order_and_unknown_ones_are_rejected():
     chosen = sources_to_compare(["cut-centre", "BoundaryPrior"])
     assert list(chosen) == ["cut-centre", "BoundaryPrior"]
     with pytest.raises(LussError, match=r"'PAMR' to compare.*known are: .*BoundaryPrior"):

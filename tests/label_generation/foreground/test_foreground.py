@@ -1,4 +1,4 @@
-"""Maps of foreground from a photo alone, on drawings whose foreground is known."""
+"""Foreground maps without a model, on drawings with known foreground."""
 
 import numpy as np
 import pytest
@@ -156,7 +156,7 @@ def test_grabcut_without_anything_to_start_from():
         refine_by_grabcut(image, flat[:5])
 
 
-def test_other_arrays_are_refused():
+def test_other_arrays_are_rejected():
     with pytest.raises(LussError, match="uint8 RGB"):
         boundary_prior(np.zeros((4, 4, 3)))
 

@@ -101,7 +101,7 @@ def _train_folder(tmp_path):
         ),
     ],
 )
-def test_settings_of_no_use_are_refused_when_built(config, message):
+def test_settings_of_no_use_are_rejected_when_built(config, message):
     with pytest.raises(LussError, match=message):
         FOREGROUND_SOURCES.build(config)
 
@@ -170,7 +170,7 @@ def plain_pamr(image, values, dilations, width):
             spread = windows.std(axis=0, ddof=1)
             apart = np.abs(windows - colours[y, x]) / (width * spread + 1e-8)
             weights = np.exp(-apart.mean(axis=1))
-            weights[4::9] = 0  # the pixel is no neighbour of itself
+            weights[4::9] = 0  # the pixel is not its own neighbour
             near = np.array([values[place] for place in places])
             found[y, x] = (weights * near).sum() / weights.sum()
     return found

@@ -228,7 +228,7 @@ def objective_configs(names, widths):
 
 
 def model_config(name, objectives=(), **settings):
-    """Config of an algorithm with objectives; D2S asks for two stages."""
+    """Config of an algorithm with objectives; D2S needs two stages."""
     algorithm = ALGORITHMS[name]
     stages = (3, 4) if "d2s" in objectives else (4,)
     return {
@@ -250,7 +250,7 @@ def build(name, objectives=(), seed=0, **settings):
 
 
 def build_alone(name, seed=0):
-    """The same algorithm as mmselfsup has it, its backbone giving the last map alone."""
+    """The same algorithm of mmselfsup; its backbone only returns the last map."""
     torch.manual_seed(seed)
     algorithm = ALGORITHMS[name]
     with DefaultScope.overwrite_default_scope("mmselfsup"):
@@ -267,7 +267,7 @@ def _initialised(model, seed):
 
 def batch(seed=0, large=2, small=0):
     """Views of ``BATCH`` photos as a preprocessor gives them, with rectangles that overlap."""
-    # Algorithms with cosine momentum ask here how long training is.
+    # Algorithms with cosine momentum read the length of training here.
     MessageHub.get_current_instance().update_info("max_iters", 10)
     generator = torch.Generator().manual_seed(seed)
     sides = [SIDE] * large + [SIDE // 2] * small

@@ -1,4 +1,4 @@
-"""What a model of an algorithm and objectives is, and what is refused when it is built."""
+"""Models of an algorithm with objectives, and errors of invalid configs."""
 
 import copy
 
@@ -199,10 +199,10 @@ def test_trying_the_backbone_leaves_no_trace():
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
-# ---- what is refused ----------------------------------------------------------------------------
+# ---- what is rejected ----------------------------------------------------------------------------
 
 
-def refused(match, name="DenseCL", objectives=("p2p",), algorithm=None, **settings):
+def rejected(match, name="DenseCL", objectives=("p2p",), algorithm=None, **settings):
     names = () if isinstance(objectives, dict) else objectives
     config = {**model_config(name, names), **settings}
     if isinstance(objectives, dict):
@@ -215,7 +215,7 @@ def refused(match, name="DenseCL", objectives=("p2p",), algorithm=None, **settin
 @pytest.mark.parametrize("name", [name for name, entry in ALGORITHMS.items() if not entry.maps])
 @pytest.mark.parametrize("objectives", [("p2p",), ("clustering", "d2s")])
 def test_objectives_on_masked_images(name, objectives):
-    refused(
+    rejected(
         "MAEViT: .*some are missing.*Objectives read a feature map .*remove",
         name,
         objectives,
@@ -224,43 +224,43 @@ def test_objectives_on_masked_images(name, objectives):
 
 
 def test_a_backbone_that_takes_masks():
-    refused(
+    rejected(
         "DenseCL: the backbone SimMIMSwinTransformer accepts no image.*mask.*remove",
         backbone={"type": "mmselfsup.SimMIMSwinTransformer", "arch": "T", "img_size": 64},
     )
 
 
 def test_codes_that_nobody_gives():
-    refused(
+    rejected(
         r"objectives\.d2s \(D2S\) needs codes.*Clustering objective before", "DenseCL", ("d2s",)
     )
-    refused(r"objectives\.d2s \(D2S\) needs codes", "SimCLR", ("d2s", "clustering"))
+    rejected(r"objectives\.d2s \(D2S\) needs codes", "SimCLR", ("d2s", "clustering"))
 
 
 def test_channels_and_stages_that_do_not_fit():
-    refused(
+    rejected(
         "p2p has in_channels=63, but the backbone returns 64",
         objectives={"p2p": {"type": "P2P", "in_channels": 63, "hidden_channels": 8}},
     )
     wider = objective_configs(("clustering", "d2s"), WIDTHS)
-    refused("d2s reads stage 3, but the backbone returns stage 4 of 64", objectives=wider)
-    refused(r"stages=\(3, 4\), .* returns 1: \d+ channels", stages=(3, 4))
-    refused("increasing order", stages=(4, 3))
+    rejected("d2s reads stage 3, but the backbone returns stage 4 of 64", objectives=wider)
+    rejected(r"stages=\(3, 4\), .* returns 1: \d+ channels", stages=(3, 4))
+    rejected("increasing order", stages=(4, 3))
 
 
 def test_a_backbone_that_pools():
-    refused(
+    rejected(
         r"returns \(1, 768\), expected a feature map",
         backbone={"type": "mmcls.ConvNeXt", "arch": "tiny"},
     )
 
 
 def test_settings_in_the_wrong_place():
-    refused("move 'backbone' out of 'algorithm'", algorithm={"backbone": RESNET})
-    refused("move 'data_preprocessor' out", algorithm={"data_preprocessor": {}})
-    refused("model 'mmselfsup.DenceCL'", algorithm={"type": "mmselfsup.DenceCL"})
-    refused("loss_weights names 'loss_dense'", loss_weights={"loss_dense": 1.0})
-    refused(
+    rejected("move 'backbone' out of 'algorithm'", algorithm={"backbone": RESNET})
+    rejected("move 'data_preprocessor' out", algorithm={"data_preprocessor": {}})
+    rejected("model 'mmselfsup.DenceCL'", algorithm={"type": "mmselfsup.DenceCL"})
+    rejected("loss_weights .*'loss_dense'", loss_weights={"loss_dense": 1.0})
+    rejected(
         "objectives.p2p is a Conv2d",
         objectives={
             "p2p": {"type": torch.nn.Conv2d, "in_channels": 1, "out_channels": 1, "kernel_size": 1}

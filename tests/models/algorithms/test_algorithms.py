@@ -45,8 +45,8 @@ def test_two_iterations(name, choice):
         torch.testing.assert_close(total, alone.parse_losses(expected)[0] + extra)
         assert torch.equal(logged["loss"], total)
 
-        # What the algorithm keeps (queues, momentum copies) moved as it does alone. Statistics of
-        # the backbone also count the views that were run for the objectives.
+        # The algorithm's state (queues, momentum copies) changed as without objectives. Statistics
+        # of the backbone also count the views that were run for the objectives.
         views = max(algorithm.own_views, 2 if objectives else 0)
         now = model.state_dict()
         for key, value in alone.state_dict().items():

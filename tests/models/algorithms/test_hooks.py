@@ -76,6 +76,6 @@ def test_swav_hook_fills_the_queue_and_frees_the_prototypes(tmp_path):
         ({"frozen_layers_cfg": {"head.prototypes": 2}}, "names 'head.prototypes'"),
     ],
 )
-def test_swav_hook_refuses(tmp_path, settings, match):
+def test_swav_hook_rejects(tmp_path, settings, match):
     with pytest.raises(LussError, match=match):
         train(tmp_path, "SwAV", (), [swav_hook(**settings)])

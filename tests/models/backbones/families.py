@@ -15,7 +15,7 @@ class Family:
     Attributes:
         backbone: its config.
         sides: of the images in pixels, large and small crops.
-        needs: a library that may be absent.
+        needs: an optional library.
     """
 
     backbone: dict

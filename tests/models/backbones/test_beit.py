@@ -80,7 +80,7 @@ def test_positions_are_those_of_mmcls(grid):
 
 
 def test_axes_are_resized_each_by_its_own_length():
-    """Of a table that varies down alone, the columns stay alike, whatever their number."""
+    """A table that only varies along rows has equal columns after resizing to any width."""
     rows = torch.randn(7).repeat_interleave(9)
     table = torch.cat([rows, torch.tensor([1.0, 2.0, 3.0])])[:, None]
     resized = resized_biases(table, (4, 5), (6, 3))
@@ -112,6 +112,6 @@ def test_plain_ones_name_what_takes_any_size(config):
             use()
 
 
-def test_too_few_patches_are_refused():
+def test_too_few_patches_are_rejected():
     with pytest.raises(LussError, match=r"img_size=\(16, 16\) has \(2, 2\) patches"):
         build(type="AnySizeBEiT", img_size=16)

@@ -1,4 +1,4 @@
-"""Feature maps from what backbones return, and what they are told to be."""
+"""Feature maps from the outputs of backbones, and their channels and strides."""
 
 import pytest
 import torch
@@ -164,7 +164,7 @@ def test_default_names_of_stages():
         ),
     ],
 )
-def test_what_gives_no_maps_is_refused_with_advice(config, message):
+def test_what_gives_no_maps_is_rejected_with_advice(config, message):
     with pytest.raises(LussError, match=message):
         probe(MODELS.build(config))
 

@@ -71,7 +71,7 @@ def test_places_of_resized_positions(grid):
 
 @pytest.mark.parametrize("config", [DINO, SCALED])
 def test_positions_at_other_sizes_are_those_of_the_hub_models(config):
-    """Their forward pass asks for a scale that is a tenth of a patch too large."""
+    """Their forward pass uses a scale that is a tenth of a patch too large."""
     backbone = build(config)
     embedded = []
     backbone.layers[0].register_forward_pre_hook(lambda module, inputs: embedded.extend(inputs))

@@ -72,14 +72,14 @@ def test_the_batch_is_left_as_it_was():
         assert torch.equal(images, copy)
 
 
-def test_views_that_are_not_uint8_are_refused():
+def test_views_that_are_not_uint8_are_rejected():
     data = batch()
     data["inputs"][1] = data["inputs"][1].float()
     with pytest.raises(LussError, match="uint8"):
         ViewPreprocessor()(data)
 
 
-def test_more_views_than_augmentations_are_refused():
+def test_more_views_than_augmentations_are_rejected():
     preprocessor = ViewPreprocessor(augmentations=[[], SOLARIZE])
     with pytest.raises(LussError, match="2 views, but there are 3"):
         preprocessor(batch(views=3), training=True)

@@ -169,20 +169,20 @@ def test_a_zero_embedding_does_not_empty_a_loaded_queue():
     assert torch.equal(resumed.codes(steps[3]), undisturbed.codes(steps[3]))
 
 
-def test_a_queue_shorter_than_the_batch_is_refused():
+def test_a_queue_shorter_than_the_batch_is_rejected():
     clustering = build(queue_length=3).train()
     with pytest.raises(LussError, match=r"3 embeddings.*has 4"):
         clustering(views_of(torch.randn(8, 10), 4))
 
 
-def test_a_schedule_that_nobody_tells_is_refused():
+def test_a_schedule_that_nobody_tells_is_rejected():
     for schedule in ({"queue_length": 8}, {"frozen_prototype_iters": 5}):
         clustering = Clustering(10, 8, 7, 6, **schedule)
         with pytest.raises(LussError, match="ClusteringHook"):
             clustering(views_of(torch.randn(8, 10), 4))
 
 
-def test_one_view_is_refused():
+def test_one_view_is_rejected():
     with pytest.raises(LussError, match=r"1 view\(s\)"):
         build()(views_of(torch.randn(4, 10), 4))
 
@@ -244,7 +244,7 @@ def test_half_precision_changes_no_code():
 
 
 def test_a_step_never_waits_for_the_device():
-    # A tensor without data raises as soon as a value is asked for.
+    # A tensor without data raises when a value is read.
     with FakeTensorMode():
         clustering = build(queue_length=8).train()
         for _ in range(4):

@@ -26,7 +26,7 @@ def cosine(first, second):
 
 
 def plain_positive(vectors, alpha):
-    """Pair by pair; the rank is the number of others that are more alike."""
+    """Pair by pair; the rank is the number of more similar vectors."""
     total, count = 0.0, len(vectors)
     for i in range(count):
         others = {j: cosine(vectors[i], vectors[j]) for j in range(count) if j != i}
@@ -95,7 +95,7 @@ def test_a_step_against_the_gradients_pulls_and_pushes():
 
 
 def test_weights_follow_ranks_however_close_the_cosines():
-    """All pairs but one are nearly equal; alpha alone tells what each of them weighs."""
+    """All pairs but one are nearly equal; only alpha determines their weights."""
     vectors = torch.eye(4) + 1
     vectors[0, 0] += 1e-3
     each = -math.log(cosine(vectors[2], vectors[3]))

@@ -54,6 +54,6 @@ def test_the_attention_that_is_taught_costs_least(kind):
 
 
 @pytest.mark.parametrize("settings", [{"weight": 0}, {"weight": 1.1}, {"loss": "l1"}])
-def test_settings_out_of_range_are_refused(settings):
+def test_settings_out_of_range_are_rejected(settings):
     with pytest.raises(LussError, match=str(next(iter(settings.values())))):
         ForegroundTeacher(**settings)

@@ -153,7 +153,7 @@ def test_convolutions_start_kaiming_normal_by_fan_out():
 
 
 def test_a_step_never_waits_for_the_device():
-    # A tensor without data raises as soon as a value is asked for.
+    # A tensor without data raises when a value is read.
     with FakeTensorMode():
         geometry = [ViewGeometry.unpack(torch.empty(3, 5)) for _ in range(2)]
         views = ViewFeatures([{4: torch.randn(6, 6, 7, 7)}], 3, geometry)

@@ -185,7 +185,7 @@ def test_half_precision_ends_in_float32():
 
 
 def test_a_step_never_waits_for_the_device():
-    # A tensor without data raises as soon as a value is asked for; copying one is not possible.
+    # A tensor without data raises when a value is read, and cannot be copied.
     pixpro, backbone = build()
     with FakeTensorMode(allow_non_fake_inputs=True):
         images = [torch.randn(3, 3, 32, 32) for _ in range(2)]

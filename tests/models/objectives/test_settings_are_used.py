@@ -1,4 +1,4 @@
-"""What an objective is told is what it computes with, and what it is not told is the method's."""
+"""Objectives use their settings, and their defaults are those of the method."""
 
 import pytest
 import torch

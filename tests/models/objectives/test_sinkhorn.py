@@ -93,5 +93,5 @@ def test_scores_are_left_as_they_were_and_get_no_gradient():
 
 
 def test_it_never_waits_for_the_device():
-    # A tensor without data raises as soon as a value is asked for.
+    # A tensor without data raises when a value is read.
     assert sinkhorn(torch.empty(8, 5, device="meta")).shape == (8, 5)

@@ -1,4 +1,4 @@
-"""What one process does with its share of each batch, alone or beside others."""
+"""Steps of one process on its share of each batch, with or without other processes."""
 
 import torch
 import torch.nn.functional as F

@@ -11,7 +11,7 @@ CHANNELS = {1: 16, 2: 32, 3: 64, 4: 128}
 
 def build(shallow=(3,), seed=0, pixpro=False, **clustering):
     """PASS_s on a narrow ResNet-18, with D2S of the given stages; with PixPro it is PASS_p."""
-    # The momentum copy asks here how long training is.
+    # The momentum copy reads the length of training here.
     MessageHub.get_current_instance().update_info("max_iters", 10)
     torch.manual_seed(seed)
     stages = tuple(sorted({*shallow, 4}))

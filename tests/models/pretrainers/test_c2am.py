@@ -178,7 +178,7 @@ def test_only_training_moves_the_lead():
         ({"disentangler": {"in_channels": 64}}, "in_channels=64, but the maps .* have 96"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings, message):
+def test_settings_out_of_range_are_rejected(settings, message):
     with pytest.raises(LussError, match=message):
         build(**settings)
 

@@ -117,12 +117,12 @@ def test_an_added_stage_weighs_as_the_others_of_its_objective():
     assert total == 0.5 * 2 + 2 * 10 + 100
 
 
-def test_a_weight_without_a_loss_is_refused():
+def test_a_weight_without_a_loss_is_rejected():
     with pytest.raises(LussError, match=r"\['c'\].*\['a', 'b'\]"):
         weighted_total({"a": torch.tensor(2.0), "b": torch.tensor(3.0)}, {"c": 1.0})
 
 
-# What is refused
+# Errors
 
 
 def test_stages_that_do_not_fit_the_backbone():

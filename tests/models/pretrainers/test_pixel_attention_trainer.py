@@ -119,7 +119,7 @@ def test_normalised_features_train(model):
             codes = torch.stack([sinkhorn(scores[crop], 0.05, 3) for crop in range(2)])
             losses.append(swapped_prediction_loss(scores, codes, 0.1))
     torch.testing.assert_close(found.detach(), losses[0], rtol=1e-4, atol=1e-5)
-    assert abs(losses[1] - losses[0]) > 1e-3, "the two poolings could not be told apart"
+    assert abs(losses[1] - losses[0]) > 1e-3, "the inputs do not distinguish the two poolings"
 
 
 def test_raw_features_are_clustered(model):

@@ -89,6 +89,6 @@ def test_two_iterations(name):
         ({}, "has no 'decode_head'"),
     ],
 )
-def test_what_does_not_fit_is_refused(settings, message):
+def test_what_does_not_fit_is_rejected(settings, message):
     with pytest.raises(LussError, match=message):
         build(**settings)

@@ -142,7 +142,7 @@ def test_a_step_of_testing_predicts_at_the_original_size(scope, original):
 
 
 def test_images_of_a_batch_may_differ_in_size(scope):
-    """Each is predicted as if it came alone, and the samples keep their order."""
+    """The predictions equal those of single images, in the samples' order."""
     torch.manual_seed(0)
     model = MODELS.build(config()).eval()
     sizes = [(64, 75), (40, 40), (64, 75), (75, 64)]
@@ -185,7 +185,7 @@ def test_another_head_of_mmseg_can_be_swapped_in(scope):
     assert result.pred_sem_seg.shape == (32, 32)
 
 
-def test_padding_and_windows_are_refused(scope):
+def test_padding_and_windows_are_rejected(scope):
     model = MODELS.build(config()).eval()
     padded = sample(ori_shape=(30, 32), img_padding_size=(0, 0, 0, 2), img_path="a.JPEG")
     with torch.no_grad(), pytest.raises(LussError, match=r"a\.JPEG was padded"):
@@ -207,5 +207,5 @@ def test_only_more_than_a_million_pixels_take_the_way_round(size, large):
     rows = torch.arange(height) * 1000 // height
     columns = torch.arange(width) * small[1] // width
     around = ids[:, rows][:, :, columns]
-    assert not torch.equal(straight, around), "the two ways could not be told apart"
+    assert not torch.equal(straight, around), "the inputs do not distinguish the two rules"
     assert torch.equal(predict_ids(logits, size), around if large else straight)

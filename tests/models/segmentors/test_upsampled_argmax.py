@@ -143,6 +143,6 @@ def test_large_ids_survive_resizing():
     assert torch.equal(enlarged, ids.repeat_interleave(2, 1).repeat_interleave(2, 2))
 
 
-def test_empty_images_are_refused():
+def test_empty_images_are_rejected():
     with pytest.raises(LussError, match="0 x 5"):
         upsampled_argmax(torch.randn(1, 2, 2, 2), (0, 5))
