@@ -60,10 +60,16 @@ class StageInputs:
         """The record of a stage; None if it has none, or a damaged one."""
         try:
             content = read_json(cls._path(work_dir, stage))
-            parts = str(content["identity"]), dict(content["stages"]), dict(content["photos"])
-            return cls(work_dir, stage, *parts, dict(content.get("files", {})))
-        except (LussError, KeyError, TypeError, ValueError):
+            parts = content["stages"], content["photos"], content.get("files", {})
+            texts = [str(content["identity"]), *(text for part in parts for text in part.values())]
+            settings = [json.loads(key) for key in content["photos"]]
+        except (LussError, KeyError, AttributeError, ValueError):
             return None
+        if not all(isinstance(text, str) for text in texts):
+            return None
+        if not all(isinstance(setting, dict) for setting in settings):
+            return None
+        return cls(work_dir, stage, texts[0], *parts)
 
     @classmethod
     def begin(

@@ -4,6 +4,9 @@ A comment stands before each block of commands:
 
     <!-- commands: run -->                            run here, on a few drawn pictures
     <!-- commands: run by tests/tools/test_test.py --> run by these tests, perhaps on other data
+    <!-- commands: run by tests/docs/test_commands.py, training shortened -->
+                                                      run here with -m slow: as they stand, on drawn
+                                                      photos, but every stage trains an epoch
     <!-- commands: not run, needs ImageNet -->         needs what is not there; says what
 """
 
@@ -24,6 +27,7 @@ from command_blocks import (
     unfenced_commands,
     words_of,
 )
+from PIL import Image
 from processes import run_command
 
 from luss.configuration import read_config
@@ -141,11 +145,15 @@ def check_run(args, where: str) -> None:
 # Running
 
 
+FEW = {"train": 6, "train_semi": 1, "validation": 2, "test": 1, "size": 48}
+"""Pictures of each category of the demo data; enough for a batch of training."""
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """A folder with what the documents call DATA, PHOTOS and PREDICTIONS."""
     folder = tmp_path_factory.mktemp("documents")
-    draw_demo_data(folder / "DATA", train=5, train_semi=1, validation=2, test=1, size=48)
+    draw_demo_data(folder / "DATA", **FEW)
     for path in (folder / "DATA" / "validation-segmentation").rglob("*.png"):
         predicted = read_mask(path)
         predicted[predicted == IGNORE_ID] = 0
@@ -156,7 +164,25 @@ def pictures(tmp_path_factory):
         shutil.copy(path, folder / "PHOTOS")
     for name in ("configs", "tools", "benchmarks"):
         (folder / name).symlink_to(REPOSITORY / name)
+    copy_as_voc(folder / "DATA", folder / "VOC")
     return folder
+
+
+def copy_as_voc(root, folder):
+    """The demo data in VOC's layout."""
+    lists = folder / "ImageSets" / "Segmentation"
+    for part in (lists, folder / "JPEGImages", folder / "SegmentationClass"):
+        part.mkdir(parents=True)
+    for name, split in (("train", "train"), ("val", "validation")):
+        photos = sorted((root / split).rglob("*.JPEG"))
+        for photo in photos:
+            shutil.copy(photo, folder / "JPEGImages" / f"{photo.stem}.jpg")
+            mask = root / f"{split}-segmentation" / photo.parent.name / f"{photo.stem}.png"
+            if mask.exists():
+                ids = read_mask(mask)
+                ids[ids == IGNORE_ID] = 255
+                Image.fromarray(ids.astype("uint8")).save(folder / "SegmentationClass" / mask.name)
+        (lists / f"{name}.txt").write_text("\n".join(photo.stem for photo in photos))
 
 
 @pytest.mark.parametrize("block", RUN, ids=str)
@@ -168,8 +194,45 @@ def test_it_runs(block, pictures, tmp_path):
 
 
 RUN_OF_CONFIG = "work_dirs/mine/config.py"
-SHORT = "num_workers=0 stages.{pretrain,pixel_attention,finetune}.train_cfg.max_epochs=1"
 ON_RUNS = [c for block in BLOCKS for c in block.commands if RUN_OF_CONFIG in c.split()]
+RUN_HERE = {
+    command: block.document
+    for block in BLOCKS
+    if block.mark.startswith("run by tests/docs/test_commands.py")
+    for command in block.commands
+    if command not in ON_RUNS
+}
+"""Command -> the document that has it."""
+
+
+def shortened(command):
+    """The same command; a training has an epoch a stage, and few demo pictures."""
+    (words,) = words_of(command)
+    if words[1] not in ("tools/train.py", "tools/sweep.py"):
+        return command
+    options = {"num_workers": 0}
+    for name in words:
+        if name.startswith("configs/"):
+            config = read_config(REPOSITORY / name)
+            stages = [name for name, stage in config.stages.items() if "train_cfg" in stage]
+            options |= {f"stages.{name}.train_cfg.max_epochs": 1 for name in stages}
+            if config.get("data", {}).get("type") == "demo":
+                options |= {f"data.{key}": number for key, number in FEW.items()}
+    return " ".join([command, "--cfg-options", *(f"{k}={v}" for k, v in options.items())])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [command for command in RUN_HERE if RUN_HERE[command] != "docs/own_photos.md"],
+    ids=lambda command: RUN_HERE[command],
+)
+def test_it_runs_with_a_short_training(command, pictures, tmp_path):
+    for path in pictures.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    layout = "VOC" if RUN_HERE[command] == "docs/data_sets.md" else "DATA"
+    (tmp_path / "DIR").symlink_to(pictures / layout)
+    run(shortened(command), tmp_path, RUN_HERE[command])
 
 
 def test_commands_on_a_run_read_the_settings_that_it_was_trained_with():
@@ -190,12 +253,10 @@ def test_commands_on_a_run_of_a_documented_config(tmp_path):
     draw_demo_data(tmp_path / "PHOTOS", train=6, train_semi=1, validation=2, test=1, size=64)
     (train,) = [
         command
-        for block in BLOCKS
-        if block.document == "docs/own_photos.md"
-        for command in block.commands
-        if "tools/train.py" in command.split()
+        for command, document in RUN_HERE.items()
+        if document == "docs/own_photos.md" and "tools/train.py" in command.split()
     ]
-    run(f"{train} {SHORT}", tmp_path, "docs/own_photos.md")
+    run(shortened(train), tmp_path, "docs/own_photos.md")
     (checkpoint,) = tmp_path.glob("work_dirs/mine/finetune/iter_*.pth")
     (tmp_path / "CHECKPOINT").symlink_to(checkpoint)
     assert len(ON_RUNS) >= 2

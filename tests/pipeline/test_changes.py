@@ -198,6 +198,25 @@ def test_other_photos_are_noticed(work_dir, photos, change, message):
         pipeline(work_dir, photos).run()
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"photos": {"a": "1"}},
+        {"photos": {"[]": "1"}},
+        {"photos": {'{"split": "train"}': 3}},
+        {"stages": ["pretrain"]},
+        {"files": {"names.json": None}},
+    ],
+)
+def test_a_record_of_wrong_types_counts_as_none(tmp_path, damage):
+    record = {"identity": "0", "stages": {"pretrain": "1"}, "photos": {'{"split": "train"}': "2"}}
+    path = tmp_path / "finetune" / "inputs.json"
+    write_json(path, record)
+    assert StageInputs.read(WorkDir(tmp_path), "finetune").stages == {"pretrain": "1"}
+    write_json(path, record | damage)
+    assert StageInputs.read(WorkDir(tmp_path), "finetune") is None
+
+
 def test_photos_may_change_until_a_stage_has_output(work_dir, photos):
     remove(work_dir, "evaluate")
     (work_dir / "evaluate").mkdir()
