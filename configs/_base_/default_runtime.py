@@ -1,4 +1,4 @@
-# What every run shares.
+# Settings of all runs.
 seed = 0
 num_workers = 2
 log_level = "INFO"

@@ -1,5 +1,5 @@
 # Table 10(d), "Before fine-tuning": 26.0 test mIoU, ImageNet-S50 (after: 29.3). One run gives both:
-# the labels that the segmentor learns are evaluated, too, as before_fine_tuning in results.json.
+# the labels for fine-tuning are evaluated as before_fine_tuning in results.json.
 _base_ = ["_base_/pass_s.py"]
 
 stages = dict(

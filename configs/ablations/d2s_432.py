@@ -1,5 +1,5 @@
-# Equations (3) and (4) with S = {4, 3, 2}: no row of the paper. Stage 4 has no M_K, and an M_I
-# beside that of L_e.
+# Equations (3) and (4) with S = {4, 3, 2}: no row of the paper. Stage 4 has no M_K, and its M_I
+# is separate from that of L_e.
 _base_ = ["d2s_32.py"]
 
 stages = dict(

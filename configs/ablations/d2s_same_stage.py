@@ -3,7 +3,7 @@
 _base_ = ["_base_/pass_p.py"]
 
 stages = dict(
-    # The paper does not say how such codes are made: from the same prototypes, here.
+    # Not stated in the paper: we compute these codes with the same prototypes.
     pretrain=dict(model=dict(objectives=dict(d2s=dict(codes_from="same")))),
     report=dict(title="PASS_p, codes of the same stage"),
 )

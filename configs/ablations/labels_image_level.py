@@ -1,9 +1,9 @@
-# Table 10(a), "Image-level": 26.9 test mIoU, ImageNet-S50. Pooled features are clustered, a
-# classifier of images learns their clusters, and class activation maps tell 'other'.
+# Table 10(a), "Image-level": 26.9 test mIoU, ImageNet-S50. Pooled features are clustered,
+# an image classifier is trained on the clusters, and class activation maps separate 'other'.
 _base_ = ["_base_/pass_s.py"]
 
 steps = _base_.stages
-# No map is pooled over.
+# Pooling without a map.
 whole = [
     step
     for step in steps.label_generation.embedding.pipeline
@@ -16,7 +16,7 @@ stages = dict(
         steps.label_generation,
         model_from="pretrain",
         embedding=dict(type="PooledFeatures", batch_size=32, pipeline=whole),
-        # The same pixels as those whose features were clustered.
+        # The same pixels as in clustering.
         pixels=dict(type="ImageLabels", pipeline=whole),
         foreground=dict(type="WholePhoto"),
         threshold=0.0,
@@ -27,7 +27,7 @@ stages = dict(
         model=dict(
             steps.finetune.model,
             decode_head=dict(type="ImageLevelHead", in_index=-1),
-            # The paper gives no threshold; a fifth of the maximum as in Zhou et al. (2016).
+            # The paper gives no threshold; we use a fifth of the maximum, as in Zhou et al. (2016).
             cam_threshold=0.2,
         ),
     ),

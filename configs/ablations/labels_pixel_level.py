@@ -1,12 +1,12 @@
 # Table 10(a), "Pixel-level": 12.7 test mIoU, ImageNet-S50. The features of all pixels form C + 1
-# clusters; the one that matches no class counts as 'other'.
+# clusters; the unmatched one counts as 'other'.
 _base_ = ["_base_/pass_s.py"]
 
-# C + 1: of other data give --cfg-options num_categories=, one more than their classes.
+# C + 1: for other data, set --cfg-options num_categories= to the number of classes plus one.
 num_categories = 51
 
 steps = _base_.stages
-# No map is pooled over.
+# Pooling without a map.
 whole = [
     step
     for step in steps.label_generation.embedding.pipeline
@@ -18,9 +18,9 @@ stages = dict(
     label_generation=dict(
         steps.label_generation,
         model_from="pretrain",
-        # 7 x 7 vectors of each photo: 6.4 GB on disk for ImageNet-S50.
+        # 7 x 7 vectors per photo: 6.4 GB on disk for ImageNet-S50.
         embedding=dict(type="PixelEmbeddings", batch_size=32, pipeline=whole),
-        # As k-means assigns the vectors that it clustered.
+        # The assignment of k-means.
         pixels=dict(
             type="PixelLabels", by="cluster", pipeline=steps.label_generation.pixels.pipeline
         ),

@@ -3,7 +3,7 @@ _base_ = ["d2s_none.py"]
 
 stages = dict(
     pretrain=dict(
-        # The paper does not say whose prototypes: those of the clustering objective, here.
+        # Not stated in the paper: we use the prototypes of the clustering objective.
         model=dict(objectives=dict(p2p=dict(type="ClusteringP2P", temperature=0.1))),
     ),
     report=dict(title="SwAV + clustering P2P"),

@@ -3,7 +3,7 @@ _base_ = ["d2s_none.py"]
 
 stages = dict(
     pretrain=dict(
-        # The paper gives no temperature.
+        # The paper gives no temperature; 0.2 is our choice.
         model=dict(objectives=dict(p2p=dict(type="ContrastiveP2P", temperature=0.2))),
     ),
     report=dict(title="SwAV + contrastive P2P"),

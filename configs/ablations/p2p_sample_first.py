@@ -1,5 +1,5 @@
-# Equation (2) as section 4.2 has it: features are sampled, then projected by M_p; the released
-# code, and with it the default, projects first. No row of the paper compares the two.
+# Equation (2) as in section 4.2: features are sampled, then projected by M_p. The default, as in
+# the released code, projects first. No row of the paper compares the two.
 _base_ = ["_base_/pass_s.py"]
 
 stages = dict(

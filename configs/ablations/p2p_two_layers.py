@@ -1,5 +1,5 @@
-# Section 4.2: M_p has two convolutions; the released code, and with it the default, has three. No
-# row of the paper compares the two.
+# Section 4.2: M_p has two convolutions; the default, as in the released code, has three. No row of
+# the paper compares the two.
 _base_ = ["_base_/pass_s.py"]
 
 stages = dict(

@@ -6,7 +6,7 @@ stages = dict(
     pretrain=dict(
         model=dict(
             objectives=dict(d2s=dict(stages=(3,))),
-            # Equation 4 sums both directions, and L_D2S is their mean.
+            # Equation 4 sums both directions; loss_d2s is their mean.
             loss_weights=dict(loss_d2s=2.0),
         ),
     ),

@@ -14,7 +14,7 @@ stages = dict(
         ),
         custom_hooks=[],
     ),
-    # Photos are of the size at which the other rows see them.
+    # The same photo size as in the other rows.
     distance_matching=dict(
         type="DistanceMatchingStage",
         model_from="pretrain",

@@ -1,5 +1,5 @@
-# ConvNeXt-T with its ImageNet weights. There is no published figure for it: table 14's 45.1 belongs
-# to a ConvNeXt-T that was fine-tuned on the masks of train-semi first, which no config here does.
+# ConvNeXt-T with its ImageNet weights. There is no published result: the 45.1 of table 14 is for a
+# ConvNeXt-T that was first fine-tuned on the masks of train-semi, which no config here does.
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
 stages = dict(

@@ -1,7 +1,7 @@
 # Table 14, Inception V3: test mIoU 29.9 on ImageNet-S.
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
-# mmcls has it with its classifier; the features are those of the last mixed block.
+# The network of mmcls includes a classifier; we use the features of the last mixed block.
 stages = dict(
     distance_matching=dict(
         backbone=dict(type="mmcls.InceptionV3", aux_logits=False), layer="Mixed_7c"

@@ -1,5 +1,5 @@
-# DenseCL as L_e with P2P and D2S on a Swin Transformer. D2S borrows its codes from the clustering
-# objective, which is trained along.
+# DenseCL as L_e with P2P and D2S on a Swin Transformer. D2S uses the codes of the clustering
+# objective, which is trained, too.
 _base_ = ["pass_s_swin_photos.py"]
 
 densecl = dict(

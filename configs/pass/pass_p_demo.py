@@ -1,7 +1,7 @@
 # PASS_p on the built-in demo data, all steps in minutes on two cores. Nothing is downloaded.
 _base_ = ["pass_s_demo.py", "../_base_/pass/pass_p_small.py"]
 
-# As in pass_s_demo.py, views share neither colour nor brightness; they differ in their blur.
+# As in pass_s_demo.py, views share neither colour nor brightness; their blur differs.
 colours = _base_.color_augmentations[:3]
 stages = dict(
     pretrain=dict(
@@ -17,7 +17,7 @@ stages = dict(
             ),
         ),
         train_dataloader=dict(dataset=dict(pipeline=_base_.two_views)),
-        # One epoch of warm-up, as there are 24 epochs.
+        # One warm-up epoch of 24.
         param_scheduler=[
             dict(_base_.pass_p.param_scheduler[0], end=1),
             dict(_base_.pass_p.param_scheduler[1], begin=1),

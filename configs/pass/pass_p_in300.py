@@ -1,5 +1,5 @@
 # PASS_p on ImageNet-S300: --cfg-options data_root=.../ImageNetS300. Eight GPUs make a batch of 256.
-# As PASS_s, but representations are learnt with PixPro and clustering as L_e, and D2S32.
+# As PASS_s, but step 1 uses PixPro and clustering as L_e, and D2S32.
 _base_ = ["pass_s_in300.py", "../_base_/pass/pass_p.py"]
 
 stages = dict(

@@ -1,5 +1,5 @@
-# PASS_p on ImageNet-S50 with a shape prior: saliency maps of your own tell the foreground in place
-# of pixel attention when pixels are labelled. Name their folder:
+# PASS_p on ImageNet-S50 with a shape prior: your own saliency maps replace pixel attention
+# as the foreground of label generation. Set their folder:
 #   --cfg-options data_root=.../ImageNetS50 stages.label_generation.foreground.folder=DIR
 _base_ = ["pass_p_in50.py"]
 

@@ -1,12 +1,12 @@
 # PASS_s on the built-in demo data, all steps in minutes on two cores. Nothing is downloaded.
-# What an object is, a prior that needs no training says, and the features pooled over it say of
-# which category: in a training of minutes attention tells nothing of objects yet.
+# A prior without training separates objects, and the features pooled over it give their category,
+# because attention cannot separate objects after a training of minutes.
 _base_ = ["../_base_/pass/pass_s_small.py"]
 
 data = dict(type="demo")
 
-# In this data neither colour nor brightness tells a category, so views must not share them: half of
-# them are grey, half are inverted. Crops are large enough to hold some of the object.
+# Colour and brightness do not depend on the category here, so views must not share them: half of
+# the views are grey, half are inverted. Crops are large enough to contain a part of the object.
 color_augmentations = [
     dict(
         type="ColorJitter", brightness=0.6, contrast=0.6, saturation=0.6, hue=0.15, probability=0.8
@@ -27,7 +27,7 @@ whole_image = [
     dict(type="ResizeShortSide", size=128),
     dict(type="PackInputs"),
 ]
-# Colours unlike those of the photo's frame, near its centre.
+# Colour distance to the photo's frame, times closeness to its centre.
 prior = dict(type="ProductOfMaps", sources=[dict(type="BoundaryPrior"), dict(type="CentrePrior")])
 lars = dict(optimizer=dict(lr=1.2))
 cosine = [dict(type="CosineAnnealingLR", eta_min=1.2e-3, by_epoch=True, convert_to_iter_based=True)]
@@ -38,8 +38,8 @@ stages = dict(
             objectives=dict(clustering=dict(num_prototypes=32)),
             data_preprocessor=view_preprocessor,
         ),
-        # With batches of 32, half the updates in the same time, it depends on chance in the last
-        # bits, such as the number of threads, whether anything is learnt.
+        # Batches of 32 give half the updates in the same time; whether they suffice then depends on
+        # rounding, such as by the number of threads.
         train_dataloader=dict(batch_size=16, dataset=dict(pipeline=two_views)),
         optim_wrapper=lars,
         param_scheduler=cosine,

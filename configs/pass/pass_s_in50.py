@@ -34,7 +34,7 @@ stages = dict(
         train_dataloader=dict(dataset=dict(pipeline=views)),
         train_cfg=dict(max_epochs=200),
     ),
-    # Crops and queue as for all splits. C has ten times the rate here; P has that of step 1.
+    # Crops and queue as for all splits. C uses ten times the rate; P uses that of step 1.
     pixel_attention=dict(
         model=dict(
             backbone=backbone,

@@ -1,5 +1,5 @@
-# PASS_s on ImageNet-S50 with a shape prior: region contrast, which needs no training, tells the
-# foreground in place of pixel attention when pixels are labelled. Needs scikit-image.
+# PASS_s on ImageNet-S50 with a shape prior: region contrast, which needs no training,
+# replaces pixel attention as the foreground of label generation. Needs scikit-image.
 _base_ = ["pass_s_in50.py"]
 
 stages = dict(

@@ -2,8 +2,8 @@
 # split root, or any folder of photos; for the latter add num_categories=C.
 _base_ = ["../_base_/pass/pass_s_small.py"]
 
-# Crops of 64 px show photos at about this scale: at 160 px, features meet objects twice the size of
-# those they were trained on.
+# Crops of 64 px show photos at about this scale. At 160 px, objects are twice as large as in
+# training.
 short_side = 96
 whole_image = [
     dict(type="LoadRGBImage"),
@@ -13,7 +13,7 @@ whole_image = [
 ]
 
 stages = dict(
-    # With 1,200 photos 200,000 image views; k-NN stops rising at about 125,000.
+    # 200,000 image views with 1,200 photos; k-NN stops rising at about 125,000.
     pretrain=dict(train_cfg=dict(max_epochs=165)),
     pixel_attention=dict(train_cfg=dict(max_epochs=5)),
     label_generation=dict(
@@ -34,7 +34,8 @@ stages = dict(
                     _base_.find_labels,
                     dict(type="LoadRGBImage"),
                     dict(type="LoadMask"),
-                    # Nearly whole photos, as at inference: what an object is, its surroundings say.
+                    # Nearly complete photos, as at inference: the background helps to recognise an
+                    # object.
                     dict(type="RandomResizedCropWithMask", size=short_side, scale=(0.6, 1.0)),
                     dict(type="RandomFlipWithMask"),
                     dict(type="PackInputs"),

@@ -1,6 +1,6 @@
 # PASS_s on photos with a foreground that is learnt without labels (C2AM): after step 1, a 3x3
-# convolution on its frozen features learns to part each photo in two, in all photos alike. Its maps
-# take the place of those of pass_s_photos_prior.py.
+# convolution on its frozen features learns to split all photos into the same two parts. Its maps
+# replace those of pass_s_photos_prior.py.
 _base_ = ["pass_s_photos_prior.py"]
 
 short_side = _base_.short_side
@@ -9,7 +9,7 @@ whole_photo = [
     dict(type="ResizeShortSide", size=short_side),
     dict(type="PackInputs"),
 ]
-# Nearly whole, as maps are made of whole photos.
+# Nearly complete photos, because maps are computed for complete photos.
 one_view = [
     dict(type="LoadRGBImage"),
     dict(type="MultiCrop", views=[dict(count=1, size=short_side, scale=(0.9, 1.0))]),
@@ -23,10 +23,10 @@ stages = dict(
         init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(
             type="C2AM",
-            # Stage 3 alone: with stage 4, as in the paper, so small a network parts photos by
-            # something else than objects, and frame_lead stays near zero.
+            # Only stage 3: with stage 4, as in the paper, such a small network does not separate
+            # objects, and frame_lead stays near zero.
             backbone=dict(_base_.stages.pretrain.model.backbone, out_indices=(3,)),
-            # No colours are changed: maps are made of photos as they are.
+            # No colour augmentation, because maps are computed without it.
             data_preprocessor=dict(
                 _base_.stages.pretrain.model.data_preprocessor, augmentations=[]
             ),

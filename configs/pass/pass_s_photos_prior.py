@@ -1,8 +1,8 @@
-# PASS_s on photos as pass_s_photos.py has it, with a foreground that needs no training: colours
-# unlike those of the photo's frame and near its centre, joined with region contrast, and cut out by
-# GrabCut. It says which pixels are labelled, and over which ones image embeddings are pooled; the
-# whole foreground of a photo gets its category. For photos of single objects in a scene. Needs
-# scikit-image; a map of a photo of 160 px takes about 0.2 s of one core.
+# PASS_s on photos, as pass_s_photos.py, but with a foreground that needs no training: colour
+# distance to the photo's frame, closeness to its centre and region contrast, refined by GrabCut.
+# Image embeddings are pooled over this foreground, and all its pixels get the category of the
+# photo. For photos of single objects in a scene. Needs scikit-image; the map of a photo of 160 px
+# takes about 0.2 s on one core.
 _base_ = ["pass_s_photos.py"]
 
 short_side = 96

@@ -1,5 +1,5 @@
-# PASS_s on photos as pass_s_photos.py has it, with region contrast in place of pixel attention as
-# the foreground. Needs scikit-image.
+# PASS_s on photos, as pass_s_photos.py, but with region contrast instead of pixel attention as
+# foreground. Needs scikit-image.
 _base_ = ["pass_s_photos.py"]
 
 stages = dict(

@@ -1,5 +1,5 @@
-# PASS_s on photos with the foreground of pass_s_photos_prior.py, which also teaches attention:
-# the maps are made first, and weigh 0.9 in its training, the clustering loss 0.1.
+# PASS_s on photos with the foreground of pass_s_photos_prior.py, which also teaches attention. The
+# maps are computed first; their loss has weight 0.9, the clustering loss 0.1.
 _base_ = ["pass_s_photos_prior.py"]
 
 two_views = [

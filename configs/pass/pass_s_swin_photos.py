@@ -1,5 +1,5 @@
-# PASS_s on a few thousand photos with a Swin Transformer. All steps have the same out_indices,
-# since Swin has a norm for each of them.
+# PASS_s on a few thousand photos with a Swin Transformer. All steps use the same out_indices,
+# because Swin has a norm for each index.
 _base_ = ["pass_s_photos.py"]
 
 swin = dict(
@@ -15,6 +15,6 @@ changes = dict(model=dict(backbone=swin), optim_wrapper=adamw, param_scheduler=c
 stages = dict(
     pretrain=changes,
     pixel_attention=changes,
-    # The head reads the last map alone, so that no loss reaches the norm of the one before.
+    # The head reads only the last map, so the norm of the map before has no gradient.
     finetune=dict(changes, find_unused_parameters=True),
 )

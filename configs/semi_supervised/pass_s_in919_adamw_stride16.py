@@ -1,13 +1,13 @@
-# As pass_s_in919_adamw.py, with a last stage that keeps its resolution: stride 16. Its 3x3
-# convolutions are dilated from the second block on; the first block keeps dilation 1, as in the
-# authors' code, so that its kernel meets the spacing it was pretrained at.
+# As pass_s_in919_adamw.py, but the last stage keeps its resolution (stride 16). Its 3x3
+# convolutions are dilated from the second block on. The first block keeps dilation 1, as in the
+# authors' code and in pretraining.
 _base_ = ["pass_s_in919_adamw.py"]
 
 stages = dict(
     finetune_semi=dict(
         model=dict(
-            # mmseg's ResNet can dilate the first block less than the others; mmselfsup's cannot.
-            # Same network and names otherwise, but the last stage has index 3 here.
+            # mmseg's ResNet supports another dilation for the first block; mmselfsup's does not.
+            # Otherwise the network and names are the same; the last stage has index 3 here.
             backbone=dict(
                 type="mmseg.ResNet",
                 out_indices=(3,),

@@ -1,11 +1,11 @@
-# Step 1 of PASS_p, whose L_e is PixPro and the clustering loss, to be laid over PASS_s:
+# Step 1 of PASS_p, whose L_e is PixPro and the clustering loss. Use it on top of PASS_s:
 #   _base_ = ["pass_s_in300.py", "../_base_/pass/pass_p.py"]
 #   stages = dict(pretrain=_base_.pass_p, pixel_attention=_base_.pass_p_attention)
-# Crops, colours, optimizer and schedule are PixPro's. No code of PASS_p was released, and the paper
-# gives no weights of the losses: weight 1 each is our assumption, and so is what step 2 shares with
-# PASS_s. Both views go through the backbone together, as in PASS_s (PixPro: one after the other).
+# Crops, colours, optimizer and schedule are those of PixPro. No code of PASS_p was released, and
+# the paper gives no weights of the losses. We assume weight 1 each, and the settings of PASS_s in
+# step 2. Both views pass through the backbone together, as in PASS_s (PixPro: separately).
 pass_p_std = (0.229, 0.224, 0.225)  # PASS_s: 0.228 for red
-# BYOL's: the first view is always blurred, the second one seldom, but solarised at times.
+# As in BYOL: the first view is always blurred; the second one rarely, and sometimes solarised.
 pass_p_colours = [
     dict(
         type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1, probability=0.8
@@ -56,7 +56,7 @@ pass_p = dict(
         ),
     ),
     optim_wrapper=dict(
-        # Biases and norms are not adapted and do not decay.
+        # No LARS adaptation and no weight decay for biases and norms.
         constructor="LARSOptimWrapperConstructor",
         optimizer=dict(lr=1.0, weight_decay=1e-5, decay_first=True),  # lr per 256 images
     ),

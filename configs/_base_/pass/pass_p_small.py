@@ -1,4 +1,5 @@
-# Step 1 of PASS_p for small photos on a CPU, to be laid over PASS_s for them: see pass_p.py.
+# Step 1 of PASS_p for small photos on a CPU. Use it on top of PASS_s for small photos, see
+# pass_p.py.
 _base_ = ["pass_p.py"]
 
 pass_p_colours = [

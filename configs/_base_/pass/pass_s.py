@@ -1,21 +1,21 @@
 # PASS_s (section 4): all steps, with the settings of ImageNet-S300 in the released code.
-# A child config changes what it needs; anything can be changed by --cfg-options.
+# Child configs and --cfg-options override any setting.
 _base_ = ["../default_runtime.py"]
 
-# Folder of the photos: an ImageNet-S split root, or any folder of photos. Data sets are built with
-# it after options are merged, so --cfg-options data_root=DIR moves the whole pipeline.
+# Folder of the photos: an ImageNet-S split root, or any folder of photos. --cfg-options
+# data_root=DIR sets it for all stages, because data sets are built after merging the options.
 data_root = None
 data = dict(type="auto")
-# Categories to discover; None reads the number off the class folders.
+# Number of categories to discover; None uses the number of class folders.
 num_categories = None
 
 mean = (0.485, 0.456, 0.406)
-# The released code normalises by SwAV's own 0.228 in steps 1 and 2.1, by 0.229 elsewhere.
+# The released code normalises with SwAV's 0.228 in steps 1 and 2.1, and with 0.229 elsewhere.
 std_pretrain = (0.228, 0.224, 0.225)
 std = (0.229, 0.224, 0.225)
 
 # ---- architecture -------------------------------------------------------------------------------
-# Widths of feature maps are read off the backbone.
+# Widths of feature maps are inferred from the backbone.
 backbone = dict(type="mmselfsup.ResNet", depth=50, out_indices=(4,))
 backbone_with_stage3 = dict(type="mmselfsup.ResNet", depth=50, out_indices=(3, 4))
 clustering = dict(
@@ -71,8 +71,8 @@ lars = dict(
     type="AmpOptimWrapper",
     optimizer=dict(type="LARS", lr=0.6, momentum=0.9, weight_decay=1e-6),
 )
-# The images that a step sees over all processes, for which the rates are: with --auto-scale-lr they
-# follow the batch.
+# Images per step over all processes for these learning rates; --auto-scale-lr scales them with the
+# batch.
 auto_scale_lr = dict(base_batch_size=256)
 cosine = [dict(type="CosineAnnealingLR", eta_min=6e-4, by_epoch=True, convert_to_iter_based=True)]
 
@@ -137,7 +137,7 @@ stages = dict(
         ),
         pixels=dict(pipeline=whole_image),
     ),
-    # Step 3: from step 1's backbone, on generated ids, unmatched.
+    # Step 3: starts from the backbone of step 1; labels are unmatched generated ids.
     finetune=dict(
         type="FinetuneStage",
         init=dict(backbone="${pretrain.checkpoint}"),

@@ -1,5 +1,5 @@
-# PASS_s on photos for vision transformers with patches of 14 pixels: all images have sides that are
-# multiples of 14, since feature maps are laid over the whole image.
+# PASS_s on photos for vision transformers with patches of 14 pixels. The sides of all images are
+# multiples of 14, because feature maps cover the complete image.
 _base_ = ["../../pass/pass_s_photos.py"]
 
 short_side = 224
@@ -23,9 +23,7 @@ crops = [
 ]
 stages = dict(
     pixel_attention=dict(
-        model=dict(
-            data_preprocessor=dict(std=_base_.std)
-        ),  # 0.229: that of the weights, not SwAV's
+        model=dict(data_preprocessor=dict(std=_base_.std)),  # 0.229, as for the weights; not SwAV's
         train_dataloader=dict(dataset=dict(pipeline=two_views)),
     ),
     label_generation=dict(

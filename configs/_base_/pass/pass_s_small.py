@@ -11,8 +11,8 @@ narrow = dict(
     base_channels=width,
     strides=(1, 2, 2, 1),
 )
-# At this size SwAV stops at ln K unless codes are hard (epsilon 0.03) and prototypes stay as drawn:
-# learnt ones fall together before the features tell anything apart.
+# At this size, SwAV stays at ln K unless codes are hard (epsilon 0.03) and prototypes frozen:
+# trained prototypes collapse before the features separate anything.
 never = 10**9
 clustering = dict(
     type="Clustering",

@@ -1,14 +1,14 @@
-# Distance matching of a backbone that stands alone (sections 3.2.1 and 5.6, table 14): a bank of
-# vectors from train-semi, k-NN of pixels on validation and test. Nothing is trained.
+# Distance matching of a single backbone without training (sections 3.2.1 and 5.6, table 14): a bank
+# of vectors from train-semi, and k-NN of pixels on validation and test.
 #   python tools/test.py configs/distance_matching/resnet50.py FILE --protocol distance_matching \
 #       --cfg-options data_root=DIR
-# A child names the backbone. In a pipeline of its own the backbone of a trained stage is taken by
+# A child config sets the backbone. In a pipeline, use the backbone of a trained stage:
 #   distance_matching=dict(type="DistanceMatchingStage", model_from="pretrain")
 _base_ = ["../default_runtime.py"]
 
 data_root = None
 data = dict(type="auto")
-# A local checkpoint: of OpenMMLab, of luss, or of a bare network whose tensors are named alike.
+# A local checkpoint of OpenMMLab or luss, or of a plain network with the same tensor names.
 weights = None
 
 stages = dict(

@@ -1,10 +1,10 @@
-# A later semi-supervised recipe by the same authors (ImageNetSegModel): AdamW, a rate that falls
-# from layer to layer, 100 epochs of which 5 warm up, SwAV's colours and blur.
-# From PASS_s pretrained on all of ImageNet-1k: test mIoU 20.3 at stride 32, 20.8 at stride 16.
-# Unlike theirs, ours synchronises batch norm, up-samples logits by four at once instead of twice by
-# two, and predicts large images by the rule of step 4; see docs/deviations.md.
+# A later semi-supervised recipe by the same authors (ImageNetSegModel): AdamW, layer-wise learning
+# rate decay, 100 epochs with 5 warm-up epochs, SwAV's colours and blur. With PASS_s pretrained on
+# all of ImageNet-1k: test mIoU 20.3 at stride 32, 20.8 at stride 16. Unlike their code, luss
+# synchronises batch norm, up-samples logits once by four instead of twice by two, and predicts
+# large images by the rule of step 4; see docs/deviations.md.
 
-# A local checkpoint with the backbone, of luss or of OpenMMLab; None pretrains first.
+# A local checkpoint of luss or OpenMMLab with the backbone; None pretrains first.
 weights = None
 # 0.45 at stride 16; ViT-S 0.5, ViT-B 0.6, both with weight decay 0.05 and, in the backbone,
 # drop_path_rate=0.1.
@@ -57,7 +57,7 @@ semi_supervised_adamw = dict(
         paramwise_cfg=dict(layer_decay=layer_decay),
         optimizer=dict(type="AdamW", lr=base_lr, weight_decay=5e-4),
     ),
-    # To 1e-6 for the last layer, and in proportion for the others.
+    # 1e-6 for the last layer, in proportion for the others.
     param_scheduler=[
         dict(type="LinearLR", start_factor=1e-6, end=5, convert_to_iter_based=True),
         dict(

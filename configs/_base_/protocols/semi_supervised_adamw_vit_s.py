@@ -1,5 +1,5 @@
-# The AdamW recipe for a ViT-S on one process, with a batch of 32; the backbone takes
-# drop_path_rate as well.
+# The AdamW recipe for a ViT-S on one process, with a batch of 32; the backbone also needs
+# drop_path_rate.
 _base_ = ["semi_supervised_adamw.py"]
 
 layer_decay = 0.5

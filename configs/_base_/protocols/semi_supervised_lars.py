@@ -1,9 +1,9 @@
-# The semi-supervised protocol as the paper has it (section 5.6): step 3's training with the true
-# masks of train-semi instead of pseudo labels, 30 epochs.
+# The semi-supervised protocol of the paper (section 5.6): step 3 with the true masks of train-semi
+# instead of pseudo labels, for 30 epochs.
 #   python tools/train.py configs/semi_supervised/pass_s_in300_lars.py --cfg-options data_root=DIR
-#   ... weights=work_dirs/pass_s_in300/pretrain/iter_N.pth   # do not pretrain: start from this file
+#   ... weights=work_dirs/pass_s_in300/pretrain/iter_N.pth   # skip pretraining
 
-# A local checkpoint with the backbone, of luss or of OpenMMLab; None pretrains first.
+# A local checkpoint of luss or OpenMMLab with the backbone; None pretrains first.
 weights = None
 semi_supervised_lars = dict(
     type="FinetuneSemiStage",
