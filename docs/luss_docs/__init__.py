@@ -1,8 +1,8 @@
-"""Sphinx extension: pages that are generated from the code, and links between files of the house.
+"""Sphinx extension: pages generated from the code, and links between files of the repository.
 
-At ``builder-inited`` the pages of :func:`luss_docs.pages.all_pages` are written to
-``docs/generated/``; a file that has not changed is left alone, so that Sphinx builds it once.
-Nothing below but this module imports Sphinx.
+At ``builder-inited``, the pages of :func:`luss_docs.pages.all_pages` are written to
+``docs/generated/``. Unchanged files are not rewritten, so that Sphinx builds them once. Only this
+module imports Sphinx.
 """
 
 import importlib
@@ -32,7 +32,7 @@ def setup(app) -> dict:
 
 
 def write_pages(folder: Path) -> None:
-    """Write all generated pages below a folder, and remove those that are no more."""
+    """Write all generated pages below a folder, and remove outdated ones."""
     pages = all_pages()
     for path in [*folder.rglob("*.md"), *folder.rglob("*.rst")]:
         if path.relative_to(folder).as_posix() not in pages:
@@ -55,15 +55,15 @@ _OTHERS = "(all other pages)"
 
 
 def _other_pages(index: str) -> list[str]:
-    """Pages of ``docs/`` that the index does not name, so that a new one has its place at once."""
+    """Return the pages of ``docs/`` that are not in the index, so that new pages are included."""
     names = sorted(path.stem for path in GENERATED.parent.glob("*.md"))
     return [name for name in names if name != "index" and f"\n{name}\n" not in index]
 
 
 def _find_by_import(app, env, node, contnode):
-    """Resolve what docstrings call by another name than that of the module that defines it.
+    """Resolve references in docstrings to names that are defined in another module.
 
-    They name classes as users import them (``luss.models.P2P``), or by their last name alone.
+    Docstrings use the import path of users (``luss.models.P2P``), or only the last name.
     """
     if node.get("refdomain") != "py":
         return None
@@ -84,7 +84,7 @@ def _find_by_import(app, env, node, contnode):
 
 
 def _defined_as(target: str) -> str | None:
-    """The full name under which a dotted name is defined."""
+    """Return the full name of the definition of a dotted name."""
     module, _, name = target.rpartition(".")
     if not module.startswith("luss"):
         return None
@@ -99,7 +99,7 @@ _STAR = re.compile(r"(?<=[(, ])\*(?=\w+[),])")
 
 
 def _plain_text(app, what, name, obj, options, lines: list[str]) -> None:
-    """A norm such as |z| is no substitution of reStructuredText, a shape (N, *size) no emphasis."""
+    """Escape norms such as |z| and shapes such as (N, *size) for reStructuredText."""
     for index, line in enumerate(lines):
         parts = line.split("``")
         parts[::2] = [_STAR.sub(r"\\*", part.replace("|", "\\|")) for part in parts[::2]]

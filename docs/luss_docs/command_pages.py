@@ -1,4 +1,4 @@
-"""What every command line says of itself."""
+"""The help texts of all command lines."""
 
 import ast
 import os
@@ -12,10 +12,10 @@ __all__ = ["command_pages"]
 
 
 def command_pages() -> dict[str, str]:
-    """The page of all command lines."""
+    """Return the page of all command lines."""
     parts = [
-        "# Command lines\n\nWhat each of them says for `--help`. Scripts of `tools/` stand in a "
-        "checkout; `luss COMMAND`, or `python -m luss COMMAND`, is the same from anywhere."
+        "# Command lines\n\nThe output of `--help`. In a checkout, run the scripts of `tools/`. "
+        "Everywhere else, use `luss COMMAND` or `python -m luss COMMAND`."
     ]
     for path in sorted((REPOSITORY / "tools").rglob("*.py")):
         script = path.relative_to(REPOSITORY).as_posix()

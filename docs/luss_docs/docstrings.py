@@ -1,4 +1,4 @@
-"""What a docstring in Google's style says, in Markdown."""
+"""Docstrings in Google's style as Markdown."""
 
 import inspect
 import re
@@ -13,7 +13,7 @@ _ROLE = re.compile(r":(?:py:)?(class|func|meth|mod|attr|data|obj):`~?([^`]+)`")
 
 
 def as_markdown(text: str) -> str:
-    """Roles and literals of reStructuredText as MyST has them, on one line."""
+    """Convert roles and literals of reStructuredText to MyST, on one line."""
     text = " ".join(text.split())
     text = _ROLE.sub(lambda match: f"{{py:{match[1]}}}`{match[2]}`", text)
     text = re.sub(r"``([^`]+)``", r"`\1`", text)
@@ -21,7 +21,7 @@ def as_markdown(text: str) -> str:
 
 
 def summary(thing: Any) -> str:
-    """The first paragraph of a docstring, as Markdown; '' without any.
+    """Return the first paragraph of a docstring as Markdown; '' if there is none.
 
     What a class inherits from its base is not its own.
     """
@@ -31,7 +31,7 @@ def summary(thing: Any) -> str:
 
 
 def signature_of(thing: Any) -> str:
-    """The arguments of a class or function, without annotations, as they are written in code."""
+    """Return the signature of a class or function as code, without annotations."""
     plain = [
         parameter.replace(annotation=inspect.Parameter.empty)
         for parameter in _parameters(thing)
@@ -51,7 +51,7 @@ def _parameters(thing: Any) -> list[inspect.Parameter]:
 
 
 def defaults_of(kind: type) -> dict[str, Any]:
-    """Name -> default of the arguments of a class, those that bases take by ``**kwargs`` included.
+    """Return the default of each argument of a class, including ``**kwargs`` of its bases.
 
     The default is ``inspect.Parameter.empty`` where the argument must be given.
     """
@@ -72,7 +72,7 @@ def defaults_of(kind: type) -> dict[str, Any]:
 
 
 def argument_texts(kind: type) -> dict[str, str]:
-    """Name -> what the ``Args`` sections of a class and its bases say of it, as Markdown."""
+    """Return the ``Args`` texts of a class and its bases by name, as Markdown."""
     found: dict[str, str] = {}
     for base in kind.__mro__:
         if not base.__module__.startswith("luss"):

@@ -1,4 +1,4 @@
-"""What the paper reports for configs, and what was measured here.
+"""Results of configs: those of the paper, and measured ones.
 
 The paper's figures are copied by hand; each has its table. Ours are read off the tables of
 ``benchmarks/RESULTS.md`` when the pages are made, so that they stand in one place.
@@ -149,14 +149,14 @@ PAPER: dict[str, list[tuple[str, dict[str, tuple[float | None, float]]]]] = {
         )
     ],
 }
-"""Config -> rows of the paper: where it stands, and metric -> (val, test) in percent."""
+"""Config -> rows of the paper: table, and metric -> (val, test) in percent."""
 
 MEASURED: dict[str, list[tuple[str, str]]] = {
     "pass/pass_s_demo.py": [("Demo", r"seed \d, .*")],
     "pass/pass_s_photos.py": [("Photos: does pretraining help?", r"trained-\d")],
 }
-"""Config -> heading in RESULTS.md, and a pattern of the first cells of its rows; beside the rows
-whose first cell names the config."""
+"""Config -> heading in RESULTS.md, and a pattern of the first cells of its rows. Rows with the
+config in their first cell are always included."""
 
 
 class MeasuredTable(NamedTuple):
@@ -168,7 +168,7 @@ class MeasuredTable(NamedTuple):
 
 
 def measured(config: str) -> list[MeasuredTable]:
-    """What RESULTS.md says of a config.
+    """Return the rows of RESULTS.md for a config.
 
     Args:
         config: path below ``configs/``.
@@ -199,7 +199,7 @@ def measured(config: str) -> list[MeasuredTable]:
 
 
 def _tables() -> Iterator[tuple[str, list[str], list[list[str]]]]:
-    """Heading, columns and rows of each table."""
+    """Return heading, columns and rows of each table."""
     heading, columns, rows = "", [], []
     for line in [*RESULTS.read_text(encoding="utf-8").splitlines(), ""]:
         if line.startswith("#"):

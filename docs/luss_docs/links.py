@@ -1,4 +1,4 @@
-"""Links in Markdown files, which are meant for readers of the repository, as links of the site."""
+"""Convert links between files of the repository to links of the site."""
 
 import os
 import re
@@ -24,7 +24,7 @@ _OUTSIDE = re.compile(r"^([a-z]+:|#|/)")
 
 
 def with_links_of_the_site(text: str, docname: str) -> str:
-    """A page whose relative links lead to pages of the site.
+    """Return a page with relative links to pages of the site.
 
     What the repository has and the site has not, such as the folder of a project, becomes its
     path.
@@ -56,7 +56,7 @@ def with_links_of_the_site(text: str, docname: str) -> str:
 
 
 def _page_of(path: Path) -> Path | None:
-    """The file below ``docs/`` that shows a file of the repository."""
+    """Return the file below ``docs/`` that shows a file of the repository."""
     docs = REPOSITORY / "docs"
     if not path.is_relative_to(REPOSITORY):
         return None

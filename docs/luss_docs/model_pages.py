@@ -1,4 +1,4 @@
-"""A page for each config: figures, cost, and every setting with its source."""
+"""One page per config: results, cost, and all settings with their sources."""
 
 import functools
 import re
@@ -29,7 +29,7 @@ LABELLED_IMAGES = {50: 500, 300: 3_000, 919: 9_190}
 
 
 def model_pages() -> dict[str, str]:
-    """The pages, and one that compares them."""
+    """Return the pages, and a comparison of them."""
     pages = {}
     for folder, title in GROUPS.items():
         names = sorted(path.stem for path in (CONFIGS / folder).glob("*.py"))
@@ -42,7 +42,7 @@ def model_pages() -> dict[str, str]:
         parts = [
             f"# {title}",
             f"The configs of `configs/{folder}/`.",
-            table(("config", "what it is", "paper", "ours"), rows),
+            table(("config", "description", "paper", "ours"), rows),
             listed.replace("\n\n", "\n:hidden:\n\n"),
         ]
         pages[f"models/{folder}.md"] = "\n\n".join(parts) + "\n"
@@ -50,14 +50,14 @@ def model_pages() -> dict[str, str]:
 
 
 _INTRODUCTION = """\
-What the paper reports is test mIoU in percent; ours, where it was measured, stands in
-[What was measured](../results.md) with its command. No weights are released with luss; those of
-the released PASS are taken, see [External weights](../../weights.md). These pages are generated
-from the configs and from the facts that tests hold the configs to."""
+Results of the paper are test mIoU in percent. See [What was measured](../results.md) for our
+results and their commands. luss has no released weights; it can load those of the released PASS,
+see [External weights](../../weights.md). These pages are generated from the configs and from the
+facts that tests compare with the configs."""
 
 
 class ModelPage:
-    """What there is to say of a config.
+    """The page of a config.
 
     Args:
         name: path below ``configs/``.
@@ -69,29 +69,29 @@ class ModelPage:
         self.config = _read(name)
 
     def about(self) -> str:
-        """The comment on top of the file, or its first sentence where it is long."""
+        """Return the first sentence of the comment at the top of the file."""
         text = _opening(self.path)
         first = re.split(r"(?<=[.:]) (?=[A-Z-])", text)[0].rstrip(".:")
         return first if first else self.path.stem
 
     def paper(self) -> str:
-        """The paper's test mIoU, by the protocol that the config is for."""
+        """Return the paper's test mIoU for the protocol of the config."""
         rows = PAPER.get(self.name)
         return f"{rows[0][1]['mIoU'][1]}" if rows else ""
 
     def ours(self) -> str:
-        """Whether there are figures of ours."""
+        """Return 'measured' if RESULTS.md has results of the config."""
         return "measured" if measured(self.name) else ""
 
     def text(self) -> str:
-        """The page."""
+        """Return the page."""
         parts = [f"# {self.path.stem}", self._opening_text(), self._facts(), *self._figures()]
         parts += self._cost()
         parts += self._settings()
         parts += [
             "## The config",
-            "What it does not say it inherits; the whole of each stage stands in "
-            "`WORK_DIR/<stage>/config.py` once the stage has begun.",
+            "Other settings are inherited. `WORK_DIR/<stage>/config.py` contains the complete "
+            "config of a stage once the stage has started.",
             f"```python\n{self.path.read_text(encoding='utf-8').strip()}\n```",
         ]
         return "\n\n".join(part for part in parts if part) + "\n"
@@ -115,20 +115,20 @@ class ModelPage:
         return table(("file", f"`configs/{self.name}`"), rows)
 
     def _figures(self) -> list[str]:
-        parts = ["## Figures"]
+        parts = ["## Results"]
         if rows := PAPER.get(self.name):
             shown = [
                 (where, *(_val_test(figures.get(metric)) for metric in _METRICS))
                 for where, figures in rows
             ]
-            parts += ["Of the paper, percent, val / test:"]
+            parts += ["Paper, percent, val / test:"]
             parts += [table(("", *_METRICS), shown)]
         for found in measured(self.name):
             anchor = re.sub(r"[^\w -]", "", found.heading.lower()).replace(" ", "-")
             parts.append(f"Ours, from [{found.heading}](../../results.md#{anchor}):")
             parts.append(table(found.columns, found.rows))
         if len(parts) == 1:
-            parts.append("The paper reports none, and none were measured here.")
+            parts.append("The paper has no results for this config, and luss was not measured.")
         elif not self.ours():
             parts.append("Ours: not measured.")
         return parts
@@ -152,8 +152,8 @@ class ModelPage:
                 )
             )
         if not rows:
-            return ["## Cost", "Nothing is trained: every photo goes through the network once."]
-        columns = ("stage", "epochs", "batch of a process", "crops of an image", "images seen")
+            return ["## Cost", "No training: each photo passes the network once."]
+        columns = ("stage", "epochs", "batch per process", "crops per image", "image views")
         return ["## Cost", table(columns, rows)]
 
     def _images(self, stage: dict) -> int | None:
@@ -174,8 +174,8 @@ class ModelPage:
         split, tables = facts.PUBLISHED[self.name]
         parts = [
             "## Settings and their sources",
-            "Read off the objects that this config builds: a test compares them with these rows. "
-            "Code is the released one; where it differs from the paper, see "
+            "A test compares these rows with the objects that the config builds. The source 'code' "
+            "is the released code. For its differences from the paper, see "
             "[Deviations](../../../deviations.md).",
         ]
         for stage, rows in tables.items():
@@ -203,7 +203,7 @@ def _read(name: str) -> Config:
 
 
 def _opening(path: Path) -> str:
-    """The comment on top of a file, in one line."""
+    """Return the comment at the top of a file as one line."""
     lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -229,7 +229,7 @@ def _backbone(config: Config) -> str:
 
 
 def _crops(stage: dict) -> str:
-    """Number and side of the crops that a stage makes of an image."""
+    """Return number and side of the crops per image of a stage."""
     found = []
     for step in stage.get("train_dataloader", {}).get("dataset", {}).get("pipeline", []):
         for view in step.get("views", []):
@@ -241,7 +241,7 @@ def _crops(stage: dict) -> str:
 
 @functools.cache
 def _facts_of_tests() -> ModuleType:
-    """``tests/configs/facts.py``, which holds the published settings with their sources."""
+    """Import ``tests/configs/facts.py``, the published settings with their sources."""
     folder = str(REPOSITORY / "tests" / "configs")
     sys.path.insert(0, folder)
     try:
@@ -252,7 +252,7 @@ def _facts_of_tests() -> ModuleType:
 
 
 def _sourced(rows: list) -> list:
-    """Rows of settings, with their source in a word or two; later ones take earlier ones' place."""
+    """Return rows of settings with short sources; later rows replace earlier ones."""
     named = {
         name: (_source(source), name, value)
         for source, name, value in rows
@@ -262,7 +262,7 @@ def _sourced(rows: list) -> list:
 
 
 def _source(source: str) -> str:
-    """Who says it, paper or released code; what names neither is said by both."""
+    """Return the source of a setting; 'paper, code' if it names neither."""
     if source.startswith("ours"):
         return "luss"
     if "C only" in source or source.startswith("C:") or "(C)" in source or "in C" in source:
@@ -275,7 +275,7 @@ def _source(source: str) -> str:
 
 
 _UNREADABLE = ("convolutions", "rate of layers")
-"""Settings of a value for each layer."""
+"""Settings with one value per layer."""
 
 
 def _value(value: Any) -> str:
@@ -290,7 +290,7 @@ _LONGEST = 400
 
 
 def _plain(value: Any) -> str:
-    """A value as one would write it down: ``Name(setting=value)`` for a component."""
+    """Return a value as text: ``Name(setting=value)`` for a component."""
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
         return f"{value[0]}({_plain(value[1])})"
     if isinstance(value, dict):

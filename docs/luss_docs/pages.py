@@ -1,4 +1,4 @@
-"""All generated pages, by their names below ``docs/generated/``."""
+"""All generated pages by their names below ``docs/generated/``."""
 
 from luss_docs.api_pages import api_pages
 from luss_docs.command_pages import command_pages
@@ -11,7 +11,7 @@ __all__ = ["all_pages"]
 
 
 def all_pages() -> dict[str, str]:
-    """Name of each file -> its text."""
+    """Return the text of each file by its name."""
     included = {
         f"{page}.md": (REPOSITORY / path).read_text(encoding="utf-8")
         for path, page in INCLUDED.items()

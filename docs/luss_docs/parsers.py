@@ -1,4 +1,4 @@
-"""The argument parsers of the command lines, taken where they parse."""
+"""The argument parsers of the command lines, captured when they parse."""
 
 import argparse
 import contextlib
@@ -15,14 +15,14 @@ __all__ = ["parse", "parser_of"]
 
 
 class _Parsed(BaseException):
-    """A command line has parsed its arguments; it goes no further."""
+    """Raised to stop a command line after it has parsed its arguments."""
 
     def __init__(self, parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         self.parser, self.parsed = parser, args
 
 
 def parse(script: str | Path, arguments: Sequence[str]) -> argparse.Namespace:
-    """What a script makes of its arguments, without doing anything with them.
+    """Return the parsed arguments of a script without running it.
 
     Args:
         script: path of a Python file; relative ones are relative to the repository.
@@ -40,7 +40,7 @@ def parse(script: str | Path, arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def parser_of(script: str | Path, arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The parser that a script builds.
+    """Return the argument parser of a script.
 
     Args:
         script: see :func:`parse`.
@@ -72,7 +72,7 @@ def _stopped(script: str | Path, arguments: Sequence[str], stop) -> _Parsed:
 
 @contextlib.contextmanager
 def _same_signals() -> Iterator[None]:
-    """Command lines set handlers of signals; take them back."""
+    """Restore the signal handlers that command lines set."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

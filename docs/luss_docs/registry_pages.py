@@ -1,4 +1,4 @@
-"""A page for each registry, with every component that luss registers in it."""
+"""One page per registry, with all components that luss registers."""
 
 import inspect
 from typing import Any
@@ -12,14 +12,14 @@ from luss_docs.markdown import table, toctree
 __all__ = ["components_of", "registry_pages"]
 
 ABOUT = {
-    "STAGES": ("Stages", "The steps of a method. A config names them in `stages`, in order."),
+    "STAGES": ("Stages", "The steps of a method, in the order of `stages` in a config."),
     "MODELS": (
         "Models",
-        "Algorithms, objectives, heads, backbones, segmentors and data preprocessors. Those of "
-        "mmselfsup, mmcls and mmseg are named with their scope, as in `mmselfsup.ResNet`.",
+        "Algorithms, objectives, heads, backbones, segmentors and data preprocessors. Write "
+        "those of mmselfsup, mmcls and mmseg with their scope, as in `mmselfsup.ResNet`.",
     ),
-    "DATASETS": ("Data sets", "What `data.type` names; see [Data sets](../../data_sets.md)."),
-    "DATA_SAMPLERS": ("Samplers", "The order in which photos come, as in MMEngine."),
+    "DATASETS": ("Data sets", "Values of `data.type`; see [Data sets](../../data_sets.md)."),
+    "DATA_SAMPLERS": ("Samplers", "The order of the photos, as in MMEngine."),
     "TRANSFORMS": ("Transforms", "Steps of a `pipeline`, from a file to a batch."),
     "EMBEDDERS": ("Embedders", "Images to embeddings: `stages.label_generation.embedding.type`."),
     "LABEL_GENERATORS": (
@@ -28,12 +28,12 @@ ABOUT = {
     ),
     "FOREGROUND_SOURCES": (
         "Foreground sources",
-        "Photos to maps of foreground: `stages.label_generation.foreground`; see "
+        "Photos to foreground maps: `stages.label_generation.foreground`; see "
         "[Foreground sources](../../foreground.md).",
     ),
     "THRESHOLD_RULES": (
         "Threshold rules",
-        "Maps of foreground to a threshold: `stages.label_generation.threshold`.",
+        "Foreground maps to a threshold: `stages.label_generation.threshold`.",
     ),
     "LABEL_WRITERS": (
         "Label writers",
@@ -43,25 +43,25 @@ ABOUT = {
         "Matchers",
         "Generated to true categories: `stages.evaluate.matcher`.",
     ),
-    "COUNT_METRICS": ("Metrics of counts", "Counts to figures: `stages.evaluate.metrics`."),
-    "METRICS": ("Metrics of MMEngine", "What a `val_evaluator` or `test_evaluator` names."),
-    "REPORT_SECTIONS": ("Sections of the report", "What the report shows: `report.sections`."),
-    "HOOKS": ("Hooks", "What happens at moments of a run: `custom_hooks`, `default_hooks`."),
-    "LOOPS": ("Loops", "How a runner goes through data: `train_cfg`, `val_cfg`, `test_cfg`."),
-    "RUNNERS": ("Runners", "What runs a stage; see [Architecture](../architecture.md)."),
+    "COUNT_METRICS": ("Metrics of counts", "Counts to metrics: `stages.evaluate.metrics`."),
+    "METRICS": ("Metrics of MMEngine", "Metrics for `val_evaluator` and `test_evaluator`."),
+    "REPORT_SECTIONS": ("Sections of the report", "Values of `report.sections`."),
+    "HOOKS": ("Hooks", "Actions at points of a run: `custom_hooks`, `default_hooks`."),
+    "LOOPS": ("Loops", "Iteration over the data: `train_cfg`, `val_cfg`, `test_cfg`."),
+    "RUNNERS": ("Runners", "Classes that run a stage; see [Architecture](../architecture.md)."),
     "OPTIMIZERS": ("Optimizers", "`optim_wrapper.optimizer`."),
     "OPTIM_WRAPPERS": ("Optimizer wrappers", "`optim_wrapper`."),
     "OPTIM_WRAPPER_CONSTRUCTORS": (
         "Constructors of optimizer wrappers",
-        "Parameters to groups with settings of their own: `optim_wrapper.constructor`.",
+        "Parameter groups with their own settings: `optim_wrapper.constructor`.",
     ),
-    "FUNCTIONS": ("Functions", "Plain functions that configs name."),
+    "FUNCTIONS": ("Functions", "Plain functions for configs."),
 }
-"""Registry -> title, and what it is for. Others are shown by the name that MMEngine gives them."""
+"""Registry -> title and description. Other registries have the name of MMEngine as title."""
 
 
 def components_of(registry: Registry) -> dict[str, Any]:
-    """Name -> class or function of those that luss registers, in alphabetical order."""
+    """Return the classes and functions that luss registers, in alphabetical order."""
     registry.import_from_location()
     return {
         name: thing
@@ -71,7 +71,7 @@ def components_of(registry: Registry) -> dict[str, Any]:
 
 
 def registry_pages() -> dict[str, str]:
-    """The pages, and one that lists them."""
+    """Return the pages, and an index of them."""
     pages, rows = {}, []
     for name in _in_order():
         registry = getattr(registries, name)
@@ -84,8 +84,8 @@ def registry_pages() -> dict[str, str]:
         rows.append((f"[{title}]({page}.md)", f"`luss.registry.{name}`", len(components)))
     text = (
         "# Registries\n\n"
-        "A component is a class or function in a registry, named in a config by `type`. These "
-        "pages are generated from the code. How to add one: [Your own method](../projects.md).\n\n"
+        "A component is a class or function in a registry; configs select it by `type`. These "
+        "pages are generated from the code. To add one, see [Your own method](../projects.md).\n\n"
         + table(("registry", "in Python", "components"), rows)
         + "\n\n"
         + toctree(name.removeprefix("registries/").removesuffix(".md") for name in pages)
@@ -94,7 +94,7 @@ def registry_pages() -> dict[str, str]:
 
 
 def _in_order() -> list[str]:
-    """Those that people write components for first, then the others."""
+    """Return the registries; those with user components come first."""
     return [*ABOUT, *(name for name in registries.__all__ if name not in ABOUT)]
 
 
@@ -117,5 +117,5 @@ def _component(name: str, others: list[str], thing: Any) -> str:
     lines = [f"## {name}", f"```python\n{name}{signature_of(thing)}\n```"]
     if text := summary(thing):
         lines.append(text + also)
-    lines.append(("In " if private else "All of it: ") + shown)
+    lines.append(("In " if private else "Details: ") + shown)
     return "\n\n".join(lines)

@@ -1,4 +1,4 @@
-"""The page of all settings: those of the top level, and those of each stage."""
+"""The page of all settings: the top level and each stage."""
 
 import inspect
 
@@ -12,38 +12,37 @@ __all__ = ["TOP_LEVEL", "settings_page", "top_level_settings"]
 
 TOP_LEVEL = {
     "stages": "the steps of the method: name -> `type` and settings, in order",
-    "data_root": "folder of the photos; one option moves the whole pipeline",
-    "data": "`type` of the data set, `auto` to look at the folders, and its settings",
-    "num_categories": "how many categories are discovered; `None` reads it off class folders",
-    "seed": "of everything random",
-    "num_workers": "processes that load data, for each process that trains; 0 for none",
-    "weights": "a file from which the backbone starts; with a `PretrainStage` nothing is trained "
-    "in its place",
-    "default_hooks": "as in MMEngine, for all stages; those of a stage are merged into them",
+    "data_root": "folder of the photos, for all stages",
+    "data": "`type` of the data set (`auto` detects it from the folders) and its settings",
+    "num_categories": "number of categories to discover; `None` uses the number of class folders",
+    "seed": "seed of all random numbers",
+    "num_workers": "data loading processes per training process; 0 for none",
+    "weights": "a file with the weights of the backbone; a `PretrainStage` then does not train",
+    "default_hooks": "as in MMEngine, for all stages; hooks of a stage are merged into them",
     "env_cfg": "as in MMEngine: `cudnn_benchmark`, `mp_cfg`, `dist_cfg`, `resource_limit`",
     "log_level": "as in MMEngine",
     "log_processor": "as in MMEngine",
     "visualizer": "as in MMEngine: back ends such as TensorBoard's",
-    "auto_scale_lr": "`base_batch_size`: the images of a step for which rates are written, for "
+    "auto_scale_lr": "`base_batch_size`: images per step for the given learning rates, used by "
     "`--auto-scale-lr`",
     "custom_imports": "as in MMEngine: packages that register components",
-    "work_dir": "folder of the run, unless `--work-dir` says it",
+    "work_dir": "folder of the run; `--work-dir` overrides it",
 }
-"""Top-level setting -> what it is."""
+"""Top-level setting -> description."""
 
 _INTRODUCTION = """# Settings
 
-A config is a Python file that MMEngine reads. Any setting may be changed on the command line by its
-place: `--cfg-options seed=1 stages.finetune.train_cfg.max_epochs=10`. An option that would change
-nothing, and a key that nothing reads, are errors which name the nearest known one.
+A config is a Python file for MMEngine. The command line can override any setting by its path:
+`--cfg-options seed=1 stages.finetune.train_cfg.max_epochs=10`. Options without an effect and unused
+keys are errors, which suggest the most similar known key.
 
-The whole configuration of a stage, with all that is filled in, stands in
-`WORK_DIR/<stage>/config.py` once the stage has begun. This page is generated from the code; what
-components take stands on the pages of their [registries](registries/index.md)."""
+`WORK_DIR/<stage>/config.py` contains the complete config of a stage once the stage has started.
+This page is generated from the code. For the arguments of components, see the pages of their
+[registries](registries/index.md)."""
 
 
 def top_level_settings() -> set[str]:
-    """All top-level keys that luss or one of its stages reads."""
+    """Return all top-level keys that luss or one of its stages reads."""
     found = set(SETTINGS)
     for kind in components_of(STAGES).values():
         found.update(kind.settings)
@@ -51,7 +50,7 @@ def top_level_settings() -> set[str]:
 
 
 def settings_page() -> str:
-    """The page.
+    """Return the page.
 
     Raises:
         KeyError: if a setting is not described here.
@@ -66,7 +65,7 @@ def settings_page() -> str:
     for name, kind in components_of(STAGES).items():
         parts += [f"## {name}", summary(kind), _stage_table(kind)]
         if changed := ", ".join(f"`{setting}`" for setting in kind.settings):
-            parts.append(f"Of the top level it reads {changed}; they belong to its output.")
+            parts.append(f"The output also depends on these top-level settings: {changed}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -76,12 +75,16 @@ def _stage_table(kind: type) -> str:
     for name, default in defaults_of(kind).items():
         if name in ("name", "args"):
             continue
-        shown = "needed" if default is inspect.Parameter.empty else f"`{_short(default)}`"
+        shown = "required" if default is inspect.Parameter.empty else f"`{_short(default)}`"
         rows.append((f"`{name}`", shown, texts.get(name, "")))
     if "runner" in texts:
-        rows.append(("others", "", texts["runner"]))
+        rows.append(("other keys", "", texts["runner"]))
     rows += [
-        ("`after`, `before`", "", "name of a stage, for the place of one that a child config adds")
+        (
+            "`after`, `before`",
+            "",
+            "name of a stage: the position of an added stage",
+        )
     ]
     return table(("setting", "default", "meaning"), rows)
 
