@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 
 .PHONY: setup demo test test-slow mutants docs lint format bench clean
 
-# Made anew whenever what it is made from changes.
+# Rebuilt when its inputs change.
 $(VENV)/installed: setup.py requirements/tested.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
@@ -26,7 +26,7 @@ test-slow: setup
 mutants: setup
 	$(BIN)/python tests/mutants/run.py
 
-# Warnings are errors: a page that nothing links to, a link that leads nowhere. See docs/_build.
+# Warnings, such as broken links, are errors. The result is in docs/_build.
 docs: setup
 	$(BIN)/pip install --quiet -r requirements/docs.txt
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
@@ -35,6 +35,7 @@ lint: setup
 	$(BIN)/pip install --quiet -r requirements/lint.txt
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python docs/check_words.py
 
 format: setup
 	$(BIN)/pip install --quiet -r requirements/lint.txt

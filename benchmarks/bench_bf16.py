@@ -4,8 +4,8 @@
 
 The step is that of the config's pretraining stage: its model, views, batch size and optimizer,
 forward, backward and update, on photos of noise; colours are changed, nothing is read from disk.
-Steps of both kinds take turns, and the median of each is told, so that other work on the machine
-matters less.
+Steps of both kinds alternate, and the median of each is printed, to reduce the effect of other work
+on the machine.
 """
 
 import argparse
@@ -33,7 +33,7 @@ _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
 
 
 def batch_of(stage: Config) -> dict:
-    """Views of random photos, in [0, 255], with crops that lie anywhere on them."""
+    """Return views of random photos, in [0, 255], with random crops."""
     size, generator = stage.train_dataloader.batch_size, torch.Generator().manual_seed(0)
     crop = next(s for s in stage.train_dataloader.dataset.pipeline if s.type == "MultiCrop")
     shapes = [view["size"] for view in crop["views"] for _ in range(view["count"])]
@@ -48,7 +48,7 @@ def batch_of(stage: Config) -> dict:
 
 
 def stepper(model: nn.Module, stage: Config, batch: dict, mixed: bool):
-    """A function that takes one step and gives the loss."""
+    """Return a function that runs one step and returns the loss."""
     optimizer = OPTIMIZERS.build({"params": model.parameters(), **stage.optim_wrapper.optimizer})
     wrapper = {"type": "OptimWrapper", "optimizer": optimizer}
     if mixed:

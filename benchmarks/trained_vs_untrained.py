@@ -75,7 +75,7 @@ def image_knn(config: Config, context: Context, checkpoint: Path | None = None) 
 
 @torch.no_grad()
 def ceiling(config: Config, context: Context) -> float:
-    """Validation mIoU of the truth seen through the grid of the last features, in percent."""
+    """Return validation mIoU of true masks at the resolution of the last features, in percent."""
     checkpoint = latest_checkpoint(context.work_dir.stage(STAGE))
     model = load_model(config.stages[STAGE].model, checkpoint, context.device)
     pipeline = config.stages.evaluate.pipeline

@@ -1,8 +1,8 @@
-"""Compare a run's foreground, embeddings and masks with the truth, before anything is tuned.
+"""Compare the foreground, embeddings and masks of a run with the ground truth.
 
-Prints, and writes into WORK_DIR/foreground_analysis, of each source of foreground how well it tells
-objects from 'other', and the ladder: mIoU if masks, or categories, were the true ones. Nothing is
-chosen by it. A report that is there already is made anew, and shows it.
+Prints tables and writes WORK_DIR/foreground_analysis: how well each foreground source separates
+objects from 'other', and the ladder, which is the mIoU with true masks or true categories. This is
+only a diagnosis; no stage reads it. An existing report is rebuilt with the results.
 """
 
 import argparse

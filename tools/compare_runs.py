@@ -54,7 +54,7 @@ def stage_with_predictions(run: Path) -> Path:
 
 
 def dataset_of(run: Path, split: str, data_root: str | None):
-    """A split of the data set that a run saw."""
+    """Return a split of the data set of a run."""
     from luss.configuration import read_config
     from luss.pipeline.context import Context, move_data
     from luss.pipeline.work_dir import WorkDir

@@ -8,7 +8,7 @@ from luss.command_line import exit_cleanly
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="Whose names FILE has is read off the names. docs/weights.md says what becomes of "
+        epilog="The layout of FILE is detected from its names. See docs/weights.md for how to use "
         "the result.",
     )
     parser.add_argument("file", metavar="FILE", help="checkpoint; for centroids, .npy or .npz")

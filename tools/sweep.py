@@ -1,7 +1,7 @@
 """Run configs with several seeds and settings, and tabulate means and deviations.
 
-Each run is tools/train.py in a process of its own, in DIR/<config>[_<settings>]/seed_<n>. The same
-command goes on where it was stopped; see docs/sweeps.md.
+Each run is a separate process of tools/train.py in DIR/<config>[_<settings>]/seed_<n>. The same
+command resumes; see docs/sweeps.md.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def parse_args() -> argparse.Namespace:
         "(default: all that the runs have)",
     )
     parser.add_argument(
-        "--only-tables", action="store_true", help="start nothing, tabulate the runs that are whole"
+        "--only-tables", action="store_true", help="start no runs, tabulate the finished ones"
     )
     return parser.parse_args()
 
@@ -63,7 +63,7 @@ def main() -> int:
     if not args.only_tables:
         number = sweep.run(args.jobs, visible_devices() if args.jobs > 1 else ())
         if number is not None:
-            print("stopped; the same command goes on", file=sys.stderr, flush=True)
+            print("stopped; run the same command to resume", file=sys.stderr, flush=True)
             return 128 + number
     print(f"\n{sweep.write()}\nwritten to {sweep.folder}: sweep.md, sweep.json, sweep_*.png")
     if sweep.problems and not args.only_tables:

@@ -11,15 +11,15 @@ def parse_args() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__)
     add_run_arguments(parser)
-    parser.add_argument("--stage", help="run this stage alone")
+    parser.add_argument("--stage", help="run only this stage")
     parser.add_argument(
         "--resume",
         nargs="?",
         const=True,
         default=False,
         metavar="CHECKPOINT",
-        help="go on where the run was killed or stopped; or from this iter_<N>.pth, in the stage "
-        "in whose folder it lies, or in that of --stage",
+        help="resume the run; or resume from this iter_<N>.pth, in the stage of its folder or in "
+        "--stage",
     )
     add_switches(parser)
     return parser.parse_args()

@@ -29,7 +29,7 @@ def parse(script: str | Path, arguments: Sequence[str]) -> argparse.Namespace:
         arguments: behind its name.
 
     Raises:
-        SystemExit: if its parser refuses them.
+        SystemExit: if its parser rejects them.
     """
     original = argparse.ArgumentParser.parse_args
 

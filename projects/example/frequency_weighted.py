@@ -8,6 +8,6 @@ __all__ = ["frequency_weighted_iou"]
 
 @COUNT_METRICS.register_module(name="fwIoU")
 def frequency_weighted_iou(counts: Counts) -> float:
-    """The mean IoU of all classes and 'other', each weighted by its true pixels, in 0..1."""
+    """Return the mean IoU of all classes and 'other', weighted by true pixels, in 0..1."""
     classes = per_class_iou(counts)
     return float((classes.iou * classes.true_area).sum() / classes.true_area.sum())

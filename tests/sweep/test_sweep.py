@@ -133,7 +133,7 @@ def test_killed_sweep_goes_on(tmp_path):
     process.terminate()
     code, said = finish(process)
     assert code == 128 + signal.SIGTERM, said
-    assert "stopped; the same command goes on" in said
+    assert "stopped; run the same command" in said
     assert "stopped by SIGTERM" in log.read_text()
     assert not (good / "seed_1" / "results.json").exists()
     made = {path: path.stat().st_mtime_ns for path in good.glob("seed_*/*/iter_*.pth")}
