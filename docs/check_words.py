@@ -4,7 +4,6 @@
 messages of Python files. By default it checks all files of the repository.
 """
 
-import fnmatch
 import re
 import subprocess
 import sys
@@ -34,13 +33,12 @@ TERMS = {
 }
 PATTERN = re.compile("|".join(rf"\b({words})(?!\w)" for words in TERMS).replace(" ", r"\s+"), re.I)
 
+_REST = "apis|datasets|engine|evaluation|pipeline|stages|sweep|visualization"
 ALLOWED = {
-    "docs/check_words.py": ".*",  # the list of the words
-    "luss/*": ".*",
-    "tests/*": ".*",
-    "ARCHITECTURE.md": ".*",
+    r"docs/check_words\.py": ".*",  # the list of the words
+    rf"luss/(?:{_REST})/.*|luss/\w+\.py|tests/.*|ARCHITECTURE\.md": ".*",  # to be rewritten
 }
-"""Path pattern -> regular expression of words that are accepted there."""
+"""Regular expression of paths -> regular expression of words that are accepted there."""
 
 
 def prose_of(path: Path) -> Iterator[tuple[int, str]]:
@@ -63,7 +61,7 @@ def _blank(match: re.Match) -> str:
 def findings(path: Path) -> Iterator[str]:
     """Yield a message for each word of a file that has a plainer term."""
     name = path.relative_to(REPOSITORY).as_posix()
-    allowed = [words for pattern, words in ALLOWED.items() if fnmatch.fnmatch(name, pattern)]
+    allowed = [words for pattern, words in ALLOWED.items() if re.fullmatch(pattern, name)]
     for first, text in prose_of(path):
         for match in PATTERN.finditer(text):
             word, term = " ".join(match[0].split()), list(TERMS.values())[match.lastindex - 1]
