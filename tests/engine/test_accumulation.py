@@ -7,7 +7,8 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmselfsup.models.utils import CosineEMA
-from toy_training import Line, assert_same, state_of, toy_runner, train_until
+from states import assert_same
+from toy_training import Line, state_of, toy_runner, train_until
 
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.engine.hooks import EMAHook

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from states import assert_same
 from torch.utils.data import Sampler
-from toy_training import Score, assert_same, state_of, toy_runner, train_until, validated
+from toy_training import Score, state_of, toy_runner, train_until, validated
 
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.engine.loops import IterTrainLoop

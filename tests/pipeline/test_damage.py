@@ -6,7 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny_run import assert_same, outcome, run_tiny
+from states import assert_same
+from tiny_run import outcome, run_tiny
 
 from luss.apis.name_categories import name_categories
 from luss.errors import LussError

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_run import FAULTY, assert_same, read_tiny
+from states import assert_same
+from tiny_run import FAULTY, read_tiny
 
 from luss.datasets import draw_demo_data, read_mask
 from luss.engine.checkpoint import load

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import FAULTY, Killed, assert_same, outcome, read_tiny, run_tiny
+from states import Killed, assert_same
+from tiny_run import FAULTY, outcome, read_tiny, run_tiny
 
 from luss.datasets import read_mask
 from luss.datasets.image_io import read_image

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_run import FAULTY, TINY, Killed, assert_same, finish, flatten, outcome, run_tiny, start
+from states import Killed, assert_same, flatten
+from tiny_run import FAULTY, TINY, finish, outcome, run_tiny, start
 
 from luss.configuration import read_config
 from luss.engine.checkpoint import load

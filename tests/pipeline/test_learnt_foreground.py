@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import REPOSITORY, Killed, read_tiny, run_tiny
+from states import Killed
+from tiny_run import REPOSITORY, read_tiny, run_tiny
 
 from luss.configuration import read_config
 from luss.datasets.image_io import read_image

@@ -5,7 +5,8 @@ import math
 import time
 
 import pytest
-from tiny_run import FAULTY, TINY, Killed, assert_same, flatten
+from states import Killed, assert_same, flatten
+from tiny_run import FAULTY, TINY
 
 from luss.configuration import read_config
 from luss.engine.checkpoint import latest_checkpoint, load

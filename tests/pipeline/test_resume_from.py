@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 import torch
-from tiny_run import assert_same, flatten, run_tiny
+from states import assert_same, flatten
+from tiny_run import run_tiny
 
 from luss.engine.checkpoint import load
 from luss.errors import LussError

@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 from mmengine.optim import OptimWrapperDict
-from tiny_run import Killed, read_tiny
+from states import Killed
+from tiny_run import read_tiny
 
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.errors import LussError

@@ -4,7 +4,8 @@ import json
 
 import pytest
 import torch
-from tiny_run import Killed, assert_same, flatten, read_tiny, run_tiny
+from states import Killed, assert_same, flatten
+from tiny_run import read_tiny, run_tiny
 
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.errors import LussError

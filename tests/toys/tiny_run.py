@@ -8,6 +8,7 @@ import torch
 from mmengine import Config
 from mmengine.hooks import Hook
 from processes import Command
+from states import flatten
 
 from luss.configuration import read_config
 from luss.pipeline import Pipeline
@@ -83,33 +84,6 @@ def outcome(work_dir):
     results["provenance"].pop("config_hash")
     results["provenance"].pop("data_root", None)
     return found | flatten(results, "results")
-
-
-def flatten(value, name):
-    if isinstance(value, list | tuple):
-        value = dict(enumerate(value))
-    if isinstance(value, dict):
-        parts = (flatten(entry, f"{name}.{key}") for key, entry in value.items())
-        return {key: entry for part in parts for key, entry in part.items()}
-    return {name: value}
-
-
-def assert_same(first, second):
-    """Bit for bit."""
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        other = second[name]
-        if isinstance(value, torch.Tensor):
-            same = value.dtype == other.dtype and torch.equal(value, other)
-        elif isinstance(value, np.ndarray):
-            same = value.dtype == other.dtype and np.array_equal(value, other)
-        else:
-            same = value == other
-        assert same, name
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL within a process: nothing catches it."""
 
 
 @HOOKS.register_module(force=True)

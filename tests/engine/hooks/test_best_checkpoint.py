@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from toy_training import Killed, Score, assert_same, state_of, toy_runner, train_until, validated
+from states import Killed, assert_same
+from toy_training import Score, state_of, toy_runner, train_until, validated
 
 from luss.engine.checkpoint import checkpoint_digest, latest_checkpoint, load
 from luss.engine.hooks import CheckpointHook

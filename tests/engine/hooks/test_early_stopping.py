@@ -1,7 +1,8 @@
 """Early stopping counts on over a kill."""
 
 import pytest
-from toy_training import Score, assert_same, state_of, toy_runner, train_until, validated
+from states import assert_same
+from toy_training import Score, state_of, toy_runner, train_until, validated
 
 from luss.engine.checkpoint import latest_checkpoint
 from luss.engine.hooks import EarlyStoppingHook

@@ -3,15 +3,8 @@
 import pytest
 import torch
 from mmengine.hooks import Hook
-from toy_training import (
-    Line,
-    Score,
-    assert_same,
-    state_of,
-    toy_runner,
-    train_until,
-    validated,
-)
+from states import assert_same
+from toy_training import Line, Score, state_of, toy_runner, train_until, validated
 
 from luss.engine.checkpoint import init_weights_from, latest_checkpoint, load
 from luss.engine.hooks import EMAHook

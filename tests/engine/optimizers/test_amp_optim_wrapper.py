@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from toy_training import Line, assert_same, state_of, toy_runner, train_until
+from states import assert_same
+from toy_training import Line, state_of, toy_runner, train_until
 
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.engine.optimizers import AmpOptimWrapper, amp_optim_wrapper, cpu_has_bf16_units

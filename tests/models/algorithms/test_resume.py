@@ -4,7 +4,8 @@ import pytest
 import torch
 from processes import run_ranks
 from small_algorithms import ALGORITHMS, BATCH, OBJECTIVES
-from small_training import EPOCHS, ITERATIONS, assert_same, outcome, train
+from small_training import EPOCHS, ITERATIONS, outcome, train
+from states import assert_same
 from two_processes import train_swav
 
 # One of each kind: queues and a hook that writes to the model, a queue outside of the model, a

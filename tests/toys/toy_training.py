@@ -5,6 +5,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
+from states import Killed, flatten
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -46,10 +47,6 @@ class Line(BaseModel):
         self.seen.append(inputs.flatten().int().tolist())
         scaled = inputs / 100
         return {"loss_line": self.factor * (self.layer(scaled) - scaled).square().mean()}
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
 
 
 class Score(BaseMetric):
@@ -154,22 +151,4 @@ def state_of(work_dir):
     checkpoint = load(latest_checkpoint(work_dir))
     for key in ("best_ckpt", "experiment_name"):
         checkpoint["message_hub"]["runtime_info"].pop(key, None)
-    return dict(flatten(checkpoint))
-
-
-def flatten(value, name=""):
-    if isinstance(value, list | tuple):
-        value = dict(enumerate(value))
-    if isinstance(value, dict):
-        for key, entry in value.items():
-            yield from flatten(entry, f"{name}.{key}")
-    else:
-        yield name, value
-
-
-def assert_same(first, second):
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        other = second[name]
-        same = torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
-        assert same, name
+    return flatten(checkpoint)

@@ -5,6 +5,7 @@ import contextlib
 import torch
 from mmengine.hooks import Hook
 from small_algorithms import BATCH, SIDE, model_config
+from states import flatten
 from torch.utils.data import Dataset
 
 from luss.datasets.samplers import EpochSampler
@@ -50,28 +51,11 @@ class Views(Dataset):
         return {"inputs": list(views), "geometry": geometry}
 
 
-def flatten(value, name=""):
-    if isinstance(value, list | tuple):
-        value = dict(enumerate(value))
-    if isinstance(value, dict):
-        parts = (flatten(entry, f"{name}.{key}") for key, entry in value.items())
-        return {key: entry for part in parts for key, entry in part.items()}
-    return {name: value}
-
-
 def outcome(work_dir):
     """All that the newest checkpoint holds, by name."""
     checkpoint = load(latest_checkpoint(work_dir))
     checkpoint.pop("message_hub")
     return flatten(checkpoint)
-
-
-def assert_same(first, second):
-    """Bit for bit."""
-    assert first.keys() == second.keys()
-    for key, value in first.items():
-        same = torch.equal(value, second[key]) if torch.is_tensor(value) else value == second[key]
-        assert same, key
 
 
 class Stop(Hook):
