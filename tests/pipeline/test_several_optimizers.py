@@ -111,7 +111,7 @@ def test_both_train_freeze_and_resume(tmp_path, fault):
 @pytest.mark.parametrize(
     ("schedulers", "message"),
     [
-        ({"features": BOTH["features"]}, "is for features, but .* features, prototypes"),
+        ({"features": BOTH["features"]}, "features, but .* features, prototypes"),
         ([{"type": "ConstantLR"}], None),
         ({"type": "ConstantLR"}, None),
     ],
