@@ -1,4 +1,4 @@
-"""Counting, metrics and matching as pure functions; MMEngine metrics; protocols."""
+"""Counting, metrics and matching as pure functions, and MMEngine metrics."""
 
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts

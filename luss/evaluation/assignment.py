@@ -1,8 +1,8 @@
-"""The best one-to-one assignment, and the best of the best ones where several tie.
+"""Optimal one-to-one assignment with a tie breaker.
 
-Which of the optimal assignments a solver returns is chance, and in small sets there are many.
-Dual prices tell which pairs any optimal assignment may use (complementary slackness), so that a
-second score can choose among all of them without giving up any of the first.
+Solvers return any of the optimal assignments, and small sets have many. Dual prices show which
+pairs an optimal assignment may use (complementary slackness), so a second score can choose among
+them without loss in the first.
 """
 
 import numpy as np
@@ -23,8 +23,8 @@ def best_assignment(
 
     Args:
         scores: (R, K); integers if there is a tie breaker.
-        tie_breaker: (R, K) integers, none below 0: of all assignments with the largest sum of
-            scores, one with the largest sum of these is taken. Sums above 2^49 / min(R, K) are
+        tie_breaker: (R, K) non-negative integers: among assignments with the largest sum of
+            scores, one with the largest sum of these is returned. Sums above 2^49 / min(R, K) are
             compared in coarser steps.
 
     Returns:
@@ -40,11 +40,11 @@ def best_assignment(
         columns, rows = best_assignment(scores.T, tie_breaker.T)
         return rows, columns
     if (4 * len(rows) * int(np.abs(scores).max())).bit_length() > _EXACT_BITS:
-        raise LussError(f"scores up to {scores.max()} are too large to break ties among them")
+        raise LussError(f"scores up to {scores.max()} are too large for an exact tie breaker")
     excess, prices = _reduced(scores, columns)
     allowed = excess == 0
     steps = _in_exact_steps(np.where(allowed, tie_breaker, 0))
-    # What has a price must be taken: that weighs more than all else together.
+    # Columns with a price are mandatory: their weight exceeds the sum of all others.
     must = 1 + steps.max(axis=1).sum()
     weights = np.where(allowed, steps + must * (prices > 0), -np.inf)
     chosen = linear_sum_assignment(weights, maximize=True)
@@ -53,21 +53,21 @@ def best_assignment(
 
 
 def _reduced(scores: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far each pair is from being of use, and the columns' lowest dual prices.
+    """Return the slack of each pair, and the columns' lowest dual prices.
 
     Args:
         scores: (R, K) integers, R <= K.
         columns: (R,) an optimal assignment of the rows.
 
     Returns:
-        (R, K) and (K,) int64. An assignment of all rows is optimal exactly if all its pairs are
-        at 0 and it takes every column whose price is above 0.
+        (R, K) and (K,) int64. An assignment of all rows is optimal exactly if all its pairs have
+        slack 0 and it uses every column with a positive price.
     """
     gain = scores - scores[np.arange(len(columns)), columns][:, None]
     prices = np.zeros(scores.shape[1], np.int64)
     dearer = np.arange(len(columns))
-    # A row bids for each column what it would gain, on top of its own column's price. No bid can
-    # come back to where it began and be higher, as the assignment is optimal; so this ends.
+    # A row's bid for a column is its gain plus the price of its own column. The assignment is
+    # optimal, so no cycle of bids raises a price, and the loop ends.
     while len(dearer):
         bids = (gain[dearer] + prices[columns[dearer], None]).max(axis=0)
         raised = bids > prices

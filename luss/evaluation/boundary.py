@@ -1,8 +1,8 @@
-"""The boundary of a mask's regions, for b-mIoU and its size groups (paper, section 3.2.2).
+"""Boundaries of a mask's regions, for b-mIoU and its size groups (paper, section 3.2.2).
 
 The boundary of class v is v's region minus its erosion by a 3x3 square repeated d times, which is
-one erosion by a (2d+1) x (2d+1) square. A pixel survives it exactly if the whole window around it
-lies in the image and holds one id, so all classes are answered at once, whatever their number.
+one erosion by a (2d+1) x (2d+1) square. A pixel survives exactly if its window lies in the image
+and contains one id, so one pass handles all classes.
 """
 
 import math
@@ -26,12 +26,10 @@ def boundary_width(height: int, width: int, fraction: float = 0.03) -> int:
 
 
 def boundary_mask(ids: np.ndarray, width: int | None = None) -> np.ndarray:
-    """Return which pixels lie in the boundary of the region they belong to.
-
-    The image border counts as boundary.
+    """Return which pixels are in the boundary of their region; the image border is boundary.
 
     Args:
-        ids: (H, W) integers, one id a pixel; the ignore id is an id like any other here.
+        ids: (H, W) integers; the ignore id is treated as any other id.
         width: d in pixels, by default ``boundary_width`` of the image.
 
     Returns:
@@ -41,7 +39,7 @@ def boundary_mask(ids: np.ndarray, width: int | None = None) -> np.ndarray:
         LussError: if ``ids`` is not two-dimensional or ``width`` is not positive.
     """
     if ids.ndim != 2:
-        raise LussError(f"a mask must have two dimensions (height, width), found {ids.shape}")
+        raise LussError(f"the mask has the shape {ids.shape}. Expected (height, width)")
     if width is None:
         width = boundary_width(*ids.shape)
     corner = ids[:-1, :-1]
@@ -55,21 +53,21 @@ def boundary_ids(ids: np.ndarray, width: int | None = None) -> np.ndarray:
 
 
 def dilate(mixed: np.ndarray, width: int, border: int) -> np.ndarray:
-    """Join each pixel's bits over all 2x2 blocks within the window of (2d+1) x (2d+1) pixels.
+    """Return the bitwise or over all 2x2 blocks in each pixel's (2d+1) x (2d+1) window.
 
-    A window of at least 3x3 pixels holds one id exactly if all 2x2 blocks in it do. Working on
-    bits, several masks can share one call.
+    A window of at least 3x3 pixels contains one id exactly if all its 2x2 blocks do. Each bit
+    stands for a mask, so several masks can share one call.
 
     Args:
-        mixed: (H-1, W-1) uint8, for each 2x2 block the bits of the masks that are not constant.
+        mixed: (H-1, W-1) uint8; in each 2x2 block, the bits of masks with several ids are set.
         width: d in pixels.
-        border: the bits set where the window leaves the image.
+        border: bits to set where the window leaves the image.
 
     Returns:
         (H, W) uint8.
     """
     if width < 1:
-        raise LussError(f"the boundary's width must be at least 1 pixel, found {width}")
+        raise LussError(f"the boundary's width is {width}. Expected at least 1 pixel")
     height, length = mixed.shape[0] + 1, mixed.shape[1] + 1
     joined = np.full((height, length), border, dtype=np.uint8)
     if height > 2 * width and length > 2 * width:
@@ -79,7 +77,7 @@ def dilate(mixed: np.ndarray, width: int, border: int) -> np.ndarray:
 
 
 def _join_runs(bits: np.ndarray, run: int, axis: int) -> np.ndarray:
-    """Bitwise-or of each ``run`` neighbours along an axis, by doubling the run's length."""
+    """Return the bitwise or of ``run`` neighbours along an axis, doubling the run's length."""
     length = 1
     while length < run:
         step = min(length, run - length)

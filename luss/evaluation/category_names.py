@@ -1,12 +1,12 @@
-"""``names.json``: what a person calls the discovered categories, and which are one, or none.
+"""``names.json``: the user's names of discovered categories, and which are merged or dropped.
 
-It holds an entry for each generated id, all of whose keys may be left out::
+It contains an entry for each generated id, whose keys are optional::
 
     {"centroids": "8e93d11f1afc4fd7",
      "categories": {"1": {"name": "dog"}, "2": {"merge_into": 1}, "3": {"drop": true}}}
 
-Category 2 takes the id of category 1, category 3 becomes 'other' (0). ``centroids`` tells for
-which clustering it was written: those of another one have nothing to do with these ids.
+Category 2 gets the id of category 1, category 3 becomes 'other' (0). ``centroids`` identifies the
+clustering; ids of another clustering mean other categories.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 NAMES_FILE = "names.json"
-"""In the work dir, beside the folders of stages."""
+"""File in the work dir."""
 
 _ID = re.compile(r"[1-9][0-9]{0,4}")
 _KEYS = ("name", "merge_into", "drop")
@@ -43,12 +43,12 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class CategoryNames:
-    """Names of generated categories, and which of them are kept.
+    """Names of generated categories, and the ids that they become.
 
     Attributes:
-        kept: (G+1,) int64, what each generated id becomes: itself, that of the category it is
-            merged into, or 0 if it is dropped; ``kept[0] == 0``.
-        names: id -> name, of the categories that have been given one.
+        kept: (G+1,) int64, the new id of each generated id: itself, the id it is merged into, or 0
+            if it is dropped; ``kept[0] == 0``.
+        names: id -> name, of named categories.
     """
 
     kept: NDArray[np.int64]
@@ -56,12 +56,12 @@ class CategoryNames:
 
     @classmethod
     def none(cls, num_categories: int) -> "CategoryNames":
-        """No names at all, every one of G categories is kept."""
+        """Return names that keep all G categories unnamed."""
         return cls(np.arange(num_categories + 1))
 
     @property
     def num_categories(self) -> int:
-        """G, of generated categories, those that are merged or dropped included."""
+        """G, the number of generated categories, including merged and dropped ones."""
         return len(self.kept) - 1
 
     @property
@@ -70,40 +70,40 @@ class CategoryNames:
         return not np.array_equal(self.kept, np.arange(len(self.kept)))
 
     def name(self, index: int) -> str:
-        """What to call a generated id: its name, that of what it is merged into, or its number.
+        """Return the name of a generated id or of its merge target, or 'category <id>'.
 
         Raises:
-            LussError: if there is no such id.
+            LussError: if the id is out of range.
         """
         if not 0 <= index < len(self.kept):
-            raise LussError(f"there is no category {index}, expected 0..{self.num_categories}")
+            raise LussError(f"unknown category {index}. Expected 0..{self.num_categories}")
         kept = int(self.kept[index])
         return "other" if kept == 0 else self.names.get(kept, f"category {kept}")
 
     def apply(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Merge and drop categories of a mask.
+        """Return a mask with categories merged and dropped.
 
         Args:
             ids: of any shape, generated ids in 0..G.
 
         Returns:
-            The ids that are kept, of the same shape.
+            New ids of the same shape.
 
         Raises:
             LussError: if an id is outside 0..G.
         """
         if ids.size and not 0 <= ids.min() <= ids.max() <= self.num_categories:
             raise LussError(
-                f"ids are in {ids.min()}..{ids.max()}, but there are names of the categories "
-                f"0..{self.num_categories}"
+                f"a mask has ids in {ids.min()}..{ids.max()}, expected categories in "
+                f"0..{self.num_categories}. Use the names.json of the same run"
             )
         return self.kept[ids]
 
     def digest(self, of_names: bool = True) -> str | None:
-        """Sixteen hexadecimal digits that tell what is made of the categories; None if nothing is.
+        """Return sixteen hexadecimal digits of the content; None if nothing is named or changed.
 
         Args:
-            of_names: whether the names matter, or only what is merged and dropped.
+            of_names: whether to include names, or only merged and dropped categories.
         """
         names = {str(index): self.names[index] for index in sorted(self.names)} if of_names else {}
         if not names and not self.changes_ids:
@@ -113,21 +113,21 @@ class CategoryNames:
 
 
 def digest_of_clustering(path: str | os.PathLike) -> str | None:
-    """Sixteen hexadecimal digits that tell which ``centroids.npz`` it is; None if it is absent."""
+    """Return sixteen hexadecimal digits of ``centroids.npz``; None if it is missing."""
     return file_digest(path)[:16] if Path(path).is_file() else None
 
 
 def category_names_of(
     work_dir: str | os.PathLike, clustering: str | os.PathLike | None
 ) -> CategoryNames | None:
-    """Return what the user has written about a run's categories; None if there is nothing.
+    """Return the user's category names of a run; None if nothing is named or changed.
 
     Args:
         work_dir: of the run.
-        clustering: ``centroids.npz`` of the stage that discovered them, if it is finished.
+        clustering: ``centroids.npz`` of the stage that discovered the categories, if finished.
 
     Raises:
-        LussError: as :func:`read_category_names`, or if the clustering is damaged.
+        LussError: see :func:`read_category_names`, or if the clustering is damaged.
     """
     path = Path(work_dir, NAMES_FILE)
     if not path.exists() or clustering is None:
@@ -140,18 +140,17 @@ def category_names_of(
 def read_category_names(
     path: str | os.PathLike, num_categories: int, clustering: str | None = None
 ) -> CategoryNames:
-    """Read ``names.json``; without the file there are no names.
+    """Read ``names.json``; a missing file means no names.
 
     Args:
         path: of the file.
-        num_categories: G, of generated categories.
-        clustering: digest of the run's clustering, see :func:`digest_of_clustering`, which is
-            compared with that in the file where both are known.
+        num_categories: G, the number of generated categories.
+        clustering: digest of the run's clustering, see :func:`digest_of_clustering`, which must
+            equal the digest in the file if both are known.
 
     Raises:
-        LussError: if the file is damaged, was written for other categories, names ids that are
-            not there, says two things of a category, or merges categories in a circle or into one
-            that is dropped.
+        LussError: if the file is damaged, belongs to another clustering, contains unknown ids or
+            conflicting entries, or merges categories in a circle or into a dropped one.
     """
     if not Path(path).exists():
         return CategoryNames.none(num_categories)
@@ -177,18 +176,18 @@ def read_category_names(
 def complete_category_names(
     path: str | os.PathLike, num_categories: int, clustering: str | None = None
 ) -> list[int]:
-    """Add an empty entry for each category without one; what was written stays as it is.
+    """Add an empty entry for each category without one, keeping existing entries.
 
     Args:
-        path: of ``names.json``, written anew if it is absent.
-        num_categories: G, of generated categories.
+        path: of ``names.json``, created if it is missing.
+        num_categories: G, the number of generated categories.
         clustering: digest of the run's clustering, see :func:`digest_of_clustering`.
 
     Returns:
-        The ids that were added; if there are none, the file is not touched.
+        The added ids; if there are none, the file is not written.
 
     Raises:
-        LussError: as :func:`read_category_names`.
+        LussError: see :func:`read_category_names`.
     """
     read_category_names(path, num_categories, clustering)
     content = read_json(path) if Path(path).exists() else {}
@@ -207,11 +206,12 @@ def _check_outline(content: dict[str, Any], path: str | os.PathLike, clustering:
     for key in content:
         if key not in known:
             raise LussError(
-                f"{path} has the key {key!r}{nearest(key, known)} Known are: {', '.join(known)}"
+                f"{path} has the unknown key {key!r}{nearest(key, known)} Expected some of: "
+                f"{', '.join(known)}"
             )
     if not isinstance(content.get("categories"), dict):
         raise LussError(
-            f"{path} has no object 'categories'; expected such as "
+            f"{path} has no object 'categories'. Write one, such as "
             '{"categories": {"1": {"name": "dog"}}}'
         )
     written_for = content.get("centroids")
@@ -219,29 +219,29 @@ def _check_outline(content: dict[str, Any], path: str | os.PathLike, clustering:
         raise LussError(f"'centroids' in {path} is {written_for!r}, expected text")
     if clustering and written_for and clustering != written_for:
         raise LussError(
-            f"{path} was written for other categories than those that were discovered: they came "
-            f"of centroids.npz {written_for}, now it is {clustering}; move the file away and look "
-            "at the categories again"
+            f"{path} belongs to another clustering: its centroids are {written_for}, the run's are "
+            f"{clustering}. Move the file away and name the new categories"
         )
 
 
 def _id(key: str, num_categories: int, path: str | os.PathLike) -> int:
     if not _ID.fullmatch(key) or int(key) > num_categories:
         raise LussError(
-            f"{path} has an entry for category {key[:40]!r}, but the discovered categories are "
+            f"{path} has an entry for the unknown category {key[:40]!r}. Expected "
             f"1..{num_categories}"
         )
     return int(key)
 
 
 def _checked_entry(entry: Any, where: str) -> str:
-    """Refuse what is no entry of a category; return its name, empty if it has none."""
+    """Check the entry of a category, and return its name, empty if it has none."""
     if not isinstance(entry, dict):
-        raise LussError(f'{where} is {str(entry)[:40]!r}, expected such as {{"name": "dog"}}')
+        raise LussError(f'{where} is {str(entry)[:40]!r}. Expected an object {{"name": "dog"}}')
     for key in entry:
         if key not in _KEYS:
             raise LussError(
-                f"{where} has the key {key!r}{nearest(key, _KEYS)} Known are: {', '.join(_KEYS)}"
+                f"{where} has the unknown key {key!r}{nearest(key, _KEYS)} Expected some of: "
+                f"{', '.join(_KEYS)}"
             )
     name, drop = entry.get("name", ""), entry.get("drop", False)
     if not isinstance(name, str) or len(name) > _LONGEST_NAME or not name.isprintable():
@@ -252,7 +252,7 @@ def _checked_entry(entry: Any, where: str) -> str:
     if not isinstance(drop, bool):
         raise LussError(f"'drop' of {where} is {drop!r}, expected true or false")
     if drop and "merge_into" in entry:
-        raise LussError(f"{where} is dropped and merged; remove 'drop' or 'merge_into'")
+        raise LussError(f"{where} is dropped and merged. Remove 'drop' or 'merge_into'")
     return name.strip()
 
 
@@ -261,25 +261,24 @@ def _target(target: Any, num_categories: int, where: str) -> int:
         raise LussError(f"'merge_into' of {where} is {target!r}, expected the id of a category")
     if not 1 <= target <= num_categories:
         raise LussError(
-            f"{where} is merged into {target}, but the discovered categories are "
-            f"1..{num_categories}"
+            f"{where} is merged into the unknown category {target}. Expected 1..{num_categories}"
             + ("; to make it 'other', write \"drop\": true" if target == 0 else "")
         )
     return target
 
 
 def _end_of_chain(index: int, targets: Mapping[int, int], path: str | os.PathLike) -> int:
-    """What a category becomes that is merged into one that may be merged itself."""
+    """Return the final id of a category, following chains of merges."""
     chain = [index]
     while chain[-1] in targets:
         target = targets[chain[-1]]
         if target in chain:
             circle = " -> ".join(map(str, [*chain[chain.index(target) :], target]))
-            raise LussError(f"{path} merges categories in a circle, {circle}; keep one of them")
+            raise LussError(f"{path} merges categories in a circle, {circle}. Keep one of them")
         if target == 0 and len(chain) > 1:
             raise LussError(
-                f"category {chain[-2]} in {path} is merged into {chain[-1]}, which is dropped; "
-                "drop both, or merge it into another one"
+                f"category {chain[-2]} in {path} is merged into {chain[-1]}, which is dropped. "
+                "Drop both, or merge it into another one"
             )
         chain.append(target)
     return chain[-1]

@@ -1,4 +1,4 @@
-"""How well a perfect segmentor could do at its features' resolution."""
+"""The best possible prediction at the resolution of a feature map."""
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ __all__ = ["through_grid"]
 
 
 def through_grid(truth: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Reduce a mask to a feature map's grid and bring it back to its size.
+    """Reduce a mask to a feature map's grid, and upsample it to its size.
 
-    A cell of the grid takes the id of most of its area, ignored pixels left out (a cell of nothing
-    else is 'other'; of equal areas the lowest id wins). The ids then come back as a segmentor's
-    scores do: one map an id, up-sampled bilinearly, the largest wins.
+    A cell of the grid gets the id with the largest area, without ignored pixels (only ignored
+    pixels: 'other'; equal areas: the lowest id). Upsampling equals a segmentor's: one map per id,
+    bilinear, the largest value wins.
 
     Args:
         truth: (H, W) integer ids, ``IGNORE_ID`` allowed.

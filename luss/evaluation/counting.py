@@ -1,8 +1,8 @@
-"""Evaluation is counting: what every metric and the matching need from one image.
+"""Counts of one image, from which all metrics and matches are computed.
 
-One pass over the pixels joins both ids and both boundaries of a pixel into one integer; what
-follows is arithmetic on the few different integers of an image. The definitions are those of
-ImageNet-S (paper, section 3.2.2) and its released evaluator.
+One pass over the pixels joins both ids and both boundaries of a pixel into one integer; the rest is
+arithmetic on the few distinct integers. The definitions are those of ImageNet-S (paper, section
+3.2.2) and its released evaluator.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def count_image(
     num_generated: int | None = None,
     boundary: bool = True,
 ) -> ImageCounts:
-    """Count one image; pixels whose truth is ``IGNORE_ID`` are dropped after boundaries are taken.
+    """Count one image; drop pixels with the true id ``IGNORE_ID`` after computing boundaries.
 
     Args:
         prediction: (H, W) integer ids 0..G, 0 is 'other'.
@@ -47,7 +47,7 @@ def count_image(
     predicted, true = key >> _PREDICTED_SHIFT, (key & _TRUE_BITS) >> _TRUE_SHIFT
     if predicted.max(initial=0) > generated:
         raise LussError(
-            f"the prediction holds id {predicted.max()}, expected 0..{generated}; check the "
+            f"the prediction contains the id {predicted.max()}, expected 0..{generated}. Check the "
             "number of classes"
         )
     kept = true != IGNORE_ID
@@ -55,8 +55,8 @@ def count_image(
     key, count, predicted, true = key[kept], count[kept], predicted[kept], true[kept]
     if true.max(initial=0) > num_classes:
         raise LussError(
-            f"the truth holds id {true.max()}, expected 0..{num_classes} or {IGNORE_ID}; check "
-            "the number of classes"
+            f"the truth contains the id {true.max()}, expected 0..{num_classes} or {IGNORE_ID}. "
+            "Check the number of classes"
         )
 
     predicted_area = np.bincount(predicted, count, generated + 1).astype(np.int64)
@@ -84,22 +84,21 @@ def count_image(
 
 
 def _join_ids(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return (H, W) uint32 keys that hold both ids, with two bits to spare."""
+    """Return (H, W) uint32 keys of both ids, with two free bits."""
     if prediction.ndim != 2 or prediction.shape != truth.shape:
         raise LussError(
-            f"prediction and truth must be (height, width) of one size, found {prediction.shape} "
-            f"and {truth.shape}; predictions are made at the image's original resolution"
+            f"the prediction has the shape {prediction.shape}, but the truth has {truth.shape}. "
+            "Predict (height, width) at the image's original resolution"
         )
     for name, ids, limit in (
         ("prediction", prediction, _LARGEST_PREDICTED),
         ("truth", truth, IGNORE_ID),
     ):
         if ids.dtype.kind not in "iu":
-            raise LussError(f"the {name} must hold integer ids, found {ids.dtype}")
+            raise LussError(f"the {name} has the type {ids.dtype}. Expected integer ids")
         if ids.size and (ids.max() > limit or (ids.dtype.kind == "i" and ids.min() < 0)):
             raise LussError(
-                f"the {name} holds ids in {ids.min()}..{ids.max()}, expected at most {limit} and "
-                "none below 0"
+                f"the {name} contains ids in {ids.min()}..{ids.max()}. Expected 0..{limit}"
             )
     key = prediction.astype(np.uint32)
     key <<= _PREDICTED_SHIFT - _TRUE_SHIFT
@@ -122,7 +121,7 @@ def _boundary_bits(key: np.ndarray) -> np.ndarray:
 def _tally(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct keys, ascending, as int64, and how often each occurs.
 
-    Masks are made of regions: counting runs of equal keys leaves few keys to sort.
+    Masks consist of regions, so few runs of equal keys remain to sort.
     """
     if not key.size:
         return key.astype(np.int64), key.astype(np.int64)
@@ -146,8 +145,8 @@ def _place(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return distinct positions in the flat confusion of ``shape`` and the pixels at each.
 
-    A pixel counts in the whole and in its true class's group; a pixel of true 'other' in every
-    group that the image has.
+    A pixel counts in the total and in its true class's group; a pixel of true 'other' counts in
+    every group of the image.
     """
     whole = np.zeros_like(true)
     groups = np.unique(group_of)[1:]
@@ -169,7 +168,7 @@ def _place(
 
 
 def _f_beta(overlap: int, predicted: int, true: int) -> int:
-    """F_beta with beta^2 = 0.3 of foreground areas, in units of 1 / `F_BETA_UNIT`.
+    """Return F_beta with beta^2 = 0.3 of foreground areas, in units of 1 / `F_BETA_UNIT`.
 
     1.3 P R / (0.3 P + R) with P = overlap / predicted and R = overlap / true is
     1.3 overlap / (0.3 true + predicted); integers keep it exact.

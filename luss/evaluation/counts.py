@@ -1,7 +1,7 @@
-"""Sums over images, from which every metric and the matching follow.
+"""Sums over images, from which all metrics and matches are computed.
 
-The counts of images add up, across workers and ranks too, and a match of generated to true ids
-can be applied to the sums afterwards; `luss.evaluation.metrics` turns the sums into metrics.
+Counts can be added across images, workers and ranks, and a match of generated to true ids can be
+applied to the sums. `luss.evaluation.metrics` computes metrics from them.
 """
 
 from collections import Counter
@@ -25,23 +25,23 @@ __all__ = [
 ]
 
 LARGEST_CLASS = IGNORE_ID - 1
-"""Largest possible number of true classes: the next id is 'ignored'."""
+"""Largest number of true classes, since the next id means 'ignored'."""
 
 LARGEST_GENERATED = 0xFFFF
-"""Largest possible number of generated classes: what the encoding of masks holds."""
+"""Largest number of generated classes, limited by the encoding of masks."""
 
 SIZE_GROUPS = ("S", "MS", "ML", "L")
 """Names of the object-size groups."""
 
 SIZE_LIMITS = (5, 25, 50)
-"""Largest percentages of an image's evaluated pixels that the groups but the last reach up to."""
+"""Upper limits of all groups but the last, in percent of an image's evaluated pixels."""
 
 F_BETA_UNIT = 1 << 40
-"""F_beta is summed as an integer in this fraction, so that no order of adding changes a bit."""
+"""F_beta is summed as integers in 1 / this unit, so the order of addition does not matter."""
 
 
 def check_numbers(num_classes: int, num_generated: int | None = None) -> None:
-    """Refuse numbers of classes that masks cannot hold.
+    """Check that masks can encode these numbers of classes.
 
     Args:
         num_classes: C, true classes without 'other'.
@@ -52,49 +52,49 @@ def check_numbers(num_classes: int, num_generated: int | None = None) -> None:
     """
     if not 1 <= num_classes <= LARGEST_CLASS:
         raise LussError(
-            f"the number of classes is {num_classes}, expected 1..{LARGEST_CLASS} (without "
-            f"'other'; id {IGNORE_ID} is 'ignored')"
+            f"the number of classes is {num_classes}. Expected 1..{LARGEST_CLASS}, without 'other' "
+            f"and 'ignored' ({IGNORE_ID})"
         )
     if num_generated is not None and not 1 <= num_generated <= LARGEST_GENERATED:
         raise LussError(
-            f"the number of generated categories is {num_generated}, expected "
+            f"the number of generated categories is {num_generated}. Expected "
             f"1..{LARGEST_GENERATED}"
         )
 
 
 def check_evaluated(pixels: np.ndarray, images: int) -> None:
-    """Refuse a truth of which nothing can be evaluated.
+    """Check that at least one pixel can be evaluated.
 
     Args:
-        pixels: evaluated pixels, of any shape.
-        images: number of images they are of.
+        pixels: counts of evaluated pixels, of any shape.
+        images: number of images.
 
     Raises:
         LussError: if there are no images, or all their pixels are ignored.
     """
     if not images:
-        raise LussError("no image was counted, so there is nothing to evaluate")
+        raise LussError("no image was counted. Check that the split is not empty")
     if not pixels.any():
         raise LussError(
-            f"every true pixel of all {images} images is ignored (id {IGNORE_ID}), so there is "
-            "nothing to evaluate; check the true masks"
+            f"every true pixel of all {images} images is ignored (id {IGNORE_ID}), so nothing can "
+            "be evaluated. Check the true masks"
         )
 
 
 @dataclass(frozen=True)
 class ImageCounts:
-    """What one image adds to `Counts`.
+    """Contribution of one image to `Counts`.
 
     Attributes:
-        shape: shape of the confusion it belongs to.
-        index: (n,) int64 positions in the flat confusion.
-        count: (n,) int64 pixels, one number for each position.
-        occurring: (o,) ids present in the prediction, with 0; if boundaries are counted, those of
-            ignored pixels, too, since they shape the boundaries of others.
-        predicted: (p,) ids present in the prediction's evaluated pixels, without 0.
-        true: (t,) ids present in the truth, without 0.
-        top: predicted ids, without 0, of the largest area; several if they tie, none if only
-            'other' was predicted.
+        shape: shape of the confusion.
+        index: (n,) int64 distinct positions in the flat confusion.
+        count: (n,) int64 pixels at each position.
+        occurring: (o,) predicted ids, with 0; if boundaries are counted, also in ignored pixels,
+            which affect boundaries.
+        predicted: (p,) ids in the prediction's evaluated pixels, without 0.
+        true: (t,) ids in the truth, without 0.
+        top: predicted ids, without 0, with the largest area; several in a tie, none if only 'other'
+            was predicted.
         f_beta: F_beta of the image in units of 1 / ``F_BETA_UNIT``.
     """
 
@@ -112,28 +112,24 @@ class ImageCounts:
 class Counts:
     """Sums over images, with G generated (predicted) and C true classes besides 'other'.
 
-    A matcher that chooses the threshold, too, gets fewer of them: ``confusion[0, 0]`` and
-    ``cooccurrence`` alone, see `luss.label_generation.threshold_search`.
-
     Attributes:
-        confusion: (2, 5, G+2, C+2) int64. First axis: all pixels, boundary pixels (left out if
-            boundaries are not wanted). Second: everything, then the `SIZE_GROUPS`. Then pixels
-            by predicted and true id; the last row and column are 'in no boundary'.
-        cooccurrence: (G+1, C+1) int64, images whose prediction holds one id and whose truth the
-            other.
-        top: (G+1, C+1) int64, images whose largest predicted class is one id and whose truth
-            holds the other; only images with a single largest class.
-        occurrence: (G+1,) int64, images whose prediction holds the id; if boundaries are counted,
-            also where the truth is ignored.
-        ties: images by (largest predicted classes, true classes) where several are largest.
+        confusion: (2, 5, G+2, C+2) int64. First axis: all pixels, boundary pixels (omitted without
+            boundaries). Second: all sizes, then the `SIZE_GROUPS`. Then pixels by predicted and
+            true id; the last row and column are 'in no boundary'.
+        cooccurrence: (G+1, C+1) int64, images with a predicted and a true id.
+        top: (G+1, C+1) int64, images with a largest predicted class and a true id; only images
+            with a single largest class.
+        occurrence: (G+1,) int64, images whose prediction contains the id; if boundaries are
+            counted, also where the truth is ignored.
+        ties: images by (largest predicted classes, true classes), if several are largest.
         f_beta: sum of F_beta over images in units of 1 / ``F_BETA_UNIT``.
         images: number of images.
     """
 
     confusion: np.ndarray
     cooccurrence: np.ndarray
-    top: np.ndarray | None
-    occurrence: np.ndarray | None
+    top: np.ndarray
+    occurrence: np.ndarray
     ties: Counter = field(default_factory=Counter)
     f_beta: int = 0
     images: int = 0
@@ -147,7 +143,7 @@ class Counts:
         Args:
             num_classes: C, true classes without 'other'.
             num_generated: G, by default C.
-            boundary: whether boundaries are to be counted.
+            boundary: whether to count boundaries.
 
         Raises:
             LussError: see `check_numbers`.
@@ -156,7 +152,8 @@ class Counts:
         generated = num_classes if num_generated is None else num_generated
         shape = (1 + boundary, 1 + len(SIZE_GROUPS), generated + 2, num_classes + 2)
         square = (generated + 1, num_classes + 1)
-        return cls(*(np.zeros(s, np.int64) for s in (shape, square, square, generated + 1)))
+        confusion, met, top = (np.zeros(sides, np.int64) for sides in (shape, square, square))
+        return cls(confusion, met, top, np.zeros(generated + 1, np.int64))
 
     @property
     def num_classes(self) -> int:
@@ -175,19 +172,19 @@ class Counts:
 
     @property
     def overlap(self) -> np.ndarray:
-        """(G, C) int64, pixels that a generated and a true class share, 'other' left out."""
+        """(G, C) int64, pixels that a generated and a true class share, without 'other'."""
         return self.confusion[0, 0, 1:-1, 1:-1]
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """All sums that are arrays, each to be added by itself."""
+        """All sums that are arrays."""
         return self.confusion, self.cooccurrence, self.top, self.occurrence
 
     def add(self, image: ImageCounts) -> None:
         """Add one image's counts in place."""
         if image.shape != self.confusion.shape:
             raise LussError(f"counts of {image.shape} cannot be added to {self.confusion.shape}")
-        # An image's positions are distinct, so that plain indexing adds each of them.
+        # Positions are distinct, so plain indexing adds each of them.
         self.confusion.reshape(-1)[image.index] += image.count
         self.occurrence[image.occurring] += 1
         self.cooccurrence[np.ix_(image.predicted, image.true)] += 1
@@ -223,11 +220,10 @@ class Counts:
         return total
 
     def can_match(self, match: np.ndarray) -> bool:
-        """Whether a match can be applied to the sums.
+        """Return whether a match can be applied to the sums.
 
-        It cannot if it joins ids that occur (as when unmatched ids become 'other'): boundaries
-        between them and the largest class of an image are then others. Count the matched
-        predictions instead.
+        It cannot if it joins ids that occur (such as unmatched ids that become 'other'), since that
+        changes boundaries and largest classes. Count the matched predictions instead.
         """
         occurs = self.occurrence > 0
         occurs[0] = True
@@ -235,31 +231,31 @@ class Counts:
         return len(np.unique(used)) == len(used)
 
     def matched(self, match: np.ndarray) -> "Counts":
-        """Return the counts that predictions with the match applied would have given.
+        """Return the counts of predictions with the match applied.
 
         Args:
             match: (G+1,) true id of each generated id, ``match[0] == 0``.
 
         Raises:
-            LussError: if the match does not fit or joins ids that occur (see `can_match`).
+            LussError: if the match does not fit, or joins ids that occur (see `can_match`).
         """
         match = np.asarray(match)
         classes = self.num_classes
         if match.shape != (self.num_generated + 1,) or match.min() < 0 or match.max() > classes:
             raise LussError(
-                f"a match for {self.num_generated} generated and {classes} true classes needs "
-                f"{self.num_generated + 1} ids in 0..{classes}, found {match.shape} ids in "
-                f"{match.min()}..{match.max()}"
+                f"the match has {match.shape} ids in {match.min()}..{match.max()}. Expected "
+                f"{self.num_generated + 1} ids in 0..{classes} for {self.num_generated} generated "
+                f"and {classes} true classes"
             )
         if not self.can_match(match):
             raise LussError(
-                "the match gives one true id to several generated ids that occur (unmatched ids "
-                "become 'other'), which counts cannot follow: apply the match to the predictions "
-                "and count again"
+                "the match maps several generated ids that occur to one true id, which cannot be "
+                "applied to counts. Apply the match to the predictions and count them again"
             )
         result = Counts.zeros(classes, classes, self.boundary)
         rows = np.append(match, classes + 1)
-        np.add.at(result.confusion, (slice(None), slice(None), rows), self.confusion)
+        # The view has predicted ids first, the only axis that a match changes.
+        np.add.at(np.moveaxis(result.confusion, 2, 0), rows, np.moveaxis(self.confusion, 2, 0))
         np.add.at(result.cooccurrence, match, self.cooccurrence)
         np.add.at(result.top, match, self.top)
         np.add.at(result.occurrence, match, self.occurrence)

@@ -1,7 +1,7 @@
-"""The bank of distance matching, and its use on feature maps (paper, section 3.2.1).
+"""The bank of distance matching, applied to feature maps (paper, section 3.2.1).
 
-Each labelled training image gives one vector for each class in its mask, 'other' included; each
-pixel of an image to be segmented takes the class of its nearest vectors.
+The bank contains one vector for each class in each labelled training image, 'other' included. Each
+pixel of a test image gets the class of its nearest vectors.
 """
 
 import os
@@ -28,22 +28,23 @@ _SMALLEST_NORM = 1e-12
 
 
 def class_vectors(features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """One vector for each class of a labelled image.
+    """Return one vector for each class of a labelled image.
 
-    The feature map is up-sampled four times, the mask resized to it (nearest, source =
-    floor(dst * in / out)); a class's vector is the mean over *all* pixels of feature times
-    membership. Classes that the resized mask has lost, and ignored pixels, give none.
+    The feature map is upsampled four times, and the mask is resized to it (nearest, source =
+    floor(dst * in / out)). A class's vector is the mean over *all* pixels of feature times
+    membership. Classes lost in the resized mask, and ignored pixels, have no vector.
 
     Args:
         features: the backbone's last feature map (L, h, w).
-        mask: (H, W) integer ids 0..C or ``IGNORE_ID``; best on the CPU.
+        mask: (H, W) integer ids 0..C or ``IGNORE_ID``; fastest on the CPU.
 
     Returns:
         (K, L) float32 vectors on the features' device, not normalised, and their (K,) int64
         classes in ascending order, on the mask's device.
     """
     upsampled = upsample(features[None])[0]
-    ids = nearest_resize_ids(mask[None], upsampled.shape[1:])[0]
+    _, height, width = upsampled.shape
+    ids = nearest_resize_ids(mask[None], (height, width))[0]
     labels, place = ids.flatten().unique(return_inverse=True)
     kept = labels != IGNORE_ID
     member = F.one_hot(place, len(labels)).T[kept].to(upsampled)
@@ -59,18 +60,17 @@ def nearest_class_map(
     k: int = 10,
     temperature: float = 0.07,
 ) -> Tensor:
-    """The class of each pixel of up-sampled feature maps; see ``nearest_neighbour_labels``.
+    """Return the class of each pixel of upsampled feature maps; see ``nearest_neighbour_labels``.
 
-    A pixel of the up-sampled map mixes at most four of the small one, and its cosine with a
-    vector mixes their products alike: with fewer small pixels than features, the products are
-    taken there, and the mixing stands for the pixel.
+    Upsampling is linear, and so are products with vectors. With fewer small pixels than features,
+    products are computed on the small map and then interpolated.
 
     Args:
         features: the backbone's last feature maps (N, L, h, w).
         bank: (M, L), rows of unit length, on the features' device.
         bank_labels: (M,) int64 in 0..num_labels-1.
         num_labels: C + 1.
-        k: neighbours that vote.
+        k: number of neighbours that vote.
         temperature: of the votes.
 
     Returns:
@@ -89,7 +89,7 @@ def nearest_class_map(
         if mixing is None:
             query, keys = upsampled[image].flatten(1).T, bank
         else:
-            # Autocast would take these products in half precision.
+            # Autocast would compute these products in half precision.
             with torch.autocast(bank.device.type, enabled=False):
                 query, keys = mixing, bank @ features[image].to(bank.dtype).flatten(1)
         labels = nearest_neighbour_labels(
@@ -112,8 +112,8 @@ class DistanceBank:
     Attributes:
         vectors: (M, L) float32, not normalised.
         labels: (M,) int64 classes, 0 is 'other'.
-        images: (M,) int64, the image each came from, in the order of the data set.
-        source: what it was made from; another source has another bank.
+        images: (M,) int64 index of the image of each vector, in the order of the data set.
+        source: identifies the inputs; a bank of another source is stale.
     """
 
     vectors: np.ndarray
@@ -125,12 +125,12 @@ class DistanceBank:
         rows = len(self.labels)
         if self.vectors.ndim != 2 or len(self.vectors) != rows or len(self.images) != rows:
             raise LussError(
-                f"a bank needs a class and an image for each vector, found {self.vectors.shape} "
-                f"vectors, {self.labels.shape} classes, {self.images.shape} images"
+                f"the bank has {self.vectors.shape} vectors, {self.labels.shape} classes and "
+                f"{self.images.shape} images. Expected a class and an image for each vector"
             )
 
     def write(self, path: str | os.PathLike) -> None:
-        """Write a ``.npz`` with these attributes, whole or not at all."""
+        """Write a ``.npz`` with these attributes atomically."""
         with atomic_write(path) as file:
             np.savez(
                 file,
@@ -142,19 +142,23 @@ class DistanceBank:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "DistanceBank":
-        """Read what :meth:`write` wrote.
+        """Read a bank written by :meth:`write`.
 
         Raises:
-            LussError: if the file is missing, damaged, or no bank.
+            LussError: if the file is missing, damaged, or not a bank.
         """
         try:
             with np.load(Path(path), allow_pickle=False) as arrays:
-                names = ("vectors", "labels", "images")
-                return cls(*(arrays[name] for name in names), str(arrays["source"]))
+                vectors, labels, images, source = (
+                    arrays[name] for name in ("vectors", "labels", "images", "source")
+                )
+                return cls(vectors, labels, images, str(source))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise LussError(f"{path} is no bank of distance matching: {error}") from error
+            raise LussError(
+                f"cannot read the bank of distance matching {path}: {error}. Delete it to rebuild"
+            ) from error
 
     def on(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """The vectors at unit length (M, L) and their classes (M,), on a device."""
+        """Return the vectors at unit length (M, L) and their classes (M,), on a device."""
         vectors = F.normalize(torch.from_numpy(self.vectors).to(device), dim=1)
         return vectors, torch.from_numpy(self.labels).to(device)

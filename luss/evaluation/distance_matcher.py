@@ -1,4 +1,4 @@
-"""A model that segments by the nearest labelled vectors (paper, section 3.2.1)."""
+"""Model that segments by the nearest labelled vectors (paper, section 3.2.1)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,19 +20,19 @@ __all__ = ["DistanceMatcher"]
 
 @MODELS.register_module()
 class DistanceMatcher(BaseModel):
-    """Labels each pixel by the labelled vectors nearest to its feature; nothing is trained.
+    """Untrained segmentor that labels each pixel by the labelled vectors nearest to its feature.
 
-    ``DistanceBankHook`` fills the bank of vectors before the model is tested.
+    ``DistanceBankHook`` sets the bank of vectors before a test.
 
     Args:
-        backbone: config of any backbone that gives feature maps.
+        backbone: config of any backbone that returns feature maps.
         layer: name of the backbone's module whose output is used; by default its last output.
-        k: neighbours that vote.
-        temperature: votes weigh exp(cosine / temperature).
-        data_preprocessor: by default ImageNet's mean and deviation.
+        k: number of neighbours that vote.
+        temperature: votes have the weight exp(cosine / temperature).
+        data_preprocessor: by default with ImageNet's mean and deviation.
 
     Raises:
-        LussError: if the backbone has no such layer, or gives no feature maps.
+        LussError: if the backbone has no such layer, or returns no feature maps.
     """
 
     def __init__(
@@ -48,23 +48,23 @@ class DistanceMatcher(BaseModel):
         self.layer = layer
         self.k = k
         self.temperature = temperature
-        # Backbones that pool behind the layer are no feature maps themselves.
+        # The backbone may pool its output, so the layer's output is used instead.
         self._feature_map = FeatureMap(self.backbone, layer)
         if layer is None:
             probe(self.backbone)
         self._bank: tuple[Tensor, Tensor] | None = None
 
-    def fill(self, bank: DistanceBank) -> None:
-        """Take the vectors that pixels are compared with."""
+    def set_bank(self, bank: DistanceBank) -> None:
+        """Set the vectors that pixels are compared with."""
         self._bank = bank.on(next(self.backbone.parameters()).device)
 
     @torch.no_grad()
     def features_of(self, images: Sequence[Tensor]) -> list[Tensor]:
-        """Feature maps (L, h, w) float32 of uint8 images (3, H, W), which may differ in size."""
-        return step_by_size(lambda batch: self(self._prepared(batch)), {"inputs": images})
+        """Return feature maps (L, h, w) float32 of uint8 images (3, H, W) of any sizes."""
+        return list(step_by_size(lambda batch: self(self._prepared(batch)), {"inputs": images}))
 
     def test_step(self, data: dict) -> list:
-        """Predict a batch, whose images may differ in size; those of one size go together.
+        """Predict a batch; images of equal size are processed together.
 
         Args:
             data: a collated batch, ``inputs`` a list of uint8 images (3, H, W), ``data_samples``
@@ -74,9 +74,8 @@ class DistanceMatcher(BaseModel):
             The samples in the batch's order, with ``pred_sem_seg`` (1, H, W) int64 in 0..C at
             their original sizes.
         """
-        return step_by_size(
-            lambda batch: self(self._prepared(batch), batch["data_samples"], mode="predict"), data
-        )
+        predict = lambda batch: self(self._prepared(batch), batch["data_samples"], mode="predict")  # noqa: E731
+        return list(step_by_size(predict, data))
 
     val_step = test_step
 
@@ -84,32 +83,33 @@ class DistanceMatcher(BaseModel):
     def forward(
         self, inputs: Tensor, data_samples: Sequence | None = None, mode: str = "tensor"
     ) -> Tensor | list:
-        """Feature maps of images, or their classes.
+        """Return feature maps of images, or predictions.
 
         Args:
             inputs: images (N, 3, H, W), normalised.
             data_samples: N samples with ``ori_shape``, to predict.
-            mode: 'tensor' for feature maps (N, L, h, w), 'predict' for samples as
-                :meth:`test_step` gives them.
+            mode: 'tensor' for feature maps (N, L, h, w), 'predict' for samples like
+                :meth:`test_step`.
 
         Raises:
-            LussError: if the bank is empty, or a loss is asked for.
+            LussError: if the bank is missing, or the mode is 'loss'.
         """
         if mode == "loss":
-            raise LussError("a DistanceMatcher has nothing to train; use it with Runner.test()")
+            raise LussError("DistanceMatcher cannot be trained. Use it with Runner.test()")
         features = self._feature_map(inputs)
         if mode == "tensor":
             return features
-        if self._bank is None:
+        if self._bank is None or data_samples is None:
             raise LussError(
-                "the bank of labelled vectors is empty; add DistanceBankHook to custom_hooks"
+                "DistanceMatcher has no bank of labelled vectors, or no data_samples. Add "
+                "DistanceBankHook to custom_hooks"
             )
         vectors, labels = self._bank
         maps = nearest_class_map(
             features,
             vectors,
             labels,
-            # Classes above those of the bank have no votes.
+            # Larger classes cannot get votes.
             int(labels.max()) + 1,
             k=self.k,
             temperature=self.temperature,

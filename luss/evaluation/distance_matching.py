@@ -1,7 +1,4 @@
-"""Distance matching: pixels take the classes of their nearest labelled vectors (paper, sec. 5.1).
-
-The arithmetic only; the bank's vectors and the queries come from the protocol.
-"""
+"""Nearest-neighbour votes of distance matching (paper, section 5.1)."""
 
 import torch
 from torch import Tensor
@@ -21,19 +18,19 @@ def nearest_neighbour_labels(
     temperature: float = 0.07,
     batch_size: int = 4096,
 ) -> Tensor:
-    """Let the k most similar vectors of the bank vote on each query's label.
+    """Return each query's label by a vote of the k most similar vectors of the bank.
 
-    A vote weighs exp(similarity / temperature). Equal sums go to the lowest label. Computed in
-    float32, also under autocast and for half precision: a bfloat16 vote is off by up to 6 %.
+    A vote has the weight exp(similarity / temperature). The lowest label wins a tie. Computed in
+    float32 even under autocast, since bfloat16 votes are wrong by up to 6 %.
 
     Args:
         query: (Q, L) float, rows of unit length.
         bank: (M, L) float, rows of unit length.
         bank_labels: (M,) int64 labels in 0..num_labels-1 (0 is 'other').
         num_labels: C + 1.
-        k: neighbours that vote; all of the bank if it has fewer.
+        k: number of neighbours that vote, at most all of the bank.
         temperature: above 0.
-        batch_size: queries at a time, which bounds memory to batch_size x M similarities.
+        batch_size: queries at a time, which limits memory to batch_size x M similarities.
 
     Returns:
         (Q,) int64 labels, on the query's device.
@@ -43,16 +40,16 @@ def nearest_neighbour_labels(
     """
     if query.ndim != 2 or bank.ndim != 2 or query.shape[1] != bank.shape[1]:
         raise LussError(
-            "queries and bank must be (rows, features) with one number of features, found "
-            f"{tuple(query.shape)} and {tuple(bank.shape)}"
+            f"queries have the shape {tuple(query.shape)}, the bank has {tuple(bank.shape)}. "
+            "Expected (rows, features) with equal numbers of features"
         )
     if not len(bank) or bank_labels.shape != (len(bank),):
         raise LussError(
-            f"the bank has {len(bank)} vectors and labels of shape {tuple(bank_labels.shape)}; "
-            "expected at least one vector and a label for each"
+            f"the bank has {len(bank)} vectors and labels of shape {tuple(bank_labels.shape)}. "
+            "Expected at least one vector and a label for each"
         )
     if k < 1 or temperature <= 0:
-        raise LussError(f"expected k >= 1 and temperature > 0, found k={k}, {temperature=}")
+        raise LussError(f"k is {k} and temperature is {temperature}. Expected k >= 1 and > 0")
     k = min(k, len(bank))
     labels = torch.empty(len(query), dtype=torch.int64, device=query.device)
     bank = full_precision(bank)
@@ -61,7 +58,7 @@ def nearest_neighbour_labels(
             part = full_precision(query[start : start + batch_size])
             similarity, neighbour = (part @ bank.T).topk(k, dim=1, sorted=False)
             votes = similarity.new_zeros(len(part), num_labels)
-            # Relative to the best, so that a low temperature cannot overflow.
+            # Subtracting the maximum prevents overflow at low temperatures.
             weight = ((similarity - similarity.amax(dim=1, keepdim=True)) / temperature).exp()
             votes.scatter_add_(1, bank_labels[neighbour], weight)
             highest = votes == votes.amax(dim=1, keepdim=True)
@@ -70,5 +67,5 @@ def nearest_neighbour_labels(
 
 
 def full_precision(values: Tensor) -> Tensor:
-    """Convert half precision to float32; float64 stays."""
+    """Convert half precision to float32; keep float64."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -1,4 +1,4 @@
-"""Predictions as masks on disk, written while MMEngine's loops test a model."""
+"""Writer of predicted masks for MMEngine's test loops."""
 
 import os
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ __all__ = ["DumpMasks", "ids_of"]
 
 @METRICS.register_module()
 class DumpMasks(BaseMetric):
-    """Writes ``<folder>/<image_id>.png`` for every image in the official encoding; no metrics.
+    """Metric without values that writes ``<folder>/<image_id>.png`` in the official encoding.
 
-    Of several ranks, all may write the same image: each file is written whole.
+    Writing is atomic, so several ranks may write the same image.
 
     Args:
-        folder: of the masks.
+        folder: folder to write to.
         **kwargs: of ``mmengine.evaluator.BaseMetric``.
     """
 
-    # Without one, MMEngine warns.
+    # MMEngine warns without a prefix.
     default_prefix = ""
 
     def __init__(self, folder: str | os.PathLike, **kwargs) -> None:
@@ -38,43 +38,43 @@ class DumpMasks(BaseMetric):
         """Write the masks of a batch.
 
         Args:
-            data_batch: not looked at.
+            data_batch: not used.
             data_samples: each with ``image_id`` and ``pred_sem_seg``, whose ``data`` is (1, H, W)
                 or (H, W) integer ids at the image's original size.
 
         Raises:
-            LussError: if one of the two is missing.
+            LussError: if ``image_id`` or ``pred_sem_seg`` is missing.
             OSError: if the disk fails.
         """
         for sample in data_samples:
             if "image_id" not in sample:
                 raise LussError(
-                    f"image {sample.get('img_path')} has no image_id to name its mask by; add "
-                    "'image_id' to the items of the data set and to the meta_keys of its pipeline"
+                    f"the image {sample.get('img_path')} has no image_id. Add 'image_id' to the "
+                    "items of the data set and to the meta_keys of its pipeline"
                 )
             write_mask(self.folder / f"{sample['image_id']}.png", ids_of(sample, "pred_sem_seg"))
 
     def compute_metrics(self, results: list) -> dict:
-        """There are none."""
+        """Return no metrics."""
         return {}
 
     def evaluate(self, size: int) -> dict:
-        """There are no metrics; MMEngine's own would warn of that."""
+        """Return no metrics without MMEngine's warning."""
         return {}
 
 
 def ids_of(sample: dict, key: str) -> np.ndarray:
-    """The ids (H, W) of one image, integers.
+    """Return the integer ids (H, W) of one image.
 
     Args:
-        sample: as MMEngine's evaluator hands it on.
+        sample: from MMEngine's evaluator.
         key: ``pred_sem_seg`` or ``gt_sem_seg``.
 
     Raises:
-        LussError: if the sample has none.
+        LussError: if the sample lacks the key.
     """
     if key not in sample:
-        raise LussError(f"it has no {key}; is a mask missing, or a step such as LoadMask?")
+        raise LussError(f"it has no {key}. Add its mask, or a transform such as LoadMask")
     data = sample[key]["data"] if isinstance(sample[key], dict) else sample[key].data
     if isinstance(data, torch.Tensor):
         data = data.to(torch.int32).cpu().numpy()

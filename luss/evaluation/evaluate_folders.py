@@ -1,4 +1,4 @@
-"""All of ImageNet-S's numbers for folders of predictions, matched or not, as one document."""
+"""Evaluation of a folder of predictions with all metrics of ImageNet-S."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from luss.datasets.mask_codec import MaskEncoding
 from luss.datasets.mask_tally import MaskTally
 from luss.errors import LussError
 from luss.evaluation.counts import Counts, check_numbers
-from luss.evaluation.folders import FolderPair, class_folders, count_masks, pair_folders
+from luss.evaluation.folders import FolderPair, count_masks, mask_class_folders, pair_folders
 from luss.evaluation.matching import ImageLevelMatcher, PixelOverlapMatcher, read_match
 from luss.evaluation.metrics import (
     BOUNDARY_METRICS,
@@ -26,7 +26,7 @@ from luss.evaluation.metrics import (
 __all__ = ["FIND", "evaluate_folders", "format_result"]
 
 FIND = "find"
-"""As ``match``: find the match on the images that are evaluated."""
+"""Value of ``match`` to find the match on the evaluated images."""
 
 
 def evaluate_folders(
@@ -48,38 +48,36 @@ def evaluate_folders(
     Args:
         predicted: folder of ``<class folder>/<image>.png`` (or .npy) predictions.
         true: folder of true masks of the same names.
-        num_classes: C; by default the number of class folders of ``true``, which must then hold
-            masks each.
+        num_classes: C; by default the number of class folders of ``true``, which must all contain
+            masks.
         match: official ``match.json`` to apply, or `FIND`; by default ids are true ids.
-        num_generated: largest id that predictions may hold when a match is to be found; by
-            default C.
-        unmatched: what becomes of left-over generated ids, see
-            `luss.evaluation.matching.match_ids`.
-        without_other: also give the metrics without class 0.
-        per_class: also give IoU by class.
-        jobs: processes.
+        num_generated: with `FIND`, the largest predicted id; by default C.
+        unmatched: treatment of unmatched generated ids, see `luss.evaluation.matching.match_ids`.
+        without_other: also return the metrics without class 0.
+        per_class: also return IoU by class.
+        jobs: number of processes.
         encoding: of the PNG files of both folders, see `luss.datasets.mask_codec.MaskEncoding`.
-        progress: called with the numbers of images done and in all.
+        progress: called with the numbers of finished and of all images.
 
     Returns:
-        What JSON can hold: the metrics in percent (None where undefined), ``images``,
-        ``num_classes``, ``absent_classes`` (names of those without a true pixel, see
-        `luss.evaluation.metrics.absent_classes`); where the truths look wrong, ``warnings``; as
-        asked for, ``match`` (generated to true id) and ``pixel_overlap`` (the metrics with the
-        second matcher), ``without_other``, ``per_class``.
+        A JSON object: the metrics in percent (None if undefined), ``images``, ``num_classes``,
+        ``absent_classes`` (names of classes without a true pixel, see
+        `luss.evaluation.metrics.absent_classes`); ``warnings``, if the truths look wrong; and
+        depending on the arguments ``match`` (generated to true id), ``pixel_overlap`` (the metrics
+        with the second matcher), ``without_other``, ``per_class``.
 
     Raises:
-        LussError: if anything does not fit; lists up to ten files of each kind of problem, and
-            their number.
+        LussError: with up to ten files of each kind of problem, and their number.
     """
     if num_generated is not None and match != FIND:
         raise LussError(
-            "the number of generated categories matters only when a match is to be found"
+            f"num_generated is {num_generated}, but match is {match!r}. Omit it, or set "
+            f"match={FIND!r}"
         )
     if num_classes is not None:
         check_numbers(num_classes, num_generated)
     pair = pair_folders(predicted, true)
-    names = class_folders(true)
+    names = mask_class_folders(true)
     if num_classes is None:
         num_classes = _number_of_classes(names, pair, true)
         check_numbers(num_classes, num_generated)
@@ -100,12 +98,11 @@ def evaluate_folders(
             known,
             jobs=jobs,
             progress=report,
-            # Truths are the same in a second pass.
+            # A second pass reads the same truths.
             tally=None if held.with_mask else held,
         )
-        problems.refuse(
-            f"the predictions in {predicted} do not fit the truths in {true}, so nothing was "
-            "evaluated"
+        problems.raise_if_any(
+            f"the predictions in {predicted} do not fit the truths in {true}. Nothing was evaluated"
         )
         return counts
 
@@ -127,7 +124,7 @@ def evaluate_folders(
         content["match"] = _match_content(known)
     else:
         counts = count(None)
-    result = {
+    result: dict[str, Any] = {
         **to_percent(compute_metrics(counts)),
         "images": counts.images,
         "num_classes": num_classes,
@@ -143,7 +140,7 @@ def evaluate_folders(
 
 
 def format_result(result: Mapping[str, Any]) -> str:
-    """Return what `evaluate_folders` found as tables of text, in percent."""
+    """Return the result of `evaluate_folders` as tables of text, in percent."""
     rows = {"": result}
     if "pixel_overlap" in result:
         rows = {"image-level matching": result, "pixel-overlap matching": result["pixel_overlap"]}
@@ -164,18 +161,17 @@ def format_result(result: Mapping[str, Any]) -> str:
 
 
 def _number_of_classes(names: list[str], pair: FolderPair, true: str | os.PathLike) -> int:
-    """Return the number of class folders; those without a mask are a problem of the pair's.
+    """Return the number of class folders; report folders without a mask as problems of the pair.
 
-    Left there, an empty folder would be a class, and shift the ids of those after it.
+    An empty folder would count as a class and shift the ids of later classes.
     """
     if not names:
-        raise LussError(f"{true} has no class folders: give the number of classes")
+        raise LussError(f"{true} has no class folders. Give the number of classes")
     held = {name.split("/")[0] for name in pair.true}
     for name in names:
         if name not in held:
             pair.problems.add(
-                "class folders without a mask (remove them, or give the number of classes as "
-                "--num-classes)",
+                "class folders without a mask (remove them, or set --num-classes)",
                 f"{os.fspath(true)}/{name}",
             )
     return len(names)
@@ -184,7 +180,7 @@ def _number_of_classes(names: list[str], pair: FolderPair, true: str | os.PathLi
 def _matched(
     counts: Counts, match: np.ndarray, count: Callable[[np.ndarray | None], Counts]
 ) -> Counts:
-    """Apply a match to the sums, or count again where sums cannot follow it."""
+    """Apply a match to the counts, or count again if that is impossible."""
     return counts.matched(match) if counts.can_match(match) else count(match)
 
 

@@ -1,7 +1,7 @@
-"""Evaluation of folders of predictions, of any framework, against folders of true masks.
+"""Counts over folders of predictions, of any framework, and of true masks.
 
-Images are streamed: memory does not grow with their number. Every file that does not fit is
-found, and then no number is given at all.
+Images are streamed, so memory does not grow with their number. All problems are collected; if there
+are any, no metrics are computed.
 """
 
 import io
@@ -37,15 +37,15 @@ __all__ = [
     "MASK_SUFFIXES",
     "FolderPair",
     "Problems",
-    "class_folders",
     "count_masks",
     "list_masks",
+    "mask_class_folders",
     "pair_folders",
     "read_ids",
 ]
 
 MASK_SUFFIXES = (".png", ".npy")
-"""Files taken for masks: PNG in the official encoding or of single-channel ids, NPY of ids."""
+"""Suffixes of masks: PNG in the official encoding or of single-channel ids, NPY of ids."""
 
 SHOWN = 10
 
@@ -54,16 +54,16 @@ _NPY_HEAD = 1 << 14
 
 @dataclass
 class Problems:
-    """Files that do not fit, by what is wrong with them.
+    """Invalid files by kind of problem.
 
     Attributes:
-        found: for each kind of problem, the files with what was found in them.
+        found: kind of problem -> files, with details.
     """
 
     found: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, kind: str, file: str) -> None:
-        """Note a file under a kind of problem."""
+        """Add a file to a kind of problem."""
         self.found.setdefault(kind, []).append(file)
 
     def __bool__(self) -> bool:
@@ -81,7 +81,7 @@ class Problems:
         return total
 
     def __str__(self) -> str:
-        """List up to ten files of each kind, and the number of all."""
+        """Return up to ten files of each kind, and the number of files."""
         lines = []
         for kind, files in self.found.items():
             lines.append(f"{len(files)} {kind}:")
@@ -90,24 +90,24 @@ class Problems:
                 lines.append(f"  and {len(files) - SHOWN} more")
         return "\n".join(lines)
 
-    def refuse(self, title: str) -> None:
-        """Raise `LussError` with ``title`` and the list, if there is any problem."""
+    def raise_if_any(self, title: str) -> None:
+        """Raise `LussError` with ``title`` and the list if there is any problem."""
         if self:
             raise LussError(f"{title}\n{self}")
 
 
 @dataclass(frozen=True)
 class FolderPair:
-    """Two folders whose masks belong together.
+    """Predictions and true masks of the same images.
 
     Attributes:
         predicted: files of predictions by name ('<class folder>/<image>', without suffix).
         true: files of truths by the same names.
-        problems: what was found wrong while pairing them.
+        problems: problems found while pairing.
         predicted_encoding: of the files of predictions.
         true_encoding: of the files of truths.
-        true_id_shift: added to the ids of truths, but 'ignore'.
-        categories: class folder -> id of its class, where folders are classes.
+        true_id_shift: added to all true ids except 'ignore'.
+        categories: class folder -> id of its class, if folders are classes.
     """
 
     predicted: dict[str, Path]
@@ -120,28 +120,28 @@ class FolderPair:
 
     @property
     def names(self) -> list[str]:
-        """Names that both hold, in the order of the truths."""
+        """Names with a prediction and a truth, in the order of the truths."""
         return [name for name in self.true if name in self.predicted]
 
 
 def list_masks(root: str | os.PathLike, problems: Problems | None = None) -> dict[str, Path]:
-    """Return the masks below a folder by their path relative to it, without suffix, sorted.
+    """Return the masks below a folder by relative path without suffix, sorted.
 
-    Other files, such as ``match.json``, are left alone, and so is what systems and archivers add
-    (`luss.files.is_system_name`).
+    Other files, such as ``match.json``, and system files (`luss.files.is_system_name`) are skipped.
 
     Args:
         root: the folder.
-        problems: takes names that two files share; they raise if it is not given.
+        problems: collects names that two files share; if None, they raise an error.
 
     Raises:
-        LussError: if there is no such folder.
+        LussError: if the folder is missing.
     """
-    if not Path(root).is_dir():
-        raise LussError(f"there is no folder {root}")
+    root = Path(root)
+    if not root.is_dir():
+        raise LussError(f"the folder of masks {root} is missing. Correct the path")
     clashes = Problems() if problems is None else problems
     masks: dict[str, Path] = {}
-    # os.walk follows links to class folders, as prepared split roots have them.
+    # Class folders of prepared split roots are links.
     for folder, below, files in os.walk(root, followlinks=True):
         below[:] = sorted(name for name in below if not is_system_name(name))
         for file in files:
@@ -154,7 +154,7 @@ def list_masks(root: str | os.PathLike, problems: Problems | None = None) -> dic
                 clashes.add("masks of one name", f"{masks[name]} and {path.name}")
             masks[name] = path
     if problems is None:
-        clashes.refuse(f"cannot tell which mask is meant in {root}")
+        clashes.raise_if_any(f"several masks in {root} have the same name")
     return dict(sorted(masks.items()))
 
 
@@ -162,8 +162,7 @@ def pair_folders(predicted: str | os.PathLike, true: str | os.PathLike) -> Folde
     """Pair the masks of two folders.
 
     Returns:
-        The pair; names without a counterpart, and names that two files share, are among its
-        problems, so that `count_masks` can add what is wrong with the other files.
+        The pair. Its problems contain names without a counterpart and names that two files share.
 
     Raises:
         LussError: if a folder is missing or empty.
@@ -173,36 +172,34 @@ def pair_folders(predicted: str | os.PathLike, true: str | os.PathLike) -> Folde
     for root, found in zip((predicted, true), masks, strict=True):
         if not found:
             raise LussError(
-                f"there are no masks ({' or '.join(MASK_SUFFIXES)}) in {root}; expected "
+                f"there are no masks ({' or '.join(MASK_SUFFIXES)}) in {root}. Expected "
                 "<class folder>/<image>.png"
             )
     for name in masks[1].keys() - masks[0].keys():
         problems.add("missing predictions", f"{name}.png")
     for name in masks[0].keys() - masks[1].keys():
         problems.add("extra predictions, without a truth", str(masks[0][name]))
-    return FolderPair(*masks, problems)
+    return FolderPair(masks[0], masks[1], problems)
 
 
-def class_folders(root: str | os.PathLike) -> list[str]:
-    """Return the names of the class folders of a split, sorted: class 1, 2, and so on."""
-    with os.scandir(root) as entries:
-        return sorted(
-            entry.name for entry in entries if entry.is_dir() and not is_system_name(entry.name)
-        )
+def mask_class_folders(root: str | os.PathLike) -> list[str]:
+    """Return the sorted names of the class folders of masks: class 1, 2, and so on."""
+    folders = (path.name for path in Path(root).iterdir() if path.is_dir())
+    return sorted(name for name in folders if not is_system_name(name))
 
 
 def read_ids(path: str | os.PathLike, encoding: MaskEncoding = "rgb") -> np.ndarray:
     """Read a mask of ids: PNG (see `luss.datasets.mask_codec.read_mask`) or NPY.
 
     Args:
-        path: the file; a NPY file holds integers of (H, W) or (1, H, W).
+        path: the file; a NPY file contains integers (H, W) or (1, H, W).
         encoding: of a PNG file.
 
     Returns:
         (H, W) integers.
 
     Raises:
-        LussError: if it cannot be read or is no mask.
+        LussError: if it cannot be read or is not a mask.
     """
     if Path(path).suffix.lower() != ".npy":
         return read_mask(path, encoding)
@@ -217,24 +214,24 @@ def read_ids(path: str | os.PathLike, encoding: MaskEncoding = "rgb") -> np.ndar
 
 
 def _npy_shape(head: bytes, path: str | os.PathLike) -> tuple[int, int]:
-    """Return (H, W) as the header of a NPY file declares it, before the array takes memory."""
+    """Return (H, W) from the header of a NPY file, before memory is allocated."""
     header = io.BytesIO(head)
     try:
         version = np.lib.format.read_magic(header)
-        # Later versions are for names of fields, which a mask has none of.
+        # Later versions are for named fields, which masks lack.
         readers = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }
         if version not in readers:
-            raise ValueError(f"it is of version {version}, expected 1.0 or 2.0")
+            raise ValueError(f"it has version {version}, expected 1.0 or 2.0")
         shape, _, dtype = readers[version](header)
     except Exception as error:  # the header is parsed as Python and may raise anything
         raise LussError(f"cannot read the mask {path}: {error}") from error
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]
     if len(shape) != 2 or dtype.kind not in "iu":
-        raise LussError(f"the mask {path} holds {dtype} of {shape}, expected integers of (H, W)")
+        raise LussError(f"the mask {path} contains {dtype} of {shape}. Expected integers (H, W)")
     check_size(shape, path)
     return shape
 
@@ -250,28 +247,28 @@ def count_masks(
     num_matched: int | None = None,
     tally: MaskTally | None = None,
 ) -> tuple[Counts, Problems]:
-    """Count all images of two folders, and find everything that does not fit.
+    """Count all images of two folders, and collect all problems.
 
     Args:
         pair: the masks, see `pair_folders`.
         num_classes: C, true classes without 'other'.
-        num_generated: largest id that predictions may hold; by default that of the match, or C.
+        num_generated: largest predicted id; by default the match's largest, or C.
         match: (G+1,) true ids, applied to the predictions before counting.
         boundary: whether to count boundaries.
-        jobs: processes.
-        progress: called with the number of images done, about once a second and at the end.
-        num_matched: largest id that a match may give; by default C, as of true ids.
-        tally: takes what the truths hold.
+        jobs: number of processes.
+        progress: called with the number of finished images, about once a second and at the end.
+        num_matched: largest id in the match; by default C.
+        tally: counts over the truths are added to it.
 
     Returns:
-        Sums over true ids if a match is given, else over the predictions' own ids; and the
-        problems, those of ``pair`` included. If there is any, the sums are worth nothing.
+        Sums over true ids with a match, else over the predictions' own ids; and the problems,
+        including those of ``pair``. If there is any, the sums are invalid.
 
     Raises:
-        LussError: if an option is none, or a worker process ends.
+        LussError: if an option is invalid, or a worker process ends.
     """
     if jobs < 1:
-        raise LussError(f"expected at least one job, found {jobs}")
+        raise LussError(f"jobs is {jobs}. Expected at least 1")
     if num_generated is None:
         num_generated = num_classes if match is None else len(match) - 1
     rows = num_generated if match is None else num_matched or num_classes
@@ -294,7 +291,7 @@ def _count_shard(
     names = pair.names[shard]
     for done, name in enumerate(names, 1):
         masks = _read_pair(pair, name, num_classes, num_generated, problems)
-        # After the first problem only further ones are looked for.
+        # After the first problem, files are only checked.
         if masks is not None and not problems and not pair.problems:
             prediction = masks[0] if match is None else apply_match(masks[0], match)
             counts.add(count_image(prediction, masks[1], num_classes, rows, boundary))
@@ -308,7 +305,7 @@ def _count_shard(
 def _read_pair(
     pair: FolderPair, name: str, num_classes: int, num_generated: int, problems: Problems
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Read and check one image's masks; None if there is a problem with them."""
+    """Read and check one image's masks; return None if there is a problem."""
     masks = []
     files = [
         ("prediction", pair.predicted[name], pair.predicted_encoding, 0),
@@ -323,10 +320,10 @@ def _read_pair(
         return None
     prediction, truth = masks
     if prediction.shape != truth.shape:
-        found, expected = ("x".join(map(str, mask.shape)) for mask in masks)
+        size, expected = ("x".join(map(str, mask.shape)) for mask in masks)
         problems.add(
             "wrongly sized predictions (height x width)",
-            f"{pair.predicted[name]}: {found} instead of {expected}",
+            f"{pair.predicted[name]}: {size} instead of {expected}",
         )
         return None
     low, high = prediction.min(initial=0), prediction.max(initial=0)
@@ -340,18 +337,18 @@ def _read_pair(
         return None
     outside = (truth > num_classes) & (truth != IGNORE_ID) | (truth < 0)
     if outside.any():
-        path, encoding, found = pair.true[name], pair.true_encoding, truth[outside].max()
-        hint = _hint(path, found, encoding) or " (is the number of classes right?)"
+        path, encoding, largest = pair.true[name], pair.true_encoding, truth[outside].max()
+        hint = _hint(path, largest, encoding) or " (check the number of classes)"
         problems.add(
             f"truths with ids outside 0..{num_classes} and {ignored_value(encoding)}{hint}",
-            f"{path}: {found}",
+            f"{path}: {largest}",
         )
         return None
     return prediction, truth
 
 
 def _hint(path: Path, found: int, encoding: MaskEncoding) -> str:
-    """Return what to do about an id that no class has, where the encoding is the likely reason."""
+    """Return advice for an unknown id if the encoding is the likely reason, or ''."""
     if encoding == "index" or path.suffix.lower() == ".npy":
         return ""
     if has_palette(path):
@@ -362,7 +359,7 @@ def _hint(path: Path, found: int, encoding: MaskEncoding) -> str:
 def _count_in_processes(
     shared: tuple, jobs: int, progress: Callable[[int], None] | None
 ) -> tuple[Counts, Problems, MaskTally]:
-    # Workers that are forked start at once; elsewhere they import the package anew.
+    # Forked workers start at once; spawned ones import the package again.
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     done = context.Array("q", jobs, lock=False)
@@ -377,7 +374,7 @@ def _count_in_processes(
             parts = [task.result() for task in tasks]
         except BrokenProcessPool as error:
             raise LussError(
-                "a worker process ended unexpectedly, perhaps for lack of memory; use fewer jobs"
+                "a worker process ended unexpectedly, perhaps out of memory. Use fewer jobs"
             ) from error
     counts, problems, held = parts[0]
     for more_counts, more_problems, more_held in parts[1:]:

@@ -1,7 +1,7 @@
-"""How well maps of foreground tell objects from 'other', whatever the threshold.
+"""Quality of foreground maps at all thresholds.
 
-Pixels are counted by the level of their value, so that memory does not grow with the photos. A map
-of 8 bits is counted without loss.
+Pixels are counted by levels of their values, so memory does not grow with the number of photos.
+8-bit maps are counted without loss.
 """
 
 from dataclasses import dataclass
@@ -24,23 +24,23 @@ __all__ = [
 ]
 
 LEVELS = 1 << 16
-"""Levels that values are counted by. 65,535 is a multiple of 255: levels of 8 bits stay apart."""
+"""Number of levels of values. 65,535 is a multiple of 255, so 8-bit values stay distinct."""
 
 _BETA_SQUARED = 0.3
 _CURVE_POINTS = 101
 
 
 def auc_from_histograms(foreground: ArrayLike, other: ArrayLike) -> float:
-    """The chance that a pixel of the foreground has a higher value than one of 'other'.
+    """Return the probability that a foreground pixel has a higher value than a pixel of 'other'.
 
-    Equal values count half, as in the statistic of Mann and Whitney.
+    Equal values count half, as in the Mann-Whitney statistic.
 
     Args:
-        foreground: (K,) pixels of the foreground by ascending value.
-        other: (K,) pixels of 'other' by the same values.
+        foreground: (K,) counts of foreground pixels by ascending value.
+        other: (K,) counts of pixels of 'other' by the same values.
 
     Returns:
-        0 to 1; NaN if one of the two has no pixel.
+        0 to 1; NaN if one of the two has no pixels.
     """
     foreground, other = np.asarray(foreground, np.float64), np.asarray(other, np.float64)
     pairs = foreground.sum() * other.sum()
@@ -52,18 +52,18 @@ def auc_from_histograms(foreground: ArrayLike, other: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class ForegroundQuality:
-    """What :class:`ForegroundCounts` found. Fractions; NaN where nothing is defined.
+    """Results of :class:`ForegroundCounts` as fractions; NaN if undefined.
 
     Attributes:
-        auc_within: mean over photos of the AUC of their pixels; photos of foreground alone, or of
-            'other' alone, are left out.
+        auc_within: mean over photos of the AUC of their pixels, without photos that have only
+            foreground or only 'other'.
         auc_over: AUC of the pixels of all photos together.
         deviation: mean over photos of the map's standard deviation.
-        thresholds: (101,) from 0 to 1; a pixel at or above one is called foreground.
+        thresholds: (101,) from 0 to 1; pixels at or above a threshold are foreground.
         iou: (101,) IoU of the foreground of all photos together.
         f_beta: (101,) mean over photos of F_beta, beta^2 = 0.3, as in ImageNet-S.
         best_iou: the largest IoU over all levels, and the lowest threshold that reaches it.
-        best_f_beta: F_beta, likewise.
+        best_f_beta: as ``best_iou``, for F_beta.
     """
 
     auc_within: float
@@ -77,15 +77,15 @@ class ForegroundQuality:
 
 
 class ForegroundCounts:
-    """Sums over photos, which add up (``+=``).
+    """Sums over photos, which can be added (``+=``).
 
     Args:
-        levels: K, that values are counted by; 256 are enough for maps of 8 bits.
+        levels: K, number of levels of values; 256 are enough for 8-bit maps.
     """
 
     def __init__(self, levels: int = LEVELS) -> None:
         if levels < 2:
-            raise LussError(f"ForegroundCounts: levels is {levels}, expected 2 or more")
+            raise LussError(f"ForegroundCounts: levels is {levels}. Expected 2 or more")
         self.foreground = np.zeros(levels, np.int64)
         self.other = np.zeros(levels, np.int64)
         self.f_beta = np.zeros(levels)
@@ -95,24 +95,24 @@ class ForegroundCounts:
         self.deviation = 0.0
 
     def add(self, values: NDArray[np.floating], truth: NDArray[np.integer]) -> None:
-        """Count a photo in.
+        """Add a photo.
 
         Args:
             values: (H, W) in [0, 1].
-            truth: (H, W) ids, 0 is 'other'; pixels of ``IGNORE_ID`` are left out.
+            truth: (H, W) ids, 0 is 'other'; pixels of ``IGNORE_ID`` are skipped.
 
         Raises:
-            LussError: if shapes differ, or a value is no number in [0, 1].
+            LussError: if shapes differ, or a value is not in [0, 1].
         """
         if values.shape != truth.shape:
-            raise LussError(f"a map of {values.shape} does not fit a mask of {truth.shape}")
+            raise LussError(f"the map has shape {values.shape}, but the mask has {truth.shape}")
         kept = truth != IGNORE_ID
         values, inside = np.asarray(values, np.float64)[kept], truth[kept] > 0
         if not values.size:
             return
         if not (values.min() >= 0 and values.max() <= 1):
             raise LussError(
-                f"a map of foreground holds {values.min()} to {values.max()}, expected 0..1"
+                f"the foreground map has values in {values.min()}..{values.max()}. Expected 0..1"
             )
         count = len(self.foreground)
         level = np.rint(values * (count - 1)).astype(np.int64)
@@ -131,19 +131,22 @@ class ForegroundCounts:
 
     def __iadd__(self, more: "ForegroundCounts") -> "ForegroundCounts":
         if len(more.foreground) != len(self.foreground):
-            raise LussError("counts of foreground over other levels cannot be added")
+            raise LussError(
+                f"ForegroundCounts with {len(more.foreground)} levels cannot be added to "
+                f"{len(self.foreground)} levels"
+            )
         for name, value in vars(more).items():
             setattr(self, name, getattr(self, name) + value)
         return self
 
     def quality(self) -> ForegroundQuality:
-        """What the counts say.
+        """Return the quality of the added photos.
 
         Raises:
             LussError: if no photo with evaluated pixels was added.
         """
         if not self.images:
-            raise LussError("no photo with evaluated pixels was added to the counts of foreground")
+            raise LussError("ForegroundCounts has no photo with evaluated pixels. Check the masks")
         hits = _at_or_above(self.foreground)
         union = _at_or_above(self.other) + self.foreground.sum()
         iou = hits / np.maximum(union, 1)
@@ -151,7 +154,7 @@ class ForegroundCounts:
         largest = len(iou) - 1
         thresholds = np.linspace(0, 1, _CURVE_POINTS)
         # The lowest level at or above each threshold.
-        shown = np.ceil(thresholds * largest - 1e-9).astype(np.int64)
+        places = np.ceil(thresholds * largest - 1e-9).astype(np.int64)
 
         def best(scores: NDArray[np.float64]) -> tuple[float, float]:
             place = int(scores.argmax())
@@ -162,27 +165,27 @@ class ForegroundCounts:
             auc_over=auc_from_histograms(self.foreground, self.other),
             deviation=self.deviation / self.images,
             thresholds=thresholds,
-            iou=iou[shown],
-            f_beta=f_beta[shown],
+            iou=iou[places],
+            f_beta=f_beta[places],
             best_iou=best(iou),
             best_f_beta=best(f_beta),
         )
 
 
 def _at_or_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pixels at or above each level."""
+    """Return the number of pixels at or above each level."""
     return np.cumsum(histogram[::-1])[::-1]
 
 
 @dataclass
 class AttentionSpread:
-    """How the attention of single channels varies; sums over photos, which add up (``+=``).
+    """Variation of attention within photos; sums over photos, which can be added (``+=``).
 
     Attributes:
         of_mean: standard deviation within a photo of the mean over channels.
-        of_channels: (L,) that of each channel.
-        correlation: mean over all pairs of channels of the correlation of their pixels; channels
-            that are flat in a photo are left out of its pairs.
+        of_channels: (L,) standard deviation of each channel.
+        correlation: mean correlation of pixels over all pairs of channels, without channels that
+            are constant in a photo.
         images: number of photos.
     """
 
@@ -197,7 +200,7 @@ class AttentionSpread:
         return self
 
     def mean(self) -> "AttentionSpread":
-        """The means over photos."""
+        """Return the means over photos."""
         images = max(1, self.images)
         return AttentionSpread(
             self.of_mean / images, self.of_channels / images, self.correlation / images, 1
@@ -205,10 +208,10 @@ class AttentionSpread:
 
 
 def attention_spread(attention: Tensor) -> AttentionSpread:
-    """The spread of one photo's attention.
+    """Return the variation of one photo's attention.
 
-    Channels of deviation s whose mean correlation is r have a mean of deviation about
-    s * sqrt(r + (1 - r) / L): a flat mean need not come from flat channels.
+    The mean of channels with deviation s and mean correlation r has a deviation of about
+    s * sqrt(r + (1 - r) / L), so a flat mean does not imply flat channels.
 
     Args:
         attention: (L, H, W).
@@ -218,7 +221,7 @@ def attention_spread(attention: Tensor) -> AttentionSpread:
     deviations = centred.square().mean(dim=1).sqrt()
     alive = deviations > 1e-7
     count = alive.sum().double()
-    # Sum over all pairs of their correlations: the square of the sum of unit vectors, less L.
+    # The sum of correlations over all pairs is the squared sum of unit vectors minus L.
     unit = torch.where(alive[:, None], centred / deviations.clamp_min(1e-7)[:, None], 0.0)
     pairs = unit.sum(dim=0).square().mean() - count
     correlation = pairs / (count * (count - 1)).clamp_min(1)

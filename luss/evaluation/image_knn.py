@@ -1,4 +1,4 @@
-"""How well image features tell categories apart: weighted nearest neighbours (Wu et al., 2018)."""
+"""Weighted nearest-neighbour accuracy of image features (Wu et al., 2018)."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ __all__ = ["leave_one_out_knn"]
 def leave_one_out_knn(
     features: Tensor, labels: Tensor, k: int = 10, temperature: float = 0.07, block: int = 4096
 ) -> float:
-    """Top-1 accuracy when each image is named by its nearest neighbours among all others.
+    """Return the top-1 accuracy of classifying each image by its nearest other images.
 
     A neighbour of cosine similarity s votes for its label with weight exp(s / temperature); the
     lowest label wins a tie.
@@ -20,10 +20,10 @@ def leave_one_out_knn(
         labels: (N,) int64, from 0.
         k: number of neighbours, at most N - 1.
         temperature: of the votes.
-        block: images compared with all others at once.
+        block: number of images compared at once.
 
     Returns:
-        Fraction of images named right, in [0, 1].
+        Fraction of correct images, in [0, 1].
     """
     features = F.normalize(features.float(), dim=1)
     num_labels = int(labels.max()) + 1

@@ -1,7 +1,6 @@
-"""The ladder: what mIoU would be if masks, or categories, or both were the true ones.
+"""The ladder: mIoU with true masks, true categories, both or none.
 
-It tells which of the two to work on. A rung that is not much below the one above it is not what is
-missing.
+It shows which of the two to improve: a small drop from one rung to the next leaves little to gain.
 """
 
 from collections.abc import Callable
@@ -26,11 +25,11 @@ RUNGS = {
     "found_masks": "found masks, true categories",
     "both_found": "found masks, found categories",
 }
-"""From what would be perfect to what was found."""
+"""Rungs from the best possible to the found result."""
 
 
 def nearest_ids(ids: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Give pixels of 'other' and ignored ones the id of the nearest pixel that has a category.
+    """Replace 'other' and ignored ids by the id of the nearest pixel with a category.
 
     Args:
         ids: (H, W), 0 is 'other', ``IGNORE_ID`` is ignored.
@@ -46,10 +45,10 @@ def nearest_ids(ids: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 class Ladder:
-    """Counts of the four rungs; ladders of parts of the photos add up (``+=``).
+    """Counts of the four rungs, which can be added over parts of the photos (``+=``).
 
-    Each rung with found categories is matched by itself, on the photos that were added, as the
-    threshold search does: on validation the last rung is the validation mIoU of these labels.
+    Each rung with found categories has its own match, found on the added photos as in the threshold
+    search. On validation, the last rung is the validation mIoU of these labels.
 
     Args:
         num_classes: C, true classes without 'other'.
@@ -57,7 +56,7 @@ class Ladder:
         matcher: finds the match of counts; by default ``ImageLevelMatcher``.
 
     Raises:
-        LussError: if masks cannot hold so many classes.
+        LussError: if masks cannot encode these numbers of classes.
     """
 
     def __init__(
@@ -81,25 +80,24 @@ class Ladder:
         truth: NDArray[np.integer],
         grid: tuple[int, int],
     ) -> None:
-        """Count a photo in.
+        """Add a photo.
 
-        Where a found mask covers what is 'other' in truth, its true category is that of the
-        nearest true object; a photo without any has no category to give and stays 'other'.
+        If a found mask covers true 'other', its true category is that of the nearest true object;
+        without true objects it stays 'other'.
 
         Args:
-            mask: (H, W), the foreground that was found.
-            categories: (H, W) ids 1..G that were found, wherever the foreground is; 0 where none is
-                known, which stays 'other'.
+            mask: (H, W), found foreground.
+            categories: (H, W) found ids 1..G in the foreground; 0 if unknown, which stays 'other'.
             truth: (H, W) ids 0..C or ``IGNORE_ID``.
-            grid: (h, w) on which labels are decided; true masks are reduced to it.
+            grid: (h, w) of the labels; true masks are reduced to it.
 
         Raises:
             LussError: if shapes or ids do not fit.
         """
         if not mask.shape == categories.shape == truth.shape:
             raise LussError(
-                f"mask, categories and truth must be of one size, found {mask.shape}, "
-                f"{categories.shape} and {truth.shape}"
+                f"mask, categories and truth have the shapes {mask.shape}, {categories.shape} and "
+                f"{truth.shape}. Expected equal shapes"
             )
         reachable = through_grid(truth, grid)
         labels = {
@@ -120,7 +118,7 @@ class Ladder:
         return self
 
     def miou(self) -> dict[str, float]:
-        """The mIoU of each of `RUNGS`, 0 to 1, over C + 1 classes.
+        """Return the mIoU of each of `RUNGS`, 0 to 1, over C + 1 classes.
 
         Raises:
             LussError: if no photo was added, or all pixels are ignored.

@@ -1,4 +1,4 @@
-"""Where the match of generated to true ids comes from: a file, or a matcher that finds it."""
+"""Sources of a match of generated to true ids: a file, or a matcher."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -17,18 +17,18 @@ __all__ = ["MatchSource"]
 
 
 class MatchSource:
-    """A match that is given, or found on the images that are evaluated; one of the two.
+    """A given match, or a matcher that finds it on the evaluated images.
 
     Args:
         match: true id of each generated id, as (G+1,) array or an official ``match.json``.
         matcher: config of one of ``MATCHERS``.
-        match_file: with ``matcher``, where to write the match that was found.
-        joined: with ``matcher``, the (G+1,) ids that generated ids become before a match is found,
-            as people merge and drop categories (``CategoryNames.kept``).
+        match_file: with ``matcher``, file to write the match to.
+        joined: with ``matcher``, (G+1,) new ids of generated ids, applied before matching, such as
+            merged and dropped categories (``CategoryNames.kept``).
 
     Raises:
-        LussError: if both or none are given, or there is a file to write or ids are joined, but
-            there is no matcher.
+        LussError: unless exactly one of match and matcher is given, or if ``match_file`` or
+            ``joined`` is given without matcher.
     """
 
     def __init__(
@@ -39,22 +39,22 @@ class MatchSource:
         joined: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         if (match is None) == (matcher is None):
-            raise LussError("SegmentationMetric takes a match or a matcher, not both, nor none")
+            raise LussError("SegmentationMetric needs either match or matcher. Set one of them")
         if matcher is None and (match_file is not None or joined is not None):
-            raise LussError("match_file and joined need a matcher in SegmentationMetric")
+            raise LussError("match_file and joined need a matcher in SegmentationMetric. Set it")
         self.match = match
         self.matcher = None if matcher is None else MATCHERS.build(dict(matcher))
         self.match_file = match_file
         self.joined = None if joined is None else np.asarray(joined, np.int64)
 
     def given(self, num_classes: int) -> np.ndarray | None:
-        """The (G+1,) match that is given; None if it is to be found.
+        """Return the given (G+1,) match; None with a matcher.
 
         Args:
-            num_classes: C; true ids above it are refused.
+            num_classes: C; larger true ids are rejected.
 
         Raises:
-            LussError: if its file is missing or holds something else.
+            LussError: if its file is missing or invalid.
         """
         if self.match is None:
             return None
@@ -63,31 +63,32 @@ class MatchSource:
         return np.asarray(self.match, np.int64)
 
     def of(self, counts: Counts) -> np.ndarray:
-        """The match for images that were counted. Called by all ranks together.
+        """Return the match for counted images; must be called on all ranks.
 
         Args:
-            counts: over generated ids, of all ranks; over joined ones where ids are joined.
+            counts: of all ranks, over generated ids, or over joined ids with ``joined``.
 
         Returns:
-            (G+1,) true ids; generated ids that a given match does not name are 'other'.
+            (G+1,) true ids; generated ids that a given match lacks are 'other'.
 
         Raises:
-            LussError: if a given match names more generated ids than there are.
+            LussError: if a given match contains more generated ids than the model.
         """
         match = self.given(counts.num_classes)
         if match is None:
-            match = main_process_decides(self.matcher(counts))
+            assert self.matcher is not None  # checked by __init__
+            match = np.asarray(main_process_decides(self.matcher(counts)))
             if self.joined is not None:
                 match = match[self.joined]
             with fail_together():
                 if self.match_file is not None and is_main_process():
                     write_match(self.match_file, match)
             return match
-        absent = counts.num_generated + 1 - len(match)
-        if absent < 0:
+        missing = counts.num_generated + 1 - len(match)
+        if missing < 0:
             name = self.match if isinstance(self.match, str | os.PathLike) else "the match"
             raise LussError(
-                f"{name} names {len(match) - 1} generated categories, but the model has "
-                f"{counts.num_generated}; give the match.json that belongs to it"
+                f"{name} has {len(match) - 1} generated categories, but the model has "
+                f"{counts.num_generated}. Give the match.json of this model"
             )
-        return np.pad(match, (0, absent))
+        return np.pad(match, (0, missing))

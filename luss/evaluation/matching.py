@@ -1,4 +1,4 @@
-"""Matching generated ids to true ids, for models that learnt without labels (paper, section 3.2.1).
+"""Matching of generated ids to true ids, for unsupervised models (paper, section 3.2.1).
 
 A match is an integer array of G+1 true ids, one for each generated id, with ``match[0] == 0``.
 """
@@ -31,21 +31,21 @@ __all__ = [
 _GENERATED = re.compile(r"0|[1-9][0-9]{0,4}")
 
 UNMATCHED = ("other", "best")
-"""What may become of generated ids that are left over; see `match_ids`."""
+"""Treatments of unmatched generated ids; see `match_ids`."""
 
 
 def cooccurrence(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Return in how many images a predicted and a true class both occur.
+    """Return the number of images in which a predicted and a true class both occur.
 
     Args:
-        predicted: (N, G) bool, whether image n's prediction holds class g + 1.
+        predicted: (N, G) bool, whether image n's prediction contains class g + 1.
         true: (N, C) bool, the same for the truth.
 
     Returns:
         (G, C) int64, the product of the transposed first with the second.
     """
     if predicted.shape[0] != true.shape[0]:
-        raise LussError(f"presence of {len(predicted)} predictions but {len(true)} truths")
+        raise LussError(f"there are {len(predicted)} predictions but {len(true)} truths")
     sparse = [scipy.sparse.csr_array(presence, dtype=np.int64) for presence in (predicted, true)]
     return (sparse[0].T @ sparse[1]).toarray()
 
@@ -55,17 +55,17 @@ def match_ids(
 ) -> np.ndarray:
     """Return the bijection of generated to true ids that maximises the summed scores.
 
-    Several matches may reach the largest sum. The sources do not say which one to take; with
-    ``overlap`` it is one that shares the most pixels.
+    The paper does not define which of several optimal matches to use; with ``overlap``, it is one
+    with the most shared pixels.
 
-    Nor do they say what becomes of the generated ids that are left over when there are more of
-    them than true classes. Here they count as 'other' (id 0), or, with ``unmatched='best'``, take
-    the true id of their highest score (of equal ones that of the largest overlap, then the lowest
-    id; 0 if all their scores are 0), so that several generated ids may share one true id. With
-    fewer generated than true classes, some true ids stay without a generated one.
+    Nor does it define the treatment of unmatched generated ids when there are more of them than
+    true classes. Here they become 'other' (id 0) or, with ``unmatched='best'``, the true id of
+    their highest score (of equal scores, that of the largest overlap, then the lowest id; 0 if all
+    scores are 0), so several generated ids may share one true id. With fewer generated than true
+    classes, some true ids stay unmatched.
 
     Args:
-        scores: (G, C), how well generated id g + 1 fits true id c + 1; integers if there is an
+        scores: (G, C), score of generated id g + 1 for true id c + 1; integers if there is an
             overlap.
         unmatched: 'other' or 'best'.
         overlap: (G, C) integers, pixels that the two share.
@@ -74,14 +74,14 @@ def match_ids(
         (G+1,) int64 match.
     """
     if unmatched not in UNMATCHED:
-        raise LussError(f"unmatched={unmatched!r} is unknown; known: {', '.join(UNMATCHED)}")
+        raise LussError(f"unmatched is {unmatched!r}. Expected one of {', '.join(UNMATCHED)}")
     scores = np.asarray(scores)
     if scores.ndim != 2:
-        raise LussError(f"scores must be (generated, true), found shape {scores.shape}")
+        raise LussError(f"scores have the shape {scores.shape}. Expected (generated, true)")
     if overlap is not None and (overlap.shape != scores.shape or scores.dtype.kind not in "iu"):
         raise LussError(
-            f"an overlap of {overlap.shape} cannot break ties of {scores.dtype} scores of "
-            f"{scores.shape}; expected integers of one shape"
+            f"the overlap has the shape {overlap.shape}, the {scores.dtype} scores have "
+            f"{scores.shape}. Expected integers of equal shapes"
         )
     match = np.zeros(scores.shape[0] + 1, np.int64)
     if not scores.size:
@@ -97,18 +97,17 @@ def match_ids(
 
 @MATCHERS.register_module()
 class ImageLevelMatcher:
-    """Matches by the number of images in which two classes both occur; ImageNet-S's own matching.
+    """Matcher by the number of images in which two classes both occur, as defined by ImageNet-S.
 
-    Pixels whose truth is ignored are dropped before the classes of a prediction are listed, and
-    'other' takes no part. Of several best matches one that shares the most pixels is taken. Found
-    on validation, then applied to validation and test.
+    Ignored pixels and 'other' are not counted. Of several optimal matches, one with the most shared
+    pixels is used. The match is found on validation and applied to validation and test.
 
     Args:
-        unmatched: what becomes of left-over generated ids, see `match_ids`.
+        unmatched: treatment of unmatched generated ids, see `match_ids`.
     """
 
     short_name = "image_level"
-    """What results are called by it beside those of another matcher."""
+    """Name of its results if there are several matchers."""
 
     def __init__(self, unmatched: str = "other") -> None:
         self.unmatched = unmatched
@@ -120,10 +119,10 @@ class ImageLevelMatcher:
 
 @MATCHERS.register_module()
 class PixelOverlapMatcher:
-    """Matches by the number of pixels that two classes share, 'other' left out.
+    """Matcher by the number of pixels that two classes share, without 'other'.
 
     Args:
-        unmatched: what becomes of left-over generated ids, see `match_ids`.
+        unmatched: treatment of unmatched generated ids, see `match_ids`.
     """
 
     short_name = "pixel_overlap"
@@ -147,18 +146,18 @@ def apply_match(prediction: np.ndarray, match: np.ndarray) -> np.ndarray:
         (H, W) uint16.
 
     Raises:
-        LussError: if the prediction holds an id that the match lacks.
+        LussError: if the prediction contains an id that the match lacks.
     """
     if prediction.size and not (prediction.min() >= 0 and prediction.max() < len(match)):
         raise LussError(
-            f"the prediction holds ids in {prediction.min()}..{prediction.max()}, but the match "
-            f"knows generated ids 0..{len(match) - 1}"
+            f"the prediction contains ids in {prediction.min()}..{prediction.max()}, but the match "
+            f"has the generated ids 0..{len(match) - 1}. Give the match.json of this model"
         )
     return np.take(match.astype(np.uint16), prediction)
 
 
 def write_match(path: str | os.PathLike, match: np.ndarray) -> None:
-    """Write the official ``match.json``: an object of generated id to true id, 0 to 0 included."""
+    """Write the official ``match.json``: an object of generated id to true id, including 0 to 0."""
     write_json(path, {str(generated): int(true) for generated, true in enumerate(match)})
 
 
@@ -167,13 +166,13 @@ def read_match(path: str | os.PathLike, num_classes: int | None = None) -> np.nd
 
     Args:
         path: the file.
-        num_classes: C; true ids above it are refused.
+        num_classes: C; larger true ids are rejected.
 
     Returns:
-        (G+1,) int64 match, G the largest generated id named; ids that are not named are 0.
+        (G+1,) int64 match, G the largest generated id in the file; missing ids become 0.
 
     Raises:
-        LussError: if the file is missing, or is no such object, or names an id twice.
+        LussError: if the file is missing, malformed, or contains an id twice.
     """
     try:
         text = Path(path).read_bytes()
@@ -183,7 +182,7 @@ def read_match(path: str | os.PathLike, num_classes: int | None = None) -> np.nd
 
 
 def parse_match(text: bytes, path: str, num_classes: int | None = None) -> np.ndarray:
-    """Read the content of ``match.json``; ``path`` is for messages. See `read_match`."""
+    """Parse the content of ``match.json``; ``path`` is for messages. See `read_match`."""
     content = parse_json(text, path)
     expected = f"expected an object such as {{'0': 0, '1': 7}} in {path}"
     if not content:
@@ -201,7 +200,7 @@ def parse_match(text: bytes, path: str, num_classes: int | None = None) -> np.nd
             )
         match[int(generated)] = true
     if match.get(0, 0) != 0:
-        raise LussError(f"{path} matches 'other' (0) to {match[0]}; it must stay 0")
+        raise LussError(f"{path} matches 'other' (0) to {match[0]}. Expected 0")
     array = np.zeros(max(match) + 1, np.int64)
     array[list(match)] = list(match.values())
     return array

@@ -30,7 +30,7 @@ REGION_METRICS = ("mIoU", "Img-Acc", "F_beta", *SIZE_GROUPS)
 BOUNDARY_METRICS = ("b-mIoU", *("B" + group for group in SIZE_GROUPS))
 
 IMAGENET_S = ("imagenet_s",)
-"""Names of the metrics that are reported unless a config says otherwise."""
+"""Names of the metrics that are reported by default."""
 
 _MOST_NAMES = 20
 
@@ -42,7 +42,7 @@ class ClassIoU:
     """Intersection over union of each class, 'other' first.
 
     Attributes:
-        iou: (C+1,) float64 in 0..1; 0 for a class that occurs nowhere.
+        iou: (C+1,) float64 in 0..1; 0 for a class without pixels.
         true_area: (C+1,) int64 pixels (or boundary pixels) of the truth.
         predicted_area: (C+1,) int64 pixels of the prediction.
     """
@@ -55,14 +55,14 @@ class ClassIoU:
 def iou_from_areas(
     intersection: np.ndarray, predicted_area: np.ndarray, true_area: np.ndarray
 ) -> np.ndarray:
-    """Return intersection / (union + 1e-10), of any shape, float64; 0 where nothing occurs."""
+    """Return intersection / (union + 1e-10), of any shape, float64; 0 for an empty union."""
     return intersection / (predicted_area + true_area - intersection + 1e-10)
 
 
 def matched_miou(confusion: np.ndarray, match: np.ndarray) -> float:
-    """Return the mIoU of predictions to which a match is applied, as :func:`compute_metrics` does.
+    """Return the mIoU of predictions after a match, equal to :func:`compute_metrics`.
 
-    Unlike boundaries, regions add up where a match joins ids.
+    Regions, unlike boundaries, can be added if a match joins ids.
 
     Args:
         confusion: (G+1, C+1) integers, pixels by generated and true id, 'other' first.
@@ -78,24 +78,25 @@ def matched_miou(confusion: np.ndarray, match: np.ndarray) -> float:
 
 
 def absent_classes(counts: Counts, names: Sequence[str] | None = None) -> list[str]:
-    """Return the classes that have no true pixel, which mIoU and b-mIoU count as IoU 0.
+    """Return the classes without a true pixel, which count as IoU 0 in mIoU and b-mIoU.
 
     Args:
         counts: sums over images, of true or generated predictions.
-        names: C+1 names, 'other' first; the ids where there are others or none.
+        names: C+1 names, 'other' first; ids are returned if None or of another length.
     """
-    known = names is not None and len(names) == counts.num_classes + 1
-    absent = np.flatnonzero(counts.confusion[0, 0, :, :-1].sum(axis=0) == 0)
-    return [names[index] if known else str(index) for index in absent]
+    if names is None or len(names) != counts.num_classes + 1:
+        names = list(map(str, range(counts.num_classes + 1)))
+    missing = np.flatnonzero(counts.confusion[0, 0, :, :-1].sum(axis=0) == 0)
+    return [names[index] for index in missing.tolist()]
 
 
 def describe_absent(absent: Sequence[str]) -> str:
-    """Return a sentence that names absent classes and how they count; some of many."""
+    """Return a sentence with up to 20 absent classes and how they are counted."""
     more = len(absent) - _MOST_NAMES
-    shown = ", ".join(absent[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    listed = ", ".join(absent[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
     return (
-        f"Classes without a true pixel ({len(absent)}): {shown}. They count as IoU 0 in mIoU and "
-        "b-mIoU, as in the official evaluator; S to L and BS to BL leave them out."
+        f"Classes without a true pixel ({len(absent)}): {listed}. They count as IoU 0 in mIoU and "
+        "b-mIoU, as in the official evaluator; S to L and BS to BL exclude them."
     )
 
 
@@ -105,18 +106,18 @@ def per_class_iou(counts: Counts, boundary: bool = False, group: str | None = No
     Args:
         counts: sums over images of predictions with true ids (see `Counts.matched`).
         boundary: over boundary pixels instead of all pixels.
-        group: one of `SIZE_GROUPS`, by default everything.
+        group: one of `SIZE_GROUPS`, by default all sizes.
 
     Raises:
         LussError: if the counts are of generated ids, or lack boundaries.
     """
     if counts.num_generated != counts.num_classes:
         raise LussError(
-            f"{counts.num_generated} generated and {counts.num_classes} true classes: apply a "
-            "match before taking metrics"
+            f"the counts have {counts.num_generated} generated and {counts.num_classes} true "
+            "classes. Apply a match before computing metrics"
         )
     if boundary and not counts.boundary:
-        raise LussError("boundary metrics were asked for, but boundaries were not counted")
+        raise LussError("boundaries were not counted. Count with boundary=True")
     table = counts.confusion[int(boundary), 0 if group is None else 1 + SIZE_GROUPS.index(group)]
     predicted_area, true_area = table.sum(axis=1)[:-1], table.sum(axis=0)[:-1]
     iou = iou_from_areas(table.diagonal()[:-1], predicted_area, true_area)
@@ -125,23 +126,23 @@ def per_class_iou(counts: Counts, boundary: bool = False, group: str | None = No
 
 @COUNT_METRICS.register_module(name="imagenet_s")
 def compute_metrics(counts: Counts, without_other: bool = False) -> dict[str, float]:
-    """Return every metric that the counts allow, as fractions.
+    """Return all metrics of the counts as fractions.
 
-    mIoU and b-mIoU are means over all C+1 classes, of which a class without a true pixel counts
-    as 0, as in the released evaluator; :func:`absent_classes` names them. A size group's is the
-    mean over the classes that have true (boundary) pixels in the group, NaN if there is none.
-    Img-Acc is the part of images whose truth holds the predicted class of the largest area,
-    'other' aside; the lowest id on a tie. F_beta is the mean over images of F_beta
-    (beta^2 = 0.3) of foreground against 'other'.
+    mIoU and b-mIoU are means over all C+1 classes; a class without a true pixel counts as 0, as in
+    the released evaluator (see :func:`absent_classes`). A size group's value is the mean over
+    classes with true (boundary) pixels in the group, NaN if there is none. Img-Acc is the fraction
+    of images whose truth contains the predicted class of the largest area, without 'other'; the
+    lowest id wins a tie. F_beta is the mean over images of F_beta (beta^2 = 0.3) of foreground
+    against 'other'.
 
     Args:
         counts: sums over images of predictions with true ids (see `Counts.matched`).
-        without_other: leave class 0 out of every mean over classes. Img-Acc and F_beta, in which
-            'other' has no part, stay the same.
+        without_other: exclude class 0 from all means over classes. Img-Acc and F_beta do not
+            change.
 
     Returns:
-        ``mIoU b-mIoU Img-Acc F_beta S MS ML L BS BMS BML BL``, in this order, without those of
-        boundaries if they were not counted.
+        ``mIoU b-mIoU Img-Acc F_beta S MS ML L BS BMS BML BL``, in this order; boundary metrics
+        only if boundaries were counted.
 
     Raises:
         LussError: if there are no images, all their pixels are ignored, or the counts are of
@@ -158,8 +159,7 @@ def compute_metrics(counts: Counts, without_other: bool = False) -> dict[str, fl
         metrics[mean] = float(per_class_iou(counts, boundary).iou[first:].mean())
         for group in SIZE_GROUPS:
             classes = per_class_iou(counts, boundary, group)
-            present = classes.true_area[first:] > 0
-            iou = classes.iou[first:][present]
+            iou = classes.iou[first:][classes.true_area[first:] > 0]
             metrics[prefix + group] = float(iou.mean()) if iou.size else float("nan")
     return {name: metrics[name] for name in _ORDER if name in metrics}
 
@@ -167,18 +167,17 @@ def compute_metrics(counts: Counts, without_other: bool = False) -> dict[str, fl
 def named_metrics(
     metrics: Sequence[str | dict], where: str = "metrics"
 ) -> Callable[[Counts], dict[str, float]]:
-    """A function that returns all metrics of a list, in its order.
+    """Return a function that computes all metrics of a list, in its order.
 
-    A metric is a function of ``COUNT_METRICS`` from counts with true ids to a fraction, which is
-    shown under the metric's name, or to several of them by name; NaN where it is not defined.
+    A metric is a function in ``COUNT_METRICS`` from counts with true ids to a fraction, or to a
+    mapping of names to fractions; NaN if undefined.
 
     Args:
-        metrics: names, or ``dict(type=NAME, ...)`` with further arguments of the function.
-        where: the setting's place, for messages.
+        metrics: names, or ``dict(type=NAME, ...)`` with arguments of the function.
+        where: name of the setting, for messages.
 
     Raises:
-        LussError: if a metric is unknown or does not take an argument; when called, if two metrics
-            have one name.
+        LussError: if a metric or an argument is unknown; when called, if two metrics have one name.
     """
     functions = named_functions(metrics, COUNT_METRICS, where)
 
@@ -188,7 +187,7 @@ def named_metrics(
             values = function(counts)
             values = dict(values) if isinstance(values, Mapping) else {name: float(values)}
             if twice := found.keys() & values.keys():
-                raise LussError(f"{where} gives {', '.join(sorted(twice))} twice; name it once")
+                raise LussError(f"{where} contains {', '.join(sorted(twice))} twice. Remove one")
             found |= values
         return found
 
@@ -196,7 +195,7 @@ def named_metrics(
 
 
 def per_class_table(counts: Counts, names: Sequence[str] | None = None) -> str:
-    """Return IoU and boundary IoU of each class in percent, as lines of text, 'other' first.
+    """Return a text table of each class's IoU and boundary IoU in percent, 'other' first.
 
     Classes without a true pixel are marked.
 
@@ -206,7 +205,7 @@ def per_class_table(counts: Counts, names: Sequence[str] | None = None) -> str:
     """
     names = list(map(str, range(counts.num_classes + 1))) if names is None else list(names)
     if len(names) != counts.num_classes + 1:
-        raise LussError(f"{len(names)} names for {counts.num_classes} classes and 'other'")
+        raise LussError(f"there are {len(names)} names, expected {counts.num_classes + 1}")
     columns = {"IoU": per_class_iou(counts)}
     if counts.boundary:
         columns["b-IoU"] = per_class_iou(counts, boundary=True)
@@ -214,13 +213,13 @@ def per_class_table(counts: Counts, names: Sequence[str] | None = None) -> str:
     lines = ["  ".join([f"{'class':{width}}", *(f"{title:>6}" for title in columns)])]
     for index, name in enumerate(names):
         values = (f"{100 * column.iou[index]:6.2f}" for column in columns.values())
-        absent = [] if columns["IoU"].true_area[index] else ["no true pixel"]
-        lines.append("  ".join([f"{name:{width}}", *values, *absent]))
+        remark = [] if columns["IoU"].true_area[index] else ["no true pixel"]
+        lines.append("  ".join([f"{name:{width}}", *values, *remark]))
     return "\n".join(lines)
 
 
 def to_percent(metrics: dict[str, float]) -> dict[str, float | None]:
-    """Return the metrics in percent, None for NaN (which JSON cannot say)."""
+    """Return the metrics in percent, with None for NaN, which JSON lacks."""
     return {name: None if np.isnan(value) else 100 * value for name, value in metrics.items()}
 
 

@@ -1,4 +1,4 @@
-"""What a run was made with."""
+"""Versions and devices of a run."""
 
 import platform
 
@@ -15,7 +15,7 @@ __all__ = ["describe_machine", "versions"]
 
 
 def versions() -> dict[str, str]:
-    """Versions of what figures depend on."""
+    """Return the versions of packages that affect results."""
     return {
         "luss": __version__,
         "python": platform.python_version(),
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 
 def describe_machine() -> str:
-    """One line about versions and devices, for the log."""
+    """Return one line with versions and devices for the log."""
     if torch.cuda.is_available():
         device = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     else:

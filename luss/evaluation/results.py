@@ -1,4 +1,4 @@
-"""``results.json``: the metrics of each protocol, and what they came from."""
+"""``results.json``: the metrics of each protocol, and their provenance."""
 
 import math
 import os
@@ -24,10 +24,10 @@ __all__ = [
 ]
 
 Results = dict[str, dict[str, float | None]]
-"""Split -> metric -> percent, None where it is not defined."""
+"""Split -> metric -> percent, None if undefined."""
 
 _MAIN = "fully_unsupervised"
-"""Its facts are those of the run; the facts of the other protocols stand below their names."""
+"""Protocol whose facts are the run's; other protocols' facts are stored under their names."""
 
 _SHORT = {"validation": "val"}
 
@@ -35,37 +35,35 @@ _SHORT = {"validation": "val"}
 def tables_of_variants(
     metrics: Mapping[str, Mapping[str, float]], protocol: str
 ) -> dict[str, Results]:
-    """Sort what a test returned into tables.
+    """Sort the metrics of a test into tables.
 
     Args:
-        metrics: split -> metric -> percent, NaN where it is not defined; a metric called
-            ``<variant>/<metric>`` belongs to a variant of the protocol. Splits without metrics are
-            left out.
-        protocol: name of the first table; those of variants are called ``<protocol>_<variant>``.
+        metrics: split -> metric -> percent, NaN if undefined; the metric ``<variant>/<metric>``
+            belongs to a variant of the protocol. Splits without metrics are skipped.
+        protocol: name of the first table; tables of variants are named ``<protocol>_<variant>``.
 
     Returns:
         Name of the table -> split (validation as 'val') -> metric -> percent. The protocol's own
-        table is there, though it may be empty.
+        table always exists, but may be empty.
     """
     tables: dict[str, Results] = {protocol: {}}
     for split, of_split in metrics.items():
         for name, value in of_split.items():
             variant, _, metric = name.rpartition("/")
             table = tables.setdefault(f"{protocol}_{variant}" if variant else protocol, {})
-            shown = table.setdefault(_SHORT.get(split, split), {})
-            shown[metric] = None if math.isnan(value) else float(value)
+            row = table.setdefault(_SHORT.get(split, split), {})
+            row[metric] = None if math.isnan(value) else float(value)
     return tables
 
 
 def absent_by_split(evaluators: Mapping[str, Evaluator]) -> dict[str, list[str]]:
-    """Return the classes without a true pixel, which count as IoU 0, of the splits that have any.
+    """Return the classes without a true pixel, which count as IoU 0, by split.
 
     Args:
-        evaluators: split -> evaluator after the test; metrics other than ``SegmentationMetric``
-            know of no classes.
+        evaluators: split -> evaluator after the test; only ``SegmentationMetric`` is read.
 
     Returns:
-        Split, as in tables -> names of classes.
+        Split, named as in tables -> names of classes; only splits with such classes.
     """
     found = {}
     for split, evaluator in evaluators.items():
@@ -82,15 +80,14 @@ def write_results(
     run: Mapping[str, Any],
     gone: Collection[str] = (),
 ) -> None:
-    """Add protocols to the file of results, beside those that are there, and log their tables.
+    """Add tables to the file of results, keeping other protocols, and log them.
 
     Args:
         path: of the file.
-        tables: results by name of the protocol; the first is the protocol proper, others are
-            variants of it.
-        facts: what the numbers came from, such as the data root and the checkpoint.
-        run: what all protocols of the run share: its seed and the hash of its config.
-        gone: names of tables that are taken out, since they are not made any more.
+        tables: results by name; the first is the protocol, others are its variants.
+        facts: provenance of the numbers, such as the data root and the checkpoint.
+        run: facts that all protocols share: seed and hash of the config.
+        gone: names of outdated tables to remove.
     """
     path = Path(path)
     if is_main_process():
@@ -101,7 +98,7 @@ def write_results(
         if protocol == _MAIN:
             provenance |= own
         else:
-            # Evaluated with options of its own, perhaps, hence with facts of its own.
+            # A protocol may have been evaluated with other options than the run.
             provenance = {**run, **provenance, protocol: own}
         provenance |= {"processes": get_world_size(), "versions": versions()}
         kept = {name: table for name, table in content.items() if name not in gone}
@@ -112,18 +109,17 @@ def write_results(
 
 
 def _read_or_set_aside(path: Path) -> dict:
-    """The results that are there; a damaged file must not cost those that were just computed."""
+    """Read existing results; rename a damaged file, so that new results are not lost."""
     if not path.exists():
         return {}
     try:
         content = read_json(path)
         if not all(isinstance(table, dict) for table in content.values()):
-            raise LussError(f"{path} holds something else than a table for each protocol")
+            raise LussError(f"{path} does not contain a table for each protocol")
     except LussError as error:
         path.replace(f"{path}.damaged")
         print_log(
-            f"{error}; it is now {path.name}.damaged and a new one is begun: evaluate the other "
-            "protocols again",
+            f"{error}. It was renamed to {path.name}.damaged; evaluate the other protocols again",
             "current",
             level=30,
         )
@@ -132,10 +128,10 @@ def _read_or_set_aside(path: Path) -> dict:
 
 
 def tables_as_text(tables: Mapping[str, Results]) -> Iterator[str]:
-    """Yield each table as text; of a variant with the numbers of the first, only that it has them.
+    """Yield each table as text; a variant equal to the first table becomes one line.
 
     Args:
-        tables: results by name of the protocol, variants of the first behind it.
+        tables: results by name, first the protocol, then its variants.
     """
     first = next(iter(tables))
     for name, results in tables.items():
@@ -146,10 +142,10 @@ def tables_as_text(tables: Mapping[str, Results]) -> Iterator[str]:
 
 
 def metric_table(results: Results) -> str:
-    """Lay results out as text, a column a split.
+    """Format results as text with a column per split.
 
     Args:
-        results: split -> metric -> percent, None where it is not defined.
+        results: split -> metric -> percent, None if undefined.
     """
     splits = list(results)
     names = list(dict.fromkeys(name for split in splits for name in results[split]))

@@ -1,4 +1,4 @@
-"""Which images each of several ranks has evaluated, so that each counts once."""
+"""Images that each rank has evaluated, so that each image counts once."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ _IDENTITIES = ("sample_idx", "image_id", "img_path")
 
 @dataclass
 class SeenImages:
-    """The images of this rank.
+    """Images that this rank has evaluated.
 
     Attributes:
-        facts: identity of each image -> what is kept of it, in the order of evaluation.
+        facts: identity of each image -> stored facts, in the order of evaluation.
         unnamed: images without identity.
     """
 
@@ -26,13 +26,13 @@ class SeenImages:
     unnamed: int = 0
 
     def is_new(self, sample: Mapping[str, Any], facts: Any = None) -> bool:
-        """Note an image; False if it was noted before.
+        """Record an image, and return whether it is new.
 
         Args:
             sample: with an identity (``sample_idx``, ``image_id``, ``img_path``), or none.
-            facts: to keep.
+            facts: facts to store.
         """
-        # Joined data sets may share indices, but then differ in paths.
+        # Concatenated data sets may share indices, but not paths.
         identity = tuple(sample[key] for key in _IDENTITIES if key in sample)
         if not identity:
             self.unnamed += 1
@@ -43,34 +43,37 @@ class SeenImages:
         return True
 
     def last_is_repeated(self, size: int) -> bool:
-        """Whether this rank's last image counts for another rank, as samplers repeat at most one.
+        """Return whether another rank counts this rank's last image; samplers repeat at most one.
 
-        Called by all ranks together.
+        Must be called on all ranks.
 
         Args:
             size: number of images of the data set.
 
         Raises:
-            LussError: on all ranks, if they have evaluated another number of images, others than
-                the last of a rank twice, or one cannot tell which.
+            LussError: on all ranks, if the number of images differs, images other than the last of
+                a rank were evaluated twice, or images have no identity.
         """
         ranks = all_gather_object((list(self.facts), self.unnamed))
         seen = [of_rank for of_rank, _ in ranks]
         unnamed = sum(of_rank for _, of_rank in ranks)
         if unnamed and len(ranks) > 1:
             raise LussError(
-                f"{unnamed} images came without {' or '.join(_IDENTITIES)}, so that images which "
-                "the sampler repeats cannot be told: add one to the meta_keys of the pipeline"
+                f"{unnamed} images have none of {', '.join(_IDENTITIES)}, so repetitions cannot be "
+                "detected. Add one of them to the meta_keys of the pipeline"
             )
         counted = len({identity for of_rank in seen for identity in of_rank}) + unnamed
         if counted != size:
-            raise LussError(f"{counted} images were evaluated, but the data set has {size}")
+            raise LussError(
+                f"{counted} images were evaluated, but the data set has {size}. Use MMEngine's "
+                "DefaultSampler with shuffle=False"
+            )
         repeated = sum(map(len, seen)) + unnamed - counted
         droppable = [_last_is_repeated(seen, rank) for rank in range(len(ranks))]
         if repeated > sum(droppable):
             raise LussError(
-                f"{repeated} images were evaluated by several ranks, expected the last of a rank "
-                "at most; use MMEngine's DefaultSampler with shuffle=False"
+                f"{repeated} images were evaluated by several ranks, expected at most the last of "
+                "each rank. Use MMEngine's DefaultSampler with shuffle=False"
             )
         return droppable[get_rank()]
 

@@ -1,7 +1,7 @@
-"""The zip that ImageNet-S's online server takes: written, and checked.
+"""Zip files for ImageNet-S's online server.
 
-Its root holds ``<wnid>/<image>.png`` in the official encoding, ``method.txt``, and ``match.json``
-if the ids are generated ones.
+The root contains ``<wnid>/<image>.png`` in the official encoding, ``method.txt``, and, for
+generated ids, ``match.json``.
 """
 
 import os
@@ -34,7 +34,7 @@ FIELDS = (
     "Paper/Project link",
     "Method description",
 )
-"""The lines of ``method.txt``, each followed by a colon and a text."""
+"""Fields of ``method.txt``, each on a line with a colon and a text."""
 
 SCHEMES = ("SSL", "Sup", "SSL+Sup")
 """Training schemes: self-supervised, supervised, both."""
@@ -47,7 +47,7 @@ _RGB_8_BIT = bytes([8, 2])
 
 @dataclass(frozen=True)
 class Method:
-    """What ``method.txt`` says; see `FIELDS`."""
+    """Content of ``method.txt``; see `FIELDS`."""
 
     name: str
     training_data: str
@@ -59,11 +59,12 @@ class Method:
     def __post_init__(self) -> None:
         if self.training_scheme not in SCHEMES:
             raise LussError(
-                f"unknown training scheme {self.training_scheme!r}; known: {', '.join(SCHEMES)}"
+                f"unknown training scheme {self.training_scheme!r}. Expected one of "
+                f"{', '.join(SCHEMES)}"
             )
         for field, text in zip(FIELDS, astuple(self), strict=True):
             if "\n" in text:
-                raise LussError(f"{field!r} must be a single line, found {text!r}")
+                raise LussError(f"{field!r} is {text!r}. Expected a single line")
 
     def text(self) -> str:
         """Return the content of ``method.txt``."""
@@ -86,7 +87,7 @@ def list_images(root: str | os.PathLike) -> dict[str, Path]:
         and not is_system_name(path.parent.name)
     }
     if not images:
-        raise LussError(f"there are no photos <class folder>/<image>.JPEG in {root}")
+        raise LussError(f"there are no photos in {root}. Expected <class folder>/<image>.JPEG")
     return images
 
 
@@ -98,22 +99,22 @@ def write_submission(
     match: str | os.PathLike | None = None,
     images: str | os.PathLike | None = None,
 ) -> int:
-    """Write the zip, whole or not at all.
+    """Write the zip atomically.
 
     Args:
         out: the zip file.
-        predicted: folder of predictions, of every encoding that
-            `luss.evaluation.folders.read_ids` reads; they are written in the official one.
-        method: what ``method.txt`` is to say.
+        predicted: folder of predictions in any encoding that `luss.evaluation.folders.read_ids`
+            reads; they are written in the official one.
+        method: content of ``method.txt``.
         num_classes: C, the largest id without a match.
-        match: a ``match.json`` to put in; ids may then reach its largest.
-        images: folder of the split's photos; predictions must be complete and of their sizes.
+        match: a ``match.json`` to include; its largest generated id is then allowed.
+        images: folder of the split's photos, to check completeness and sizes.
 
     Returns:
         Number of predictions.
 
     Raises:
-        LussError: if predictions do not fit; lists up to ten of each kind, and their number.
+        LussError: with up to ten invalid predictions of each kind, and their number.
     """
     check_numbers(num_classes)
     content = None if match is None else Path(match)
@@ -121,7 +122,7 @@ def write_submission(
     problems = Problems()
     masks = list_masks(predicted, problems)
     if not masks:
-        raise LussError(f"there are no predictions in {predicted}")
+        raise LussError(f"there are no predictions in {predicted}. Expected <wnid>/<image>.png")
     photos = None if images is None else list_images(images)
     for name, path in masks.items():
         if not _ENTRY.fullmatch(f"{name}.png"):
@@ -140,7 +141,7 @@ def write_submission(
             _check_mask(name, ids, largest, photos, problems)
             if not problems:
                 archive.writestr(f"{name}.png", _official_png(path, ids))
-        problems.refuse(f"the predictions in {predicted} make no submission")
+        problems.raise_if_any(f"the predictions in {predicted} cannot be submitted")
     return len(masks)
 
 
@@ -149,18 +150,15 @@ def check_submission(
     num_classes: int | None = None,
     images: str | os.PathLike | None = None,
 ) -> int:
-    """Accept a submission or explain.
+    """Check a submission, and return its number of predictions.
 
     Args:
         path: the zip file.
         num_classes: C, to check ids without a match.
         images: folder of the split's photos, to check completeness and sizes.
 
-    Returns:
-        Number of predictions.
-
     Raises:
-        LussError: what is wrong, with up to ten files of each kind, and their number.
+        LussError: with up to ten files of each kind of problem, and their number.
     """
     if num_classes is not None:
         check_numbers(num_classes)
@@ -176,8 +174,8 @@ def check_submission(
             for name, entry in masks.items():
                 _check_entry(archive, entry, name, largest, photos, problems)
     except (OSError, zipfile.BadZipFile) as error:
-        raise LussError(f"{path} is no readable zip file: {error}") from error
-    problems.refuse(f"{path} would not be accepted")
+        raise LussError(f"cannot read the zip file {path}: {error}. Write it again") from error
+    problems.raise_if_any(f"{path} would not be accepted")
     return len(masks)
 
 
@@ -219,7 +217,7 @@ def _check_mask(
 
 
 def _official_png(path: Path, ids: np.ndarray) -> bytes:
-    """Return the mask as RGB PNG: the file itself where it is one already."""
+    """Return the mask as RGB PNG; an RGB PNG file is returned unchanged."""
     if path.suffix.lower() == ".png":
         content = path.read_bytes()
         if _is_rgb(content):
@@ -238,7 +236,7 @@ def _check_layout(entries: list[str], masks: Mapping[str, str], problems: Proble
         problems.add("fault in the layout", "no prediction <wnid>/<image>.png at the zip's root")
     for entry in entries:
         if entry not in known:
-            problems.add("files that do not belong (is all of it in one folder too many?)", entry)
+            problems.add("unexpected files (zip the content of the folder, not the folder)", entry)
     doubled = len(entries) - len(set(entries))
     if doubled:
         problems.add("fault in the layout", f"{doubled} names occur twice")
@@ -260,7 +258,7 @@ def _check_documents(
                 problems.add("faults in method.txt", f"no line '{field}: ...'")
         scheme = lines.get("Training scheme", SCHEMES[0]).strip()
         if scheme not in SCHEMES:
-            problems.add("faults in method.txt", f"Training scheme {scheme!r} is none of {SCHEMES}")
+            problems.add("faults in method.txt", f"Training scheme {scheme!r} is not in {SCHEMES}")
     else:
         problems.add("missing documents", "method.txt, a description of the method")
     if "match.json" not in entries:
@@ -283,7 +281,7 @@ def _check_entry(
     try:
         content = read_entry(archive, archive.getinfo(entry), LARGEST_FILE)
         if not _is_rgb(content):
-            problems.add("predictions that are no RGB PNG of 8 bit", entry)
+            problems.add("predictions that are not 8-bit RGB PNG", entry)
             return
         ids = parse_mask(content, entry)
     except LussError as error:

@@ -266,7 +266,8 @@ class ThresholdSearch:
         met = np.zeros(self._cell_of.shape, np.int64)
         met[clusters, true] = images
         met[0] = met[:, 0] = 0
-        return Counts(pixels, met, top=None, occurrence=None, images=self.images)
+        unused = np.zeros(0, np.int64)
+        return Counts(pixels, met, top=unused, occurrence=unused, images=self.images)
 
 
 def _compact(ids: np.ndarray, largest: int) -> tuple[np.ndarray, np.ndarray]:

@@ -102,15 +102,15 @@ def test_counts_of_parts_add_up():
     assert first.quality().auc_within == pytest.approx(whole.quality().auc_within)
     assert first.quality().auc_over == whole.quality().auc_over
     assert np.allclose(first.quality().f_beta, whole.quality().f_beta)
-    with pytest.raises(LussError, match="other levels"):
+    with pytest.raises(LussError, match="256 levels"):
         first += ForegroundCounts(256)
 
 
 def test_what_does_not_fit_is_refused():
     counts = ForegroundCounts()
-    with pytest.raises(LussError, match="does not fit"):
+    with pytest.raises(LussError, match=r"\(2, 3\).*\(3, 2\)"):
         counts.add(np.zeros((2, 3)), np.zeros((3, 2), int))
-    with pytest.raises(LussError, match=r"expected 0\.\.1"):
+    with pytest.raises(LussError, match=r"Expected 0\.\.1"):
         counts.add(np.full((2, 2), np.nan), np.zeros((2, 2), int))
     counts.add(np.zeros((2, 2)), np.full((2, 2), IGNORE_ID))
     with pytest.raises(LussError, match="no photo"):

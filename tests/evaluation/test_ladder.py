@@ -105,7 +105,7 @@ def test_nearest_ids_against_all_distances():
 
 def test_what_does_not_fit_is_refused():
     ladder = Ladder(2)
-    with pytest.raises(LussError, match="one size"):
+    with pytest.raises(LussError, match=r"\(2, 2\), \(2, 3\)"):
         ladder.add(np.ones((2, 2), bool), np.ones((2, 3), int), np.ones((2, 2), int), (1, 1))
-    with pytest.raises(LussError, match="nothing to evaluate"):
+    with pytest.raises(LussError, match="no image"):
         ladder.miou()

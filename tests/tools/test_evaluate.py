@@ -193,7 +193,7 @@ def spoil(pred, gt):
     yield "image_3.png: 1000", ""
     (pred / "n1" / "image_4.png").unlink()
     np.save(pred / "n1" / "image_4.npy", np.zeros((14, 12)))
-    yield "image_4.npy holds float64", ""
+    yield "image_4.npy contains float64", ""
     write_mask(gt / "n2" / "image_5.png", np.full((15, 12), 5))
     yield "1 truths with ids outside 0..4 and 1000", "image_5.png: 5"
     (gt / "n0" / "image_6.png").write_bytes(b"no PNG")
@@ -281,10 +281,10 @@ def test_a_truth_that_is_ignored_everywhere_has_no_metrics(tmp_path):
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        ({"num_classes": 70000}, r"number of classes is 70000, expected 1\.\.999"),
-        ({"num_classes": 1000}, "id 1000 is 'ignored'"),
+        ({"num_classes": 70000}, r"number of classes is 70000\. Expected 1\.\.999"),
+        ({"num_classes": 1000}, "1000"),
         ({"num_classes": 0}, "number of classes is 0"),
-        ({"match": "find", "num_generated": -5}, r"categories is -5, expected 1\.\.65535"),
+        ({"match": "find", "num_generated": -5}, r"categories is -5\. Expected 1\.\.65535"),
     ],
 )
 def test_numbers_that_masks_cannot_hold(tmp_path, numbers, message):
@@ -304,7 +304,7 @@ def test_npy_headers_are_bounded_before_memory_is_taken(tmp_path):
         read_ids(header((1_000_000, 1_000_000)))
     with pytest.raises(LussError, match="cannot read the mask"):
         read_ids(header((10, 10)))
-    with pytest.raises(LussError, match=r"expected integers of \(H, W\)"):
+    with pytest.raises(LussError, match=r"integers \(H, W\)"):
         read_ids(header((2, 3, 4)))
     np.savez(tmp_path / "archive", np.zeros((2, 2), int))
     (tmp_path / "archive.npz").rename(tmp_path / "mask.npy")
@@ -314,18 +314,18 @@ def test_npy_headers_are_bounded_before_memory_is_taken(tmp_path):
 
 def test_folders_that_do_not_fit(tmp_path):
     pred, gt = write(tmp_path, make_masks())
-    with pytest.raises(LussError, match="there is no folder"):
+    with pytest.raises(LussError, match="absent is missing"):
         evaluate_folders(tmp_path / "absent", gt)
     (tmp_path / "empty").mkdir()
     with pytest.raises(LussError, match="there are no masks"):
         evaluate_folders(tmp_path / "empty", gt)
-    with pytest.raises(LussError, match="at least one job"):
+    with pytest.raises(LussError, match="jobs is"):
         evaluate_folders(pred, gt, jobs=0)
-    with pytest.raises(LussError, match="only when a match is to be found"):
+    with pytest.raises(LussError, match="match='find'"):
         evaluate_folders(pred, gt, num_generated=5)
     flat = tmp_path / "flat"
     write_mask(flat / "a.png", np.zeros((2, 2), int))
-    with pytest.raises(LussError, match="give the number of classes"):
+    with pytest.raises(LussError, match="number of classes"):
         evaluate_folders(flat, flat)
     assert evaluate_folders(flat, flat, 1)["mIoU"] == pytest.approx(50)
     np.save(pred / "n0" / "image_0.npy", np.zeros((2, 2), int))

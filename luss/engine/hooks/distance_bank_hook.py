@@ -69,7 +69,7 @@ class DistanceBankHook(Hook):
         else:
             self._make(model, loader, source)
         barrier()
-        model.fill(DistanceBank.read(self.file))
+        model.set_bank(DistanceBank.read(self.file))
 
     def _make(self, model: DistanceMatcher, loader: DataLoader, source: str) -> None:
         own = {}
