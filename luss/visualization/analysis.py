@@ -1,4 +1,4 @@
-"""The sections of what the foreground analysis left: the ladder, sources and channels."""
+"""Report sections of the foreground analysis: ladder, sources and channels."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ __all__ = ["channels_section", "ladder_section", "sources_section"]
 
 _LONGEST_SIDE = 192
 _PANELS = 10
-"""In a line, at most."""
+"""Largest number of pictures per line."""
 _QUALITY = ("AUC within images", "AUC over images", "best IoU", "best F_beta", "best mIoU")
 
 
 def ladder_section(analysis: Mapping[str, Any]) -> Markup:
-    """The mIoU if masks, or categories, were the true ones.
+    """Return a table of mIoU with true masks or true categories.
 
     Args:
         analysis: content of ``analysis.json``.
@@ -58,13 +58,13 @@ def ladder_section(analysis: Mapping[str, Any]) -> Markup:
 def sources_section(
     analysis: Mapping[str, Any], folder: Path, dataset: BaseDataset, pictures: PictureFolder
 ) -> Markup:
-    """How well each source tells objects from 'other', and the maps of some photos.
+    """Return a table of each source's quality, and maps of some photos.
 
     Args:
         analysis: content of ``analysis.json``.
-        folder: where it lies, with ``maps/<source>/<split>``.
+        folder: its folder, with ``maps/<source>/<split>``.
         dataset: of the split.
-        pictures: takes the picture files.
+        pictures: folder for the picture files.
     """
     sources = analysis["sources"]
     rows = {name: [values.get(each) for each in _QUALITY] for name, values in sources.items()}
@@ -94,13 +94,13 @@ def sources_section(
 def channels_section(
     analysis: Mapping[str, Any], folder: Path, dataset: BaseDataset, pictures: PictureFolder
 ) -> Markup:
-    """Attention maps of single channels side by side (figure 10).
+    """Return attention maps of single channels side by side (figure 10).
 
     Args:
         analysis: content of ``analysis.json``, of a model with attention.
-        folder: where it lies, with ``channels/<channel>/<split>``.
+        folder: its folder, with ``channels/<channel>/<split>``.
         dataset: of the split.
-        pictures: takes the picture files.
+        pictures: folder for the picture files.
     """
     channels = analysis["attention"]["shown channels"]
     said = note(
@@ -116,7 +116,7 @@ def channels_section(
 def _rows(
     maps: Mapping[str, MapFolder], split: str, dataset: BaseDataset, pictures: PictureFolder
 ) -> Markup:
-    """The photos that have maps, and the maps beside them."""
+    """Return rows of photos that have maps, with their maps."""
     known = {
         path.relative_to(each.root / split).with_suffix("").as_posix()
         for each in maps.values()
@@ -140,14 +140,15 @@ def _row(
 
 
 def _stretched(maps: MapFolder, split: str, image_id: str) -> Picture:
-    """A map from its lowest to its highest value, so that a flat one shows its ranking."""
+    """Return a picture function that stretches a map from its lowest to its highest value."""
 
     def make(photo: NDArray[np.uint8], full: tuple[int, int]) -> tuple[NDArray, None]:
         levels = maps.read_levels(split, image_id).astype(np.float32)
         low, high = float(levels.min()), float(levels.max())
         grey = ((levels - low) * (255 / max(high - low, 1))).round().astype(np.uint8)
         size = photo.shape[1], photo.shape[0]
-        return attention_picture(cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)), None
+        resized = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
+        return attention_picture(np.asarray(resized, np.uint8)), None
 
     return make
 

@@ -1,4 +1,4 @@
-"""Plots of the analysis of a run: sources of foreground over thresholds, and the ladder."""
+"""Plots of the foreground analysis of a run: sources over thresholds, and the ladder."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pages for people who name discovered categories: a contact sheet each, and all on one page."""
+"""Contact sheets of discovered categories, which help the user to name them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Members:
 
     Attributes:
         num_categories: G.
-        ordered: G arrays of indices into the training data set, the nearest to the centroid first.
+        ordered: G arrays of indices into the training data set, nearest to the centroid first.
     """
 
     num_categories: int
@@ -47,7 +47,7 @@ class Members:
 
 
 def read_members(clustering_file: Path, embeddings_file: Path, num_images: int) -> Members:
-    """Read which training photos a category has, and which of them are nearest to its centroid.
+    """Read the training photos of each category, sorted by distance to its centroid.
 
     Args:
         clustering_file: ``centroids.npz``.
@@ -55,13 +55,13 @@ def read_members(clustering_file: Path, embeddings_file: Path, num_images: int) 
         num_images: N, of the training data set.
 
     Raises:
-        LussError: if there is no clustering, or its files do not fit together.
+        LussError: if there is no clustering, or its files do not match.
     """
     clustering: Clustering | None = read_clustering(clustering_file, num_images)
     if clustering is None:
         raise LussError(
-            f"no categories were discovered yet: {clustering_file} is missing; run the stage that "
-            "generates labels first"
+            f"{clustering_file} is missing, so no categories were discovered yet. Run the stage "
+            "that generates labels first"
         )
     (centroids,) = read_arrays(clustering_file, "centroids")
     embeddings = read_embeddings(embeddings_file, num_images, centroids.shape[-1])
@@ -79,30 +79,30 @@ def write_category_sheets(
     typical: int = 24,
     spread: int = 16,
 ) -> Path:
-    """Write ``categories/`` of a work dir: ``category_<id>.jpg`` and ``index.html``, or nothing.
+    """Write ``categories/category_<id>.jpg`` and ``index.html`` of a work dir atomically.
 
     Args:
         work_dir: of the run.
         dataset: the training photos that were clustered, in the same order.
         members: of the categories.
-        names: what is written in ``names.json`` already.
-        outputs: role -> path of what finished stages wrote; ``pseudo_labels`` are shown, and
-            ``match`` gives names of true classes.
-        typical: photos a sheet that are nearest to the centroid.
-        spread: further ones, spread from near to far.
+        names: content of ``names.json``.
+        outputs: role -> path of outputs of finished stages; ``pseudo_labels`` is required,
+            ``match`` provides names of true classes.
+        typical: number of photos per sheet that are nearest to the centroid.
+        spread: number of further photos, spread from near to far.
 
     Returns:
         The path of the page, which opens without a server.
 
     Raises:
-        LussError: if a number is below 0, or no photo would be shown.
+        LussError: if a number is negative, or both are 0.
     """
     if min(typical, spread) < 0 or typical + spread < 1:
         raise LussError(
-            f"{typical} typical photos and {spread} others make no sheet; expected one or more"
+            f"typical is {typical} and spread is {spread}. Expected at least one photo in total"
         )
     labels = outputs["pseudo_labels"]
-    # Colours in which neighbours differ; a match would give categories colours of the truth.
+    # Without a match, neighbouring categories get different colours.
     legend = named_legend(generated_legend(members.num_categories, None, true_legend({})), names)
     true = _true_names(outputs.get("match"), dataset, members.num_categories)
     digits = len(str(members.num_categories))
@@ -150,7 +150,7 @@ def _pictures(
     category: int,
     unreadable: list[str],
 ) -> list[NDArray[np.uint8]]:
-    """The photos with the category's region in the light; what cannot be read is noted."""
+    """Return photos with the category's region highlighted; add errors to ``unreadable``."""
     pictures = []
     for photo in photos.tolist():
         item = dataset.get_data_info(photo)

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +15,7 @@ from luss.visualization.markup import Markup
 
 __all__ = ["line_chart", "summarise"]
 
-# matplotlib knows no style sheets: these stand for colours of the page until the SVG is written.
+# Placeholders that are replaced by the page's CSS colours in the SVG.
 _INK, _GRID, _LINE, _MARK = "#010203", "#010204", "#010205", "#010206"
 _OF_PAGE = {
     _INK: "currentColor",
@@ -22,7 +23,7 @@ _OF_PAGE = {
     _LINE: "var(--accent)",
     _MARK: "var(--mark)",
 }
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "luss",
     "font.size": 9,
@@ -41,15 +42,15 @@ _POINTS = 300
 def summarise(
     steps: NDArray[np.number], values: NDArray[np.floating], points: int
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Reduce a long series to runs of neighbouring values.
+    """Summarise a long series by runs of neighbouring values.
 
     Args:
         steps: (n,) ascending, n >= 1.
         values: (n,).
-        points: at most so many runs.
+        points: largest number of runs.
 
     Returns:
-        The last step, the mean, the smallest and the largest value of each run; runs of one value
+        The last step, the mean, the smallest and the largest value of each run; runs have one value
         if n <= ``points``.
     """
     length = -(-len(steps) // points)
@@ -79,10 +80,10 @@ def line_chart(
 
     Args:
         x: ascending.
-        y: as many.
+        y: values of equal number.
         x_label: of the horizontal axis.
-        y_label: of the vertical axis; names the chart.
-        mark: a vertical line at this x.
+        y_label: of the vertical axis, and name of the chart.
+        mark: x of a vertical line.
         size: inches.
 
     Returns:
@@ -110,10 +111,10 @@ def line_chart(
 
 
 def _embedded(svg: str, text: str) -> Markup:
-    """Make a file of matplotlib part of a page."""
+    """Convert matplotlib's SVG file to an element of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<(metadata|style).*?</\1>|<style[^>]*/>", "", svg, flags=re.DOTALL)
-    # Names of groups such as 'axes_1' would occur once a chart; nothing refers to them.
+    # Ids of groups such as 'axes_1' would repeat in every chart.
     svg = re.sub(r' id="[A-Za-z0-9]+_\d+"', "", svg)
     for stand_in, colour in _OF_PAGE.items():
         svg = svg.replace(stand_in, colour)

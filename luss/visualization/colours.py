@@ -1,4 +1,4 @@
-"""One colour for a category wherever it appears: that of the true class it is matched to."""
+"""Colours of categories: each has the colour of its matched true class everywhere."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from luss.evaluation.category_names import CategoryNames
 __all__ = ["UNMATCHED_COLOUR", "Legend", "generated_legend", "named_legend", "true_legend"]
 
 UNMATCHED_COLOUR = (150, 150, 150)
-"""Of generated ids that a match leaves over; they count as 'other'."""
+"""Colour of unmatched generated ids, which count as 'other'."""
 
 _IDS = 1 << 16
 
@@ -24,11 +24,11 @@ class Legend:
     """Colours and names of ids.
 
     Attributes:
-        colours: (65536, 3) uint8 RGB, one for every id that a mask can hold.
-        names: of the ids that have one.
-        unmatched: ids of generated categories that a match leaves over.
-        ignore: id of pixels that are not evaluated; masks of generated ids have none.
-        given: what people say of the ids, which are merged and dropped before they are shown.
+        colours: (65536, 3) uint8 RGB, one for every possible id.
+        names: id -> name.
+        unmatched: unmatched ids of generated categories.
+        ignore: id of ignored pixels; None for generated ids.
+        given: the user's names, which merge and drop ids before drawing.
     """
 
     colours: NDArray[np.uint8]
@@ -37,16 +37,16 @@ class Legend:
     ignore: int | None = None
     given: CategoryNames | None = None
 
-    def shown(self, ids: NDArray[np.integer]) -> NDArray[np.integer]:
-        """The ids of a mask as they are to be shown."""
+    def apply(self, ids: NDArray[np.integer]) -> NDArray[np.integer]:
+        """Return a mask with the user's merged and dropped ids."""
         return ids if self.given is None else self.given.apply(ids)
 
     def name(self, index: int) -> str:
-        """Name of an id, also of one that nobody named."""
+        """Return the name of an id, by default 'id <id>'."""
         return self.names.get(index, f"id {index}")
 
     def swatch(self, index: int) -> str:
-        """CSS background that looks as the id does in pictures."""
+        """Return a CSS background that looks like the id in pictures."""
         if index == self.ignore:
             return _stripes("#fafafa", "#cdcdcd")
         colour = "rgb({}, {}, {})".format(*self.colours[index])
@@ -54,11 +54,11 @@ class Legend:
 
 
 def true_legend(metainfo: Mapping[str, Any]) -> Legend:
-    """Colours and names of the true classes.
+    """Return colours and names of the true classes.
 
     Args:
-        metainfo: of a data set, with ``classes``, 'other' first, and ``palette`` (RGB, 0..255);
-            without a palette our own is taken, without classes there are no names.
+        metainfo: of a data set, with ``classes``, 'other' first, and ``palette`` (RGB, 0..255); by
+            default without names, and with `make_palette`.
     """
     classes = [str(name) for name in metainfo.get("classes") or ("other",)]
     palette = metainfo.get("palette") or make_palette(len(classes) - 1)
@@ -67,12 +67,12 @@ def true_legend(metainfo: Mapping[str, Any]) -> Legend:
 
 
 def generated_legend(num_generated: int, match: NDArray[np.integer] | None, true: Legend) -> Legend:
-    """Colours and names of the generated categories.
+    """Return colours and names of the generated categories.
 
     Args:
         num_generated: G.
-        match: (G+1,) true ids of the generated ones, 0 for those left over; None if there is no
-            truth to match, then every category has a colour of its own.
+        match: (G+1,) true ids of generated ids, 0 if unmatched; if None, each category has its own
+            colour.
         true: legend of the true classes.
     """
     names = {index: f"category {index}" for index in range(1, num_generated + 1)} | {0: "other"}
@@ -88,14 +88,13 @@ def generated_legend(num_generated: int, match: NDArray[np.integer] | None, true
 
 
 def named_legend(legend: Legend, given: CategoryNames) -> Legend:
-    """A legend of generated categories with what people say of them.
+    """Return a legend of generated categories with the user's names.
 
-    What is merged has colour and name of where it went; categories without a name keep what they
-    were called.
+    Merged categories get colour and name of their target; unnamed categories keep their name.
 
     Args:
         legend: of ids 0..G.
-        given: of the same.
+        given: the user's names of ids 0..G.
     """
     ids = np.arange(given.num_categories + 1)
     colours = legend.colours.copy()

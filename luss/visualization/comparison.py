@@ -32,7 +32,7 @@ class Method:
     """Predictions of a run.
 
     Attributes:
-        name: as it is shown.
+        name: displayed name.
         predictions: folder of ``<image_id>.png``.
         legend: of their ids.
         metrics: of the split, in percent; empty if none were written.
@@ -47,15 +47,15 @@ class Method:
 def read_method(
     name: str, path: Path, split: str, true: Legend, protocol: str = "fully_unsupervised"
 ) -> Method:
-    """Look for the predictions of a split.
+    """Find the predictions of a split.
 
     Args:
-        name: as it is to be shown.
-        path: folder of a stage that has predictions. Predictions beside a ``match.json`` are of
-            generated ids, others of true ids.
+        name: displayed name.
+        path: folder of a stage with predictions. If it contains ``match.json``, predictions have
+            generated ids, otherwise true ids.
         split: of the data set.
         true: colours of the true classes.
-        protocol: whose metrics are shown if ``results.json`` has none under the stage's name.
+        protocol: its metrics are used if ``results.json`` has none under the stage's name.
 
     Raises:
         LussError: if there are no predictions, or the match is damaged.
@@ -63,8 +63,8 @@ def read_method(
     folder = path / "predictions" / split
     if not folder.is_dir():
         raise LussError(
-            f"{path} has no predictions of {split}: there is no folder {folder}. Give a work dir "
-            "whose evaluation is finished, or the folder of a stage with predictions"
+            f"{path} has no predictions of {split}: the folder {folder} is missing. Give a work "
+            "dir with a finished evaluation, or the folder of a stage with predictions"
         )
     legend = true
     if (path / "match.json").exists():
@@ -83,26 +83,26 @@ def build_comparison(
     max_photos: int = 24,
     title: str = "Methods side by side",
 ) -> Path:
-    """Write ``index.html`` and its pictures into a folder, whole or not at all.
+    """Write ``index.html`` and its pictures into a folder atomically.
 
     Args:
-        out: the folder; what is in it is replaced, if it is such a page.
-        paths: name -> see :func:`read_method`, in order.
+        out: the folder; an earlier comparison in it is replaced.
+        paths: name -> path, see :func:`read_method`, in order.
         dataset: of the split, with true masks or without.
         split: of the data set.
-        max_photos: shown at most; they are spread evenly.
+        max_photos: largest number of photos, evenly spaced.
         title: of the page.
 
     Returns:
         The path of the page.
 
     Raises:
-        LussError: if a method has no predictions, or the folder holds something else.
+        LussError: if a method has no predictions, or the folder contains other files.
     """
     if max_photos < 1:
-        raise LussError(f"max_photos is {max_photos}, expected 1 or more")
+        raise LussError(f"max_photos is {max_photos}. Expected 1 or more")
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _is_page(out))):
-        raise LussError(f"{out} holds something else than such a page; choose another folder")
+        raise LussError(f"{out} is not empty and contains no comparison. Choose another folder")
     true = true_legend(dataset.metainfo)
     methods = [read_method(name, path, split, true) for name, path in paths.items()]
     out.parent.mkdir(parents=True, exist_ok=True)

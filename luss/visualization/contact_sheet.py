@@ -20,16 +20,16 @@ def contact_sheet(
     side: int,
     columns: int = _COLUMNS,
 ) -> NDArray[np.uint8]:
-    """Lay pictures out in rows, each centred in a square of its own.
+    """Arrange pictures in rows of squares, under headings.
 
     Args:
-        parts: a heading in plain letters, and the pictures (h, w, 3) uint8 RGB below it, neither
-            side longer than ``side``. A part without pictures is its heading alone.
+        parts: a heading and its pictures (h, w, 3) uint8 RGB, with sides of at most ``side``; a
+            part may have no pictures.
         side: of the squares, in pixels.
-        columns: pictures a row.
+        columns: pictures per row.
 
     Returns:
-        (H, W, 3) uint8 RGB, W the same for every sheet of so many columns.
+        (H, W, 3) uint8 RGB; W depends only on ``side`` and ``columns``.
     """
     step = side + _GAP
     rows = [-(-len(pictures) // columns) for _, pictures in parts]

@@ -1,4 +1,4 @@
-"""The sections of curves: losses of the training stages, and the search for the threshold."""
+"""Report sections of curves: losses of training stages, and the threshold search."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,7 +51,7 @@ def _chart(name: str, series: Series) -> Markup:
 
 
 def threshold_section(threshold: Threshold | None) -> Markup:
-    """The curve that the threshold was chosen from."""
+    """Draw the curve of the threshold search."""
     if threshold is None:
         return notice("No finished stage of this run has chosen a threshold.")
     said = element(

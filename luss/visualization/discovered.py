@@ -1,4 +1,4 @@
-"""The section of discovered categories: training images that clustering put together."""
+"""Report section of discovered categories with their training images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ _LONGEST_SIDE = 192
 
 @dataclass(frozen=True)
 class _Category:
-    """A generated id and the training images it was given to, as indices in order."""
+    """A generated id and the indices of its training images."""
 
     index: int
     members: NDArray[np.int64]
@@ -38,16 +38,16 @@ def discovered_section(
     examples: int,
     max_examples: int,
 ) -> Markup:
-    """Cards of categories, those of most images first.
+    """Return cards of categories, largest first.
 
     Args:
         dataset: the training images that were clustered.
-        clustering: None if absent.
+        clustering: None if missing.
         pseudo_labels: folder of ``<image_id>.png`` masks of generated ids, or None.
         legend: of the generated ids.
-        pictures: takes the picture files.
-        examples: photos a category.
-        max_examples: photos of all categories together.
+        pictures: folder for the picture files.
+        examples: photos per category.
+        max_examples: total number of photos.
     """
     if clustering is None:
         return notice("No finished stage of this run has discovered categories.")
@@ -107,7 +107,7 @@ def _card(
 
 
 def title_of(index: int, legend: Legend) -> str:
-    """A discovered category by its number, with its name and what people did with it."""
+    """Return the number of a discovered category with its name, and whether it is merged."""
     own, name = f"category {index}", legend.name(index)
     to = index if legend.given is None else int(legend.given.kept[index])
     if to == 0:

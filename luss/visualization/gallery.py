@@ -1,4 +1,4 @@
-"""The section of photos: prediction, truth and the map of foreground beside each of them."""
+"""Report section of photos with prediction, truth and foreground map."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,17 +25,17 @@ _LONGEST_SIDE = 320
 
 @dataclass(frozen=True)
 class GallerySources:
-    """Where the pictures of a split come from, and how they are coloured.
+    """Folders of masks and maps of a split, and their colours.
 
     Attributes:
         predictions: folder of ``<image_id>.png`` masks of generated ids, or None.
         maps: folder ``<kind>/<split>`` of ``<image_id>.png``, 8-bit grey maps of foreground, or
             None.
-        map_name: what they are, such as 'mean attention'.
+        map_name: displayed name, such as 'mean attention'.
         generated: legend of predictions.
         true: legend of the truth.
         matched: whether the colours of predictions are those of the truth.
-        threshold: of the maps, if there is one for all of them.
+        threshold: of the maps; None without a common one.
     """
 
     predictions: Path | None
@@ -48,20 +48,20 @@ class GallerySources:
 
 
 def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
-    """At most ``most`` of the indices 0..count-1, spread evenly from the first to the last."""
+    """Return at most ``most`` of the indices 0..count-1, evenly spaced from first to last."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)
 
 
 def gallery_section(
     dataset: BaseDataset, sources: GallerySources, pictures: PictureFolder, max_photos: int
 ) -> Markup:
-    """The photos that have a map of foreground; without any, photos of the whole split.
+    """Return the photos that have a foreground map, or if there are none, photos of the split.
 
     Args:
         dataset: of the split.
         sources: of masks and maps.
-        pictures: takes the picture files.
-        max_photos: shown at most; they are spread evenly.
+        pictures: folder for the picture files.
+        max_photos: largest number of photos, evenly spaced.
     """
     chosen, said = _choose(dataset, sources, max_photos)
     items = [dataset.get_data_info(int(index)) for index in chosen]
@@ -78,7 +78,7 @@ def gallery_section(
         said += notice(
             "No match with true classes was found: the colours of predictions are arbitrary."
         )
-    shown = [name for name, present in columns.items() if present]
+    shown = [name for name, available in columns.items() if available]
     rows = [_row(item, shown, sources, pictures) for item in items]
     gallery = element("div", *rows, class_=f"gallery of{1 + len(shown)}")
     return joined(said, _key(shown, sources), gallery)
@@ -87,10 +87,12 @@ def gallery_section(
 def _choose(
     dataset: BaseDataset, sources: GallerySources, max_photos: int
 ) -> tuple[NDArray[np.int64], Markup]:
-    """Indices of the photos to show, and what is to be said about the choice."""
+    """Return the indices of photos to show, and notes on the choice."""
+    root = sources.maps
     wanted = {
-        path.relative_to(sources.maps).with_suffix("").as_posix()
-        for path in (sources.maps.rglob("*.png") if sources.maps else ())
+        path.relative_to(root).with_suffix("").as_posix()
+        for path in (root.rglob("*.png") if root else ())
+        if root
     }
     if not wanted:
         said = notice("No finished stage of this run has maps of foreground of these photos.")
@@ -154,14 +156,14 @@ def _attention(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
             if image.mode != "L":
-                raise LussError(f"{path} has the mode {image.mode}, expected 8-bit grey")
+                raise LussError(f"{path} has the mode {image.mode}. Expected 8-bit grey")
             return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
     except OSError as error:
-        raise LussError(f"cannot read the map of foreground {path}: {error}") from error
+        raise LussError(f"cannot read the foreground map {path}: {error}") from error
 
 
 def _key(columns: Sequence[str], sources: GallerySources) -> Markup:
-    """What the colours of the pictures mean."""
+    """Return a key of the colours."""
     entries: list[Markup] = []
     if "prediction" in columns or "truth" in columns:
         entries.append(chip("‘other’: the photo in grey", "#555"))

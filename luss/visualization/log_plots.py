@@ -1,7 +1,8 @@
-"""Scalars of several runs in one plot a stage."""
+"""Plots of the scalars of several runs, one per stage."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -28,39 +29,39 @@ def plot_logs(
     stages: Collection[str] | None = None,
     names: Collection[str] | None = None,
 ) -> list[Path]:
-    """Draw ``<stage>.png``: a panel a scalar, a line a run.
+    """Draw ``<stage>.png`` with a panel per scalar and a line per run.
 
     More than 300 values are drawn as means of neighbours, with a band from the smallest to the
     largest of them.
 
     Args:
         runs: name -> work dir.
-        folder: of the plots; made if it is not there.
-        stages: names of stages; by default all that any run has scalars of.
-        names: of scalars, such as ``loss`` and ``lr``; a name stands for those that begin with it
-            as well (``loss`` for ``loss_p2p``); by default losses, rates and what else was logged.
+        folder: of the plots; created if missing.
+        stages: names of stages; by default all stages with scalars.
+        names: of scalars, such as ``loss`` and ``lr``; a name includes those that begin with it
+            (``loss`` includes ``loss_p2p``); by default all scalars.
 
     Returns:
-        The files, in the order in which the stages were trained.
+        The files, in the order of training.
 
     Raises:
-        LussError: if a folder is none, or no run has scalars of a stage or of a name.
+        LussError: if a work dir is missing, or no run has scalars of a stage or name.
     """
     for name, work_dir in runs.items():
         if not work_dir.is_dir():
-            raise LussError(f"{work_dir} is no folder; give work dirs of runs")
+            raise LussError(f"{work_dir} is not a folder. Give work dirs of runs")
         if not trained_stages(work_dir):
             raise LussError(
-                f"{work_dir} has no <stage>/<timestamp>/vis_data/scalars.json, so there is nothing "
-                f"to plot of {name}; stages write it while they train, if the config's visualizer "
-                "has a LocalVisBackend"
+                f"{work_dir} has no <stage>/<timestamp>/vis_data/scalars.json to plot for {name}. "
+                "Training stages write it if the config's visualizer has a LocalVisBackend"
             )
     known = list(dict.fromkeys(s for path in runs.values() for s in trained_stages(path)))
     for stage in stages or ():
         if stage not in known:
             raise LussError(f"no run has scalars of a stage {stage!r}; of: {', '.join(known)}")
     create_output_folder(folder)
-    paths, seen = [], set()
+    paths: list[Path] = []
+    seen: set[str] = set()
     for stage in [stage for stage in known if stages is None or stage in stages]:
         found = {name: read_scalars(work_dir / stage) for name, work_dir in runs.items()}
         logged = shown_names({name: series for of_run in found.values()
@@ -73,16 +74,17 @@ def plot_logs(
                 _figure(stage, shown, found).savefig(file, format="png", dpi=120)
     if not paths:
         raise LussError(
-            f"no scalar is called {' or '.join(names or ())}; there are: {', '.join(sorted(seen))}"
+            f"no scalar is named {' or '.join(names or ())}. Expected some of: "
+            f"{', '.join(sorted(seen))}"
         )
     return paths
 
 
 def trained_stages(work_dir: Path) -> list[str]:
-    """Names of the stages with scalars, in the order in which they were first begun."""
+    """Return the names of stages with scalars, in the order of their first start."""
     begun: dict[str, tuple] = {}
     for path in work_dir.glob("*/*/vis_data/scalars.json"):
-        # Time stamps have whole seconds, in which a tiny stage is done.
+        # Timestamps have seconds; a tiny stage may take less than one.
         when = path.parts[-3], path.stat().st_mtime_ns
         begun[path.parts[-4]] = min(when, begun.get(path.parts[-4], when))
     return sorted(begun, key=lambda stage: begun[stage])
@@ -109,12 +111,15 @@ def _figure(stage: str, names: list[str], runs: Runs) -> Figure:
         panel.set_axis_off()
     figure.suptitle(stage, parse_math=False)
     if len(runs) > 1:
-        handles = {}
+        handles: dict[Any, Any] = {}
         for panel in panels:
             for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
                 handles.setdefault(label, handle)
         figure.legend(
-            handles.values(), handles, loc="outside lower center", ncols=min(4, len(runs))
+            list(handles.values()),
+            list(handles),
+            loc="outside lower center",
+            ncols=min(4, len(runs)),
         )
     return figure
 

@@ -1,4 +1,4 @@
-"""HTML from Python values: whatever is not markup already is escaped."""
+"""HTML from Python values, with escaping."""
 
 import html
 
@@ -8,23 +8,23 @@ _VOID = frozenset({"img", "br"})
 
 
 class Markup(str):
-    """Text that is HTML already and is not escaped again."""
+    """HTML text, which is not escaped again."""
 
     __slots__ = ()
 
     def __add__(self, other: str) -> "Markup":
-        """Markup followed by markup; plain text is escaped."""
+        """Append markup, or plain text, which is escaped."""
         return joined(self, other)
 
 
 def element(name: str, *children: object, **attributes: object) -> Markup:
-    """An HTML element.
+    """Return an HTML element.
 
     Args:
         name: of the element.
-        *children: inside it; all but ``Markup`` is escaped as text, None is left out.
-        **attributes: a trailing underscore is dropped (``class_``) and inner ones become hyphens;
-            True gives a bare attribute, None and False give none, all else is escaped.
+        *children: its content; everything except ``Markup`` is escaped, None is skipped.
+        **attributes: a trailing underscore is removed (``class_``) and inner ones become hyphens;
+            True becomes a bare attribute, None and False are skipped, other values are escaped.
 
     Returns:
         The markup.
@@ -41,7 +41,7 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
 
 
 def joined(*children: object) -> Markup:
-    """The children one after another, escaped as in ``element``."""
+    """Return the concatenated children, escaped as in ``element``."""
     return Markup(
         "".join(
             child if isinstance(child, Markup) else html.escape(str(child))
@@ -52,10 +52,10 @@ def joined(*children: object) -> Markup:
 
 
 def notice(*children: object) -> Markup:
-    """A paragraph that says what is missing or damaged."""
+    """Return a paragraph about missing or damaged content."""
     return element("p", *children, class_="notice")
 
 
 def note(*children: object) -> Markup:
-    """A paragraph that says how something is to be read, or what was left out for brevity."""
+    """Return an explanatory paragraph."""
     return element("p", *children, class_="note")

@@ -1,4 +1,4 @@
-"""The section of metrics: one table a protocol, with what was looked at to get the numbers."""
+"""Report section of metrics: one table per protocol, with notes on the used masks."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -43,11 +43,11 @@ def metrics_section(
     matched: bool,
     measurable: bool = True,
 ) -> Markup:
-    """The tables of all protocols in ``results.json``.
+    """Return the tables of all protocols in ``results.json``.
 
     Args:
-        results: protocol to split to metric to percent, besides 'provenance'; None if absent.
-        threshold: None if absent.
+        results: protocol -> split -> metric -> percent, and 'provenance'; None if missing.
+        threshold: None if missing.
         matched: whether there is a match of generated to true categories.
         measurable: whether the photos have true masks.
     """
@@ -77,7 +77,7 @@ def metrics_section(
     tables = []
     for name in names:
         if same[name] is None:
-            notes = [_note_on(name, threshold, matched), _note_on_absent(name, results)]
+            notes = [_note_on(name, threshold, matched), _note_on_absent(name, results or {})]
             for other in (other for other in names if same[other] == name):
                 notes.append(f"{_title(other)}: the same numbers. {_note_on(other) or ''}")
             tables.append(_table(name, figures[name], [note for note in notes if note]))
@@ -85,7 +85,7 @@ def metrics_section(
 
 
 def _twin(name: str, figures: Mapping[str, Any]) -> str | None:
-    """The protocol that a variant belongs to, if its figures are the same; else None."""
+    """Return the protocol of a variant if their figures are equal, or None."""
     return next(
         (
             base
@@ -99,7 +99,7 @@ def _twin(name: str, figures: Mapping[str, Any]) -> str | None:
 def _note_on(
     protocol: str, threshold: Threshold | None = None, matched: bool = False
 ) -> str | None:
-    """What readers must know of the numbers of a protocol."""
+    """Return a note on the numbers of a protocol."""
     for variant, said in _VARIANTS.items():
         if protocol.endswith(f"_{variant}"):
             return said
@@ -107,7 +107,7 @@ def _note_on(
 
 
 def _note_on_absent(protocol: str, results: Mapping[str, Any]) -> str | None:
-    """Which classes count as IoU 0, since they have no true pixel."""
+    """Return a note on classes without a true pixel, which count as IoU 0."""
     facts = results.get("provenance")
     if isinstance(facts, Mapping) and protocol != _PROTOCOL:
         facts = facts.get(protocol)
@@ -121,7 +121,7 @@ def _note_on_absent(protocol: str, results: Mapping[str, Any]) -> str | None:
 
 
 def how_chosen(threshold: Threshold | None, matched: bool) -> str:
-    """Which masks the fully unsupervised numbers have seen, for readers of the numbers."""
+    """Return a note on the masks that the fully unsupervised numbers depend on."""
     match = (
         "the match of generated categories to true classes"
         if matched
@@ -144,7 +144,7 @@ def how_chosen(threshold: Threshold | None, matched: bool) -> str:
 
 
 def provenance_section(results: Mapping[str, Any] | None) -> Markup:
-    """What the numbers came from, as it was recorded."""
+    """Return the recorded provenance of the numbers."""
     provenance = (results or {}).get("provenance")
     if not isinstance(provenance, Mapping) or not provenance:
         return notice("No provenance is recorded in ", element("code", "results.json"), ".")
@@ -156,7 +156,7 @@ def provenance_section(results: Mapping[str, Any] | None) -> Markup:
 
 
 def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
-    """The numbers of each split that has any; None is a metric that is not defined there."""
+    """Return the numbers of each split that has any; None is an undefined metric."""
     figures = {
         split: {
             metric: value

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 __all__ = ["OPACITY", "attention_picture", "outline", "overlay", "resize_ids", "spotlight"]
 
 OPACITY = 0.6
-"""Of a category's colour over the grey photo."""
+"""Opacity of a category's colour over the grey photo."""
 
 _DIMMED = 0.75
 _HATCH_PERIOD = 8
 _HATCH_WHITE, _HATCH_GREY = 250, 205
-_LUMA = np.float32([0.299, 0.587, 0.114])
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _DARK = 110
 _AROUND = 0.5
 _HALO = 0.6
@@ -22,9 +22,10 @@ _HALO = 0.6
 
 def resize_ids(ids: NDArray[np.integer], size: tuple[int, int]) -> NDArray[np.uint16]:
     """Resize a mask (H, W) of ids below 65536 to ``size`` (h, w), nearest."""
-    return cv2.resize(
+    resized = cv2.resize(
         ids.astype(np.uint16), (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT
     )
+    return np.asarray(resized, np.uint16)
 
 
 def overlay(
@@ -34,22 +35,22 @@ def overlay(
     ignore: int | None = None,
     striped: Collection[int] = (),
 ) -> NDArray[np.uint8]:
-    """Colour the categories of a mask over the photo, from which colour is taken.
+    """Colour the categories of a mask over the grey photo.
 
-    'Other' stays a dimmed grey photo, so that every colour seen is that of a category.
+    'Other' is dimmed grey, so every colour belongs to a category.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
         ids: (H, W), 0 is 'other'.
         colours: (65536, 3) uint8 RGB of the ids.
-        ignore: this id is hatched in white.
-        striped: of these ids every other stripe shows the photo as of 'other'.
+        ignore: id that is hatched in white.
+        striped: ids that are drawn with stripes.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     grey = photo.astype(np.float32) @ _LUMA
-    row, column = np.indices(ids.shape, sparse=True)
+    row, column = np.ogrid[: ids.shape[0], : ids.shape[1]]
     stripe = (row + column) % _HATCH_PERIOD < _HATCH_PERIOD // 2
     picture = OPACITY * colours[ids] + (1 - OPACITY) * grey[..., None]
     dimmed = (ids == 0) | (np.isin(ids, list(striped)) & stripe)
@@ -65,9 +66,9 @@ def outline(
 ) -> NDArray[np.uint8]:
     """Draw the outlines of the regions of a mask on the photo, in their colours.
 
-    A line lies on both sides of a boundary, one pixel each, with the colour of the larger id, and
-    a halo of one pixel around it, light around dark colours and dark around light ones. The
-    border of the picture is no boundary.
+    A line covers one pixel on both sides of a boundary, in the colour of the larger id, with a halo
+    of one pixel, light around dark colours and dark around light ones. The border of the picture is
+    not a boundary.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
@@ -94,7 +95,7 @@ def outline(
 def spotlight(
     photo: NDArray[np.uint8], region: NDArray[np.bool_], colour: tuple[int, int, int]
 ) -> NDArray[np.uint8]:
-    """Show a region as it is and outlined, and all around it darkened.
+    """Outline a region and darken everything else.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
@@ -106,13 +107,13 @@ def spotlight(
     """
     darkened = np.where(region[..., None], photo, np.rint(_AROUND * photo)).astype(np.uint8)
     colours = np.array([(0, 0, 0), colour], np.uint8)
-    return outline(darkened, region, colours)
+    return outline(darkened, region.astype(np.uint8), colours)
 
 
 def attention_picture(
     attention: NDArray[np.uint8], threshold: float | None = None
 ) -> NDArray[np.uint8]:
-    """Show the mean attention in the colours of viridis, with a white line at the threshold.
+    """Draw attention in the colours of viridis, with a white line at the threshold.
 
     Args:
         attention: (H, W), 255 is an attention of 1.
@@ -126,4 +127,4 @@ def attention_picture(
         foreground = (attention >= 255 * threshold).astype(np.uint8)
         inner = cv2.erode(foreground, np.ones((3, 3), np.uint8))
         picture[foreground != inner] = 255
-    return picture
+    return np.asarray(picture, np.uint8)

@@ -1,4 +1,4 @@
-"""A photo and pictures made of it, side by side."""
+"""Rows of a photo and pictures derived from it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,19 +17,19 @@ __all__ = ["Picture", "chip", "coloured_mask", "photo_row"]
 _CHIPS = 4
 
 Picture = Callable[[NDArray[np.uint8], tuple[int, int]], tuple[NDArray[np.uint8], Markup | None]]
-"""From a thumbnail (h, w, 3) and the photo's own (H, W) to a picture and what stands below it."""
+"""Function from a thumbnail (h, w, 3) and the photo's (H, W) to a picture and its caption."""
 
 
 def photo_row(
     item: Mapping[str, Any], longest: int, made: Mapping[str, Picture], pictures: PictureFolder
 ) -> Markup:
-    """A photo and what is made of it; what cannot be read is named in its place.
+    """Return a photo with pictures derived from it; errors replace pictures that cannot be read.
 
     Args:
         item: of a data set.
-        longest: side of the pictures.
-        made: title -> function that makes a picture.
-        pictures: takes the picture files.
+        longest: longer side of the pictures.
+        made: title -> function that returns a picture.
+        pictures: folder for the picture files.
     """
     image_id = item["image_id"]
     title = element("h3", image_id, class_="name")
@@ -49,18 +49,18 @@ def photo_row(
 
 
 def coloured_mask(item: Mapping[str, Any], legend: Legend) -> Picture:
-    """A function that lays a mask over a photo, its categories named below.
+    """Return a picture function that draws a mask over a photo, with its categories as caption.
 
     Args:
-        item: with ``seg_map_path`` of the mask, and how it is encoded, as `read_item_mask` takes
-            it; without a path the photo has none, which the picture's place will say.
+        item: with ``seg_map_path`` and its encoding, see `read_item_mask`; without a path, a notice
+            is shown.
         legend: of its ids.
     """
 
     def make(photo: NDArray[np.uint8], full: tuple[int, int]) -> tuple[NDArray, Markup]:
         if item.get("seg_map_path") is None:
             raise LussError("this photo has no true mask")
-        ids = legend.shown(read_fitting_mask(item, full))
+        ids = legend.apply(read_fitting_mask(item, full))
         small = resize_ids(ids, photo.shape[:2])
         picture = overlay(photo, small, legend.colours, legend.ignore, legend.unmatched)
         return picture, _chips(ids, legend)
@@ -69,7 +69,7 @@ def coloured_mask(item: Mapping[str, Any], legend: Legend) -> Picture:
 
 
 def chip(text: str, swatch: str) -> Markup:
-    """A name with its swatch, a CSS background, beside it."""
+    """Return a name with its swatch, a CSS background."""
     return element("span", element("i", style=f"background:{swatch}"), text, class_="chip")
 
 
@@ -77,8 +77,8 @@ def _panel(name: str, content: Markup, below: Markup | None = None) -> Markup:
     return element("figure", content, element("figcaption", element("b", name), below))
 
 
-def _chips(ids: NDArray[np.int32], legend: Legend) -> Markup:
-    """The categories of a mask with their share of its pixels, largest first."""
+def _chips(ids: NDArray[np.integer], legend: Legend) -> Markup:
+    """Return the categories of a mask with their share of its pixels, largest first."""
     found, areas = np.unique(ids, return_counts=True)
     shares = sorted(
         (-area / ids.size, index)

@@ -1,4 +1,4 @@
-"""Pictures in and out: photos and masks at the page's size, and the files of the report."""
+"""Reading of photos and masks for pages, and writing of picture files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ def read_thumbnail(
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Read the photo of a data set's item and resize it to a longer side of ``longest`` pixels.
 
-    Small photos are enlarged at most three times. It is turned as in training.
+    Small photos are enlarged at most three times. EXIF orientation is applied as in training.
 
     Returns:
         (h, w, 3) uint8 RGB, and the photo's own (height, width).
@@ -43,7 +43,7 @@ def read_fitting_mask(item: Mapping[str, Any], size: tuple[int, int]) -> NDArray
     """Read the mask of a photo of (height, width) ``size``.
 
     Args:
-        item: with ``seg_map_path``, and how that is encoded, as `read_item_mask` takes it.
+        item: with ``seg_map_path`` and its encoding, see `read_item_mask`.
         size: of the photo.
 
     Raises:
@@ -59,9 +59,7 @@ def read_fitting_mask(item: Mapping[str, Any], size: tuple[int, int]) -> NDArray
 
 
 class PictureFolder:
-    """Writes JPEG files into a folder of the report and refers to them.
-
-    They are numbered: no name of a photo becomes a file name.
+    """Folder of numbered JPEG files in a report.
 
     Args:
         report: folder of the page.
@@ -78,14 +76,14 @@ class PictureFolder:
 
         Args:
             picture: (H, W, 3) uint8 RGB.
-            text: what it shows, for those who cannot see it.
+            text: alternative text.
 
         Returns:
-            An ``img`` element that is loaded once it is scrolled to.
+            An ``img`` element with lazy loading.
         """
         self._count += 1
         path = self._folder / f"{self._count:05d}.jpg"
-        # Full resolution of colour, which thin coloured lines need.
+        # Thin coloured lines need full chroma resolution.
         Image.fromarray(picture).save(path, quality=_QUALITY, subsampling=0, optimize=True)
         height, width = picture.shape[:2]
         return element(

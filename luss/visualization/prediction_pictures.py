@@ -1,4 +1,4 @@
-"""Pictures of predictions and truths beside their photos, drawn after a split was tested."""
+"""Pictures of photos, predictions and truths, drawn after a test."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -36,11 +36,10 @@ _NAMED = 3
 
 @HOOKS.register_module()
 class PredictionPicturesHook(Hook):
-    """Draws photo, prediction and truth side by side, as ``tools/test.py --show-dir`` does.
+    """Hook of ``tools/test.py --show-dir`` that draws photo, prediction and truth side by side.
 
-    The predictions are read from where ``DumpMasks`` wrote them, once their split's metrics are
-    there: by then it is known which true class a generated category is matched to, and it has
-    that one's colour. 'Other' is the photo in grey; what is not evaluated is hatched.
+    Predictions of ``DumpMasks`` are read after the metrics of their split, so generated categories
+    have the colours of their matched true classes. 'Other' is grey; ignored pixels are hatched.
 
     Args:
         folder: of ``<split>/<image id>.png``; by default the pictures go to the runner's
@@ -66,28 +65,28 @@ class PredictionPicturesHook(Hook):
         self._metric: SegmentationMetric | None = None
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Look for what writes the predictions.
+        """Check that the test writes predictions.
 
         Raises:
-            LussError: if nothing does.
+            LussError: if ``DumpMasks`` is missing.
         """
         if _of_kind(runner, DumpMasks) is None:
             raise LussError(
-                "pictures are drawn of the predictions that DumpMasks writes, which is not among "
-                "the metrics; add dict(type='DumpMasks', folder=...) to test_evaluator"
+                "PredictionPicturesHook needs the predictions of DumpMasks, which is missing in "
+                "the metrics. Add dict(type='DumpMasks', folder=...) to test_evaluator"
             )
 
     def after_test_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
-        """Draw the photos of the split that was tested.
+        """Draw the photos of the tested split.
 
         Args:
-            runner: that tests.
-            metrics: not looked at.
+            runner: the runner.
+            metrics: not used.
 
         Raises:
             LussError: on all ranks, if a photo or a mask cannot be read.
         """
-        # All ranks have written their predictions by then.
+        # Wait until all ranks have written their predictions.
         barrier()
         with fail_together():
             if is_main_process():
@@ -97,7 +96,7 @@ class PredictionPicturesHook(Hook):
         dataset = runner.test_loop.dataloader.dataset
         predictions = _of_kind(runner, DumpMasks).folder
         split = predictions.name
-        # Validation comes first: a match that is found there holds for splits without masks.
+        # Validation comes first, and its match is used for splits without masks.
         self._metric = _of_kind(runner, SegmentationMetric) or self._metric
         true = true_legend(dataset.metainfo)
         predicted = self._legend_of_predictions(true)
@@ -135,7 +134,9 @@ class PredictionPicturesHook(Hook):
     ) -> NDArray[np.uint8]:
         photo, full = read_thumbnail(item, self.longest)
         panels, captions = [photo], [str(item["image_id"])]
-        masks = [("prediction", {"seg_map_path": prediction}, predicted)]
+        masks: list[tuple[str, Mapping[str, Any], Legend]] = [
+            ("prediction", {"seg_map_path": prediction}, predicted)
+        ]
         if item.get("seg_map_path"):
             masks.append(("truth", item, true))
         for what, mask, legend in masks:
@@ -146,11 +147,11 @@ class PredictionPicturesHook(Hook):
 
 
 def side_by_side(panels: Sequence[NDArray[np.uint8]], captions: Sequence[str]) -> NDArray[np.uint8]:
-    """Join pictures of one size, a caption below each, cut off where it is too long.
+    """Join pictures of equal size with truncated captions below.
 
     Args:
         panels: (h, w, 3) uint8 RGB each.
-        captions: as many.
+        captions: one per panel.
 
     Returns:
         (h + 22, n * w + (n - 1) * 4, 3) uint8 RGB.
@@ -175,6 +176,6 @@ def _names(ids: NDArray[np.integer], legend: Legend) -> str:
 
 
 def _of_kind(runner: Runner, kind: type) -> Any:
-    """The first metric of a kind of the split that is tested; None without one."""
+    """Return the first metric of a class in the tested split's evaluator, or None."""
     metrics = runner.test_loop.evaluator.metrics
     return next((metric for metric in metrics if isinstance(metric, kind)), None)

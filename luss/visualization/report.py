@@ -1,4 +1,4 @@
-"""The report of a run: one page and its pictures, made of what lies in the work dir."""
+"""The report of a run: one page and its pictures, from files of the work dir."""
 
 import contextlib
 import shutil
@@ -32,10 +32,9 @@ def build_report(
     outputs: Mapping[str, Path],
     trained: Mapping[str, Path],
 ) -> Path:
-    """Write ``work_dir/<name>/index.html`` and its pictures, whole or not at all.
+    """Write ``work_dir/<name>/index.html`` and its pictures atomically, without running a model.
 
-    What a run has not made, or not yet, is named on the page; so is what was left out. No model is
-    run. Pictures that cannot be read are named in their place.
+    The page lists missing outputs and omitted content. Errors replace unreadable pictures.
 
     Args:
         work_dir: of the run; see ARCHITECTURE.md for what it holds.
@@ -85,7 +84,7 @@ def _summary(run: RunFiles) -> str:
 
 
 def page_of(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """The HTML of a page: its title, a line that sums it up, and its sections."""
+    """Return the HTML of a page with title, summary line and sections."""
     anchors = [section.heading.split()[0].lower() for section in sections]
     named = list(zip(anchors, sections, strict=True))
     return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
@@ -105,10 +104,7 @@ def page_of(title: str, lead: str, sections: Sequence[Section]) -> str:
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A new folder that takes the place of ``path`` once the body has filled it.
-
-    What a killed process left behind is removed first.
-    """
+    """Yield a new folder that replaces ``path`` on success; delete earlier leftovers."""
     unfinished, former = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
     for leftover in (unfinished, former):
         shutil.rmtree(leftover, ignore_errors=True)

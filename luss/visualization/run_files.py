@@ -1,4 +1,4 @@
-"""What a report is made of: the files of a run, read once."""
+"""Files of a run that a report shows, read once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,25 +26,24 @@ __all__ = ["RunFiles"]
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What sections of a report may show. What a run has not made is None.
+    """Contents of a run for sections of a report; missing outputs are None.
 
     Attributes:
-        work_dir: of the run; see ARCHITECTURE.md for what it holds.
+        work_dir: of the run; see ARCHITECTURE.md for its contents.
         train_dataset: the images that were clustered, in the same order.
         gallery_dataset: photos to show, with true masks (``seg_map_path``) or without.
         gallery_split: name of their folder among the predictions.
-        folder: of the page that is being made.
-        outputs: role -> path of what finished stages wrote, see ``Stage.roles``.
+        folder: of the page.
+        outputs: role -> path of outputs of finished stages, see ``Stage.roles``.
         trained: name -> folder of the stages that trained a model.
         results: content of ``results.json``.
-        threshold: how foreground was told from 'other'.
-        analysis: content of ``analysis.json`` of the analysis of foreground.
+        threshold: threshold between foreground and 'other'.
+        analysis: content of ``analysis.json`` of the foreground analysis.
         clustering: the discovered categories of the training images.
-        names: what people say of the discovered categories.
-        match: (G + 1,) true id of each generated id; where categories are merged or dropped, the
-            match that was found after that.
+        names: the user's names of the discovered categories.
+        match: (G + 1,) true id of each generated id, found after merging and dropping categories.
         true: colours and names of the true classes.
-        generated: those of the generated categories.
+        generated: colours and names of the generated categories.
     """
 
     work_dir: Path
@@ -111,5 +110,5 @@ class RunFiles:
         )
 
     def pictures(self, name: str) -> PictureFolder:
-        """A folder of a section's own pictures, beside the page."""
+        """Create a folder for a section's pictures in the page's folder."""
         return PictureFolder(self.folder, name)

@@ -35,7 +35,7 @@ def read_scalars(stage_dir: Path) -> dict[str, Series]:
 
 
 def shown_names(found: Iterable[str]) -> list[str]:
-    """Names of the scalars that are worth a chart, the total loss first, then other losses."""
+    """Return the names of scalars to draw, the total loss first, then other losses."""
 
     def rank(name: str) -> int:
         return 0 if name == "loss" else 1 if "loss" in name else 2

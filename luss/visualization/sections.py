@@ -1,4 +1,4 @@
-"""The sections of a report by name: functions from a run's files to a heading and its content."""
+"""Sections of a report: registered functions from a run's files to heading and content."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Section(NamedTuple):
     """A part of the page.
 
     Attributes:
-        heading: of the part, and its first word in small letters the anchor.
+        heading: of the part; its first word in lower case is the anchor.
         content: below the heading.
     """
 
@@ -49,13 +49,13 @@ def _metrics(run: RunFiles) -> Section:
 
 @REPORT_SECTIONS.register_module(name="ladder")
 def _ladder(run: RunFiles) -> Section | None:
-    """MIoU with true masks or true categories; absent if no analysis was made."""
-    return run.analysis and Section("Ladder", ladder_section(run.analysis))
+    """Return mIoU with true masks or true categories; None without an analysis."""
+    return Section("Ladder", ladder_section(run.analysis)) if run.analysis else None
 
 
 @REPORT_SECTIONS.register_module(name="foreground")
 def _foreground(run: RunFiles) -> Section | None:
-    """Sources of foreground against true masks; absent if no analysis was made."""
+    """Return the quality of foreground sources; None without an analysis."""
     if run.analysis is None:
         return None
     folder = run.outputs["analysis"].parent
@@ -66,7 +66,7 @@ def _foreground(run: RunFiles) -> Section | None:
 
 @REPORT_SECTIONS.register_module(name="channels")
 def _channels(run: RunFiles) -> Section | None:
-    """Attention of single channels; absent without an analysis of a model that has attention."""
+    """Return the attention of single channels; None without an analysis of attention."""
     if run.analysis is None or "attention" not in run.analysis:
         return None
     folder = run.outputs["analysis"].parent
@@ -77,7 +77,7 @@ def _channels(run: RunFiles) -> Section | None:
 
 @REPORT_SECTIONS.register_module(name="gallery")
 def _gallery(run: RunFiles, max_photos: int = 60) -> Section:
-    """Photos with true masks, predictions and maps of foreground, at most ``max_photos``."""
+    """Return at most ``max_photos`` photos with true masks, predictions and foreground maps."""
     _require_positive(max_photos=max_photos)
 
     def folder(role: str) -> Path | None:
@@ -100,7 +100,7 @@ def _gallery(run: RunFiles, max_photos: int = 60) -> Section:
 
 @REPORT_SECTIONS.register_module(name="discovered")
 def _discovered(run: RunFiles, examples_per_category: int = 8, max_examples: int = 4000) -> Section:
-    """Training photos of each category, at most ``max_examples`` of all together."""
+    """Return training photos of each category, at most ``max_examples`` in total."""
     _require_positive(examples_per_category=examples_per_category, max_examples=max_examples)
     examples = discovered_section(
         run.train_dataset,
@@ -126,7 +126,7 @@ def _training(run: RunFiles) -> Section:
 
 @REPORT_SECTIONS.register_module(name="provenance")
 def _provenance(run: RunFiles) -> Section | None:
-    """Of the metrics; absent where nothing can be measured."""
+    """Return the provenance of the metrics; None if nothing can be measured."""
     if run.results is None and run.gallery_split == "train":
         return None
     return Section("Provenance", provenance_section(run.results))

@@ -1,4 +1,4 @@
-"""The small files of a work dir that the report is made of. Absent ones are None."""
+"""Readers of a work dir's small files for the report; they return None for missing files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ __all__ = [
 ]
 
 _ADVICE = (
-    "put the file back that the run wrote, or remove it and done.json beside it and run with "
-    "--resume, which makes it again"
+    "Restore the file, or delete it and done.json in its folder and run with --resume to recompute "
+    "it"
 )
 
 
@@ -32,7 +32,7 @@ class Clustering:
 
     Attributes:
         num_categories: G; generated ids are 1..G.
-        assignments: (N,) int64 in 0..G-1, the generated id less one, in data-set order.
+        assignments: (N,) int64 in 0..G-1, the generated id minus one, in data-set order.
     """
 
     num_categories: int
@@ -40,10 +40,10 @@ class Clustering:
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
-    """Read a JSON file that holds an object.
+    """Read a JSON object; return None if the file is missing.
 
     Raises:
-        LussError: if there is a file, but it is damaged or holds something else.
+        LussError: if the file is damaged or not an object.
     """
     if not path.exists():
         return None
@@ -65,14 +65,14 @@ def read_clustering(path: Path, num_images: int) -> Clustering | None:
     centroids, assignments = read_arrays(path, "centroids", "assignments")
     if centroids.ndim != 2 or centroids.dtype.kind != "f" or assignments.dtype.kind not in "iu":
         raise LussError(
-            f"{path} holds centroids {_said(centroids)} and assignments {_said(assignments)}, "
-            f"expected floats (C, L) and integers (N,); {_ADVICE}"
+            f"{path} contains centroids {_kind(centroids)} and assignments {_kind(assignments)}, "
+            f"expected floats (C, L) and integers (N,). {_ADVICE}"
         )
     num_categories = len(centroids)
     if assignments.shape != (num_images,):
         raise LussError(
             f"{path} assigns {assignments.size} images, but the training data set has "
-            f"{num_images}; give the data set that was clustered, or run label_generation again"
+            f"{num_images}. Give the data set that was clustered, or run label_generation again"
         )
     if num_images and not 0 <= assignments.min() <= assignments.max() < num_categories:
         raise LussError(
@@ -99,15 +99,15 @@ def read_embeddings(path: Path, num_images: int, length: int) -> NDArray[np.floa
     try:
         embeddings = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise LussError(f"cannot read {path}: {error}; {_ADVICE}") from error
+        raise LussError(f"cannot read {path}: {error}. {_ADVICE}") from error
     fits = embeddings.ndim in (2, 3) and embeddings.dtype.kind == "f"
     if not fits or (len(embeddings), embeddings.shape[-1]) != (num_images, length):
         raise LussError(
-            f"{path} holds {_said(embeddings)}, expected floats ({num_images}, {length}) or "
-            f"({num_images}, P, {length}), as many rows as there are clustered photos; {_ADVICE}"
+            f"{path} contains {_kind(embeddings)}, expected floats ({num_images}, {length}) or "
+            f"({num_images}, P, {length}), a row for each clustered photo. {_ADVICE}"
         )
     return embeddings
 
 
-def _said(array: NDArray) -> str:
+def _kind(array: NDArray) -> str:
     return f"{array.dtype} {array.shape}"

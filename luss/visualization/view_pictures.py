@@ -1,4 +1,4 @@
-"""Views of a photo with their geometry: where they were cut out, and which points match."""
+"""Pictures of views with their source rectangles and matching points."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ _LARGE, _SMALL = 3.2, 1.4
 def matching_points(
     first: Tensor, second: Tensor, sizes: tuple[int, int], points: int = _POINTS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where two views show the same places, as P2P pairs them (section 4.2).
+    """Return matching points of two views, as paired by P2P (section 4.2).
 
     Args:
         first: (5,) or (7,) float, packed geometry of a view, see :meth:`ViewGeometry.unpack`.
@@ -37,7 +37,7 @@ def matching_points(
         0 is the left border of the first pixel; (0, 2) each if the views do not overlap.
     """
     views = [ViewGeometry.unpack(packed[None].double()) for packed in (first, second)]
-    grids = overlap_grids(*views, size=points)
+    grids = overlap_grids(views[0], views[1], size=points)
     if grids[0].min() < -1.5:
         return np.empty((0, 2)), np.empty((0, 2))
     # The outermost points lie on the border of a view; grid_sample has -1 and 1 there.
@@ -97,9 +97,10 @@ def draw_views(
 
 
 def _link(figure, panels, geometry: Tensor, sizes: tuple[int, int]) -> None:
-    """Lines between the matching points of the first two views, a colour a point."""
+    """Draw lines between the matching points of the first two views, one colour per point."""
     colours = colormaps["rainbow"](np.linspace(0, 1, _POINTS**2))
-    for colour, a, b in zip(colours, *matching_points(*geometry[:2], sizes), strict=False):
+    points = matching_points(geometry[0], geometry[1], sizes)
+    for colour, a, b in zip(colours, *points, strict=False):
         for panel, (x, y) in zip(panels, (a - 0.5, b - 0.5), strict=True):
             # Points on the border are not cut off.
             panel.plot(x, y, "o", color=colour, markeredgecolor="white", markersize=7,

@@ -207,7 +207,7 @@ def test_bad_input():
         run(SegmentationMetric(), samples(images()), 5)
     with pytest.raises(LussError, match="4 images were evaluated, but the data set has 5"):
         run(SegmentationMetric(CLASSES), samples(images()[:4]), 5)
-    with pytest.raises(LussError, match=r"image 0\.JPEG: the prediction holds id"):
+    with pytest.raises(LussError, match=r"image 0\.JPEG: the prediction contains the id"):
         run(SegmentationMetric(1), samples(images()), 5)
 
 

@@ -65,7 +65,7 @@ def test_a_missing_prediction_is_named_in_its_place(run, runs, tmp_path):
 def test_what_cannot_be_compared_is_refused(run, runs, tmp_path):
     with pytest.raises(LussError, match="no predictions of test"):
         build_comparison(tmp_path / "out", runs, run.validation, "test")
-    with pytest.raises(LussError, match="something else"):
+    with pytest.raises(LussError, match="work is not empty"):
         build_comparison(run.work_dir, runs, run.validation, "validation")
     assert (run.work_dir / "results.json").exists()
     with pytest.raises(LussError, match="max_photos is 0"):

@@ -47,4 +47,4 @@ def test_names_go_over_what_a_match_says():
     ]
     assert (named.colours[2] == true.colours[2]).all()
     assert named.unmatched == {3}
-    assert named.shown(np.array([[4, 2], [3, 0]])).tolist() == [[0, 1], [3, 0]]
+    assert named.apply(np.array([[4, 2], [3, 0]])).tolist() == [[0, 1], [3, 0]]

@@ -115,7 +115,7 @@ def test_bad_settings_and_metrics(run, tmp_path):
         "type": "ProtocolStage", "protocol": "mine", "model_from": "finetune",
         "test_evaluator": [{"type": "SegmentationMetric"}],
     }  # fmt: skip
-    with pytest.raises(LussError, match="DumpMasks writes, which is not among the metrics"):
+    with pytest.raises(LussError, match="DumpMasks, which is missing"):
         Pipeline(config, str(run)).evaluate("mine", hooks=[{"type": "PredictionPicturesHook"}])
 
 

@@ -68,7 +68,7 @@ def test_embeddings_that_belong_to_other_photos_are_rejected(tmp_path):
     for array in (np.zeros((5, 3)), np.zeros((4, 2)), np.zeros(()), np.zeros((4, 3), int)):
         np.save(path, array)
         said = re.escape(
-            f"embeddings.npy holds {array.dtype} {array.shape}, expected floats (4, 3)"
+            f"embeddings.npy contains {array.dtype} {array.shape}, expected floats (4, 3)"
         )
         with pytest.raises(LussError, match=f"{said}.*--resume"):
             read_embeddings(path, 4, 3)
