@@ -35,7 +35,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from mutations import REPOSITORY, Mutation, read_mutations
 
-_COPIED = ("luss", "configs", "tests", "tools", "docs", "requirements", "*.md", "*.py", "*.toml")
+_FOLDERS = ("luss", "configs", "tests", "tools", "docs", "benchmarks", "requirements")
+_FILES = ("*.md", "*.py", "*.toml")
 _HEAVY = ("cv2", "hypothesis", "mmcls", "mmselfsup", "pytest", "scipy.optimize", "torch.utils.data")
 _LIMIT = 600
 _KILLED, _SURVIVED, _FAILED = "killed", "SURVIVED", "FAILED"
@@ -97,7 +98,7 @@ def report(found: dict[Mutation, tuple[str, str]], seconds: float) -> int:
 def copy_repository(template: Path) -> None:
     """Copy the files that tests read."""
     template.mkdir()
-    for source in [found for name in _COPIED for found in REPOSITORY.glob(name)]:
+    for source in [found for name in _FOLDERS + _FILES for found in REPOSITORY.glob(name)]:
         if source.is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(source, template / source.name, ignore=ignored)
