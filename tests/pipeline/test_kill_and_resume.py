@@ -94,10 +94,26 @@ def events(lines):
     """Yield the events of a log as they come, with their stage."""
     stage = None
     for line in lines:
-        if match := re.search(r"INFO - stage (\w+)$", line):
+        if match := re.search(r"INFO - stage \d+ of \d+, (\w+)$", line):
             stage = match[1]
         elif event := event_of(line.rstrip(), stage):
             yield event
+
+
+def added_lines(process, log, begun):
+    """Yield the lines that a process adds behind the first bytes of its log, until it ends."""
+    while process.poll() is None and not log.exists():
+        time.sleep(0.01)
+    with log.open() as file:
+        file.seek(begun)
+        line = ""
+        while line or process.poll() is None:
+            line += file.readline()
+            if line.endswith("\n") or (line and process.poll() is not None):
+                yield line
+                line = ""
+            else:
+                time.sleep(0.01)
 
 
 @pytest.mark.slow
@@ -107,14 +123,20 @@ def events(lines):
 def test_ten_ends_of_the_command(tmp_path, number, code):
     options = {"num_workers": 2}
     quiet = start("train.py", TINY, "--work-dir", tmp_path / "quiet", **options)
-    order = list(dict.fromkeys(events(quiet.stdout)))
     assert finish(quiet)[0] == 0
+    with (tmp_path / "quiet" / "run.log").open() as log:
+        order = list(dict.fromkeys(events(log)))
+    # Moments in all stages; a report tells nothing on its way.
+    assert {stage for stage, _ in order} - {None} == set(read_config(TINY).stages) - {"report"}
+    assert sum(text.startswith("Epoch(train)") for _, text in order) > ENDS
     place = {event: index for index, event in enumerate(order)}
     draw = random.Random(0)
     moments = sorted(draw.sample(range(len(order) - 3), ENDS))
     for moment in moments:
+        log = tmp_path / "ended" / "run.log"
+        begun = log.stat().st_size if log.exists() else 0
         process = start("train.py", TINY, "--work-dir", tmp_path / "ended", "--resume", **options)
-        for event in events(process.stdout):
+        for event in events(added_lines(process, log, begun)):
             if place[event] >= moment:
                 time.sleep(draw.uniform(0, 0.1))
                 os.killpg(process.pid, number)
