@@ -73,15 +73,15 @@ class Context:
     """A run of a pipeline.
 
     Attributes:
-        config: the whole configuration, options merged.
+        config: the complete configuration, options merged.
         work_dir: the run's folder.
         launcher: how processes were started, as MMEngine has it.
-        resume: whether stages go on where they were killed.
+        resume: whether stages continue where they were killed.
         config_hash: tells whether two runs compute the same.
         splits_checked: splits of which all masks were found to be sound.
         photos_checked: whether photos to train on were looked at.
         tries_batches: whether the checks of stages that train compute losses and gradients, too.
-        planned: nothing will run: checkpoints that are yet to come are named, not required.
+        planned: whether nothing will run, so that missing checkpoints are allowed.
     """
 
     config: Config
@@ -155,11 +155,11 @@ class Context:
 
     @cached_property
     def description(self) -> DataDescription:
-        """What the data set says of its splits, masks and classes."""
+        """Description of the data set: its splits, masks and classes."""
         return describe(self.data)
 
     def checkpoint_of(self, stage: str) -> Path:
-        """The checkpoint with which a stage ended.
+        """Return the last checkpoint of a stage.
 
         Raises:
             LussError: as :func:`luss.engine.checkpoint.required_checkpoint`; not if it is
@@ -227,7 +227,7 @@ class Context:
         return str(found[output])
 
     def runner_defaults(self, stage: str) -> dict:
-        """What the runners of all stages have in common, by the name of a stage."""
+        """Return the settings that the runners of all stages share, for one stage."""
         shared = {key: copy.deepcopy(self.config[key]) for key in _SHARED if key in self.config}
         folder = self.work_dir.stage(stage)
         return {
@@ -243,9 +243,9 @@ class Context:
         }
 
     def dataset_config(self, config: dict) -> dict:
-        """The whole configuration of a data set; what is left open comes from :attr:`data`.
+        """Return the complete configuration of a data set; :attr:`data` gives what is missing.
 
-        A whole one stays as it is. Data sets of other libraries are made reproducible.
+        A ``Reproducible`` one stays as it is. Data sets of other libraries are made reproducible.
 
         Raises:
             LussError: if the type is unknown, or it has no such split.
@@ -275,7 +275,7 @@ class Context:
         return dataset
 
     def note_photos(self, config: dict) -> None:
-        """Have the record of the stage that runs say which photos a data set lists."""
+        """Note the photos of a data set in the record of the running stage."""
         if self._inputs is not None:
             self.dataset(config)
 
@@ -315,8 +315,8 @@ class Context:
             return given
         if self.description.num_classes is None:
             raise LussError(
-                f"a data set of the type {self.data['type']} does not tell how many categories to "
-                "discover; add --cfg-options num_categories=C"
+                f"a data set of the type {self.data['type']} does not define how many categories "
+                "to discover; add --cfg-options num_categories=C"
             )
         return self.description.num_classes
 

@@ -10,7 +10,7 @@ from luss.build_errors import clear_build_errors, require_known
 from luss.errors import LussError
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
-from luss.pipeline.stage import Stage, build_stage
+from luss.pipeline.stage import Stage, build_stage, resolved_stage
 from luss.ranks import main_process_decides
 from luss.registry import STAGES
 
@@ -36,7 +36,7 @@ def evaluate(
     """Evaluate by a protocol, and write ``results.json`` into the work dir.
 
     Args:
-        context: of the run; the stages that trained must be whole, unless a checkpoint is given.
+        context: of the run; the stages that trained must be finished, unless a checkpoint is given.
         protocol: of a stage of the config, or one of :func:`known_protocols`.
         checkpoint: evaluate this file instead of the work dir's newest checkpoint.
         hooks: configs of hooks of the test, beside those of the stage.
@@ -49,7 +49,9 @@ def evaluate(
             something that it needs is missing.
     """
     init_default_scope("luss")
-    stage = build_protocol(context.config, protocol).for_checkpoint(context.work_dir, checkpoint)
+    # A protocol stage is defined above this package.
+    built: Any = resolved_stage(build_protocol(context.config, protocol), context)
+    stage = built.for_checkpoint(context.work_dir, checkpoint)
     if hooks:
         stage.custom_hooks = [*getattr(stage, "custom_hooks", ()), *hooks]
     if not context.splits_with_masks:
@@ -62,7 +64,7 @@ def evaluate(
     if missing := main_process_decides(missing):
         raise LussError(
             f"{protocol} evaluates what {', '.join(map(repr, missing))} trains, which is not "
-            f"whole in {context.work_dir.root}; train first, or give a checkpoint"
+            f"finished in {context.work_dir.root}; train first, or give a checkpoint"
         )
     with clear_build_errors(f"stages.{stage.name}"):
         stage.check(context)

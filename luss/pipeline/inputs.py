@@ -1,7 +1,7 @@
-"""What a stage was made from: outputs of other stages, photos, and files that people write.
+"""Inputs of a stage: outputs of other stages, photos, and files that users edit.
 
 Kept as ``inputs.json`` in the stage's folder from its beginning, so that photos that come, go or
-change their names, and stages that were made again, are noticed.
+change their names, and stages that were recomputed, are noticed.
 """
 
 import json
@@ -57,7 +57,7 @@ class StageInputs:
 
     @classmethod
     def read(cls, work_dir: WorkDir, stage: str) -> "StageInputs | None":
-        """The record of a stage; None if it has none, or a damaged one."""
+        """Return the record of a stage; None if it is missing or damaged."""
         try:
             content = read_json(cls._path(work_dir, stage))
             parts = content["stages"], content["photos"], content.get("files", {})
@@ -80,7 +80,7 @@ class StageInputs:
         goes_on: bool,
         files: Mapping[str, str] | None = None,
     ) -> "StageInputs":
-        """The record of a stage that goes on, or a new one of a stage that begins.
+        """Return the record of a stage that resumes, or a new one of a stage that begins.
 
         Args:
             work_dir: of the run.
@@ -98,13 +98,13 @@ class StageInputs:
         return inputs
 
     def write(self) -> None:
-        """Write the record, whole or not at all."""
+        """Write the record atomically."""
         content = {"identity": self.identity, "stages": self.stages, "photos": self.photos}
         files = {"files": self.files} if self.files else {}
         write_json(self._path(self.work_dir, self.stage), content | files)
 
     def outdated_by(self, to_be_made: Collection[str]) -> str | None:
-        """The stage that was made again, or will be, since this one read its output; or None.
+        """Return a stage that was or will be recomputed after this one read its output; or None.
 
         Args:
             to_be_made: stages without any output that are about to run.

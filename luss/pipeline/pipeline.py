@@ -77,16 +77,16 @@ class Pipeline:
                 stage.named = tuple(self.stages)[:place]
 
     def run(self, only: str | None = None, resume: bool | str = False) -> None:
-        """Run the stages whose output is not whole yet.
+        """Run the stages that are not finished.
 
         Args:
             only: name of one stage to run.
-            resume: go on from what killed stages left; or from this checkpoint, in the stage
+            resume: continue from what killed stages left; or from this checkpoint, in the stage
                 ``only``, or else in that whose folder holds it.
 
         Raises:
             LussError: if the work dir is another's, the stage is unknown, its inputs are
-                missing or others than they were, or a killed stage is there and ``resume`` is not
+                missing or have changed, or a killed stage is there and ``resume`` is not
                 given; and whatever the stages find wrong before the first of them starts.
         """
         chosen = [self._stage(only)] if only else list(self.stages.values())
@@ -101,10 +101,10 @@ class Pipeline:
                     print_log(f"stage {stage.name}: done before", "current")
                 else:
                     pending.append(stage)
-            self._refuse_other_photos(pending, context)
+            self._check_photos(pending, context)
             context.tries_batches = True
             for place, stage in enumerate(pending):
-                self._refuse_partial(stage, resume)
+                self._check_partial(stage, resume)
                 self.check(stage, context, made=[before.name for before in pending[:place]])
             self._record()
             names = [stage.name for stage in chosen]
@@ -143,10 +143,10 @@ class Pipeline:
 
     @contextlib.contextmanager
     def opened(self, resume: bool = False, running: Collection[str] = ()) -> Iterator[Context]:
-        """Have the work dir for this process alone, as this config's.
+        """Lock the work dir for this process and this config.
 
         Args:
-            resume: go on from what killed stages left.
+            resume: continue from what killed stages left.
             running: names of the stages that are to run, once all checks have passed; the settings
                 are recorded then.
 
@@ -155,17 +155,17 @@ class Pipeline:
                 from what is no longer there.
         """
         data = self.config.get("data", {})
-        self.work_dir.refuse_photos(data.get("data_root", self.config.get("data_root")))
+        self.work_dir.require_no_photos(data.get("data_root", self.config.get("data_root")))
         with self.work_dir.locked():
             level = self.config.get("log_level", "INFO")
             open_run_log(self.work_dir.root / "run.log", level)
-            refusal = None
+            conflict = None
             identities = self._identities()
             if is_main_process():
                 self._drop_damaged_notes()
-                refusal = self._refusal(identities, running)
-            if refusal := main_process_decides(refusal):
-                raise LussError(refusal)
+                conflict = self._find_conflict(identities, running)
+            if conflict := main_process_decides(conflict):
+                raise LussError(conflict)
             if not running:
                 self._record()
             print_log(f"{describe_machine()}; {get_world_size()} process(es)", "current")
@@ -195,8 +195,9 @@ class Pipeline:
         ]
         if missing:
             raise LussError(
-                f"stage {stage.name!r} reads what {', '.join(map(repr, missing))} writes, which is "
-                f"not whole in {self.work_dir.root}; run all stages, or --stage {missing[0]} first"
+                f"stage {stage.name!r} reads the output of {', '.join(map(repr, missing))}, which "
+                f"is not finished in {self.work_dir.root}; run all stages, or --stage "
+                f"{missing[0]} first"
             )
         with clear_build_errors(f"stages.{stage.name}"):
             resolved_stage(stage, context).check(context)
@@ -228,15 +229,15 @@ class Pipeline:
             try:
                 outputs = self.work_dir.facts(name).get("outputs", {}).values()
             except LussError as error:
-                message = f"{error}; stage {name} goes on from what is whole"
+                message = f"{error}; stage {name} resumes from its finished steps"
                 print_log(message, "current", level=_WARNING)
-                self.work_dir.forget_done(name)
+                self.work_dir.invalidate(name)
                 continue
             folder = self.work_dir.stage(name)
             deleted = [str(folder / path) for path in outputs if not (folder / path).exists()]
             if deleted and stage.made_again_on_change:
-                print_log(f"{', '.join(deleted)} was deleted: {name} is made again", "current")
-                self.work_dir.forget_done(name)
+                print_log(f"{', '.join(deleted)} was deleted: {name} is recomputed", "current")
+                self.work_dir.invalidate(name)
 
     def _begun(self) -> list[str]:
         return [name for name in self.stages if self._is_begun(name)]
@@ -246,11 +247,11 @@ class Pipeline:
         partial = stage is not None and stage.has_partial_output(folder)
         return self.work_dir.is_done(name) or partial
 
-    def _refusal(self, identities: dict[str, dict], running: Collection[str]) -> str | None:
-        """Why this config cannot go on in the work dir; stages made again at need are forgotten."""
+    def _find_conflict(self, identities: dict[str, dict], running: Collection[str]) -> str | None:
+        """Return an error message if config and work dir conflict; invalidate stale stages."""
         if running:
             try:
-                self._forget_where_files_changed()
+                self._invalidate_on_user_edits()
             except LussError as error:
                 return str(error)
         root, begun = self.work_dir.root, self._begun()
@@ -283,11 +284,11 @@ class Pipeline:
                 f"no longer there; remove {self._folders(kept)} to make that again"
             )
         for name in outdated:
-            self.work_dir.forget_done(name)
+            self.work_dir.invalidate(name)
         return None
 
-    def _forget_where_files_changed(self) -> None:
-        """Let stages be made again that read a file of people's which says something else now."""
+    def _invalidate_on_user_edits(self) -> None:
+        """Invalidate stages whose user-edited inputs changed."""
         for name, stage in self.stages.items():
             if not self.work_dir.is_done(name):
                 continue
@@ -296,11 +297,11 @@ class Pipeline:
             now = stage.digests_of_files(self.work_dir)
             changed = [file for file in {**before, **now} if before.get(file) != now.get(file)]
             if changed:
-                print_log(f"{', '.join(changed)} changed: {name} is made again", "current")
-                self.work_dir.forget_done(name)
+                print_log(f"{', '.join(changed)} changed: {name} is recomputed", "current")
+                self.work_dir.invalidate(name)
 
     def _folders(self, names: Iterable[str]) -> str:
-        """The folders of stages, and of all that were made from them."""
+        """Return the folders of stages, and of all stages that depend on them."""
         affected = set(names)
         for name, stage in self.stages.items():
             if affected.intersection(stage.requires):
@@ -308,7 +309,7 @@ class Pipeline:
         begun = self._begun()
         return ", ".join(str(self.work_dir.stage(name)) for name in begun if name in affected)
 
-    def _refuse_other_photos(self, pending: list[Stage], context: Context) -> None:
+    def _check_photos(self, pending: list[Stage], context: Context) -> None:
         """Compare the photos with those that stages saw whose output is to be used."""
         used = {stage.name for stage in pending}
         for name, stage in reversed(self.stages.items()):
@@ -321,9 +322,9 @@ class Pipeline:
         root = context.data["data_root"]
         with fail_together():
             for name in begun if is_main_process() else ():
-                self._refuse_photos_of(name, root, context)
+                self._check_photos_of(name, root, context)
 
-    def _refuse_photos_of(self, name: str, root: str, context: Context) -> None:
+    def _check_photos_of(self, name: str, root: str, context: Context) -> None:
         inputs = StageInputs.read(self.work_dir, name)
         if inputs and (difference := inputs.difference(context.dataset, root)):
             raise LussError(
@@ -332,37 +333,37 @@ class Pipeline:
             )
 
     def _go_back_to(self, checkpoint: str, stage: str | None) -> None:
-        """Make a checkpoint the one that its stage goes on from."""
+        """Let a stage resume from this checkpoint."""
         path = Path(checkpoint).expanduser()
         folders = {name: self.work_dir.stage(name).resolve() for name in self.stages}
         name = stage or next((n for n, f in folders.items() if f == path.parent.resolve()), None)
         if name is None:
             raise LussError(
                 f"{path} lies in the folder of no stage of {self.work_dir.root}; add --stage NAME "
-                f"for the one that is to go on from it, of: {', '.join(self.stages)}"
+                f"for the stage that resumes from it, one of: {', '.join(self.stages)}"
             )
         if not self.stages[name].goes_on_from_checkpoints:
-            raise LussError(f"stage {name!r} does not train, and goes on from no checkpoint")
+            raise LussError(f"stage {name!r} does not train, so it cannot resume from a checkpoint")
         with fail_together():
             if is_main_process():
                 if self.work_dir.is_done(name):
                     raise LussError(
-                        f"stage {name!r} is whole. To train it again from {path}, remove "
+                        f"stage {name!r} is finished. To train it again from {path}, remove "
                         f"{self.work_dir.stage(name) / 'done.json'}, and what was made from its "
                         f"output: {self._folders_after(name) or 'nothing'}"
                     )
                 adopted = adopt_checkpoint(path, self.work_dir.stage(name))
-                print_log(f"stage {name} goes on from {adopted}", "current")
+                print_log(f"stage {name} resumes from {adopted}", "current")
 
     def _folders_after(self, name: str) -> str:
         folders = self._folders([name]).split(", ")
         return ", ".join(f for f in folders if f != str(self.work_dir.stage(name)))
 
-    def _refuse_partial(self, stage: Stage, resume: bool) -> None:
+    def _check_partial(self, stage: Stage, resume: bool) -> None:
         folder = self.work_dir.stage(stage.name)
         if main_process_decides(stage.has_partial_output(folder)) and not resume:
             raise LussError(
-                f"stage {stage.name!r} was begun in {folder} and not finished; go on with "
+                f"stage {stage.name!r} was begun in {folder} and not finished; resume it with "
                 "--resume, or choose another --work-dir"
             )
 

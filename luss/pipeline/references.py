@@ -105,15 +105,15 @@ def require_known_references(
             _require(output, facts, f"{where} refers to {reference}: there is no fact")
         else:
             _require(stage, outputs, f"{where} refers to {reference}: there is no stage")
-            said = f"{where} refers to {reference}: stage {stage!r} has no output"
-            _require(output, outputs[stage], said)
+            text = f"{where} refers to {reference}: stage {stage!r} has no output"
+            _require(output, outputs[stage], text)
 
 
-def _require(name: str, known: Collection[str], said: str) -> None:
+def _require(name: str, known: Collection[str], text: str) -> None:
     if name in known:
         return
     expected = ", ".join(known) or "none"
-    raise LussError(f"{said} {name!r}; expected one of {expected}{nearest(name, known)}")
+    raise LussError(f"{text} {name!r}; expected one of {expected}{nearest(name, known)}")
 
 
 def _parse(text: str, where: str) -> Reference:

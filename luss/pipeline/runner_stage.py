@@ -18,13 +18,13 @@ __all__ = ["RunnerStage", "data_sets_in"]
 class RunnerStage(Stage):
     """A stage that is resolved once, and then is an ordinary runner.
 
-    Its whole configuration stands in ``WORK_DIR/<stage>/config.py``, which runs as it is:
+    Its complete configuration is ``WORK_DIR/<stage>/config.py``, which runs as it is:
     ``RUNNERS.build(Config.fromfile(path))``.
     """
 
     @abstractmethod
     def runner_config(self, context: Context) -> dict:
-        """The runner's whole configuration, of plain values.
+        """Return the complete configuration of the runner, of plain values.
 
         What the stage leaves open comes from the top level of the config and from facts about the
         data and earlier stages; the runner's components ask for nothing more.
@@ -47,7 +47,7 @@ class RunnerStage(Stage):
 
 
 def data_sets_in(config: Any) -> Iterator[dict]:
-    """The configurations of the data sets in that of a runner, as they are nested."""
+    """Yield the configurations of the data sets in that of a runner."""
     if isinstance(config, list | tuple):
         for entry in config:
             yield from data_sets_in(entry)

@@ -36,7 +36,7 @@ class Stage(ABC):
     and its own settings must stay as they are. Where the photos lie is no such setting."""
 
     made_again_on_change: ClassVar[bool] = False
-    """Whether other settings, or other inputs, lead to a new output instead of a refusal."""
+    """Whether other settings, or other inputs, lead to a new output instead of an error."""
 
     goes_on_from_checkpoints: ClassVar[bool] = False
     """Whether ``--resume CHECKPOINT`` may name one of its checkpoints."""
@@ -69,7 +69,7 @@ class Stage(ABC):
     def run(self, context: Context) -> dict:
         """Make the stage's output, or what is missing of it.
 
-        Called by all processes together. Whatever is written is written whole.
+        Called by all processes together. Files are written atomically.
 
         Returns:
             Facts for ``done.json``.
@@ -84,10 +84,10 @@ class Stage(ABC):
         return {role: path for role, path in self.roles.items() if (folder / path).exists()}
 
     def digests_of_files(self, work_dir: WorkDir) -> dict[str, str]:
-        """Of files that people write into the work dir: name -> digest of what the stage takes.
+        """Return name -> digest of the user-edited files in the work dir that the stage reads.
 
-        A file that is absent, or says nothing to the stage, is left out. When a digest changes,
-        the output is made again.
+        A missing file, or one without content for the stage, is left out. When a digest changes,
+        the output is recomputed.
 
         Raises:
             LussError: if a file is damaged.
@@ -95,7 +95,7 @@ class Stage(ABC):
         return {}
 
     def has_partial_output(self, folder: Path) -> bool:
-        """Whether a killed run has left something that ``--resume`` would go on from."""
+        """Return whether a killed run left output from which ``--resume`` continues."""
         return False
 
     def output_state(self, context: Context) -> Mapping[str, Tensor]:
@@ -103,7 +103,7 @@ class Stage(ABC):
         return {}
 
     def takes_weights(self, context: Context) -> bool:
-        """Whether the checkpoint holds what a file of others has, and is not trained."""
+        """Return whether the checkpoint contains external weights instead of trained ones."""
         return False
 
     def check(self, context: Context) -> None:  # noqa: B027 -- most have nothing to look for
@@ -127,7 +127,7 @@ def build_stage(name: str, config: Mapping[str, Any]) -> Stage:
     where = f"stages.{name}"
     if not isinstance(config, Mapping):
         raise LussError(f"{where} is {config!r}, expected the settings of a stage")
-    require_known(config, STAGES, where)
+    require_known(dict(config), STAGES, where)
     with clear_build_errors(where):
         stage = STAGES.build({**config, "name": name})
     stage.references = tuple(references_in(config, where))

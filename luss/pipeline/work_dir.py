@@ -1,4 +1,4 @@
-"""The folder of one run: whose it is, which stages are whole, and that one process has it."""
+"""The run's folder: recorded settings, finished stages, process lock."""
 
 import contextlib
 import hashlib
@@ -27,7 +27,7 @@ _WARNING = 30
 
 
 def config_hash(identities: dict[str, dict]) -> str:
-    """Sixteen hexadecimal digits that tell whether two runs compute the same.
+    """Return sixteen hexadecimal digits that are equal for runs with equal results.
 
     Args:
         identities: stage -> the settings that its output depends on.
@@ -54,7 +54,7 @@ class WorkDir:
         """Folder of the lists of photos that stages saw."""
         return self.root / "photos"
 
-    def refuse_photos(self, photos: str | Path | None) -> None:
+    def require_no_photos(self, photos: str | Path | None) -> None:
         """Check that the folder is not among photos, before anything is written into it.
 
         Args:
@@ -82,26 +82,26 @@ class WorkDir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Have the folder alone, until the end of the body or of the process.
+        """Lock the folder until the end of the body or of the process.
 
         Raises:
             LussError: if another process has it, or it cannot be one's own.
         """
-        refusal = None
+        conflict = None
         with contextlib.ExitStack() as held:
             if is_main_process():
                 try:
                     held.enter_context(alone_in(self.root, "--work-dir"))
-                    self._refuse_links()
+                    self._require_no_links()
                 except LussError as error:
-                    refusal = str(error)
-            if refusal := main_process_decides(refusal):
-                raise LussError(refusal)
+                    conflict = str(error)
+            if conflict := main_process_decides(conflict):
+                raise LussError(conflict)
             if is_main_process():
                 remove_unfinished(self.root)
             yield
 
-    def _refuse_links(self) -> None:
+    def _require_no_links(self) -> None:
         """Refuse links that would lead writing out of the folder."""
         for name in ("run.log", _RECORD):
             if (self.root / name).is_symlink():
@@ -110,9 +110,9 @@ class WorkDir:
                 )
 
     def recorded(self) -> dict[str, dict]:
-        """Settings that each stage was begun with; empty if there is no record, or a damaged one.
+        """Return the settings that each stage began with; empty without a sound record.
 
-        Of a damaged one the log tells; the settings at hand are then recorded anew.
+        A damaged record is logged and then replaced by the current settings.
         """
         path = self.root / _RECORD
         if not path.exists():
@@ -125,7 +125,7 @@ class WorkDir:
         else:
             reason = f"{path} has no 'stages'"
         if not isinstance(stages, dict):
-            message = f"{reason}; it is written anew, earlier settings could not be compared"
+            message = f"{reason}; it is replaced, and earlier settings could not be compared"
             print_log(message, "current", level=_WARNING)
             return {}
         return stages
@@ -159,7 +159,7 @@ class WorkDir:
         write_json(path, content)
 
     def config(self, options: dict[str, Any] | None = None) -> Config:
-        """The run's configuration, its stages in the order in which they run.
+        """Return the run's configuration, its stages in the order in which they run.
 
         Args:
             options: as ``--cfg-options`` gives them.
@@ -179,11 +179,11 @@ class WorkDir:
         return config
 
     def is_done(self, stage: str) -> bool:
-        """Whether a stage's output is whole."""
+        """Return whether a stage is finished."""
         return (self.stage(stage) / "done.json").exists()
 
     def facts(self, stage: str) -> dict:
-        """What a stage that is whole has noted about itself.
+        """Return the facts that a finished stage has noted.
 
         Raises:
             LussError: as :func:`luss.engine.stage_note.read_note`.
@@ -220,12 +220,12 @@ class WorkDir:
         return [name for name in dict.fromkeys([*self.recorded(), *added]) if self.is_done(name)]
 
     def mark_done(self, stage: str, facts: dict) -> None:
-        """Note that a stage's output is whole; the last thing that a stage writes."""
+        """Record that a stage is finished; the last file that a stage writes."""
         if is_main_process():
             write_json(self.stage(stage) / "done.json", facts)
 
-    def forget_done(self, stage: str) -> None:
-        """Let a stage be made again, or gone on with."""
+    def invalidate(self, stage: str) -> None:
+        """Mark a stage as unfinished, so that it is recomputed or resumed."""
         (self.stage(stage) / "done.json").unlink(missing_ok=True)
 
 

@@ -99,7 +99,7 @@ class PhotoRun:
         before = self._fitted_settings(config)
         self._fit(config, found)
         check_settings(config)
-        WorkDir(self.folder).refuse_photos(found.root)
+        WorkDir(self.folder).require_no_photos(found.root)
         # A second process could otherwise overwrite this run's plan.
         with WorkDir(self.folder).locked():
             open_run_log(self.folder / "run.log")

@@ -30,11 +30,11 @@ class DistanceMatchingStage(ProtocolStage):
         name: see :class:`Stage`.
         model_from: the stage whose backbone is evaluated; by default 'pretrain' if no backbone
             is given.
-        backbone: config of a backbone that stands alone; or, with ``model_from``, one to read the
+        backbone: config of a separate backbone; or, with ``model_from``, one to read the
             weights of that stage's backbone into, such as a plain vision transformer for those of
             a masked autoencoder.
         weights: a path, or a dict as :class:`luss.models.backbones.weights.WeightsEntry`. Without
-            a file in it, it says how that of ``checkpoint`` or the top level is to be read.
+            a file in it, it sets how that of ``checkpoint`` or the top level is read.
         layer: name of the backbone's module whose output is used; by default its last output.
         preprocessor: config of the data preprocessor; by default ImageNet's mean and deviation.
         k: neighbours that vote.
@@ -99,7 +99,7 @@ class DistanceMatchingStage(ProtocolStage):
         }
 
     def model_config(self, context: Context) -> dict:
-        """The matcher's configuration."""
+        """Return the configuration of the matcher."""
         return {
             "type": "DistanceMatcher",
             "backbone": self._backbone_config(context),
@@ -126,21 +126,21 @@ class DistanceMatchingStage(ProtocolStage):
         super().check(context)
 
     def run(self, context: Context) -> dict:
-        """Evaluate where there are labelled images; a pipeline goes on without them."""
+        """Evaluate if there are labelled images; otherwise skip the protocol."""
         if not context.splits_with_masks or "train-semi" in context.description.masked:
             return super().run(context)
         print_log(f"{self.protocol}: train-semi has no masks, so there is no bank", "current")
         return {"splits": []}
 
     def checkpoint_path(self, context: Context) -> Path | None:
-        """The weights to evaluate; None for random ones."""
+        """Return the path of the weights to evaluate; None for random ones."""
         given = self._given_weights(context)
         if given is None:
             return super().checkpoint_path(context)
         return Path(WeightsEntry.parse(given, f"stages.{self.name}.weights").file).expanduser()
 
     def facts(self, context: Context) -> dict:
-        """The backbone and how pixels vote."""
+        """Return the backbone and how pixels vote."""
         return {
             "backbone": str(self._backbone_config(context)["type"]),
             "weights": super().facts(context)["checkpoint"] or "random",
@@ -149,7 +149,7 @@ class DistanceMatchingStage(ProtocolStage):
         }
 
     def facts_of_test(self, context: Context) -> dict:
-        """The size of the bank."""
+        """Return the size of the bank."""
         bank = DistanceBank.read(self._bank_file(context))
         return {"bank": f"{len(bank.labels)} vectors of {len(np.unique(bank.images))} images"}
 

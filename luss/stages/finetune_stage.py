@@ -24,7 +24,7 @@ class FinetuneStage(TrainStage):
     settings: ClassVar[tuple[str, ...]] = (*TrainStage.settings, "num_categories")
 
     def model_config(self, context: Context) -> dict:
-        """The segmentor's, with a class for each category and 'other'."""
+        """Return the segmentor's configuration, with a class for each category and 'other'."""
         config, where = super().model_config(context), f"stages.{self.name}.model"
         return fill_num_classes(config, context.num_categories + 1, where)
 

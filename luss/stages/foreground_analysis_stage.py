@@ -106,7 +106,7 @@ class ForegroundAnalysisStage(RunnerStage):
             FOREGROUND_SOURCES.build(dict(config))
 
     def runner_config(self, context: Context) -> dict:
-        """The runner's whole configuration."""
+        """Return the complete configuration of the runner."""
         labels = self._labels(context)
         trained = trained_model(labels.model_from, context, f"stages.{labels.name}")
         parts = labels.parts(context)
@@ -158,7 +158,7 @@ class ForegroundAnalysisStage(RunnerStage):
         return {"split": self.split, "images": found["images"]}
 
     def _photos(self, labels: LabelGenerationStage, context: Context) -> dict:
-        """The data set as label generation sees it; as the evaluation does if that has no masks."""
+        """Return the data set of label generation, or that of the evaluation if it has no masks."""
         photos = {
             "split": self.split,
             "pipeline": labels.pixels["pipeline"],
@@ -168,8 +168,8 @@ class ForegroundAnalysisStage(RunnerStage):
         if "gt_sem_seg" in context.dataset(photos)[0]["data_samples"]:
             return photos
         print_log(
-            f"stages.{labels.name}.pixels.pipeline loads no masks: photos are analysed whole, as "
-            "for evaluation",
+            f"stages.{labels.name}.pixels.pipeline loads no masks: photos are analysed "
+            "as for evaluation",
             "current",
         )
         whole = self._evaluation(context).pipeline if self.evaluate_from else WHOLE_IMAGE
@@ -191,6 +191,7 @@ class ForegroundAnalysisStage(RunnerStage):
         return other_stage(context, self.labels_from, LabelGenerationStage, where)
 
     def _evaluation(self, context: Context) -> EvaluateStage:
+        assert self.evaluate_from is not None, "called only if a stage is named"
         where = f"stages.{self.name}.evaluate_from"
         return other_stage(context, self.evaluate_from, EvaluateStage, where)
 
@@ -198,7 +199,7 @@ class ForegroundAnalysisStage(RunnerStage):
 def analyze_foreground(
     context: Context, split: str | None = None, sources: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """Analyse a run whose labels are whole; the finished model, too, if it has been evaluated.
+    """Analyse a run with finished labels; also the model, if it has been evaluated.
 
     Args:
         context: of the run.
@@ -216,15 +217,18 @@ def analyze_foreground(
     settings |= {"split": split} if split else {}
     settings |= {"sources": list(sources)} if sources else {}
     stage = build_stage(_NAME, settings)
+    if not isinstance(stage, ForegroundAnalysisStage):
+        raise LussError(
+            f"stages.{_NAME} is a {type(stage).__name__}, expected a "
+            f"{ForegroundAnalysisStage.__name__}; rename that stage"
+        )
     if not main_process_decides(done(stage.labels_from)):
         raise LussError(
-            f"the analysis reads what {stage.labels_from!r} writes, which is not whole in "
+            f"the analysis reads what {stage.labels_from!r} writes, which is not finished in "
             f"{context.work_dir.root}; train first"
         )
     if stage.evaluate_from and not main_process_decides(done(stage.evaluate_from)):
-        print_log(
-            f"{stage.evaluate_from!r} is not whole: the finished model is left out", "current", 30
-        )
+        print_log(f"{stage.evaluate_from!r} is not finished: the model is left out", "current", 30)
         stage.evaluate_from = None
     with clear_build_errors(f"stages.{_NAME}"):
         stage.check(context)
@@ -236,7 +240,7 @@ def analyze_foreground(
 
 
 def without_nan(value: Any) -> Any:
-    """The same nested values with None for NaN, which JSON cannot say."""
+    """Return the same nested values with None for NaN, which JSON lacks."""
     if isinstance(value, dict):
         return {key: without_nan(entry) for key, entry in value.items()}
     if isinstance(value, list):

@@ -31,7 +31,7 @@ class ForegroundStage(RunnerStage):
         foreground: config of one of ``FOREGROUND_SOURCES``.
         model_from: the stage whose trained model the source looks at, if it needs one. For a
             source of features alone, such as ``FeatureCut``, that is the model's backbone,
-            whatever trained it: any pretrainer, or a file of others (``PretrainStage``).
+            whatever trained it: any pretrainer, or external weights (``PretrainStage``).
         pipeline: of the photos, as that model takes them.
         preprocessor: config of that model's data preprocessor.
         on_unreadable: what becomes of a training image that cannot be read, see
@@ -58,7 +58,7 @@ class ForegroundStage(RunnerStage):
         if any(given) and not all(given):
             raise LussError(
                 f"stages.{name}: a source that looks at a model takes model_from, pipeline and "
-                "preprocessor together; others take none of them"
+                "preprocessor together; other sources take none of them"
             )
         self.foreground = foreground
         self.model_from = model_from
@@ -106,7 +106,7 @@ class ForegroundStage(RunnerStage):
         return loaders
 
     def runner_config(self, context: Context) -> dict:
-        """The runner's whole configuration."""
+        """Return the complete configuration of the runner."""
         config = {
             **context.runner_defaults(self.name),
             "model": {"type": "NoModel"},
@@ -130,7 +130,9 @@ class ForegroundStage(RunnerStage):
         return {**config, "custom_hooks": [fill]}
 
     def _model_config(self, source: ForegroundSource, context: Context) -> dict:
-        """The model as the stage that trained it had it; its backbone alone for features."""
+        """Return the model of the stage that trained it, or only its backbone for features."""
+        assert self.model_from is not None, "a source without a model has no configuration of one"
+        assert self.preprocessor is not None, "model_from comes with a preprocessor"
         where = f"stages.{self.name}"
         model = trained_model(self.model_from, context, where)
         if not source.model_parts:
@@ -144,5 +146,5 @@ class ForegroundStage(RunnerStage):
         return {**model, "data_preprocessor": dict(self.preprocessor)}
 
     def run(self, context: Context) -> dict:
-        """Make the maps that are not whole yet."""
+        """Compute the maps that are missing."""
         return self.build_runner(context).test()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
@@ -28,7 +28,7 @@ _DEFAULT_MATCHER = {"type": "ImageLevelMatcher"}
 class EvaluateStage(ProtocolStage):
     r"""Predicts the evaluation splits, matches on validation and counts.
 
-    Predictions hold generated ids; ``match.json`` beside them says which true class each one is.
+    Predictions contain generated ids; ``match.json`` beside them maps each to a true class.
     Without masks the training photos are predicted and nothing is counted.
 
     A model of a larger split is evaluated on a smaller one (table 6) by the smaller one's
@@ -37,7 +37,7 @@ class EvaluateStage(ProtocolStage):
         python tools/test.py configs/pass/pass_s_in300.py .../in300/finetune/iter_N.pth \
             --work-dir .../in300_on_50 --cfg-options num_categories=300 data_root=.../ImageNetS50
 
-    Where people have merged or dropped categories in ``WORK_DIR/names.json``, the variant
+    If the user has merged or dropped categories in ``WORK_DIR/names.json``, the variant
     ``named`` does so with the predictions before it finds a match of its own
     (``match_named.json``). These numbers owe something to whoever looked at the categories, and
     stand beside the others.
@@ -90,7 +90,7 @@ class EvaluateStage(ProtocolStage):
             MATCHERS.build(dict(config))
         self.match = match
 
-    def for_checkpoint(self, work_dir: WorkDir, checkpoint: str | None) -> "EvaluateStage":
+    def for_checkpoint(self, work_dir: WorkDir, checkpoint: str | None) -> Self:
         """As of all protocols; the run's own match is not found again.
 
         The ids of another model mean something else: its match is found on validation masks.
@@ -106,15 +106,15 @@ class EvaluateStage(ProtocolStage):
         return super().splits(context) or ["train"]
 
     def num_outputs(self, context: Context) -> int:
-        """A class for each generated category, and 'other'."""
+        """Return the number of generated categories plus one for 'other'."""
         return context.num_categories + 1
 
     def matchers(self, context: Context) -> tuple[dict, dict]:
-        """The configurations of the matcher and of the second one."""
+        """Return the configurations of both matchers."""
         return self.matcher, self.second_matcher
 
     def segmentation_metric(self, context: Context, split: str) -> dict:
-        """Counts generated ids once, for both matches, which are found on validation."""
+        """Return the metric that counts generated ids once, for all matches of validation."""
         matcher, second = self.matchers(context)
         variant = _short_name(second)
         folder = context.work_dir.stage(self.name)
@@ -141,13 +141,13 @@ class EvaluateStage(ProtocolStage):
         }
 
     def digests_of_files(self, work_dir: WorkDir) -> dict[str, str]:
-        """What ``names.json`` merges and drops; the numbers do not depend on names."""
+        """Return the digest of what ``names.json`` merges and drops, without the names."""
         names = self._names(work_dir)
         digest = names.digest(of_names=False) if names is not None else None
         return {NAMES_FILE: digest} if digest else {}
 
     def _names(self, work_dir: WorkDir) -> CategoryNames | None:
-        """What people say of the categories; the ids of another model mean something else."""
+        """Return the user's edits of categories; None for another model, whose ids differ."""
         if self.checkpoint is not None:
             return None
         clustering = work_dir.outputs(self.labels_from).get("clustering")
@@ -171,11 +171,11 @@ class EvaluateStage(ProtocolStage):
 
     def evaluate(self, context: Context) -> Results:
         """Predict, match, count, and write ``match.json`` and the results."""
-        said = f"found on validation masks: {self._file(context)}"
+        source = f"found on validation masks: {self._file(context)}"
         if self.match is not None:
             read_match(self.match, context.num_true_classes)
-            said = self.match
-        print_log(f"the match of generated to true categories is {said}", "current")
+            source = self.match
+        print_log(f"the match of generated to true categories is {source}", "current")
         if not self.digests_of_files(context.work_dir) and is_main_process():
             (context.work_dir.stage(self.name) / "match_named.json").unlink(missing_ok=True)
         return super().evaluate(context)
@@ -225,7 +225,7 @@ def evaluating_matcher(context: Context, labels: str) -> dict:
         kind = STAGES.get(kind) if isinstance(kind, str) else kind
         if isinstance(kind, type) and issubclass(kind, EvaluateStage) and kind.decides_matcher:
             stage = build_stage(name, settings)
-            if stage.labels_from == labels:
+            if isinstance(stage, EvaluateStage) and stage.labels_from == labels:
                 return stage.matcher
     return dict(_DEFAULT_MATCHER)
 
@@ -240,7 +240,7 @@ def _short_name(matcher: dict) -> str:
 
 
 def other_than(matcher: dict) -> dict:
-    """The matcher to stand beside one."""
+    """Return the config of a matcher of the other kind."""
     built = MATCHERS.build(dict(matcher))
     by_pixels = type(built).__name__ == "PixelOverlapMatcher"
     kind = "ImageLevelMatcher" if by_pixels else "PixelOverlapMatcher"

@@ -124,7 +124,7 @@ class LabelGenerationStage(RunnerStage):
         self.on_unreadable = on_unreadable
 
     def has_partial_output(self, folder: Path) -> bool:
-        """Whether any step is whole, or pseudo labels were begun."""
+        """Return whether any step is finished, or pseudo labels were begun."""
         return any((folder / output).exists() for output in _OUTPUTS)
 
     def check(self, context: Context) -> None:
@@ -188,12 +188,12 @@ class LabelGenerationStage(RunnerStage):
             deepest_map(model, self._first_photo(self.pixels["pipeline"], model, context))
 
     def _first_photo(self, pipeline: list[dict], model: BaseModel, context: Context) -> Tensor:
-        # Maps of foreground may be yet to come.
+        # Maps of foreground may not exist yet.
         photos = context.dataset(self._training_set(without_map_loading(pipeline)))
         return model.data_preprocessor({"inputs": [photos[0]["inputs"][None]]})["inputs"][0]
 
     def _model(self, context: Context) -> dict:
-        """The model as the stage that trained it had it, with this stage's preprocessor."""
+        """Return the model of the stage that trained it, with this stage's preprocessor."""
         model = trained_model(self.model_from, context, f"stages.{self.name}")
         return {**model, "data_preprocessor": dict(self.preprocessor)}
 
@@ -250,7 +250,7 @@ class LabelGenerationStage(RunnerStage):
         return loaders
 
     def runner_config(self, context: Context) -> dict:
-        """The runner's whole configuration."""
+        """Return the complete configuration of the runner."""
         folder = context.work_dir.stage(self.name)
         return {
             **context.runner_defaults(self.name),
@@ -267,12 +267,12 @@ class LabelGenerationStage(RunnerStage):
         }
 
     def run(self, context: Context) -> dict:
-        """Run the steps that are not whole yet."""
+        """Run the steps that are not finished."""
         return self.build_runner(context).test()
 
 
 def _split(settings: dict, kind: str, own: tuple[str, ...] = ()) -> tuple[dict, dict]:
-    """The settings of a part, and those of its photos; without a type there are no settings."""
+    """Return the settings of a part, and those of its photos; no type means no settings."""
     settings = dict(settings)
     if "type" not in settings:
         return {"type": kind}, settings

@@ -93,7 +93,7 @@ def require_maps(source: ForegroundSource, loaders: Mapping[str, dict], context:
 
 
 def without_map_loading(config: Any) -> Any:
-    """A config, however nested, whose pipelines do not load maps."""
+    """Return a config, however nested, whose pipelines do not load maps."""
     if isinstance(config, list | tuple):
         return [without_map_loading(entry) for entry in config if not _loads_map(entry)]
     if not isinstance(config, dict):
@@ -119,7 +119,7 @@ def with_stand_in_maps(config: Any, root: Path) -> Any:
 
 
 def loads_maps(config: Any) -> bool:
-    """Whether a pipeline in a config, however nested, loads maps."""
+    """Return whether a pipeline in a config, however nested, loads maps."""
     if isinstance(config, dict):
         return _loads_map(config) or any(map(loads_maps, config.values()))
     return isinstance(config, list | tuple) and any(map(loads_maps, config))

@@ -9,7 +9,7 @@ __all__ = ["require_model_parts", "trained_model"]
 
 
 def trained_model(stage: str, context: Context, where: str) -> dict:
-    """The configuration of the model of a stage, as the config states it.
+    """Return the configuration of the model of a stage, as the config states it.
 
     Raises:
         LussError: if the stage trains none.
@@ -25,7 +25,7 @@ def trained_model(stage: str, context: Context, where: str) -> dict:
 
 
 def require_model_parts(source: ForegroundSource, stage: str, context: Context, where: str) -> None:
-    """Build the model of a stage, and refuse one that lacks what a source looks at.
+    """Build the model of a stage, and check that it has the parts that a source needs.
 
     Args:
         source: of foreground.

@@ -31,7 +31,7 @@ def require_whole_patches(
     transformer that keeps its tokens would be shifted by up to a patch.
 
     Args:
-        backbone: any; others than such transformers take any size.
+        backbone: any; other models take any size.
         pipeline: configs of the transforms of its images.
         where: the place of the pipeline, for messages.
         photos: returns the data set, of which some photos are looked at where the pipeline does

@@ -28,8 +28,8 @@ class PretrainStage(TrainStage):
     Args:
         name: see :class:`TrainStage`.
         weights: a checkpoint's path, or a dict of file, layout, key, prefix and rename, see
-            :class:`luss.models.backbones.weights.WeightsEntry`. Without a file in it, it says how
-            that of the top-level ``weights`` is to be read.
+            :class:`luss.models.backbones.weights.WeightsEntry`. Without a file in it, it sets how
+            that of the top-level ``weights`` is read.
         **kwargs: see :class:`TrainStage`.
     """
 
@@ -59,7 +59,7 @@ class PretrainStage(TrainStage):
         return {"checkpoint": "iter_0.pth", "weights": file}
 
     def takes_weights(self, context: Context) -> bool:
-        """Whether the stage or the whole config names weights."""
+        """Return whether the stage or the config names weights."""
         return self._entry(context) is not None
 
     def _entry(self, context: Context) -> str | dict | None:
@@ -67,10 +67,10 @@ class PretrainStage(TrainStage):
 
     def output_state(self, context: Context) -> dict[str, Tensor]:
         """As :meth:`TrainStage.output_state`; what the file has where nothing is trained."""
-        if not self.takes_weights(context):
+        weights = self._entry(context)
+        if weights is None:
             return super().output_state(context)
         config, where = self.model_config(context), f"stages.{self.name}.weights"
         if "backbone" not in config:
             raise LussError(f"stages.{self.name}.model has no 'backbone' to take weights for")
-        weights = self._entry(context)
         return self.filled_backbone(config, weights, context) | read_parts(weights, where)

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ WHOLE_IMAGE: list[dict] = [
 
 
 def evaluation_set_config(context: Context, split: str, pipeline: list[dict]) -> dict:
-    """The data set of a split; where anything is measured, no image or mask may be missing."""
+    """Return the data set of a split; in a measured one, no image or mask may be missing."""
     strict: dict[str, Any] = {"on_unreadable": "skip" if split == "train" else "fail"}
     if split in (*context.splits_with_masks, "train-semi"):
         strict["require_masks"] = True
@@ -59,7 +59,7 @@ class ProtocolStage(RunnerStage):
         model_from: the stage whose newest checkpoint is tested; None if there is none.
         protocol: its name on the command line and in ``results.json``; by default the class's.
         model: config of the model to test; by default that of ``model_from``.
-        test_evaluator: configs of metrics, for splits with masks alone; by default predictions
+        test_evaluator: configs of metrics, only for splits with masks; by default predictions
             are written as masks, and counted. A metric called ``<variant>/<metric>`` stands in
             ``results.json`` under ``<protocol>_<variant>``.
         test_cfg: further settings of ``SplitsTestLoop``.
@@ -125,8 +125,8 @@ class ProtocolStage(RunnerStage):
         self.checkpoint = checkpoint
         self.report_name = report_name
 
-    def for_checkpoint(self, work_dir: WorkDir, checkpoint: str | None) -> "ProtocolStage":
-        """The stage that evaluates a finished run once more, or another model.
+    def for_checkpoint(self, work_dir: WorkDir, checkpoint: str | None) -> Self:
+        """Return the stage that evaluates a finished run again, or another model.
 
         Args:
             work_dir: of the run.
@@ -153,7 +153,7 @@ class ProtocolStage(RunnerStage):
     # Resolving
 
     def runner_config(self, context: Context) -> dict:
-        """The configuration of the test, when the stage before is whole."""
+        """Return the configuration of the test, once the stage before it is finished."""
         splits = self.splits(context)
         checkpoint = self.checkpoint_path(context)
         shared = context.runner_defaults(self.name)
@@ -170,13 +170,13 @@ class ProtocolStage(RunnerStage):
         }
 
     def splits(self, context: Context) -> list[str]:
-        """Splits to predict, those with masks first; these alone for metrics of one's own."""
+        """Return the splits to predict, those with masks first; only these for custom metrics."""
         if self.test_evaluator is not None:
             return context.splits_with_masks
         return list(context.description.evaluated)
 
     def dataloader(self, context: Context, split: str) -> dict:
-        """The configuration of a split's data loader."""
+        """Return the configuration of a split's data loader."""
         return {
             "batch_size": self.batch_size,
             "num_workers": context.num_workers,
@@ -186,7 +186,7 @@ class ProtocolStage(RunnerStage):
         }
 
     def evaluator(self, context: Context, split: str) -> list[dict]:
-        """The configurations of what is done with the predictions of a split."""
+        """Return the configurations of the metrics of a split."""
         if self.test_evaluator is not None:
             return self.test_evaluator
         masks = {"type": "DumpMasks", "folder": str(self.folder(context, split))}
@@ -195,7 +195,7 @@ class ProtocolStage(RunnerStage):
         return [masks, self.segmentation_metric(context, split)]
 
     def segmentation_metric(self, context: Context, split: str) -> dict:
-        """The configuration of the metric of a split with masks."""
+        """Return the configuration of the metric of a split with masks."""
         return {
             "type": "SegmentationMetric",
             "num_classes": context.num_true_classes,
@@ -204,11 +204,11 @@ class ProtocolStage(RunnerStage):
         }
 
     def num_outputs(self, context: Context) -> int:
-        """Classes that a segmentor tells apart, 'other' included."""
+        """Return the number of classes of a segmentor, with 'other'."""
         return context.num_true_classes + 1
 
     def model_config(self, context: Context) -> dict:
-        """The configuration of the model, whose heads have as many classes as are told apart."""
+        """Return the configuration of the model, with the number of classes of its heads."""
         model = self.stated_model(context)
         if "decode_head" not in model:
             return model
@@ -216,7 +216,7 @@ class ProtocolStage(RunnerStage):
         return fill_num_classes(model, self.num_outputs(context), where)
 
     def stated_model(self, context: Context) -> dict:
-        """The configuration of the model as the config states it.
+        """Return the configuration of the model as the config states it.
 
         Raises:
             LussError: if there is neither a model nor a stage that has one.
@@ -232,7 +232,7 @@ class ProtocolStage(RunnerStage):
         return copy.deepcopy(dict(stages[self.model_from].get("model", {})))
 
     def checkpoint_path(self, context: Context) -> Path | None:
-        """The weights to evaluate; None if none are given and no stage trained any."""
+        """Return the path of the weights to evaluate; None if there are none."""
         if self.checkpoint:
             return Path(self.checkpoint)
         if self.model_from is None:
@@ -275,7 +275,7 @@ class ProtocolStage(RunnerStage):
         backbone: nn.Module,
         run: Callable[[Tensor], list[Tensor]] | None = None,
     ) -> None:
-        """Refuse sizes of photos as :func:`luss.stages.patch_sizes.require_whole_patches`."""
+        """Check sizes of photos by :func:`luss.stages.patch_sizes.require_whole_patches`."""
         splits = self.splits(context)
         if not splits:
             return
@@ -287,7 +287,7 @@ class ProtocolStage(RunnerStage):
         require_whole_patches(backbone, self.pipeline, where, photos, run)
 
     def run(self, context: Context) -> dict:
-        """Evaluate where there are masks; say so where there are none."""
+        """Evaluate splits with masks; log that there are none otherwise."""
         checkpoint, splits = self.checkpoint_path(context), context.splits_with_masks
         if splits:
             self.evaluate(context)
@@ -321,11 +321,11 @@ class ProtocolStage(RunnerStage):
         return tables[self.protocol]
 
     def facts(self, context: Context) -> dict:
-        """What the numbers come from, for ``results.json``."""
+        """Return the provenance of the numbers, for ``results.json``."""
         checkpoint = self.checkpoint_path(context)
         named = f"{checkpoint.parent.name}/{checkpoint.name}" if checkpoint else None
         return {"checkpoint": named}
 
     def facts_of_test(self, context: Context) -> dict:
-        """What is known only after the test."""
+        """Return the facts that are known only after the test."""
         return {}

@@ -44,7 +44,7 @@ class ReportStage(Stage):
         named_functions(sections, REPORT_SECTIONS, f"stages.{name}.sections")
 
     def digests_of_files(self, work_dir: WorkDir) -> dict[str, str]:
-        """All that ``names.json`` says of categories."""
+        """Return the digest of ``names.json``."""
         names = category_names_of(work_dir.root, work_dir.outputs().get("clustering"))
         digest = names.digest() if names is not None else None
         return {NAMES_FILE: digest} if digest else {}

@@ -18,12 +18,12 @@ class FinetuneSemiStage(TrainStage):
     """
 
     def model_config(self, context: Context) -> dict:
-        """The segmentor's, with a class for each true one and 'other'."""
+        """Return the segmentor's configuration, with a class for each true one and 'other'."""
         config, where = super().model_config(context), f"stages.{self.name}.model"
         return fill_num_classes(config, context.num_true_classes + 1, where)
 
     def dataset_config(self, context: Context) -> dict:
-        """The labelled training images."""
+        """Return the configuration of the labelled training images."""
         return {**super().dataset_config(context), "split": "train-semi", "require_masks": True}
 
     def check(self, context: Context) -> None:

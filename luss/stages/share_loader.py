@@ -8,7 +8,7 @@ __all__ = ["share_loader"]
 def share_loader(
     context: Context, dataset: dict, batch_size: int = 1, most: int | None = None
 ) -> dict:
-    """The config of a data loader of which each process has its share.
+    """Return the config of a data loader of which each process loads a share.
 
     Args:
         context: of the run.

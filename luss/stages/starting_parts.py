@@ -79,7 +79,8 @@ class StartingParts:
         missing = [part for part, name in asked.items() if state and not _below(state, name)]
         for name in {asked[part] for part in missing}:
             tails = [part.removeprefix(name) for part in missing if asked[part] == name]
-            for other in sorted({_objective(key) for key in state} - {None}):
+            others = {objective for key in state if (objective := _objective(key))}
+            for other in sorted(others):
                 if len(tails) > 1 and all(_below(state, other + tail) for tail in tails):
                     raise LussError(
                         f"init names {name}, but stages.{stage} trains such an objective as "
@@ -100,14 +101,14 @@ class StartingParts:
 
     def checkpoints(self) -> dict[str, str]:
         """Return part -> path of the checkpoint that it starts from, of the parts that exist."""
-        found = {}
+        found: dict[str, str] = {}
         for name, parts in self.parts_of.items():
             present = [part for part in parts if part not in self.absent.get(name, ())]
             if present:
                 found |= dict.fromkeys(present, str(self.context.checkpoint_of(name)))
         return found | self.files
 
-    def refuse_other_tensors(self, model: nn.Module, where: str) -> None:
+    def require_equal_tensors(self, model: nn.Module, where: str) -> None:
         """Compare the parts with those of the stages that they come from, by name and shape.
 
         Raises:
@@ -124,7 +125,7 @@ class StartingParts:
                         f"has {_parts(own)}"
                     )
                 if part not in self.absent.get(stage, ()):
-                    _refuse_other_tensors(_below(state, part), here, part, where, stage, state)
+                    _require_equal_tensors(_below(state, part), here, part, where, stage, state)
 
     def _source(self, name: str) -> Stage | None:
         config = self.context.config["stages"].get(name)
@@ -140,7 +141,7 @@ class StartingParts:
         return {key.removeprefix("module."): value.shape for key, value in state.items()}
 
 
-def _refuse_other_tensors(
+def _require_equal_tensors(
     source: Shapes, target: Shapes, part: str, where: str, stage: str, state: Shapes
 ) -> None:
     what = f"{part!r} of {where} cannot start from that of stages.{stage}"
@@ -170,12 +171,12 @@ def _refuse_other_tensors(
 
 
 def _below(shapes: Shapes, part: str) -> Shapes:
-    """The tensors of a part."""
+    """Return the tensors of a part."""
     return {name: shapes[name] for name in shapes if is_below(name, part)}
 
 
 def _objective(name: str) -> str | None:
-    """The objective that a part or a tensor belongs to, such as ``objectives.clustering``."""
+    """Return the objective of a part or a tensor, such as ``objectives.clustering``."""
     words = name.split(".")
     return ".".join(words[:2]) if words[0] == "objectives" and len(words) > 1 else None
 

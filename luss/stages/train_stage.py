@@ -71,7 +71,7 @@ class TrainStage(RunnerStage):
         init: part (module name) -> checkpoint that it starts from, such as
             ``{"backbone": "${pretrain.checkpoint}"}``.
         param_scheduler: as MMEngine's: one, a list, or one of these for each of several optimizers
-            by name; schedulers end with training unless they say otherwise.
+            by name; schedulers end with training unless ``end`` is set.
         requires: more stages whose output is read.
         seed: instead of the run's.
         weights: from which the backbone starts, a path or a dict of file, layout, key, prefix and
@@ -111,7 +111,7 @@ class TrainStage(RunnerStage):
         self.runner = runner
 
     def has_partial_output(self, folder: Path) -> bool:
-        """Whether there is a checkpoint to go on from."""
+        """Return whether there is a checkpoint to resume from."""
         return latest_checkpoint(folder) is not None
 
     def outputs(self, folder: Path) -> dict[str, str]:
@@ -122,7 +122,7 @@ class TrainStage(RunnerStage):
     # Resolving
 
     def runner_config(self, context: Context) -> dict:
-        """The configuration of training, when the stages before are whole."""
+        """Return the configuration of training, once the stages before it are finished."""
         return {
             **self._resolved(context, self.dataset_config(context)),
             "init": self._starts(context).checkpoints(),
@@ -163,7 +163,7 @@ class TrainStage(RunnerStage):
         }
 
     def model_config(self, context: Context) -> dict:
-        """The model's configuration; what does not start from pretrained weights is not frozen."""
+        """Return the model's configuration; only parts with pretrained weights are frozen."""
         config = copy.deepcopy(self.runner["model"])
         kind = MODELS.get(config["type"]) if isinstance(config.get("type"), str) else None
         frozen = getattr(kind, "pretrained_parts", None)
@@ -176,7 +176,7 @@ class TrainStage(RunnerStage):
         return config
 
     def dataset_config(self, context: Context) -> dict:
-        """The training set's configuration, as far as the stage states it."""
+        """Return the training set's configuration, as far as the stage states it."""
         config = copy.deepcopy(self.train_dataloader["dataset"])
         return config if self.seed is None else {"seed": self.seed, **config}
 
@@ -196,7 +196,7 @@ class TrainStage(RunnerStage):
     def filled_backbone(
         self, config: dict, weights: str | dict, context: Context
     ) -> dict[str, Tensor]:
-        """The tensors of a model's backbone, filled from a file, by the model's names.
+        """Return the tensors of a model's backbone, filled from a file, by the model's names.
 
         Raises:
             LussError: if the file does not fit.
@@ -226,10 +226,11 @@ class TrainStage(RunnerStage):
                     "together, one of them is missing; set model.teacher, and the folder of "
                     "LoadForegroundMap, such as '${foreground.maps}/train'"
                 )
-            self._starts(context).refuse_other_tensors(model, where)
+            self._starts(context).require_equal_tensors(model, where)
             if getattr(model, "reads_feature_maps", False):
                 pipeline = self.train_dataloader["dataset"].get("pipeline", ())
-                require_whole_patches(model.backbone, pipeline, f"{where}.train_dataloader")
+                backbone = model.get_submodule("backbone")
+                require_whole_patches(backbone, pipeline, f"{where}.train_dataloader")
             if self.weights:
                 self.filled_backbone(self.model_config(context), self.weights, context)
 
@@ -242,7 +243,7 @@ class TrainStage(RunnerStage):
     # Training
 
     def build_runner(self, context: Context, **start: Any) -> Runner:
-        """Build the runner of this stage, which goes on from the newest checkpoint if it may."""
+        """Build the runner of this stage, which resumes from the newest checkpoint if allowed."""
         starts = self._starts(context)
         for stage, parts in starts.absent.items():
             for part in sorted(parts):
@@ -292,7 +293,7 @@ def _with_ends(schedulers: list[dict] | dict | None, max_epochs: int | None) -> 
 
 
 def _loader(given: dict, context: Context) -> dict:
-    """A data loader's whole configuration, with what its data set leaves open."""
+    """Return a data loader's complete configuration, with that of its data set."""
     given = copy.deepcopy(given)
     return {
         "num_workers": context.num_workers,

@@ -227,7 +227,7 @@ def test_without_the_finished_model_the_rest_is_analysed(finished_run, tmp_path)
     found = analyse(tmp_path / "run", sources=["CentrePrior"])
     assert list(found["ladder"]) == ["pseudo labels"]
     shutil.rmtree(tmp_path / "run" / "label_generation")
-    with pytest.raises(LussError, match="'label_generation' writes, which is not whole"):
+    with pytest.raises(LussError, match="'label_generation'"):
         analyse(tmp_path / "run")
 
 

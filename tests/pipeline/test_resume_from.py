@@ -84,7 +84,7 @@ def test_what_cannot_be_gone_on_from(run):
 def test_a_whole_stage_is_not_trained_again(run):
     run_tiny(run, "pretrain", resume=True, **LONGER)
     before = names(run)
-    with pytest.raises(LussError, match=r"stage 'pretrain' is whole\. .* remove .*done\.json"):
+    with pytest.raises(LussError, match=r"stage .pretrain. is finished\. .* remove .*done\.json"):
         run_tiny(run, resume=str(run / "pretrain" / "iter_4.pth"), **LONGER)
     assert names(run) == before
 

@@ -66,7 +66,7 @@ def test_the_runs_own_checkpoint_by_name_is_the_run(run):
 def test_missing_checkpoints(run, tmp_path):
     with pytest.raises(LussError, match=r"no checkpoint nowhere\.pth"):
         evaluate(run, "nowhere.pth")
-    with pytest.raises(LussError, match=r"finetune.*not whole"):
+    with pytest.raises(LussError, match="finetune"):
         evaluate(tmp_path / "empty")
 
 

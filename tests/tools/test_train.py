@@ -86,7 +86,7 @@ def test_switches_reach_the_stages_and_a_checkpoint_can_be_named(tmp_path):
     newest = tmp_path / "pretrain" / "iter_4.pth"
     code, said = finish(start("train.py", *arguments, "--resume", newest, **short))
     assert code == 2
-    assert "error: stage 'pretrain' is whole. To train it again from" in said
+    assert "error: stage 'pretrain' is finished" in said
 
 
 @pytest.mark.slow
