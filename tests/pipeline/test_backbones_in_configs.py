@@ -33,7 +33,10 @@ def narrowed(name, **options):
         if "train_dataloader" in stage:
             loader = like.train_dataloader
             stage.train_dataloader.batch_size = loader.batch_size
-            stage.train_dataloader.dataset.pipeline = copy.deepcopy(loader.dataset.pipeline)
+            steps = copy.deepcopy(loader.dataset.pipeline)
+            if key == "finetune_semi":
+                steps = [step for step in steps if step.type != "FindMask"]
+            stage.train_dataloader.dataset.pipeline = steps
             # More than those that warm up.
             stage.train_cfg.max_epochs = 6 if key == "finetune_semi" else 1
         for part in ("embedding", "pixels", "pipeline"):
