@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import re
 import shutil
 
 import numpy as np
@@ -171,8 +170,7 @@ def test_masks_are_checked_once_in_a_run(finished_run):
 def test_missing_validation_mask(photos, work_dir):
     mask = sorted(photos.glob("validation-segmentation/*/*"))[1]
     mask.unlink()
-    # Said before training starts.
-    with pytest.raises(LussError, match=re.escape(str(mask))):
+    with pytest.raises(LussError, match=f"validation-segmentation.*{mask.stem}"):
         run(work_dir, photos)
     assert not list(work_dir.glob("pretrain/*.pth"))
 
@@ -250,7 +248,7 @@ def test_batch_larger_than_the_data(work_dir):
         ("stages__label_generation__embedding__batch_size", "4", "embedding.batch_size is '4'"),
         ("stages__label_generation__generator__restart", 3, "label_generation.*'restart'"),
         ("stages__evaluate__matcher__unmached", "best", "evaluate.*'unmached'"),
-        ("stages__finetune__train_dataloader__sampler__type", "InfiniteSampler", "never ends"),
+        ("stages__finetune__train_dataloader__sampler__type", "InfiniteSampler", "sampler is endless"),
         ("default_hooks__checkpoint__intervall", 3, "'intervall'"),
     ],
 )
@@ -322,7 +320,7 @@ def test_unknown_stage(work_dir):
 
 
 def test_stage_before_its_inputs(work_dir):
-    with pytest.raises(LussError, match="'finetune' reads what 'pretrain', 'label_generation'"):
+    with pytest.raises(LussError, match="'finetune'.*'pretrain', 'label_generation'"):
         run(work_dir, only="finetune")
 
 

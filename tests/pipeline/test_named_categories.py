@@ -79,7 +79,7 @@ def test_only_what_depends_on_names_is_made_again(work_dir):
 
 def test_a_report_alone_is_not_made_from_outdated_numbers(work_dir):
     write_names(work_dir, MERGED)
-    with pytest.raises(LussError, match="'report'.*'evaluate'"):
+    with pytest.raises(LussError, match=r"'report'.*'evaluate'"):
         go_on(work_dir, only="report")
 
 
