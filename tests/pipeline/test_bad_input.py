@@ -248,7 +248,7 @@ def test_batch_larger_than_the_data(work_dir):
         ("stages__label_generation__embedding__batch_size", "4", "embedding.batch_size is '4'"),
         ("stages__label_generation__generator__restart", 3, "label_generation.*'restart'"),
         ("stages__evaluate__matcher__unmached", "best", "evaluate.*'unmached'"),
-        ("stages__finetune__train_dataloader__sampler__type", "InfiniteSampler", "sampler is endless"),
+        ("stages__finetune__train_dataloader__sampler__type", "InfiniteSampler", "is endless"),
         ("default_hooks__checkpoint__intervall", 3, "'intervall'"),
     ],
 )
@@ -320,7 +320,7 @@ def test_unknown_stage(work_dir):
 
 
 def test_stage_before_its_inputs(work_dir):
-    with pytest.raises(LussError, match="'finetune'.*'pretrain', 'label_generation'"):
+    with pytest.raises(LussError, match=r"'finetune'.*'pretrain', 'label_generation'"):
         run(work_dir, only="finetune")
 
 
