@@ -1,7 +1,6 @@
-"""Errors that list what a config could have named."""
+"""Errors of building components from configs, with the known names."""
 
 import contextlib
-import difflib
 import inspect
 import logging
 import re
@@ -13,7 +12,7 @@ from mmengine.logging import print_log
 from mmengine.registry import Registry
 
 import luss.registry
-from luss.errors import LussError
+from luss.errors import LussError, nearest
 
 __all__ = ["clear_build_errors", "named_functions", "require_known"]
 
@@ -23,14 +22,14 @@ _MOST_LISTED = 40
 
 @contextlib.contextmanager
 def clear_build_errors(where: str) -> Iterator[None]:
-    """Turn errors of building from a config into ones that say what to correct.
+    """Turn errors of building from a config into a `LussError` that names the setting.
 
     Args:
-        where: what is being built, for messages.
+        where: place in the config, for messages.
 
     Raises:
-        LussError: if a registry lacks a type, which then lists those it has, or a component does
-            not take an argument or its value.
+        LussError: if a type is not registered (with the known ones), or a component rejects an
+            argument.
     """
     try:
         yield
@@ -41,22 +40,22 @@ def clear_build_errors(where: str) -> Iterator[None]:
         name, _, kind = match.groups()
         raise LussError(_unknown(name.strip("'\""), _registry(kind), kind, where)) from error
     except (TypeError, ValueError, AssertionError) as error:
-        # The trace is for the developer of a component; for its user the message says enough.
+        # The traceback is for the component's developer; users need only the message.
         print_log(traceback.format_exc(), "current", level=logging.DEBUG)
         reason = " ".join(str(error).split()) or type(error).__name__
         raise LussError(f"{where}: {reason}; correct this setting in the config") from error
 
 
 def require_known(config: dict, registry: Registry, where: str) -> None:
-    """Refuse a config whose type is not registered, before anything is built.
+    """Check that the type of a config is registered, without building it.
 
     Args:
         config: with ``type``, a name or a class.
-        registry: where it is to be found.
+        registry: that must contain the type.
         where: its place, for the message.
 
     Raises:
-        LussError: listing what the registry has; or if it is no config at all.
+        LussError: if ``config`` is not a dict, or its type is missing or unknown.
     """
     if not isinstance(config, Mapping):
         raise LussError(f"{where} is {config!r}, expected a dict with 'type' and settings")
@@ -70,18 +69,18 @@ def require_known(config: dict, registry: Registry, where: str) -> None:
 def named_functions(
     entries: Sequence[str | dict], registry: Registry, where: str
 ) -> list[tuple[str, Callable]]:
-    """Functions of a registry, with the arguments that a config gives them.
+    """Return functions of a registry, with the keyword arguments of a config bound.
 
     Args:
-        entries: names, or ``dict(type=NAME, ...)`` with arguments beside the first one.
-        registry: of functions whose first argument is what they work on.
+        entries: names, or ``dict(type=NAME, ...)`` with keyword arguments.
+        registry: of functions with one positional argument.
         where: the setting's place, for messages.
 
     Returns:
         Names and functions of one argument, in order.
 
     Raises:
-        LussError: if the list is none or empty, a name unknown, or an argument not taken.
+        LussError: if ``entries`` is not a list or empty, or a name or argument is unknown.
     """
     if isinstance(entries, str) or not isinstance(entries, Sequence) or not entries:
         example = _names(registry)[0]
@@ -93,7 +92,7 @@ def _named_function(entry: str | dict, registry: Registry, where: str) -> tuple[
     arguments = {"type": entry} if isinstance(entry, str) else dict(entry)
     name = arguments.pop("type", None)
     function = registry.get(name) if isinstance(name, str) else None
-    if function is None:
+    if name is None or function is None:
         raise LussError(
             f"{where}: there is no {registry.name} {name!r}; known are: {_listing(registry)}"
         )
@@ -101,7 +100,7 @@ def _named_function(entry: str | dict, registry: Registry, where: str) -> tuple[
         inspect.signature(function).bind(None, **arguments)
     except TypeError as error:
         raise LussError(
-            f"{where}: the {registry.name} {name!r} has other arguments: {error}"
+            f"{where}: wrong arguments for the {registry.name} {name!r}: {error}"
         ) from error
     return name, partial(function, **arguments)
 
@@ -111,17 +110,15 @@ def _unknown(name: str, registry: Registry | None, kind: str, where: str) -> str
     if registry is None:
         return text
     if scoped := _scoped(name, registry):
-        return f"{text} in luss or MMEngine, but there is {' and '.join(scoped)}; give its scope"
-    close = difflib.get_close_matches(name, _names(registry), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
+        return f"{text} in luss or MMEngine, but there is {' and '.join(scoped)}; add the scope"
     return (
-        f"{text}{hint} Known are: {_listing(registry)}; those of other libraries are named with "
-        "their scope, such as mmseg.FCNHead"
+        f"{text}{nearest(name, _names(registry))} Known are: {_listing(registry)}; add the scope "
+        "to names of other libraries, such as mmseg.FCNHead"
     )
 
 
 def _scoped(name: str, registry: Registry) -> list[str]:
-    """A name with the scope of each library that has it."""
+    """Return the name with the scope of each library that registers it."""
     libraries = registry.parent.children.values() if registry.parent else ()
     return sorted(
         f"{library.scope}.{name}"
@@ -142,7 +139,7 @@ def _registry(kind: str) -> Registry | None:
 
 
 def _own_names(registry: Registry) -> list[str]:
-    # Libraries name locations that they do not have, such as mmselfsup.engine.runner.
+    # Some libraries register locations that do not exist, such as mmselfsup.engine.runner.
     with contextlib.suppress(ModuleNotFoundError):
         registry.import_from_location()
     return sorted(registry.module_dict)
@@ -154,9 +151,9 @@ def _names(registry: Registry) -> list[str]:
 
 
 def _listing(registry: Registry) -> str:
-    """Known names: those of luss, and those of MMEngine where they are few enough to be read."""
+    """List the known names of luss, and those of MMEngine unless there are too many."""
     known = _names(registry)
     if len(known) <= _MOST_LISTED:
         return ", ".join(known)
     own = _own_names(registry)
-    return f"{', '.join(own)}, and {len(known) - len(own)} of MMEngine"
+    return f"{', '.join(own)} and {len(known) - len(own)} of MMEngine"

@@ -1,4 +1,4 @@
-"""What the command lines share: arguments of runs, and how they end."""
+"""Shared by the command lines: arguments of runs, errors, signals and exit codes."""
 
 import argparse
 import contextlib
@@ -35,11 +35,11 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _ACCESS = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 LAUNCHED = "LUSS_LAUNCHED"
-"""Environment variable of processes that leave errors to `luss.launcher`, which prints them."""
+"""Environment variable of processes whose errors `luss.launcher` prints."""
 
 ADVICE_ON_KILLED = (
     ", usually because memory ran out; lower num_workers or the batch size, or free memory, then "
-    "run the same command (of training, with --resume) again"
+    "run the same command again (for training, with --resume)"
 )
 
 _KILLED_LOADER = re.compile(
@@ -47,19 +47,19 @@ _KILLED_LOADER = re.compile(
 )
 
 _LIBRARY_WARNINGS = (
-    # mmseg's heads call a function that mmseg deprecates.
+    # mmseg's heads call a deprecated function of mmseg.
     "``build_loss``",
-    # Fine-tuning has a class for 'other' and one for each category, also if there is one category.
+    # With one category, fine-tuning has two classes: 'other' and the category.
     "For binary segmentation",
-    # Names of folders appear in plots; pages and tables show their characters.
+    # Plots may lack glyphs of folder names; pages and tables show them.
     r"Glyph \d+ .*missing from",
 )
 
 
 def hide_library_warnings() -> None:
-    """Hide warnings of libraries that the user cannot act on, in this process and its workers.
+    """Hide library warnings that users cannot act on, in this process and its workers.
 
-    OpenCV reads its log level when it is imported. Damaged images raise errors that name the file.
+    Call this before importing OpenCV, which reads its log level on import.
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     for message in _LIBRARY_WARNINGS:
@@ -67,14 +67,14 @@ def hide_library_warnings() -> None:
 
 
 def chosen_work_dir(args: argparse.Namespace, config: Mapping[str, Any]) -> str:
-    """Return the work dir of a command: its option, the config's, or one named after the config.
+    """Return the work dir of a command: ``--work-dir``, the config's, or the config's name.
 
     Args:
         args: with ``work_dir`` and ``config``, the path of the file.
-        config: as read from it.
+        config: as read from the file.
 
     Raises:
-        LussError: if the folder cannot be written.
+        LussError: if the folder is not writable.
     """
     chosen = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
     output_folder(chosen, "--work-dir")
@@ -82,16 +82,16 @@ def chosen_work_dir(args: argparse.Namespace, config: Mapping[str, Any]) -> str:
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what training and testing a run have in common: config, work dir, options, launcher."""
+    """Add the arguments of training and testing: config, work dir, options, launcher."""
     add_config_arguments(parser)
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    # torchrun may pass either spelling.
+    # torchrun passes either spelling.
     parser.add_argument("--local-rank", "--local_rank", type=int, default=0)
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add config, work dir and options."""
-    # Loads MMEngine, which other tools do without.
+    # Imports MMEngine, which other commands do not need.
     from luss.configuration import ConfigOptions
 
     parser.add_argument("config", help="path of a config file")
@@ -101,7 +101,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action=ConfigOptions,
         metavar="KEY=VALUE",
-        help="settings that override the config's, such as data_root=DIR "
+        help="override settings of the config, such as data_root=DIR "
         "stages.pretrain.train_cfg.max_epochs=10",
     )
 
@@ -110,19 +110,19 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 def exit_cleanly() -> Iterator[None]:
     """End a command line with one clear message and the right exit code.
 
-    2 for what the user can mend, 128 + number for a signal, 1 for a failing disk and a killed
-    loader of data. Where the reader of the output is gone, as after ``| head``, there is no
-    message. Any other exception is a fault of ours and keeps its traceback.
+    Exit codes: 2 for user errors, 128 + number for a signal, 1 for disk errors and killed data
+    loaders. If the output pipe is closed, as by ``| head``, nothing is printed. Other exceptions
+    are bugs and keep their traceback.
     """
     signal.signal(signal.SIGTERM, _stop)
     hide_library_warnings()
-    # Of a closed pipe, logging would print a traceback for each line.
+    # logging would print a traceback for each line to a closed pipe.
     logging.raiseExceptions = False
     try:
         try:
             yield
         finally:
-            # What is still buffered would fail where nobody can handle it.
+            # A failing flush at interpreter exit could not be handled.
             sys.stdout.flush()
     except KeyboardInterrupt:
         _end("interrupted", 128 + signal.SIGINT)
@@ -130,7 +130,7 @@ def exit_cleanly() -> Iterator[None]:
         _end("terminated", 128 + signal.SIGTERM)
     except SystemExit as stop:
         if isinstance(stop.code, int) and stop.code > 128:
-            # Data loaders would wait for their workers and complain of the signal, too.
+            # Skip the cleanup of data loaders, which would wait and log the signal, too.
             sys.stdout.flush()
             os._exit(stop.code)
         raise
@@ -144,11 +144,10 @@ def exit_cleanly() -> Iterator[None]:
 
 
 def leave_on_signals(advice: str = "--resume goes on from what is whole") -> None:
-    """From now on, exit at once on Ctrl-C and SIGTERM.
+    """Exit immediately on Ctrl-C and SIGTERM from now on.
 
-    For programs whose files are whole at any time. An exception is no way to stop those that load
-    data: it gets lost where a process is forked, and workers are stopped loudly. They end by
-    themselves when this process is gone.
+    For programs whose files are complete at any time. An exception would get lost while a data
+    loader forks, and workers would log errors; workers end when this process ends.
 
     Args:
         advice: how to go on, to be said then.
@@ -157,9 +156,9 @@ def leave_on_signals(advice: str = "--resume goes on from what is whole") -> Non
 
     def leave(number: int, frame) -> None:
         if os.getpid() == own and LAUNCHED not in os.environ:
-            # Unlike print, this may interrupt any other output.
+            # Unlike print, os.write may interrupt any other output.
             if os.isatty(2):
-                # The line that says how far the run is.
+                # Clear the status line.
                 os.write(2, b"\r\x1b[K")
             name = signal.Signals(number).name
             os.write(2, f"stopped by {name}; {advice}\n".encode())
@@ -172,7 +171,7 @@ def leave_on_signals(advice: str = "--resume goes on from what is whole") -> Non
 
 
 class _Terminated(BaseException):
-    """SIGTERM has come."""
+    """Raised on SIGTERM."""
 
 
 def _stop(number: int, frame) -> None:
@@ -180,7 +179,7 @@ def _stop(number: int, frame) -> None:
 
 
 def _explain(error: Exception) -> tuple[str, int] | None:
-    """Return message and exit code of an error that the user can do something about."""
+    """Return message and exit code of a user, disk or memory error; None for others."""
     if isinstance(error, LussError):
         return f"error: {_message(error)}", 2
     if killed := _KILLED_LOADER.search(str(error)):
@@ -189,17 +188,17 @@ def _explain(error: Exception) -> tuple[str, int] | None:
         return None
     name = f"{error.filename}: " if error.filename else ""
     if error.errno in _ACCESS:
-        mend = "make it accessible to this user, or choose another folder"
+        advice = "make it accessible to this user, or choose another folder"
     else:
-        mend = (
-            "files written so far are intact; free disk space, then run the same command (of "
-            "training, with --resume) again"
+        advice = (
+            "files written so far are intact. Free disk space, then run the same command again "
+            "(for training, with --resume)"
         )
-    return f"error: {name}{error.strerror}; {mend}", 1
+    return f"error: {name}{error.strerror}; {advice}", 1
 
 
 def _message(error: LussError) -> str:
-    """What the error says, without the traceback that PyTorch adds to a data loader's errors."""
+    """Return the message, without the traceback that PyTorch adds to errors of data loaders."""
     text = str(error)
     if "in DataLoader worker process" not in text:
         return text
@@ -208,14 +207,14 @@ def _message(error: LussError) -> str:
 
 
 def _is_closed(stream: TextIO) -> bool:
-    """Return whether a stream is a pipe that nobody reads any more."""
+    """Return whether a stream is a pipe whose reader has closed it."""
     poll = select.poll()
     poll.register(stream.fileno(), 0)
     return any(events & select.POLLERR for _, events in poll.poll(0))
 
 
 def _end_silently() -> None:
-    # The interpreter would write what is still buffered, and complain.
+    # The interpreter would report an error when it flushes the closed pipe.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise SystemExit(128 + signal.SIGPIPE)
 

@@ -1,10 +1,9 @@
-"""The one place that knows which versions of the OpenMMLab stack are installed.
+"""Compatibility with versions of the OpenMMLab stack.
 
-Two packages provide ``mmseg``: ``mmsegmentation`` 1.2, and ``onedl-mmsegmentation`` 1.4, which goes
-on from it. The first imports ``mmcv.ops`` unguarded, and mmcv-lite lacks the compiled module
-``mmcv._ext`` behind it. None of the components that ``luss`` uses calls a compiled operator, so a
-placeholder stands in while ``mmseg`` is imported. With the full mmcv, or with the second package,
-nothing is replaced.
+Two packages provide ``mmseg``: ``mmsegmentation`` 1.2, and its successor ``onedl-mmsegmentation``
+1.4. The first imports ``mmcv.ops`` unguarded, which needs the compiled module ``mmcv._ext`` that
+mmcv-lite lacks. ``luss`` uses no compiled operator, so a placeholder replaces the module while
+``mmseg`` is imported. Nothing is replaced with the full mmcv or the second package.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ _MMSEG, _ONEDL = "mmsegmentation", "onedl-mmsegmentation"
 
 
 class _MissingExtension(ModuleType):
-    """Stands for ``mmcv._ext``: any operator can be looked up, none can be called."""
+    """Placeholder for ``mmcv._ext``: operators can be looked up, but not called."""
 
     def __getattr__(self, name: str):
         if name.startswith("__"):
@@ -43,10 +42,10 @@ class _MissingExtension(ModuleType):
 
 
 def installed_mmseg() -> tuple[str, str]:
-    """Name and version of the package that provides ``mmseg``.
+    """Return name and version of the package that provides ``mmseg``.
 
     Raises:
-        ImportError: if there is none, or both are there, whose files lie in one folder.
+        ImportError: if none is installed, or both are, which share a folder.
     """
     found = {}
     for name in (_MMSEG, _ONEDL):
@@ -56,20 +55,20 @@ def installed_mmseg() -> tuple[str, str]:
         return next(iter(found.items()))
     if found:
         raise ImportError(
-            f"{_MMSEG} and {_ONEDL} are both installed, and one has overwritten files of the "
-            f"other; run 'pip uninstall -y {_MMSEG} {_ONEDL}', then install one of them"
+            f"{_MMSEG} and {_ONEDL} are both installed and overwrite each other's files; run 'pip "
+            f"uninstall -y {_MMSEG} {_ONEDL}', then install one of them"
         )
     raise ImportError(
-        f"mmseg is not installed; run 'pip install {_MMSEG}', or 'pip install {_ONEDL}' "
-        "(docs/stacks.md compares them)"
+        f"mmseg is not installed; run 'pip install {_MMSEG}' or 'pip install {_ONEDL}' (see "
+        "docs/stacks.md)"
     )
 
 
 def import_mmseg() -> None:
     """Import ``mmseg.models`` of either package, with the full mmcv or with mmcv-lite.
 
-    Afterwards ``mmseg.X`` can be named in configs. The placeholder is removed again, since
-    MMEngine looks for ``mmcv._ext`` to tell the full mmcv from mmcv-lite.
+    Afterwards configs can use ``mmseg.X``. The placeholder is removed, since MMEngine detects the
+    full mmcv by ``mmcv._ext``.
 
     Raises:
         ImportError: as :func:`installed_mmseg`, or if one of its own dependencies is missing.
@@ -79,7 +78,7 @@ def import_mmseg() -> None:
     name, _ = installed_mmseg()
     if name == _ONEDL or importlib.util.find_spec(_EXTENSION) is not None:
         with warnings.catch_warnings():
-            # Of mmcv-lite, about an operator that nothing here calls.
+            # mmcv-lite warns about an operator that luss does not use.
             warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
             importlib.import_module("mmseg.models")
         return
@@ -92,11 +91,10 @@ def import_mmseg() -> None:
 
 @contextlib.contextmanager
 def scipy_with_interp2d() -> Iterator[None]:
-    """Stand in for ``scipy.interpolate.interp2d``, which SciPy 1.14 took out, for a while.
+    """Provide ``scipy.interpolate.interp2d``, which SciPy 1.14 removed, within the block.
 
-    The rules of mmcls and mmseg for resizing relative position biases call it. SciPy names
-    ``RectBivariateSpline`` as what takes its place on regular grids. Nothing is replaced where
-    SciPy still has it.
+    mmcls and mmseg call it to resize relative position biases. SciPy's documentation recommends
+    ``RectBivariateSpline`` instead for regular grids. An existing ``interp2d`` is kept.
     """
     before = interpolate.interp2d
     try:

@@ -1,4 +1,4 @@
-"""Checks of settings: the types that all commands rely on, and helpers that parts share."""
+"""Checks of types and ranges of settings."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ _ENVIRONMENT = ("cudnn_benchmark", "dist_cfg", "mp_cfg", "resource_limit")
 
 
 class _Kind(NamedTuple):
-    """What values of a setting are accepted."""
+    """Accepted values of a setting."""
 
     expected: str
     accepts: Callable[[Any], bool]
@@ -37,7 +37,7 @@ def _is_path(value: object) -> bool:
 _DICT = _Kind("a dict of settings", lambda value: isinstance(value, Mapping))
 _DICT_OR_NONE = _DICT._replace(optional=True)
 _LIST = _Kind("a list", lambda value: isinstance(value, list | tuple))
-_COUNT = _Kind("an integer from 1 on", lambda value: _is_integer(value) and value >= 1)
+_COUNT = _Kind("an integer of at least 1", lambda value: _is_integer(value) and value >= 1)
 _SEED = _integer(0, 2**32 - 1)
 _WORKERS = _integer(0, 1024)
 _PATH = _Kind("the path of a file or folder as text", _is_path, optional=True)
@@ -56,7 +56,7 @@ _SETTINGS: dict[str, _Kind] = {
     "log_processor": _DICT,
     # Ids of generated categories and IGNORE_ID (1000) share the pixels of pseudo labels.
     "num_categories": _integer(1, 999)._replace(
-        expected="an integer in 1..999, or None to read it off the class folders", optional=True
+        expected="an integer in 1..999, or None to count the class folders", optional=True
     ),
     "num_workers": _WORKERS,
     "seed": _SEED,
@@ -80,22 +80,22 @@ _SETTINGS: dict[str, _Kind] = {
     "weights": _WEIGHTS,
     "work_dir": _PATH,
 }
-"""Places in a config, outer before inner -> what is accepted; ``*`` stands for any name.
+"""Key, outer before inner -> accepted values; ``*`` matches any name.
 
-What only one component reads is checked by that component.
+Components check the settings that only they read.
 """
 
 
 def check_settings(config: Mapping[str, Any]) -> None:
-    """Reject settings whose type or range is wrong, before anything reads them.
+    """Reject settings of a wrong type or range.
 
     Args:
-        config: the whole configuration, options merged.
+        config: the complete configuration, options merged.
 
     Raises:
-        LussError: with the setting's place, the value found, and what is accepted.
+        LussError: with the setting's place, its value, and the accepted values.
     """
-    # Config is no Mapping.
+    # Config is not a Mapping.
     settings = dict(config.items())
     for pattern, kind in _SETTINGS.items():
         for place, value in _find(settings, pattern.split(".")):
@@ -108,13 +108,13 @@ def check_settings(config: Mapping[str, Any]) -> None:
     for name in config.get("env_cfg", {}):
         if name not in _ENVIRONMENT:
             raise LussError(
-                f"env_cfg.{name} is no setting of the environment{nearest(name, _ENVIRONMENT)} "
-                f"Known are: {', '.join(_ENVIRONMENT)}"
+                f"env_cfg.{name} is unknown{nearest(name, _ENVIRONMENT)} Known are: "
+                f"{', '.join(_ENVIRONMENT)}"
             )
 
 
 def _find(settings: Any, keys: list[str], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Places and values of a pattern's keys; those that are missing are skipped."""
+    """Yield places and values of the keys that match a pattern."""
     first, *inner = keys
     if not isinstance(settings, Mapping):
         return
@@ -128,10 +128,10 @@ def _find(settings: Any, keys: list[str], above: str = "") -> Iterator[tuple[str
 
 
 def require_count(value: object, where: str) -> None:
-    """Refuse what is no integer from 1 on.
+    """Check that a value is an integer of at least 1.
 
     Raises:
-        LussError: naming ``where`` it stands.
+        LussError: with its place, ``where``.
     """
     if not _COUNT.accepts(value):
         raise LussError(f"{where} is {value!r}, expected {_COUNT.expected}")
@@ -140,16 +140,16 @@ def require_count(value: object, where: str) -> None:
 def require_keys(
     settings: dict, needed: tuple[str, ...], where: str, optional: tuple[str, ...] = ()
 ) -> None:
-    """Refuse a dict of settings that lacks a key or has one that nothing reads.
+    """Check that a dict of settings has all needed and no unknown keys.
 
     Raises:
-        LussError: naming the key and what was perhaps meant.
+        LussError: with the key, and the nearest known one.
     """
     for key in settings:
         if key not in (*needed, *optional):
             raise LussError(
-                f"{where}.{key} is no setting{nearest(key, [*needed, *optional])} "
-                f"Known are: {', '.join([*needed, *optional])}"
+                f"{where}.{key} is unknown{nearest(key, [*needed, *optional])} Known are: "
+                f"{', '.join([*needed, *optional])}"
             )
     for key in needed:
         if key not in settings:

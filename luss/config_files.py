@@ -1,4 +1,4 @@
-"""Where config files lie, and what they can import: the same from a checkout, a wheel, anywhere."""
+"""Paths and imports of config files, independent of how luss is installed."""
 
 import contextlib
 import importlib
@@ -26,9 +26,9 @@ __all__ = [
 
 
 def library_config(name: str) -> Path:
-    """The file that ``LIBRARY::PATH`` names: PATH below the configs that the library installs.
+    """Return the path of ``LIBRARY::PATH``: PATH below the configs that the library installs.
 
-    OpenMMLab's libraries and luss keep them in ``.mim/configs`` of the package.
+    OpenMMLab's libraries and luss install configs in ``.mim/configs`` of the package.
 
     Args:
         name: such as ``luss::pass/pass_s_photos.py``.
@@ -39,22 +39,24 @@ def library_config(name: str) -> Path:
     library, _, path = name.partition("::")
     found = find_spec(library) if library.isidentifier() else None
     if found is None or found.origin is None:
-        raise LussError(f"{name}: no library {library!r} is installed to take a config from")
+        raise LussError(f"{name}: the library {library!r} is not installed; install it")
     folder = Path(found.origin).parent / ".mim" / "configs"
     file = folder / path
     if not path or not file.is_file():
-        raise LussError(f"{name}: {library} has no such config; there is no {path!r} in {folder}")
+        raise LussError(
+            f"{name}: there is no {path!r} in {folder}; see that folder for the configs"
+        )
     return file
 
 
 @contextlib.contextmanager
 def inheritance() -> Iterator[dict[Path, bool]]:
-    """While configs are read: find those of libraries, and make the packages around all importable.
+    """Within the block, resolve ``LIBRARY::PATH`` and make the packages of configs importable.
 
-    Yields the files that are inherited from -> whether another library's config names them.
+    Yields base file -> whether it belongs to another library.
 
-    MMEngine finds configs by a list of libraries and by ``pkg_resources``, which setuptools no
-    longer has; it offers no other place to say where a library has its configs.
+    MMEngine resolves such paths with a fixed list of libraries and ``pkg_resources``, which
+    setuptools has removed, and has no option to change this.
     """
     original = Config._get_cfg_path
     bases: dict[Path, bool] = {}
@@ -64,7 +66,7 @@ def inheritance() -> Iterator[dict[Path, bool]]:
             path, scope = original(base, filename)
         else:
             library = base.partition("::")[0]
-            # What luss' configs name is found without a scope, which their other settings lack.
+            # Settings of luss' configs need no scope.
             path, scope = str(library_config(base)), None if library == "luss" else library
         within = bases.get(Path(filename).resolve(), False)
         bases[Path(path).resolve()] = scope is not None or within
@@ -81,10 +83,10 @@ def inheritance() -> Iterator[dict[Path, bool]]:
 
 @contextlib.contextmanager
 def dicts_replace_none() -> Iterator[None]:
-    """While settings are merged: let a dict replace None, which has nothing to inherit from.
+    """Within the block, let a dict replace None when settings are merged.
 
-    ``weights = dict(file=...)`` then needs no ``_delete_=True`` where the base config has
-    ``weights = None``. MMEngine raises a TypeError.
+    ``weights = dict(file=...)`` then needs no ``_delete_=True`` if the base config has
+    ``weights = None``; MMEngine raises a TypeError.
     """
     original = Config._merge_a_into_b
 
@@ -106,23 +108,23 @@ def dicts_replace_none() -> Iterator[None]:
 
 
 def merged(child: dict, base: dict) -> dict:
-    """Return the settings of ``base``, with those of ``child`` merged as configs are."""
+    """Return the settings of ``base`` with those of ``child`` merged into them."""
     with dicts_replace_none():
         return Config._merge_a_into_b(child, base)
 
 
 def make_importable(path: str | Path) -> None:
-    """Let the package that a file lies in be imported by its name, whatever the working directory.
+    """Make the package of a file importable from any working directory.
 
-    The package is the outermost folder around the file that has an ``__init__.py``, those between
-    included; the folder that holds it is appended to ``sys.path``, so that it hides nothing. A file
-    that lies in no package changes nothing.
+    The package is the outermost of the file's parent folders with an ``__init__.py``; its parent
+    is appended to ``sys.path``, so that it hides no other package. For a file outside of packages,
+    nothing changes.
 
     Args:
         path: of a config or a test of a project.
 
     Raises:
-        LussError: if the name of the package is taken by another one.
+        LussError: if another package has the same name.
     """
     folders = Path(path).resolve().parents
     package = next((folder for folder in folders if _is_package(folder)), None)
@@ -135,20 +137,20 @@ def make_importable(path: str | Path) -> None:
         sys.path.append(str(package.parent))
     if (origin := _origin(package.name)) != package / "__init__.py":
         raise LussError(
-            f"{path} lies in the package {package}, but the name {package.name!r} means {origin}; "
-            "give the folder another name"
+            f"{path} is in the package {package}, but the name {package.name!r} means {origin}; "
+            "rename the folder"
         )
 
 
 def import_custom_modules(settings: object, path: str | Path) -> None:
-    """Import the modules that a config names in ``custom_imports``, as MMEngine would.
+    """Import the modules of a config's ``custom_imports``, as MMEngine does.
 
     Args:
         settings: ``dict(imports=[...], allow_failed_imports=False)``.
         path: of the config, for messages.
 
     Raises:
-        LussError: if one of them cannot be imported, or the setting is none.
+        LussError: if a module cannot be imported, or the setting is invalid.
     """
     where = f"custom_imports of {path}"
     allowed = {"imports", "allow_failed_imports"}
@@ -158,25 +160,24 @@ def import_custom_modules(settings: object, path: str | Path) -> None:
     for name in [names] if isinstance(names, str) else names:
         try:
             importlib.import_module(name)
-        # Modules are code: whatever they raise is for their author to mend.
+        # A user's module may raise any exception.
         except Exception as error:
             if isinstance(error, ImportError) and settings.get("allow_failed_imports"):
                 continue
             place = traceback.extract_tb(error.__traceback__)[-1]
             reason = " ".join(str(error).split())
             raise LussError(
-                f"{where} names {name!r}, which cannot be imported: {type(error).__name__}: "
-                f"{reason} ({place.filename}, line {place.lineno}). A config can import the "
-                "package that it lies in, and what is installed; the config of a run also what its "
-                "project was. If that has moved, add the folder around it to PYTHONPATH"
+                f"{where}: cannot import {name!r}: {type(error).__name__}: {reason} "
+                f"({place.filename}, line {place.lineno}). A config can import its own package and "
+                "installed packages; if a package has moved, add its parent folder to PYTHONPATH"
             ) from error
 
 
 def project_folders(settings: object) -> list[str]:
-    """Return the folders from which ``custom_imports`` come, but for those of installed packages.
+    """Return the parent folders of modules in ``custom_imports`` that are not installed packages.
 
     Args:
-        settings: as :func:`import_custom_modules` takes them, already imported.
+        settings: as for :func:`import_custom_modules`; the modules must be imported.
     """
     installed = {Path(path).resolve() for path in sysconfig.get_paths().values()}
     names = (settings.get("imports") if isinstance(settings, dict) else None) or []
@@ -184,7 +185,7 @@ def project_folders(settings: object) -> list[str]:
     for name in [names] if isinstance(names, str) else names:
         top = name.partition(".")[0]
         spec = getattr(sys.modules.get(top), "__spec__", None)
-        # Of a package its folder, of a module its file; neither is there for those built in.
+        # A package has folders, a module a file, a built-in module neither.
         places = spec and (spec.submodule_search_locations or (spec.has_location and [spec.origin]))
         if places:
             folder = Path(places[0]).resolve().parent
@@ -198,10 +199,10 @@ def _is_package(folder: Path) -> bool:
 
 
 def _origin(name: str) -> Path | None:
-    """The file that a top-level name is imported from; None if there is nothing of that name."""
+    """Return the file that a top-level name is imported from; None if there is no such module."""
     try:
         found = find_spec(name)
-    except ValueError:  # of a module that was made by hand
+    except ValueError:  # a module object created without a spec
         found = None
     if found is None and name not in sys.modules:
         return None

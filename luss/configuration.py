@@ -1,4 +1,4 @@
-"""Reading configs and options, so that what they say either happens or is refused."""
+"""Read configs and options; settings without effect are rejected."""
 
 import argparse
 import logging
@@ -55,7 +55,7 @@ SETTINGS = (
     "visualizer",
     "work_dir",
 )
-"""Top-level keys that every run reads; stages may read more (``Stage.settings``)."""
+"""Top-level keys of every run; stages may add more (``Stage.settings``)."""
 
 _TEXTS = frozenset(
     {
@@ -70,16 +70,16 @@ _TEXTS = frozenset(
         "work_dir",
     }
 )
-"""Last parts of the keys whose values are taken letter by letter, such as folder names."""
+"""Last parts of keys whose values are strings and not parsed, such as folder names."""
 
 _PLACES = ("after", "before")
-"""Keys of a stage that say where it stands; without them it stands where it is first named."""
+"""Keys that set a stage's place; without them, stages run in the order of definition."""
 
 
 class ConfigOptions(DictAction):
-    """``--cfg-options``: as MMEngine reads them, but folder names and titles stay as written.
+    """``--cfg-options``, parsed as in MMEngine, except that folder names and titles are strings.
 
-    MMEngine takes spaces out of texts and makes lists and numbers of 'a,b' and '2024'.
+    MMEngine removes spaces from strings, and parses 'a,b' and '2024' as a list and a number.
     """
 
     def __call__(
@@ -89,7 +89,7 @@ class ConfigOptions(DictAction):
         values: list[str],
         option_string: str | None = None,
     ) -> None:
-        """Add ``KEY=VALUE`` texts to the options."""
+        """Add ``KEY=VALUE`` strings to the options."""
         options = dict(getattr(namespace, self.dest, None) or {})
         for text in values:
             try:
@@ -101,24 +101,24 @@ class ConfigOptions(DictAction):
 
 
 def read_option(text: str) -> tuple[str, Any]:
-    """The key and the value of ``KEY=VALUE``, as ``--cfg-options`` reads them.
+    """Parse ``KEY=VALUE`` as ``--cfg-options`` does; return key and value.
 
     Raises:
-        LussError: if it is no such text, or its brackets do not match.
+        LussError: if there is no key or '=', or brackets do not match.
     """
     key, equals, value = text.partition("=")
     if not key or not equals:
-        raise LussError(f"takes KEY=VALUE, found {text!r}")
+        raise LussError(f"is {text!r}, expected KEY=VALUE")
     try:
         is_text = key.rpartition(".")[2] in _TEXTS and value != "None"
         return key, value if is_text else ConfigOptions._parse_iterable(value)
     except AssertionError as error:
         raise LussError(f"{text}: {error}") from error
-    # MMEngine knows no dicts, and looks for the comma of a list in them for ever.
+    # MMEngine does not parse dicts, and recurses without end.
     except RecursionError as error:
         raise LussError(
-            f"{text}: a value is a number, a text, or a list of these; what stands in a dict has "
-            "an option of its own, such as visualizer.vis_backends.1.type=WandbVisBackend"
+            f"{text}: the value is a dict, expected a number, a string, or a list of these; set "
+            "each entry of a dict, such as visualizer.vis_backends.1.type=WandbVisBackend"
         ) from error
 
 
@@ -126,18 +126,17 @@ def read_config(path: str, options: dict | None = None) -> Config:
     """Read an MMEngine config and merge options into it.
 
     Configs may inherit from those of a library (``_base_ = 'luss::pass/pass_s_photos.py'``) and
-    import the package that they lie in (``custom_imports``); see :mod:`luss.config_files`.
-    Stages run in the order in which they are first named; ``after='NAME'`` or ``before='NAME'``
-    puts one beside another, so that a child config or an option can insert a stage.
+    import their own package (``custom_imports``); see :mod:`luss.config_files`. Stages run in the
+    order of definition; with ``after='NAME'`` or ``before='NAME'``, a child config or an option
+    inserts a stage.
 
     Args:
-        path: of a ``.py`` config, or ``luss::PATH`` for one that comes with luss.
-        options: dotted keys -> values, as ``--cfg-options`` gives them.
+        path: of a ``.py`` config, or ``luss::PATH`` for a config of luss.
+        options: dotted keys -> values; parsed ``--cfg-options``.
 
     Raises:
-        LussError: if the file is missing or no config, has no stages, or sets a key that has no
-            effect or looks like one that has; if an option fits nowhere or would change nothing; or
-            as :func:`luss.config_checks.check_settings`.
+        LussError: if the file is missing, not a config, or has no stages; if a key or an option
+            has no effect; or as :func:`luss.config_checks.check_settings`.
     """
     config, unused, of_libraries = _read(path)
     if not config.get("stages"):
@@ -154,16 +153,16 @@ def read_config(path: str, options: dict | None = None) -> Config:
                 config.merge_from_dict({key: value})
         except (KeyError, TypeError, AssertionError, IndexError) as error:
             raise LussError(
-                f"the option {key}={value!r} does not fit {path}: {error}; options name settings "
-                "by their place, such as stages.pretrain.train_cfg.max_epochs=10"
+                f"the option {key}={value!r} does not fit {path}: {error}; give the complete key "
+                "of a setting, such as stages.pretrain.train_cfg.max_epochs=10"
             ) from error
         _require_stages(config)
     _join_number_keys(config._cfg_dict)
     for name, stage in config.stages.items():
         if name not in stages and not (isinstance(stage, dict) and "type" in stage):
             raise LussError(
-                f"{path} has no stage {name!r} to change{nearest(name, stages)} Its stages are: "
-                f"{', '.join(stages)}; a new one needs stages.{name}.type"
+                f"{path} has no stage {name!r}{nearest(name, stages)} Its stages are: "
+                f"{', '.join(stages)}; to add a stage, set stages.{name}.type"
             )
     check_settings(config)
     config._cfg_dict["stages"] = _in_order(config.stages, path)
@@ -171,11 +170,11 @@ def read_config(path: str, options: dict | None = None) -> Config:
 
 
 class PlainConfig(Config):
-    """A config of plain values, whose text takes no time; MMEngine's formatter takes a second."""
+    """A config of plain values, formatted without MMEngine's formatter, which takes a second."""
 
     @property
     def pretty_text(self) -> str:
-        """A config file of the same settings; stages stay in their order."""
+        """Text of a config file with the same settings and the same order of stages."""
         settings = self.to_dict()
         return "".join(
             f"{key} = {pformat(settings[key], width=100, sort_dicts=False)}\n"
@@ -184,10 +183,10 @@ class PlainConfig(Config):
 
 
 def write_config(path: str | os.PathLike, config: Config | dict) -> None:
-    """Write a config file of plain values, whole or not at all.
+    """Write a config file of plain values atomically.
 
-    Modules of ``custom_imports`` that are not installed are imported from where they lie now, by
-    whoever reads the file, from any folder.
+    The file adds the folders of ``custom_imports`` that are not installed to ``sys.path``, so that
+    it can be read from any folder.
     """
     settings = config.to_dict() if isinstance(config, Config) else config
     text = PlainConfig(settings).pretty_text
@@ -199,10 +198,10 @@ def write_config(path: str | os.PathLike, config: Config | dict) -> None:
 
 
 def _in_order(stages: dict, path: str) -> dict:
-    """The stages, those with ``after`` or ``before`` put beside the stage that it names.
+    """Return the stages in order, with ``after`` and ``before`` applied.
 
     Raises:
-        LussError: if a place is that of no other stage, or a stage has two.
+        LussError: if a place does not name another stage, or a stage has both.
     """
     ordered = list(stages)
     for name, stage in stages.items():
@@ -214,8 +213,8 @@ def _in_order(stages: dict, path: str) -> dict:
         if more or other not in others:
             wanted = ", ".join(f"{key}={value!r}" for key, value in places.items())
             raise LussError(
-                f"stages.{name} of {path} has {wanted}; expected after or before, with one of: "
-                f"{', '.join(others)}"
+                f"stages.{name} of {path} has {wanted}, expected either after or before, with one "
+                f"of: {', '.join(others)}"
             )
         others.insert(others.index(other) + (side == "after"), name)
         ordered = others
@@ -223,15 +222,15 @@ def _in_order(stages: dict, path: str) -> dict:
 
 
 def _read(path: str) -> tuple[Config, set[str], set[str]]:
-    """Read a config with what it inherits, and import what it wants imported.
+    """Read a config with its bases, and import its ``custom_imports``.
 
     Returns:
-        The config; the names that its files assign and none of them reads; those among them that
-        only files of other libraries assign.
+        The config; names that its files assign but never read; those of them that only files of
+        other libraries assign.
     """
     file = library_config(str(path)) if "::" in str(path) else Path(path)
     if not file.is_file():
-        raise LussError(f"there is no config {path}; see configs/ for those that come with luss")
+        raise LussError(f"there is no config {path}; see configs/ for the configs of luss")
     make_importable(file)
     try:
         with inheritance() as bases:
@@ -241,17 +240,19 @@ def _read(path: str) -> tuple[Config, set[str], set[str]]:
         own = unused_keys([one for one in files if not bases.get(one)])
     except LussError:
         raise
-    # Configs are code: whatever they raise is for their author to mend.
+    # A config is code that may raise any exception.
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise LussError(f"{path} is no config to read: {type(error).__name__}: {reason}") from error
+        raise LussError(
+            f"cannot read {path} as a config: {type(error).__name__}: {reason}"
+        ) from error
     if config.get("custom_imports"):
         import_custom_modules(config.custom_imports, path)
     return config, unused, unused - own
 
 
 def _read_settings(config: Config) -> set[str]:
-    """Top-level keys that the config's stages or all runs read."""
+    """Return the top-level keys that all runs or the config's stages read."""
     found = set(SETTINGS)
     for stage in config.stages.values():
         kind = stage.get("type") if isinstance(stage, dict) else None
@@ -260,7 +261,7 @@ def _read_settings(config: Config) -> set[str]:
 
 
 def _require_stages(config: Config) -> None:
-    """Reject stages that are no dict, which everything else looks into."""
+    """Check that 'stages' is a dict."""
     if not isinstance(config.stages, Mapping):
         check_settings(config)
 
@@ -268,10 +269,10 @@ def _require_stages(config: Config) -> None:
 def _remove_runner_keys(
     config: Config, unused: set[str], of_libraries: set[str], path: str
 ) -> None:
-    """Remove MMEngine's runner keys from the top level, where only variables may have such names.
+    """Remove variables named like runner keys of MMEngine from the top level.
 
     Raises:
-        LussError: if a file sets one that no file reads.
+        LussError: if a file sets such a key, and no file reads it.
     """
     stage_settings = {
         key for kind in STAGES.module_dict.values() for key in getattr(kind, "settings", ())
@@ -279,7 +280,7 @@ def _remove_runner_keys(
     without_effect = (RUNNER_KEYS.keys() | stage_settings) - _read_settings(config)
     ignored = []
     for key in sorted(without_effect & set(config)):
-        # None and False ask for nothing.
+        # None and False are as if unset.
         if key in unused and config[key] is not None and config[key] is not False:
             if key not in of_libraries:
                 reject_key(key, config[key], config, path)
@@ -288,14 +289,14 @@ def _remove_runner_keys(
     if ignored:
         print_log(
             f"{path} inherits {', '.join(ignored)} from another library, which have no effect at "
-            "the top level; a stage takes them by {{_base_.KEY}}",
+            "the top level; use {{_base_.KEY}} in a stage",
             "current",
             level=logging.WARNING,
         )
 
 
 def _join_number_keys(value: Any) -> None:
-    """Let options reach keys that are numbers: join what MMEngine sets as '3' to the key 3."""
+    """Merge keys such as '3', which MMEngine creates for options, into the key 3."""
     if isinstance(value, list | tuple):
         for entry in value:
             _join_number_keys(entry)

@@ -1,4 +1,4 @@
-"""Outputs that can be written, files written completely or not at all, and strict JSON."""
+"""Checks of output paths, atomic files, and strict JSON."""
 
 import contextlib
 import hashlib
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 UNFINISHED = ".unfinished"
-"""Ending of files that a killed process may leave behind; nothing reads them."""
+"""Suffix of temporary files that a killed process leaves behind; nothing reads them."""
 
 MARK = ".luss"
 """File in each folder that luss creates for its outputs; pictures below it are not photos."""
@@ -57,27 +57,27 @@ _SYSTEM_NAMES = frozenset(
 
 
 def is_system_name(name: str) -> bool:
-    """Whether a file or folder is hidden, or one that a system or an archiver adds by itself."""
+    """Return whether a name is hidden, or added by an operating system or an archiver."""
     return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
 def output_folder(path: str | os.PathLike, option: str) -> Path:
-    """Check that a folder exists and can be written to, or can be created; nothing is created.
+    """Check that a folder is writable or can be created; nothing is created.
 
-    Every command calls this, or `output_file`, for all that it writes, before any work.
+    Every command calls this or `output_file` for all of its outputs before it starts.
 
     Args:
         path: of the folder; ``~`` is the home folder.
-        option: that gives it, for the message.
+        option: name of the option, for the message.
 
     Returns:
         The path.
 
     Raises:
-        LussError: if the folder cannot be written.
+        LussError: if the folder is not writable.
     """
     path = Path(path).expanduser()
-    _require_no_obstacle(path, path, option)
+    _require_writable(path, path, option)
     return path
 
 
@@ -93,7 +93,7 @@ def output_file(path: str | os.PathLike, option: str, replace: bool = False) -> 
 
     Args:
         path: of the file; ``~`` is the home folder.
-        option: that gives it, for the message.
+        option: name of the option, for the message.
         replace: whether the file may exist.
 
     Returns:
@@ -103,17 +103,17 @@ def output_file(path: str | os.PathLike, option: str, replace: bool = False) -> 
         LussError: if the file cannot be written, or exists and may not be replaced.
     """
     path = Path(path).expanduser()
-    _require_no_obstacle(path, path.parent, option)
+    _require_writable(path, path.parent, option)
     if path.is_dir() or (path.exists() and not path.is_file()):
-        what = "it is a folder" if path.is_dir() else "it is no regular file"
+        what = "it is a folder" if path.is_dir() else "it is not a regular file"
         raise LussError(_cannot_write(path, option, f"{what}, expected the path of a file"))
     if os.path.lexists(path) and not replace:
         raise LussError(f"{option} {path} exists; choose another path, or replace it with --force")
     return path
 
 
-def _require_no_obstacle(path: Path, folder: Path, option: str) -> None:
-    """Check that a folder can be created where it is missing, and that files can be in it."""
+def _require_writable(path: Path, folder: Path, option: str) -> None:
+    """Check that a folder exists or can be created, and that files can be written to it."""
     try:
         above = next(part for part in (folder, *folder.parents) if os.path.lexists(part))
         if not above.is_dir():
@@ -124,7 +124,7 @@ def _require_no_obstacle(path: Path, folder: Path, option: str) -> None:
             # Raises an error if the name is too long.
             with contextlib.suppress(FileNotFoundError):
                 (above / name).lstat()
-        # Unlike access rights, this also tells for root, and for file systems of other kinds.
+        # Access rights are not reliable for root and on some file systems.
         tempfile.TemporaryFile(dir=above).close()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -137,10 +137,10 @@ def _cannot_write(path: Path, option: str, reason: str) -> str:
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
-    """Open a binary file that takes the place of ``path`` only once it is whole and on disk.
+    """Open a binary file that replaces ``path`` once it is complete and on disk.
 
-    If the body raises, or the disk is full, what stood at ``path`` before stays, and the
-    unfinished file is removed.
+    If the body raises or the disk is full, ``path`` stays as it was, and the temporary file is
+    removed.
 
     Args:
         path: the file to write; its folder is created.
@@ -149,12 +149,12 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
         The open file.
 
     Raises:
-        OSError: if the disk fails; ``filename`` is ``path``, also where the system names none.
+        OSError: if writing fails; ``filename`` is ``path`` if the system gives none.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A name made of the file's own could become longer than a file system allows.
+        # A name derived from the file's own could be too long.
         descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=UNFINISHED)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -175,10 +175,10 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:
-    """Write ``content`` as indented JSON, whole or not at all.
+    """Write ``content`` as indented JSON, atomically.
 
     Raises:
-        ValueError: if ``content`` holds NaN or infinity, which JSON cannot say.
+        ValueError: if ``content`` contains NaN or infinity, which JSON does not have.
     """
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     with atomic_write(path) as file:
@@ -189,7 +189,7 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
     """Read a JSON object; see `parse_json`.
 
     Raises:
-        LussError: if the file is missing, unreadable or no such object.
+        LussError: if the file is missing, unreadable, or not a JSON object.
     """
     try:
         content = Path(path).read_bytes()
@@ -199,30 +199,30 @@ def read_json(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def parse_json(content: bytes, path: str | os.PathLike) -> dict[str, Any]:
-    """Parse a JSON object that may come from anybody.
+    """Parse an untrusted JSON object.
 
     Args:
         content: of the file.
         path: of the file, for messages.
 
     Raises:
-        LussError: if it is damaged, no object, nested too deeply, says NaN or infinity, or has a
-            key twice (of which Python's parser would silently keep the last).
+        LussError: if it is damaged, not an object, nested too deeply, contains NaN or infinity, or
+            a key twice (Python's parser keeps the last one).
     """
     try:
         parsed = json.loads(
-            content, object_pairs_hook=_without_twins, parse_constant=_refuse_constant
+            content, object_pairs_hook=_unique_keys, parse_constant=_reject_constant
         )
     except RecursionError as error:
-        raise LussError(f"{path} is no JSON to read: it is nested too deeply") from error
+        raise LussError(f"cannot read {path}: its JSON is nested too deeply") from error
     except ValueError as error:
-        raise LussError(f"{path} is damaged or no JSON: {error}") from error
+        raise LussError(f"{path} is damaged or not JSON: {error}") from error
     if not isinstance(parsed, dict):
-        raise LussError(f"{path} holds a JSON {type(parsed).__name__}, expected an object")
+        raise LussError(f"{path} contains a JSON {type(parsed).__name__}, expected an object")
     return parsed
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
@@ -231,8 +231,8 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def read_arrays(path: str | os.PathLike, *names: str) -> "list[NDArray]":
@@ -245,7 +245,7 @@ def read_arrays(path: str | os.PathLike, *names: str) -> "list[NDArray]":
     Raises:
         LussError: if the file is missing or damaged, or lacks one of them.
     """
-    # Help imports this module, and NumPy takes time.
+    # The help imports this module, and importing NumPy is slow.
     import numpy as np
 
     try:
@@ -253,14 +253,14 @@ def read_arrays(path: str | os.PathLike, *names: str) -> "list[NDArray]":
             return [arrays[name] for name in names]
     except Exception as error:  # zipfile, zlib and numpy raise many kinds
         raise LussError(
-            f"cannot read {' and '.join(names)} from {path}: {' '.join(str(error).split())}; put "
-            "the file back, or remove it and done.json beside it and run with --resume, which "
-            "makes it again"
+            f"cannot read {' and '.join(names)} from {path}: {' '.join(str(error).split())}. "
+            "Restore the file, or delete it and the done.json next to it, and run with --resume to "
+            "recompute it"
         ) from error
 
 
 def file_digest(path: str | os.PathLike, length: int | None = None) -> str:
-    """SHA-256 of a file, or of its first ``length`` bytes, as hexadecimal digits."""
+    """Return the SHA-256 of a file, or of its first ``length`` bytes, as hexadecimal digits."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(1 << 20))
     with Path(path).open("rb") as file:
@@ -272,7 +272,7 @@ def file_digest(path: str | os.PathLike, length: int | None = None) -> str:
 
 
 def remove_unfinished(folder: str | os.PathLike) -> None:
-    """Remove what killed processes left behind below a folder that no one else writes to."""
+    """Remove temporary files of killed processes from a folder that no other process writes to."""
     for path in sorted(Path(folder).rglob(f".*{UNFINISHED}")):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -282,11 +282,11 @@ def remove_unfinished(folder: str | os.PathLike) -> None:
 
 @contextlib.contextmanager
 def temporary_folder(where: str | os.PathLike | None = None) -> Iterator[str]:
-    """Create a folder that is deleted after the body, and by `remove_temporary_folders`.
+    """Create a folder that is deleted after the block, and by `remove_temporary_folders`.
 
     Args:
-        where: to create it; `remove_unfinished` finds it there after a kill. By default the
-            system's place for temporary files.
+        where: parent folder; `remove_unfinished` finds it there after a kill. By default the
+            system's folder for temporary files.
     """
     with tempfile.TemporaryDirectory(dir=where, prefix=".luss_", suffix=UNFINISHED) as folder:
         _temporary_folders.add(folder)
@@ -297,6 +297,6 @@ def temporary_folder(where: str | os.PathLike | None = None) -> Iterator[str]:
 
 
 def remove_temporary_folders() -> None:
-    """Delete the temporary folders in use, before this process ends without cleaning up."""
+    """Delete the temporary folders in use, before this process exits without cleanup."""
     for folder in _temporary_folders:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A folder that one process has alone."""
+"""Lock of a folder for one process."""
 
 import contextlib
 import errno
@@ -10,29 +10,29 @@ from pathlib import Path
 from luss.errors import LussError
 from luss.files import MARK, output_folder
 
-__all__ = ["LOCK", "alone_in"]
+__all__ = ["LOCK", "lock_folder"]
 
 LOCK = MARK
 """Name of the file in the folder."""
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path, option: str) -> Iterator[None]:
-    """Have a folder alone, until the end of the body or of the process; it is made if need be.
+def lock_folder(folder: Path, option: str) -> Iterator[None]:
+    """Lock a folder until the end of the block or of the process; create it if missing.
 
     Args:
-        folder: where is written.
-        option: that names the folder, for messages.
+        folder: to lock.
+        option: name of the option, for messages.
 
     Raises:
-        LussError: if another process has it, or it cannot be one's own.
+        LussError: if another process holds the lock, or the folder is not writable.
     """
     output_folder(folder, option)
     folder.mkdir(parents=True, exist_ok=True)
     lock = _open(folder / LOCK)
     try:
         try:
-            # A POSIX lock: it ends with this process, though data loaders may outlive it.
+            # A POSIX lock ends with this process, even if data loaders outlive it.
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LussError(
@@ -44,7 +44,7 @@ def alone_in(folder: Path, option: str) -> Iterator[None]:
 
 
 def _open(path: Path) -> int:
-    """Open the lock file, and refuse a link that would lead writing out of the folder."""
+    """Open the lock file; reject a symbolic link, which could point outside of the folder."""
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     except OSError as error:

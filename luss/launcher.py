@@ -1,7 +1,7 @@
-"""torchrun with one message at its end: ``python -m luss.launcher``, as ``tools/dist_*.sh`` do.
+"""torchrun with short error messages: ``python -m luss.launcher``, see ``tools/dist_*.sh``.
 
-The arguments are torchrun's. Processes leave their errors to the launcher, which prints each of
-them once; torchrun would add a traceback of its own.
+The arguments are torchrun's. The launcher prints each error of its processes once, without
+torchrun's traceback.
 """
 
 import logging
@@ -16,7 +16,7 @@ from luss.command_line import ADVICE_ON_KILLED, LAUNCHED
 __all__ = ["main"]
 
 _NO_MESSAGE = "<NONE>"
-"""torchrun's message of a process that wrote none."""
+"""torchrun's message for a process without an error file."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: that of the first process that failed, or 128 + the number of a signal.
     """
     os.environ[LAUNCHED] = "1"
-    # torchrun logs each process that it ends.
+    # torchrun logs each process that it stops.
     logging.disable(logging.ERROR)
-    # torchrun and MMEngine set the same, with a warning.
+    # torchrun and MMEngine set the same value, but with a warning.
     for library in ("OMP", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(error.failures.values())
     except SignalException as error:
         name = signal.Signals(error.sigval).name
-        advice = "run the same command (of training, with --resume) again"
+        advice = "run the same command again (for training, with --resume)"
         print(f"stopped by {name}; {advice}", file=sys.stderr)
         return 128 + error.sigval
     except RuntimeError as error:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         port = options.master_port
         print(
             f"error: port {port} is in use, for instance by another distributed run; choose "
-            f"another one: put PORT={int(port) + 1} before the command",
+            f"another one, such as PORT={int(port) + 1} before the command",
             file=sys.stderr,
         )
         return 2
@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(failures: Iterable[Any]) -> int:
-    """Print each error once, or else how a process ended; return the exit code."""
-    # torchrun ends the other processes by SIGTERM.
+    """Print each error once, or the exit code if there is none; return the exit code."""
+    # torchrun stops the other processes with SIGTERM.
     ended = (-signal.SIGTERM, 128 + signal.SIGTERM)
     failures = sorted(failures, key=lambda failure: (failure.exitcode in ended, failure.timestamp))
     messages = [failure.error_file_data["message"] for failure in failures]

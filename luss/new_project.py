@@ -1,4 +1,4 @@
-"""Begin a project from the template that comes with luss."""
+"""Create a project from the template of luss."""
 
 import importlib
 import keyword
@@ -18,30 +18,31 @@ _NOT_COPIED = shutil.ignore_patterns("__pycache__", ".*")
 
 
 def new_project(name: str, folder: str | Path) -> Path:
-    """Copy the template, whole or not at all, and name all that is in it after the project.
+    """Copy the template atomically, and replace its name by the project's.
 
     Args:
-        name: of the project, the name by which its package is imported.
-        folder: the project becomes a folder in it.
+        name: of the project and its package.
+        folder: parent of the project's folder.
 
     Returns:
         The project's folder.
 
     Raises:
-        LussError: if the name is none, or taken.
+        LussError: if the name is invalid or taken.
     """
     target = Path(folder).expanduser() / name
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise LussError(
-            f"{name!r} is no name for a project; use small letters, digits and _, such as my_method"
+            f"the project name {name!r} is invalid; use lower-case letters, digits and _, such as "
+            "my_method"
         )
     if target.exists():
-        raise LussError(f"{target} is there already; choose another name or --out")
+        raise LussError(f"{target} already exists; choose another name or --out")
     importlib.invalidate_caches()
     if (taken := find_spec(name)) is not None:
         raise LussError(
-            f"the name {name!r} is taken by {taken.origin or 'a folder on the import path'}; "
-            "choose another, since a project is imported by its name"
+            f"the name {name!r} is taken by {taken.origin or 'a folder on the import path'}; a "
+            "project is imported by its name, so choose another one"
         )
     unfinished = target.with_name(f".{name}{UNFINISHED}")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Seeds that depend on where one is, never on how one got there."""
+"""Seeds that depend only on numbers such as seed, epoch and index."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What several processes do together."""
+"""Cooperation of several processes."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,20 +14,20 @@ T = TypeVar("T")
 
 
 def main_process_decides(value: Any) -> Any:
-    """Give every process the value that the main process has."""
+    """Return the main process's value in every process."""
     values = [value]
     broadcast_object_list(values)
     return values[0]
 
 
 def own_share(count: int) -> range:
-    """The contiguous share of ``count`` items that this process works on."""
+    """Return the contiguous share of ``count`` items of this process."""
     rank, world = get_rank(), get_world_size()
     return range(rank * count // world, (rank + 1) * count // world)
 
 
 def summed_over_ranks(part: T) -> T:
-    """Sum over all ranks of what adds up with ``+=``, such as counts; None counts as nothing."""
+    """Return the sum over all ranks, by ``+=``; None is skipped."""
     total, *others = [part for part in all_gather_object(part) if part is not None]
     for other in others:
         total += other
@@ -36,14 +36,15 @@ def summed_over_ranks(part: T) -> T:
 
 @contextlib.contextmanager
 def fail_together() -> Iterator[None]:
-    """Do a process's share of some work; if any process fails in it, all of them raise.
+    """Raise in all processes if any process fails in the block.
 
-    A process that fails alone would leave the others waiting for it where they meet next. All
-    processes must enter the block. They wait for each other at its end, hence not within it.
+    Otherwise, the other processes would wait forever at their next collective call. All processes
+    must enter the block. They synchronise at its end, and must not do so within it.
 
     Raises:
-        LussError: with the messages of all that failed, if each of them raised one.
-        Exception: else a process's own, and a RuntimeError in those that did not fail.
+        LussError: with all messages, if every failed process raised one.
+        Exception: otherwise a process's own exception, and a RuntimeError in the processes that
+            did not fail.
     """
     own: Exception | None = None
     try:
@@ -52,19 +53,19 @@ def fail_together() -> Iterator[None]:
         if get_world_size() == 1:
             raise
         own = error
-    failures = [failure for failure in all_gather_object(_told(own)) if failure is not None]
+    failures = [failure for failure in all_gather_object(_described(own)) if failure is not None]
     if not failures:
         return
     if own is not None and not isinstance(own, LussError):
         raise own
     messages = "\n".join(dict.fromkeys(message for _, message in failures))
-    if all(for_people for for_people, _ in failures):
+    if all(is_user_error for is_user_error, _ in failures):
         raise LussError(messages) from own
     raise RuntimeError(f"another process failed: {messages}") from own
 
 
-def _told(error: Exception | None) -> tuple[bool, str] | None:
-    """What the other processes are told of an error: whether it is for people, and the message."""
+def _described(error: Exception | None) -> tuple[bool, str] | None:
+    """Return whether an error is a `LussError`, and its message."""
     if error is None:
         return None
     if isinstance(error, LussError):

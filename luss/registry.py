@@ -1,12 +1,13 @@
 """Registries of scope ``luss``.
 
-They are children of MMEngine's root registries, so that a config names a component of ``luss``
-plainly (``type='P2P'``) and one of another library with its scope (``type='mmseg.ResNet'``).
-``COUNT_METRICS``, ``MATCHERS``, ``REPORT_SECTIONS``, ``STAGES`` and those of the parts of label
-generation have no counterpart in MMEngine.
+They are children of MMEngine's root registries: in configs, components of ``luss`` have no scope
+(``type='P2P'``), those of other libraries do (``type='mmseg.ResNet'``). ``COUNT_METRICS``,
+``MATCHERS``, ``REPORT_SECTIONS``, ``STAGES`` and those of label generation have no counterpart in
+MMEngine.
 """
 
 import sys
+from types import FrameType
 from typing import Any
 
 from mmengine.registry import Registry, root
@@ -44,24 +45,24 @@ __all__ = [
 
 
 class _Child(Registry):
-    """A child of one of MMEngine's registries, whose scope the libraries' own code uses as well.
+    """Child of a registry of MMEngine that also resolves names used by the libraries' own code.
 
-    While the scope is ``luss``, MMEngine looks up here what mmseg's code names without a scope,
-    such as ``CrossEntropyLoss``, the default loss of mmseg's heads. What neither ``luss`` nor
-    MMEngine has is therefore looked up in the library whose code asks for it.
+    While the scope is ``luss``, MMEngine looks up names without a scope here, also for mmseg's
+    code, such as ``CrossEntropyLoss``, the default loss of mmseg's heads. Names that neither
+    ``luss`` nor MMEngine has are therefore looked up in the library that calls the registry.
     """
 
     def get(self, key: str) -> Any:
-        """Return what a name stands for, or None; see :class:`mmengine.registry.Registry`."""
+        """Return the component of a name, or None; see :class:`mmengine.registry.Registry`."""
         found = super().get(key)
         if found is None and "." not in key:
-            found = next(filter(None, (library.get(key) for library in self._askers())), None)
+            found = next(filter(None, (library.get(key) for library in self._callers())), None)
         return found
 
-    def _askers(self) -> list[Registry]:
-        """Return the registries of the libraries whose code is running, innermost first."""
+    def _callers(self) -> list[Registry]:
+        """Return the registries of the libraries on the call stack, innermost first."""
         names: dict[str, None] = {}
-        frame = sys._getframe(2)
+        frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             names.setdefault(frame.f_globals.get("__name__", "").partition(".")[0])
             frame = frame.f_back
@@ -86,7 +87,7 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, "luss.engin
 METRICS = _child(root.METRICS, "luss.evaluation")
 FUNCTIONS = _child(root.FUNCTIONS, "luss.engine.workers")
 
-# Nothing of ours yet; without a child MMEngine warns each time it looks here.
+# Empty; MMEngine warns at each lookup in a scope without these registries.
 MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS)
 PARAM_SCHEDULERS = _child(root.PARAM_SCHEDULERS)
 WEIGHT_INITIALIZERS = _child(root.WEIGHT_INITIALIZERS)

@@ -70,9 +70,9 @@ def test_misspelt_setting_in_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("README.md", "# luss", "README.md is no config to read"),
-        ("broken.py", "stages = dict(\n", "broken.py is no config to read: SyntaxError"),
-        ("raises.py", "stages = nothing\n", "raises.py is no config to read: NameError"),
+        ("README.md", "# luss", "cannot read .*README.md "),
+        ("broken.py", "stages = dict(\n", "broken.py .*: SyntaxError"),
+        ("raises.py", "stages = nothing\n", "raises.py .*: NameError"),
         ("empty.py", "", "empty.py has no 'stages'"),
     ],
 )
@@ -151,12 +151,12 @@ def test_a_stage_is_inserted_by_options(tmp_path):
 
 @pytest.mark.parametrize("place", ["after='pretrian'", "after='mine'", "after='a', before='b'"])
 def test_places_that_are_none(tmp_path, place):
-    with pytest.raises(LussError, match="expected after or before, with one of: pretrain, pixel"):
+    with pytest.raises(LussError, match=r"expected either after or before, .*: pretrain, pixel"):
         order(tmp_path, f"stages = dict(mine=dict(type='ReportStage', {place}))")
 
 
 def test_dicts_in_options_are_refused():
-    with pytest.raises(LussError, match="what stands in a dict has an option of its own"):
+    with pytest.raises(LussError, match="the value is a dict, expected"):
         read_option("visualizer.vis_backends=[dict(type=A,b=1)]")
 
 

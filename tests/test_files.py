@@ -118,12 +118,12 @@ def test_json_comes_back(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b'{"a": 1', "damaged or no JSON"),
-        (b"\xff\xfe\x00{", "damaged or no JSON"),
+        (b'{"a": 1', "damaged or not JSON"),
+        (b"\xff\xfe\x00{", "damaged or not JSON"),
         (b'{"a": 1, "b": {"c": 2, "c": 2}}', "'c' occurs twice"),
-        (b'{"a": NaN}', "NaN is no JSON number"),
+        (b'{"a": NaN}', "NaN is not a JSON number"),
         (b'{"a": ' + 100_000 * b"[" + 100_000 * b"]" + b"}", "nested too deeply"),
-        (b"[1]", "holds a JSON list, expected an object"),
+        (b"[1]", "a JSON list, expected an object"),
     ],
 )
 def test_json_is_read_strictly(tmp_path, content, complaint):

@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from luss.errors import LussError
-from luss.folder_lock import LOCK, alone_in
+from luss.folder_lock import LOCK, lock_folder
 
 HOLD = (
-    "import sys; from pathlib import Path; from luss.folder_lock import alone_in\n"
-    "with alone_in(Path(sys.argv[1]), '--out'): print('held', flush=True); sys.stdin.read()"
+    "import sys; from pathlib import Path; from luss.folder_lock import lock_folder\n"
+    "with lock_folder(Path(sys.argv[1]), '--out'): print('held', flush=True); sys.stdin.read()"
 )
 
 
@@ -21,24 +21,24 @@ def test_a_folder_is_refused_until_the_other_process_ends(tmp_path):
         assert other.stdout.readline() == "held\n"
         with (
             pytest.raises(LussError, match=r"another process is working in .*another --out"),
-            alone_in(folder, "--out"),
+            lock_folder(folder, "--out"),
         ):
             pytest.fail("two processes have the folder")
         other.kill()
-    with alone_in(folder, "--out"):
+    with lock_folder(folder, "--out"):
         assert [entry.name for entry in folder.iterdir()] == [LOCK]
 
 
 def test_an_error_within_is_not_taken_for_a_held_lock(tmp_path):
-    with pytest.raises(BlockingIOError), alone_in(tmp_path, "--out"):
+    with pytest.raises(BlockingIOError), lock_folder(tmp_path, "--out"):
         raise BlockingIOError("of something else")
 
 
 def test_files_and_links_are_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LussError, match=r"--out .*file: it is a file, expected a folder"):
-        alone_in(tmp_path / "file", "--out").__enter__()
+        lock_folder(tmp_path / "file", "--out").__enter__()
     (tmp_path / LOCK).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(LussError, match="is a link, expected a file"):
-        alone_in(tmp_path, "--out").__enter__()
+        lock_folder(tmp_path, "--out").__enter__()
     assert not (tmp_path / "elsewhere").exists()

@@ -1,4 +1,4 @@
-"""Finished runs, and their models on any photos."""
+"""Finished runs, and prediction with their models."""
 
 from luss.apis.categories import WrittenCategories
 from luss.apis.finished_run import FinishedRun

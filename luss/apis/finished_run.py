@@ -1,4 +1,4 @@
-"""What a finished run is, for everything that uses its model afterwards."""
+"""A finished run: its segmentor, and the meaning of its ids."""
 
 import os
 from collections.abc import Iterator
@@ -39,28 +39,25 @@ __all__ = ["FinishedRun"]
 _CONFIG = "config.py"
 _RECORD = "pipeline.json"
 _CLASS_WEIGHTS = "decode_head.conv_seg.weight"
-"""Where all of mmseg's heads keep a row for each class."""
+"""Weights of mmseg's heads with a row for each class."""
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A trained segmentor, and what its ids mean.
+    """A trained segmentor, and the meaning of its ids.
 
     Attributes:
-        config: of the run, as :func:`luss.configuration.read_config` gives it.
+        config: of the run, see :func:`luss.configuration.read_config`.
         stage: name of the stage that evaluates the segmentor.
         checkpoint: the segmentor's weights.
-        model: the segmentor's whole configuration, with its number of classes.
-        pipeline: how photos are prepared for evaluation; configs of transforms, from
-            ``LoadRGBImage`` to ``PackInputs``.
-        predicts_true_classes: whether it learnt true classes, as a semi-supervised one; if not,
+        model: the segmentor's complete configuration, with its number of classes.
+        pipeline: test pipeline; configs of transforms, from ``LoadRGBImage`` to ``PackInputs``.
+        predicts_true_classes: whether it was trained on true classes (semi-supervised); otherwise
             it predicts ids of generated categories.
-        num_categories: C, the ids that it predicts beside 0, 'other'.
-        match: (C + 1,) int64, true id of each generated id, 0 for those left over; None where no
-            match was found, or nothing is to be matched.
-        class_names: of the true classes 1, 2, ...; None where there are none, or where they are
-            not known any more.
-        work_dir: folder of the run; None for a checkpoint that lies in none.
+        num_categories: C, number of predicted ids without 0, 'other'.
+        match: (C + 1,) int64, true id of each generated id, 0 if unmatched; None without a match.
+        class_names: of the true classes 1, 2, ...; None if unknown.
+        work_dir: folder of the run; None for a checkpoint outside of a work dir.
     """
 
     config: Config
@@ -80,16 +77,16 @@ class FinishedRun:
     ) -> "FinishedRun":
         """Read a run from its work dir or from a checkpoint; nothing is written.
 
-        A work dir may have been moved, and its photos need not be there any more. A checkpoint of
-        a stage's folder belongs to that work dir, and need not be the last one. Ids of all
-        checkpoints of a stage mean the same.
+        The work dir may have been moved, and its photos may be missing. A checkpoint in a stage's
+        folder belongs to that work dir, and may be any of the stage's checkpoints; they share the
+        meaning of ids.
 
         Args:
             path: a work dir whose segmentor is trained and evaluated, or a checkpoint.
-            config: of the run; for a checkpoint that lies in no work dir.
+            config: of the run, for a checkpoint outside of a work dir.
 
         Raises:
-            LussError: if there is no such run, it is not finished, or it trains no segmentor.
+            LussError: if there is no such run, it is not finished, or it has no segmentor.
         """
         init_default_scope("luss")
         path = Path(path).expanduser()
@@ -97,16 +94,15 @@ class FinishedRun:
             return cls._of_work_dir(path, None, config)
         if not path.is_file():
             raise LussError(
-                f"there is no work dir and no checkpoint {path}; give the folder of a finished "
-                "run, or a checkpoint iter_<N>.pth"
+                f"there is no work dir or checkpoint {path}; give the folder of a finished run, or "
+                "a checkpoint iter_<N>.pth"
             )
         root = path.absolute().parent.parent
         if config is None and _is_work_dir(root):
             return cls._of_work_dir(root, path, None)
         if config is None:
             raise LussError(
-                f"the checkpoint {path} lies in no work dir, so that nothing says which model it "
-                "belongs to; give its config, too (--config)"
+                f"the checkpoint {path} is not in a work dir, so its model is unknown; add --config"
             )
         return cls._build(read_config(str(config)), path, None)
 
@@ -116,14 +112,13 @@ class FinishedRun:
     ) -> "FinishedRun":
         if config is not None:
             raise LussError(
-                f"{root} is a work dir, which has its own config; give --config with a checkpoint "
-                "alone"
+                f"{root} is a work dir with its own config; remove --config, which is only for "
+                "checkpoints"
             )
         if not _is_work_dir(root):
             raise LussError(
-                f"{root} is no work dir of a run: it has no {_CONFIG} and {_RECORD}; give the "
-                "folder that training wrote (work_dirs/PHOTOS after luss train PHOTOS), or a "
-                "checkpoint"
+                f"{root} is not a work dir: it has no {_CONFIG} and {_RECORD}; give the work dir "
+                "of a training (work_dirs/PHOTOS after luss train PHOTOS), or a checkpoint"
             )
         return cls._build(WorkDir(root).config(), checkpoint, WorkDir(root))
 
@@ -152,25 +147,26 @@ class FinishedRun:
 
     @property
     def names_file(self) -> Path | None:
-        """Where names that people gave to categories are, or would be; None without a work dir."""
+        """Path of ``names.json`` with the users' names of categories; None without a work dir."""
         return self.work_dir / NAMES_FILE if self.work_dir else None
 
     @property
     def clustering_file(self) -> Path | None:
-        """The clustering that the categories come from; None where no finished stage has one."""
+        """Path of the clustering of the categories; None if no finished stage has one."""
         if self.work_dir is None:
             return None
         return WorkDir(self.work_dir).outputs().get("clustering")
 
     def category_names(self) -> CategoryNames | None:
-        """What people made of the generated categories; None where there is no ``names.json``.
+        """Return the users' names of the generated categories; None without ``names.json``.
 
         Raises:
             LussError: if the file is damaged, or does not fit the run.
         """
         if self.predicts_true_classes or self.names_file is None or not self.names_file.exists():
             return None
-        clustering = self.clustering_file and digest_of_clustering(self.clustering_file)
+        file = self.clustering_file
+        clustering = None if file is None else digest_of_clustering(file)
         return read_category_names(self.names_file, self.num_categories, clustering)
 
     @cached_property
@@ -190,7 +186,7 @@ class FinishedRun:
         return generated_legend(self.num_categories, self.match, self.true_legend)
 
     def load_model(self, device: str | torch.device = "cpu") -> BaseModel:
-        """The segmentor on a device, with its weights, set to evaluation.
+        """Return the segmentor on a device, with its weights, in evaluation mode.
 
         Raises:
             LussError: if the checkpoint is damaged or belongs to another model.
@@ -204,11 +200,11 @@ def _is_work_dir(root: Path) -> bool:
 
 
 def _segmentor(context: Context, trained_in: str | None) -> tuple[ProtocolStage, dict]:
-    """The first stage that evaluates a segmentor, and the segmentor's stated configuration.
+    """Return the first stage that evaluates a segmentor, and the segmentor's configuration.
 
     Args:
         context: of the run.
-        trained_in: name of the stage that must have trained it; None for any.
+        trained_in: name of the stage that trained it; None for any.
     """
     found = [
         (stage, model)
@@ -220,18 +216,18 @@ def _segmentor(context: Context, trained_in: str | None) -> tuple[ProtocolStage,
     every = ", ".join(str(stage.model_from) for stage, _ in _segmentors(context))
     if trained_in and every:
         raise LussError(
-            f"the stage {trained_in!r} of {context.work_dir.root} trains no segmentor that is "
-            f"evaluated; give the work dir, or a checkpoint of: {every}"
+            f"no stage of {context.work_dir.root} evaluates a segmentor of the stage "
+            f"{trained_in!r}; give the work dir, or a checkpoint of: {every}"
         )
     raise LussError(
         f"no stage of this run evaluates a segmentor; its stages are: "
-        f"{', '.join(context.config['stages'])}. Fully unsupervised and semi-supervised runs have "
-        "one, see configs/pass/ and configs/semi_supervised/"
+        f"{', '.join(context.config['stages'])}. See configs/pass/ and configs/semi_supervised/ "
+        "for runs with such a stage"
     )
 
 
 def _segmentors(context: Context) -> Iterator[tuple[ProtocolStage, dict]]:
-    """Stages that evaluate a segmentor, with its stated configuration, in the config's order."""
+    """Yield the stages that evaluate a segmentor, with its configuration, in order."""
     stages = context.config["stages"]
     for name, settings in stages.items():
         with clear_build_errors(f"stages.{name}"):
@@ -239,6 +235,7 @@ def _segmentors(context: Context) -> Iterator[tuple[ProtocolStage, dict]]:
             if not (isinstance(kind, type) and issubclass(kind, ProtocolStage)):
                 continue
             stage = build_stage(name, settings)
+            assert isinstance(stage, ProtocolStage)
         if stage.model is None and stage.model_from not in stages:
             continue
         model = stage.stated_model(context)
@@ -247,64 +244,67 @@ def _segmentors(context: Context) -> Iterator[tuple[ProtocolStage, dict]]:
 
 
 def _last_checkpoint(stage: ProtocolStage, context: Context) -> Path:
-    """The checkpoint that a stage evaluates, in a work dir where all that needs is whole."""
+    """Return the checkpoint that a stage evaluates; check that its stages are complete."""
     work_dir = context.work_dir
     unfinished = [name for name in (*stage.requires, stage.name) if not work_dir.is_done(name)]
     if unfinished:
         root = work_dir.root
         raise LussError(
             f"the run in {root} is not finished: {', '.join(map(repr, unfinished))} "
-            f"{'is' if len(unfinished) == 1 else 'are'} not whole. If it still runs, wait for it; "
-            f"if it was stopped, go on with: luss run {root / _CONFIG} --work-dir {root} --resume"
+            f"{'is' if len(unfinished) == 1 else 'are'} not complete. If it is still running, wait "
+            f"for it; if it was stopped, run luss run {root / _CONFIG} --work-dir {root} --resume"
         )
     if stage.checkpoint is not None or stage.model_from is None:
         path = stage.checkpoint_path(context)
         if path is None:
-            raise LussError(f"stages.{stage.name} evaluates a model without a checkpoint")
+            raise LussError(
+                f"stages.{stage.name} evaluates a model without a checkpoint; give a checkpoint"
+            )
         return path
     return required_checkpoint(work_dir.stage(stage.model_from))
 
 
 def _num_outputs(checkpoint: Path) -> int:
-    """Classes that a segmentor's checkpoint tells apart, 'other' included."""
+    """Return the number of classes of a segmentor's checkpoint, with 'other'."""
     weights = stored_weights(load(checkpoint))
     if _CLASS_WEIGHTS not in weights:
         raise LussError(
-            f"{checkpoint} holds no segmentor: there is no {_CLASS_WEIGHTS} in it; give a "
-            "checkpoint of the stage that trains one, such as finetune"
+            f"{checkpoint} is not a segmentor, since it has no {_CLASS_WEIGHTS}; give a checkpoint "
+            "of the stage that trains one, such as finetune"
         )
     return len(weights[_CLASS_WEIGHTS])
 
 
 def _match(stage: ProtocolStage, context: Context, num_categories: int) -> np.ndarray | None:
-    """The match that the run was evaluated by, one entry for each generated id."""
+    """Return the match that the run was evaluated with, one entry for each generated id."""
     if not stage.predicts_generated_ids:
         return None
     path = context.work_dir.stage(stage.name) / "match.json"
-    if getattr(stage, "match", None) is not None:
-        path = Path(stage.match)
+    # Of stages that match; semi-supervised ones have no such setting.
+    if (given := getattr(stage, "match", None)) is not None:
+        path = Path(given)
     if not path.is_file():
         return None
     match = read_match(path)
     if len(match) > num_categories + 1:
         raise LussError(
             f"{path} matches {len(match) - 1} generated categories, but the model has "
-            f"{num_categories}; it belongs to another run"
+            f"{num_categories}; it belongs to another run, so restore the run's own file"
         )
     return np.pad(match, (0, num_categories + 1 - len(match)))
 
 
 def _class_names(stage: ProtocolStage, context: Context) -> tuple[str, ...] | None:
-    """Names of the true classes: as the run noted them, or else as its photos still say."""
+    """Return the names of the true classes, from the run's record or else from its photos."""
     if context.work_dir.is_done(stage.name):
         noted = context.work_dir.facts(stage.name).get("classes")
         if noted is not None:
             return tuple(map(str, noted))
-    # Demo data would be drawn anew.
+    # Demo data would be drawn again.
     if context.config.get("data", {}).get("type") == "demo":
         return None
     try:
         return context.description.classes
     except LussError as error:
-        print_log(f"the names of the true classes are not known: {error}", "current")
+        print_log(f"the names of the true classes are unknown: {error}", "current")
         return None

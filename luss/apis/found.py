@@ -1,4 +1,4 @@
-"""How much of a photo each category takes, and how sure the model is of it."""
+"""Area and score of each category in a photo."""
 
 import itertools
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class FoundCategory:
     """A category in a photo.
 
     Attributes:
-        id: as it is written.
+        id: the written id.
         name: of the category.
         area: fraction of the photo's pixels, above 0.
-        score: mean probability on these pixels, in 0..1.
+        score: mean probability of these pixels, in 0..1.
     """
 
     id: int
@@ -32,12 +32,12 @@ class FoundCategory:
 def found_categories(
     ids: NDArray[np.integer], logits: NDArray[np.float32], categories: WrittenCategories
 ) -> list[FoundCategory]:
-    """The categories in a photo but 'other', the largest first.
+    """Return the categories in a photo without 'other', the largest first.
 
     Args:
         ids: (H, W) predicted ids.
         logits: (C + 1, h, w), see :func:`areas_and_scores`.
-        categories: which ids are written.
+        categories: the written ids.
     """
     areas, scores = areas_and_scores(ids, logits)
     written = np.bincount(categories.ids, weights=areas)
@@ -58,14 +58,14 @@ def found_categories(
 def areas_and_scores(
     ids: NDArray[np.integer], logits: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Pixels of each category, and its mean probability on them.
+    """Return the number of pixels of each category, and its mean probability in them.
 
-    The probability is the softmax of the logits at their own resolution; a pixel has that of the
-    cell that its centre lies in.
+    The probability is the softmax of the logits at their own resolution; a pixel has the
+    probability of the cell that contains its centre.
 
     Args:
         ids: (H, W) in 0..C, of a mask.
-        logits: (C + 1, h, w), of which it was made.
+        logits: (C + 1, h, w), of the same photo.
 
     Returns:
         (C + 1,) pixels, and (C + 1,) mean probabilities in 0..1, 0 for categories without pixels.
@@ -74,7 +74,10 @@ def areas_and_scores(
         LussError: if the mask has other ids.
     """
     if ids.max() >= len(logits):
-        raise LussError(f"the mask has the id {ids.max()}, but there are {len(logits)} logits")
+        raise LussError(
+            f"the mask has the id {ids.max()}, but there are {len(logits)} logits; give the logits "
+            "of the same mask"
+        )
     probabilities = _softmax(logits.astype(np.float64))
     count, rows, columns = logits.shape
     cells = _cell_of(ids.shape[1], columns)[None] * count
@@ -91,7 +94,7 @@ def areas_and_scores(
 
 
 def _cell_of(pixels: int, cells: int) -> NDArray[np.int64]:
-    """The cell (pixels,) that the centre of each pixel along a side lies in."""
+    """Return the cell (pixels,) that contains the centre of each pixel along a side."""
     return (2 * np.arange(pixels) + 1) * cells // (2 * pixels)
 
 

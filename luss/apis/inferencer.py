@@ -1,4 +1,4 @@
-"""The segmentor of a finished run on any photos."""
+"""Inference with the segmentor of a finished run."""
 
 import logging
 import os
@@ -34,7 +34,7 @@ from luss.visualization.overlay import overlay, resize_ids
 __all__ = ["LUSSInferencer", "check_loading", "overlay_of"]
 
 _PIXELS_AT_A_TIME = 50_000_000
-"""Of the masks that are predicted together, unless one photo has more."""
+"""Largest number of mask pixels per forward pass, unless one photo has more."""
 
 _LONGEST_OVERLAY = 2000
 _LOADER = "LoadRGBImage"
@@ -50,23 +50,22 @@ class LUSSInferencer(BaseInferencer):
         result["predictions"][0].pred_sem_seg.data     # (1, H, W) ids, 0 is 'other'
         result["visualization"][0]                     # (H, W, 3) uint8 RGB
 
-    It takes a path of a photo or a folder, an array, or a list of these. Photos are prepared as in
-    the run's evaluation, which sees the whole photo with its short side resized; masks have the
-    photo's own size. Photos of a batch may differ in size.
+    Inputs are a path of a photo or folder, an array, or a list of these. Photos are prepared as in
+    the run's evaluation, which resizes the short side; masks have the photo's size. Photos of a
+    batch may differ in size.
 
-    A call takes ``batch_size``, ``return_datasamples`` (:class:`SegDataSample` instead of dicts),
+    A call accepts ``batch_size``, ``return_datasamples`` (:class:`SegDataSample` instead of dicts),
     ``return_vis`` (see :meth:`visualize`) and ``return_logits`` (see :meth:`postprocess`), and
-    holds all results; :meth:`stream` is for any number of photos. There is a result for each photo
-    in order. That of a photo that cannot be read is the reason: ``error`` instead of
-    ``categories``, or as meta information of a sample without a mask, and no visualization.
+    keeps all results in memory; use :meth:`stream` for many photos. There is a result for each
+    photo, in order. For an unreadable photo it has ``error``, the reason, instead of
+    ``categories`` or a mask, and no visualization.
 
     Args:
         run: a work dir, a checkpoint or a :class:`FinishedRun`.
-        config: of the run, for a checkpoint that lies in no work dir.
-        device: such as ``cuda:1``; by default the accelerator, if there is one.
-        categories: which ids masks have, see :meth:`WrittenCategories.of`.
-        upright: turn photos as their EXIF orientation says. Evaluation on data sets with masks
-            does not, as masks are drawn on photos as they are stored.
+        config: of the run, for a checkpoint outside of a work dir.
+        device: such as ``cuda:1``; by default the accelerator, if available.
+        categories: ids of the masks, see :meth:`WrittenCategories.of`.
+        upright: apply the EXIF orientation of photos. Evaluation on data sets with masks does not.
         channel_order: of arrays, ``rgb`` or ``bgr`` (as OpenCV reads them).
 
     Raises:
@@ -96,7 +95,7 @@ class LUSSInferencer(BaseInferencer):
         super().__init__(
             {"model": self.run.model},
             str(self.run.checkpoint),
-            str(_known_device(device or get_device())),
+            str(_available_device(device or get_device())),
             scope="luss",
             show_progress=False,
         )
@@ -107,20 +106,20 @@ class LUSSInferencer(BaseInferencer):
         batch_size: int = 1,
         num_workers: int = 0,
     ) -> Iterator[SegDataSample | str]:
-        """Predict photos in order, holding no more than a batch.
+        """Predict photos in order, with one batch in memory.
 
         Args:
-            paths: of photos; a single one stands for itself.
-            batch_size: photos that are loaded together; those of one size are predicted together.
+            paths: one or several paths of photos.
+            batch_size: photos per batch; photos of one size are predicted together.
             num_workers: processes that load photos.
 
         Raises:
-            LussError: if no photo can be loaded in such batches.
+            LussError: if ``batch_size`` or ``num_workers`` is invalid.
 
         Returns:
-            For each photo a sample as :meth:`forward` gives it, or why it cannot be read.
+            For each photo a sample, see :meth:`forward`, or the reason why it cannot be read.
         """
-        # At once, not when the first photo is asked for.
+        # Check before the first photo is requested.
         check_loading(batch_size, num_workers)
         return self._stream(as_paths(paths), batch_size, num_workers)
 
@@ -134,7 +133,7 @@ class LUSSInferencer(BaseInferencer):
                 yield item if isinstance(item, str) else next(samples)
 
     def _predicted(self, items: list[dict]) -> Iterator[SegDataSample]:
-        """The samples of a batch, predicted in parts whose masks fit into memory."""
+        """Yield the samples of a batch, predicted in parts whose masks fit into memory."""
         while items:
             pixels = np.cumsum([np.prod(item["data_samples"].ori_shape[:2]) for item in items])
             count = max(1, int(np.searchsorted(pixels, _PIXELS_AT_A_TIME, side="right")))
@@ -144,11 +143,11 @@ class LUSSInferencer(BaseInferencer):
                 yield samples.pop(0)
 
     def ids(self, sample: SegDataSample) -> NDArray[np.uint16]:
-        """The mask (H, W) of a sample that :meth:`forward` gave, in ids of the categories."""
+        """Return the mask (H, W) of written ids of a sample of :meth:`forward`."""
         return self.categories.write_as(_predicted_ids(sample))
 
     def found(self, sample: SegDataSample) -> list[FoundCategory]:
-        """The categories in a sample that :meth:`forward` gave, the largest first."""
+        """Return the categories in a sample of :meth:`forward`, the largest first."""
         logits = sample.seg_logits.data.float().cpu().numpy()
         return found_categories(_predicted_ids(sample), logits, self.categories)
 
@@ -159,11 +158,11 @@ class LUSSInferencer(BaseInferencer):
         batch_size: int = 1,
         **kwargs,
     ) -> dict[str, Any]:
-        """Predict photos; see the class for what it takes, and :meth:`postprocess` for the result.
+        """Predict photos; see the class for the inputs, and :meth:`postprocess` for the result.
 
         Raises:
-            LussError: if something is no photo, no photo can be loaded in such batches, or none
-                can be read.
+            LussError: if an input is not a photo, ``batch_size`` is invalid, or no photo can be
+                read.
         """
         check_loading(batch_size)
         _, _, visualize, postprocess = self._dispatch_kwargs(**kwargs)
@@ -171,17 +170,19 @@ class LUSSInferencer(BaseInferencer):
         predictions = list(self._stream(photos, batch_size, 0))
         unreadable = [reason for reason in predictions if isinstance(reason, str)]
         if photos and len(unreadable) == len(photos):
-            raise LussError(f"not one of {len(photos)} photos can be read; {unreadable[0]}")
+            raise LussError(
+                f"cannot read any of {len(photos)} photos; the first error: {unreadable[0]}"
+            )
         for reason in unreadable:
             print_log(reason, "current", logging.WARNING)
         pictures = self.visualize(photos, predictions, **visualize)
         samples = [
-            _unread(photo, found) if isinstance(found, str) else found
+            _unreadable_sample(str(photo), found) if isinstance(found, str) else found
             for photo, found in zip(photos, predictions, strict=True)
         ]
         return self.postprocess(samples, pictures, return_datasamples, **postprocess)
 
-    # What MMEngine calls in turn
+    # Steps that MMEngine calls
 
     def _init_model(self, cfg: Any, weights: str | None, device: str = "cpu") -> BaseModel:
         model = self.run.load_model(device)
@@ -192,7 +193,7 @@ class LUSSInferencer(BaseInferencer):
         return _Preparation(self.run.pipeline, self.upright)
 
     def _inputs_to_list(self, inputs: Any) -> list[str | NDArray[np.uint8]]:
-        """Paths of photos and RGB arrays (H, W, 3); folders give the photos in them."""
+        """Return paths of photos and RGB arrays (H, W, 3); a folder becomes its photos."""
         photos: list[str | NDArray[np.uint8]] = []
         for given in inputs if isinstance(inputs, list | tuple) else [inputs]:
             if isinstance(given, np.ndarray):
@@ -201,8 +202,8 @@ class LUSSInferencer(BaseInferencer):
                 photos += [photo.path for photo in find_given([given])]
             else:
                 raise LussError(
-                    f"cannot predict a {type(given).__name__}; give paths of photos and folders, "
-                    "or arrays (H, W, 3) uint8"
+                    f"cannot predict a {type(given).__name__}; give paths of photos or folders, or "
+                    "arrays (H, W, 3) uint8"
                 )
         return photos
 
@@ -214,9 +215,8 @@ class LUSSInferencer(BaseInferencer):
             inputs: a collated batch of prepared photos.
 
         Returns:
-            Samples on the CPU with ``pred_sem_seg`` (1, H, W) int64, ids as the model predicts
-            them, and ``seg_logits`` (C + 1, h, w), of the feature map where the model is a
-            ``PassSegmentor``.
+            Samples on the CPU with ``pred_sem_seg`` (1, H, W) int64, the predicted ids, and
+            ``seg_logits`` (C + 1, h, w), at feature resolution for a ``PassSegmentor``.
 
         Raises:
             LussError: if a score is not finite.
@@ -225,9 +225,8 @@ class LUSSInferencer(BaseInferencer):
         for sample in samples:
             if not torch.isfinite(sample.seg_logits.data).all():
                 raise LussError(
-                    f"the model {self.run.checkpoint} computes scores that are not finite of "
-                    f"{sample.get('img_path', 'an array')}, so that its ids mean nothing; give an "
-                    "earlier checkpoint"
+                    f"{self.run.checkpoint} predicts scores that are not finite for "
+                    f"{sample.get('img_path', 'an array')}; use an earlier checkpoint"
                 )
         return samples
 
@@ -237,9 +236,9 @@ class LUSSInferencer(BaseInferencer):
         preds: list[SegDataSample | str],
         return_vis: bool = False,
     ) -> list[NDArray[np.uint8] | None] | None:
-        """Overlays (H, W, 3) uint8 RGB, at most 2000 pixels wide or high; None if not wanted.
+        """Return overlays (H, W, 3) uint8 RGB of at most 2000 pixels a side, or None.
 
-        That of a photo that cannot be read is None.
+        The overlay of an unreadable photo is None.
         """
         if not return_vis:
             return None
@@ -259,21 +258,20 @@ class LUSSInferencer(BaseInferencer):
         return_datasample: bool = False,
         return_logits: bool = False,
     ) -> dict[str, Any]:
-        """What a call returns.
+        """Return the result of a call.
 
         Args:
-            preds: as :meth:`forward` gives them.
+            preds: samples of :meth:`forward`.
             visualization: of :meth:`visualize`.
-            return_datasample: give samples instead of dicts.
-            return_logits: leave ``seg_logits`` in the samples.
+            return_datasample: return samples instead of dicts.
+            return_logits: keep ``seg_logits`` in the samples.
 
         Returns:
             ``visualization``, and ``predictions``: samples with ``pred_sem_seg`` (1, H, W) int64,
-            ids of the categories; or for each photo ``photo`` (its path, or None), ``height``,
-            ``width`` and ``categories``, the largest first, with ``id``, ``name``, ``area``
-            (fraction of the photo) and ``score`` (mean probability). Of photos that cannot be
-            read, samples have ``error``, the reason, and no mask, and dicts ``photo`` and
-            ``error``.
+            the written ids; or dicts with ``photo`` (its path, or None), ``height``, ``width`` and
+            ``categories``, the largest first, with ``id``, ``name``, ``area`` (fraction of the
+            photo) and ``score`` (mean probability). For an unreadable photo, a sample has
+            ``error``, the reason, and no mask; a dict has ``photo`` and ``error``.
         """
         if not return_datasample:
             described = [self._described(sample) for sample in preds]
@@ -300,10 +298,10 @@ class LUSSInferencer(BaseInferencer):
 
 
 def check_loading(batch_size: int, num_workers: int = 0) -> None:
-    """Check that photos can be loaded in batches.
+    """Check batch size and number of workers.
 
     Raises:
-        LussError: if a batch has no photo, or the number of processes is negative.
+        LussError: if ``batch_size`` is less than 1, or ``num_workers`` is negative.
     """
     if batch_size < 1 or num_workers < 0:
         raise LussError(
@@ -314,26 +312,26 @@ def check_loading(batch_size: int, num_workers: int = 0) -> None:
 def overlay_of(
     photo: NDArray[np.uint8], ids: NDArray[np.integer], categories: WrittenCategories
 ) -> NDArray[np.uint8]:
-    """The categories of a mask in colour over the photo, as in the report.
+    """Draw the categories of a mask in colour over the photo, as in the report.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
-        ids: (H, W), as they are written.
+        ids: (H, W), the written ids.
         categories: of the ids.
 
     Returns:
-        (h, w, 3) uint8 RGB, the photo's size, or shrunk to 2000 pixels.
+        (h, w, 3) uint8 RGB, of the photo's size, or resized to at most 2000 pixels a side.
     """
     if max(ids.shape) > _LONGEST_OVERLAY:
         scale = _LONGEST_OVERLAY / max(ids.shape)
         height, width = (max(1, round(side * scale)) for side in ids.shape)
-        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        resized = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+        photo = resized.astype(np.uint8, copy=False)
         ids = resize_ids(ids, (height, width))
     return overlay(photo, ids, categories.legend.colours, striped=categories.legend.unmatched)
 
 
-def _unread(photo: str, reason: str) -> SegDataSample:
-    """Return the sample of a photo that cannot be read."""
+def _unreadable_sample(photo: str, reason: str) -> SegDataSample:
     return SegDataSample(metainfo={"img_path": photo, "error": reason})
 
 
@@ -342,29 +340,29 @@ def _predicted_ids(sample: SegDataSample) -> NDArray[np.int32]:
 
 
 class _Preparation:
-    """Prepares a path or an array as evaluation prepares photos.
+    """Test pipeline for paths and arrays.
 
     Args:
         pipeline: configs of transforms.
-        upright: whether to turn photos as their EXIF orientation says.
+        upright: whether to apply the EXIF orientation of photos.
     """
 
     def __init__(self, pipeline: list[dict], upright: bool) -> None:
-        self.whole = Compose(pipeline)
-        self.loaded = Compose([step for step in pipeline if step["type"] != _LOADER])
+        self.for_paths = Compose(pipeline)
+        self.for_arrays = Compose([step for step in pipeline if step["type"] != _LOADER])
         self.upright = upright
 
     def __call__(self, photo: str | NDArray[np.uint8]) -> dict:
-        """``inputs`` (3, h, w) uint8 and ``data_samples`` of one photo."""
+        """Return ``inputs`` (3, h, w) uint8 and ``data_samples`` of a photo."""
         if isinstance(photo, np.ndarray):
             size = photo.shape[:2]
-            return self.loaded({"img": photo, "img_shape": size, "ori_shape": size})
+            return self.for_arrays({"img": photo, "img_shape": size, "ori_shape": size})
         item = {"img_path": photo, "image_id": Path(photo).stem, "upright": self.upright}
-        return self.whole(item)
+        return self.for_paths(item)
 
 
 class _Photos(Dataset):
-    """Prepared photos; those that cannot be read are the reason why."""
+    """Prepared photos; the item of an unreadable photo is the reason."""
 
     def __init__(self, paths: Sequence[str | NDArray[np.uint8]], preparation: _Preparation) -> None:
         self.paths = paths
@@ -381,7 +379,7 @@ class _Photos(Dataset):
 
 
 def _as_rgb(array: NDArray, channel_order: str) -> NDArray[np.uint8]:
-    """An array (H, W), (H, W, 1) or (H, W, 3) as (H, W, 3) RGB."""
+    """Return an array (H, W), (H, W, 1) or (H, W, 3) as (H, W, 3) RGB."""
     grey = array.ndim == 2 or array.shape[2:] == (1,)
     if array.dtype != np.uint8 or not (grey or array.shape[2:] == (3,)) or not array.size:
         raise LussError(
@@ -393,17 +391,19 @@ def _as_rgb(array: NDArray, channel_order: str) -> NDArray[np.uint8]:
     return array if channel_order == "rgb" else np.ascontiguousarray(array[..., ::-1])
 
 
-def _known_device(name: str | torch.device) -> torch.device:
-    """The device of a name.
+def _available_device(name: str | torch.device) -> torch.device:
+    """Return the device of a name.
 
     Raises:
-        LussError: if there is none.
+        LussError: if it is not available.
     """
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    # PyTorch raises RuntimeError, or AssertionError where it was built without the device.
+    # PyTorch raises RuntimeError, or AssertionError if it was built without the device.
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
-        raise LussError(f"cannot predict on the device {name!r}: {reason}") from error
+        raise LussError(
+            f"the device {name!r} is not available: {reason}; choose another --device"
+        ) from error
     return device

@@ -1,4 +1,4 @@
-"""Sheets of a run's discovered categories, and the file to name them in."""
+"""Sheets of a run's discovered categories, and ``names.json``."""
 
 import os
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ __all__ = ["NamingFiles", "name_categories"]
 
 @dataclass(frozen=True)
 class NamingFiles:
-    """What was written.
+    """Written files.
 
     Attributes:
-        page: on which all sheets are.
-        names_file: to be filled in.
-        added: categories that got an entry in it.
-        twins: name -> categories that bear it, where these are several and stay apart.
+        page: with all sheets.
+        names_file: for users to fill in.
+        added: categories that were added to it.
+        twins: name -> its categories, if there are several that are not merged.
     """
 
     page: Path
@@ -49,19 +49,19 @@ def name_categories(
     spread: int = 16,
     data_root: str | os.PathLike | None = None,
 ) -> NamingFiles:
-    """Write ``categories/`` of a run, and ``names.json`` with what is missing in it.
+    """Write ``categories/`` of a run, and add missing categories to ``names.json``.
 
-    Later stages of the run may be at work; nothing of theirs is read or written but the match.
+    Later stages of the run may be running; only their match is read.
 
     Args:
-        work_dir: of a run whose label generation is finished.
-        typical: photos a sheet that are nearest to the centroid.
-        spread: further ones, spread from near to far.
-        data_root: of the photos, where they are not where they were.
+        work_dir: of a run whose label generation is complete.
+        typical: photos per sheet that are nearest to the centroid.
+        spread: more photos, evenly spaced from near to far.
+        data_root: folder of the photos, if they have moved.
 
     Raises:
-        LussError: if no categories were discovered there, the photos are others than those that
-            were clustered, or ``names.json`` says what cannot be meant.
+        LussError: if the run has no categories yet, the photos differ from the clustered ones, or
+            ``names.json`` is invalid.
     """
     init_default_scope("luss")
     root = output_folder(work_dir, "WORK_DIR")
@@ -93,7 +93,7 @@ def name_categories(
 def _photos(
     work_dir: WorkDir, stage: str, config: Config, data_root: str | os.PathLike | None
 ) -> BaseDataset:
-    """Return the training photos, which must be those that the stage clustered."""
+    """Return the training photos; check that the stage clustered the same photos."""
     if data_root is not None:
         move_data(config, data_root)
     context = Context(config, work_dir)
@@ -105,8 +105,8 @@ def _photos(
 
 
 def _twins(names: CategoryNames) -> dict[str, list[int]]:
-    bearers: dict[str, list[int]] = {}
+    ids_of: dict[str, list[int]] = {}
     for index, name in names.names.items():
         if names.kept[index] == index:
-            bearers.setdefault(name, []).append(index)
-    return {name: ids for name, ids in bearers.items() if len(ids) > 1}
+            ids_of.setdefault(name, []).append(index)
+    return {name: ids for name, ids in ids_of.items() if len(ids) > 1}

@@ -1,4 +1,4 @@
-"""The segmentor of a finished run as one ONNX file, which needs neither luss nor PyTorch."""
+"""Export of a finished run's segmentor to one ONNX file, which needs neither luss nor PyTorch."""
 
 import importlib.util
 import io
@@ -44,32 +44,32 @@ OPSET = 17
 """Version of ONNX's operators in the file."""
 
 SMALLEST_AGREEMENT = 0.995
-"""Of pixels, in each photo of the check, whose ids are those of PyTorch."""
+"""Smallest accepted fraction of pixels with PyTorch's ids in each photo."""
 
 _NEEDED = ("onnx", "onnxruntime")
 _TRACED = (120, 160)
 _SIZES = ((64, 64), (97, 131), (240, 320), (375, 500), (640, 427), (100, 900), (1100, 1300))
 _LONG = (4, 1.5)
-"""Sides, in short sides of the run, of pictures that are resized in each of Pillow's ways."""
+"""Sides of elongated pictures, in short sides of the run; they cover both of Pillow's orders."""
 
 _MOST_PHOTOS = 16
-_FIXED = (
-    "nothing was written. Both were given the same pixels, so the model itself computes something "
-    "else for this size: transformers, whose positions depend on the size of the photo, cannot be "
-    "exported; convolutional backbones can, if they are trained so far that one category is clear"
+_NOT_WRITTEN = (
+    "nothing was written. Transformers cannot be exported, since their position embeddings depend "
+    "on the photo's size; convolutional backbones can, if they are trained well enough that "
+    "scores are not tied"
 )
 _LARGEST_FILE = (1 << 31) - 1
 _FATAL = 4
-"""Severity of what ONNX Runtime prints; errors are raised as well."""
+"""Log level of ONNX Runtime; errors are raised as well."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far ONNX Runtime and PyTorch give the same ids.
+    """Agreement of the ids of ONNX Runtime and PyTorch.
 
     Attributes:
-        photos: what was compared -> fraction of pixels whose ids are the same.
-        pixels: fraction over all pixels together.
+        photos: name of a photo -> fraction of its pixels with equal ids.
+        pixels: fraction of all pixels.
     """
 
     photos: dict[str, float]
@@ -77,20 +77,20 @@ class Agreement:
 
     @property
     def worst(self) -> tuple[str, float]:
-        """The photo of the smallest fraction, and the fraction."""
+        """The photo with the smallest fraction, and the fraction."""
         return min(self.photos.items(), key=lambda item: item[1])
 
     def require(self, smallest: float = SMALLEST_AGREEMENT) -> None:
-        """Refuse a file that differs.
+        """Check that the agreement is large enough.
 
         Raises:
-            LussError: if a photo's fraction is smaller.
+            LussError: if a photo's fraction is smaller than ``smallest``.
         """
         name, worst = self.worst
         if worst < smallest:
             raise LussError(
                 f"the exported model differs from PyTorch: {100 * worst:.2f} % of the pixels of "
-                f"{name} have the same id, expected {100 * smallest:g} % or more; {_FIXED}"
+                f"{name} have the same id, expected at least {100 * smallest:g} %; {_NOT_WRITTEN}"
             )
 
 
@@ -101,32 +101,30 @@ def export_onnx(
     photos: list[str] | None = None,
     replace: bool = False,
 ) -> Agreement:
-    """Write a segmentor as one ONNX file, once it is seen to give what PyTorch gives.
+    """Write a segmentor as one ONNX file, after comparing it with PyTorch.
 
-    The file takes ``photo``, (1, H, W, 3) uint8 RGB of any size, and gives ``ids``, (1, H, W)
+    The input is ``photo``, (1, H, W, 3) uint8 RGB of any size; outputs are ``ids``, (1, H, W)
     int64, and ``scores``, (1, H, W) float32, the probability of each pixel's id. Resizing and
-    normalisation are inside. Its metadata has ``luss.names``, a JSON object of id to name.
+    normalisation are included. The metadata contain ``luss.names``, a JSON object of id to name.
 
     Args:
-        run: whose segmentor is exported.
+        run: with the segmentor.
         out: path of the file.
-        categories: which ids are written, see :meth:`WrittenCategories.of`.
-        photos: paths of photos, or of folders of them, to compare on, 16 of them at most; besides
-            drawn pictures of several sizes.
+        categories: the written ids, see :meth:`WrittenCategories.of`.
+        photos: paths of photos or folders; up to 16 photos are compared, and generated pictures
+            of several sizes.
         replace: whether ``out`` may exist.
 
     Returns:
-        How well the file agrees with PyTorch.
+        The agreement of the file with PyTorch.
 
     Raises:
-        LussError: if packages are missing, the model cannot be exported, or its ids differ from
-            PyTorch's in more than 0.5 percent of a photo's pixels; nothing is written then.
+        LussError: if packages are missing, the model cannot be exported, or more than 0.5 percent
+            of a photo's pixels have other ids than PyTorch's; nothing is written then.
     """
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise LussError(
-            f"export needs {' and '.join(missing)}; install them with pip install 'luss[export]'"
-        )
+        raise LussError(f"export needs {' and '.join(missing)}; run pip install 'luss[export]'")
     out = output_file(out, "--out", replace)
     given = given_pictures(photos or [])
     written = WrittenCategories.of(run, categories)
@@ -136,11 +134,11 @@ def export_onnx(
     content = _with_metadata(traced(model), run, written)
     inferencer = LUSSInferencer(run, device="cpu", categories=categories)
 
-    def expected(photo: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def predict(photo: NDArray[np.uint8]) -> NDArray[np.int64]:
         (sample,) = inferencer([photo], return_datasamples=True)["predictions"]
         return sample.pred_sem_seg.data[0].numpy()
 
-    agreement = compare(content, expected, compared)
+    agreement = compare(content, predict, compared)
     agreement.require()
     with atomic_write(out) as file:
         file.write(content)
@@ -151,13 +149,15 @@ def _photo_segmentor(run: FinishedRun, written: WrittenCategories) -> PhotoSegme
     model = run.load_model("cpu")
     if not isinstance(model, PassSegmentor) or model.cam_threshold is not None:
         kind = type(model).__name__
-        said = "with cam_threshold" if isinstance(model, PassSegmentor) else "of that type"
-        raise LussError(f"{kind} cannot be exported {said}; PassSegmentor without it can")
+        setting = " with cam_threshold" if isinstance(model, PassSegmentor) else ""
+        raise LussError(
+            f"the model is a {kind}{setting}, expected a PassSegmentor without cam_threshold"
+        )
     kinds = [step["type"] for step in run.pipeline]
     if kinds != ["LoadRGBImage", "ResizeShortSide", "PackInputs"]:
         raise LussError(
-            f"photos of this run are prepared by {', '.join(kinds)}; only the resizing of "
-            "ResizeShortSide can be put into the file"
+            f"the test pipeline of this run is {', '.join(kinds)}, expected LoadRGBImage, "
+            "ResizeShortSide, PackInputs, which the file can contain"
         )
     resize = run.pipeline[1]
     max_long = resize.get("max_long") or MAX_RATIO * resize["size"]
@@ -168,14 +168,14 @@ def _photo_segmentor(run: FinishedRun, written: WrittenCategories) -> PhotoSegme
 
 
 def require_equal_resizing(model: PhotoSegmentor, photos: dict[str, NDArray[np.uint8]]) -> None:
-    """Check that photos are resized to the bytes of the installed Pillow.
+    """Check that the model resizes photos to the same bytes as the installed Pillow.
 
     Args:
-        model: resizes.
+        model: to check.
         photos: name -> photo (H, W, 3) uint8 RGB.
 
     Raises:
-        LussError: if a photo is not, since Pillow's rule is not the one that luss knows.
+        LussError: if they differ, since this version of Pillow resizes differently.
     """
     for name, photo in photos.items():
         height, width = photo.shape[:2]
@@ -184,31 +184,30 @@ def require_equal_resizing(model: PhotoSegmentor, photos: dict[str, NDArray[np.u
         differing = float((found != resize_image(photo, *size)).any(axis=2).mean())
         if differing:
             raise LussError(
-                f"the file would resize {name} otherwise than Pillow {PIL.__version__} does "
-                f"({100 * differing:.2f} % of the pixels differ); nothing was written. Install a "
-                "version of Pillow that luss is tested with (requirements/tested.txt), and report "
-                "this one"
+                f"the file resizes {name} differently from Pillow {PIL.__version__} "
+                f"({100 * differing:.2f} % of the pixels); nothing was written. Install a version "
+                "of Pillow that luss is tested with (requirements/tested.txt), and report this one"
             )
 
 
 @torch.no_grad()
 def traced(model: PhotoSegmentor) -> bytes:
-    """The model in ONNX, weights inside.
+    """Return the model in ONNX format, with its weights.
 
     Raises:
-        LussError: if it has what ONNX has not, or is too large.
+        LussError: if ONNX does not support an operation, or the model is too large.
     """
     buffer = io.BytesIO()
     photo = torch.zeros((1, *_TRACED, 3), dtype=torch.uint8)
     with warnings.catch_warnings():
-        # The exporter that follows sizes as tensors, which torch.export would make constants of,
-        # says that it is the older one; and that sizes which really are constant become such.
+        # The older exporter keeps sizes as tensors, which torch.export turns into constants. It
+        # warns about its age, and about sizes that are constant indeed.
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
                 model,
                 (photo,),
-                buffer,
+                buffer,  # type: ignore[arg-type]  # the older exporter accepts a buffer
                 input_names=["photo"],
                 output_names=["ids", "scores"],
                 dynamic_axes={
@@ -219,9 +218,11 @@ def traced(model: PhotoSegmentor) -> bytes:
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             reason = str(error).strip().partition("\n")[0]
-            raise LussError(f"this model cannot be written as ONNX: {reason}") from error
+            raise LussError(f"ONNX does not support this model: {reason}") from error
     if buffer.tell() > _LARGEST_FILE:
-        raise LussError("the model has more than 2 GB, which one ONNX file cannot hold")
+        raise LussError(
+            f"the model has {buffer.tell()} bytes, but an ONNX file can contain {_LARGEST_FILE}"
+        )
     return buffer.getvalue()
 
 
@@ -244,14 +245,14 @@ def _with_metadata(content: bytes, run: FinishedRun, written: WrittenCategories)
 
 def compare(
     content: bytes,
-    expected: Callable[[NDArray[np.uint8]], NDArray[np.integer]],
+    predict: Callable[[NDArray[np.uint8]], NDArray[np.integer]],
     photos: dict[str, NDArray[np.uint8]],
 ) -> Agreement:
     """Run a model in ONNX Runtime and compare its ids.
 
     Args:
         content: of the file.
-        expected: from a photo (H, W, 3) to its ids (H, W).
+        predict: returns the expected ids (H, W) of a photo (H, W, 3).
         photos: name -> photo (H, W, 3) uint8 RGB.
 
     Raises:
@@ -264,10 +265,10 @@ def compare(
             found = session.run(["ids"], {"photo": photo[None]})[0][0]
         except Exception as error:  # onnxruntime raises a class for each of its codes
             reason = str(error).strip().partition("\n")[0]
-            raise LussError(f"the exported model does not run on {name}; {_FIXED}: {reason}") from (
-                error
-            )
-        equal = found == expected(photo)
+            raise LussError(
+                f"the exported model fails on {name}: {reason}; {_NOT_WRITTEN}"
+            ) from error
+        equal = found == predict(photo)
         agreement[name] = float(equal.mean())
         same, count = same + int(equal.sum()), count + equal.size
         print_log(f"{name}: {100 * agreement[name]:.3f} % of pixels have the same id", "current")
@@ -283,14 +284,14 @@ def _session(content: bytes) -> Any:
 
 
 def drawn_pictures(short_side: int) -> dict[str, NDArray[np.uint8]]:
-    """Draw what to compare on in any case.
+    """Generate pictures to compare on.
 
     Args:
-        short_side: to which the run resizes photos, in pixels. Some pictures are so much longer
-            that Pillow resizes their columns first.
+        short_side: of resized photos, in pixels; some pictures are so long that Pillow resizes
+            their columns first.
 
     Returns:
-        Name -> picture (H, W, 3) uint8 RGB, of several sizes.
+        Name -> picture (H, W, 3) uint8 RGB.
     """
     random = np.random.default_rng(0)
     pictures = {}
@@ -305,16 +306,16 @@ def drawn_pictures(short_side: int) -> dict[str, NDArray[np.uint8]]:
 
 
 def given_pictures(paths: list[str]) -> dict[str, NDArray[np.uint8]]:
-    """Read some of the photos that the user gave, spread evenly.
+    """Read up to 16 of the user's photos, evenly spaced.
 
     Args:
         paths: of photos and folders.
 
     Returns:
-        Path -> photo (H, W, 3) uint8 RGB; those that cannot be read are left out with a warning.
+        Path -> photo (H, W, 3) uint8 RGB; unreadable photos are skipped with a warning.
 
     Raises:
-        LussError: if there is no such photo or folder, or none of those chosen can be read.
+        LussError: if a path does not exist, or none of the chosen photos can be read.
     """
     pictures, unreadable = {}, []
     found = find_given(paths) if paths else []
@@ -323,8 +324,10 @@ def given_pictures(paths: list[str]) -> dict[str, NDArray[np.uint8]]:
         try:
             pictures[str(path)] = read_image(path, True)
         except UnreadableImageError as error:
-            print_log(f"{error}; it is not compared", "current", logging.WARNING)
+            print_log(f"{error}; it is skipped", "current", logging.WARNING)
             unreadable.append(error)
     if unreadable and not pictures:
-        raise LussError(f"no photo to compare on can be read; {unreadable[0]}") from unreadable[0]
+        raise LussError(
+            f"cannot read any photo of --photos; the first error: {unreadable[0]}"
+        ) from unreadable[0]
     return pictures

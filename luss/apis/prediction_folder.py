@@ -1,7 +1,7 @@
-"""The files of predictions: written photo by photo, and put together at the end.
+"""Files of predictions: written photo by photo, and summarised at the end.
 
-A photo is done once its record is there, which is written last. What is held in memory is one
-photo's; records are read one after the other for the files over all photos.
+A photo's record is written last; a photo with a record is done. Memory holds one photo at a time;
+the summaries read the records one after the other.
 """
 
 import csv
@@ -21,7 +21,7 @@ from PIL import Image
 from luss.apis.categories import WrittenCategories
 from luss.apis.found import FoundCategory
 from luss.apis.inferencer import overlay_of
-from luss.apis.photos import Photo
+from luss.apis.photos import GivenPhoto
 from luss.datasets.coco_rle import encode_rle
 from luss.datasets.mask_codec import write_mask
 from luss.datasets.photo_listing import printable, shorten
@@ -32,18 +32,18 @@ from luss.folder_lock import LOCK
 __all__ = ["OUTPUTS", "PredictionFolder"]
 
 OUTPUTS = ("masks", "indexed", "overlays", "cutouts")
-"""Kinds of pictures, each in a folder of its name."""
+"""Kinds of pictures, each in its own folder."""
 
 _SETTINGS = "settings.json"
 _RECORDS = "records"
 _LARGEST_INDEX = 255
 _QUALITY = 90
 _SMALLEST_CUTOUT = 0.01
-"""Of the photo; what is smaller is not cut out."""
+"""Smallest fraction of the photo that is cut out."""
 
 _DIGITS = 6
 _NOT_LISTED = ("sha256", "pictures")
-"""Keys of records that ``predictions.json`` does not have."""
+"""Keys of records that ``predictions.json`` does not contain."""
 
 _CSV = ("photo", "category", "name", "area", "score")
 
@@ -54,9 +54,9 @@ class PredictionFolder:
 
     Attributes:
         root: the folder.
-        categories: which ids are written.
+        categories: the written ids.
         outputs: some of ``OUTPUTS``.
-        rle: whether records hold the mask of each category as run lengths.
+        rle: whether records contain the mask of each category as run lengths.
     """
 
     root: Path
@@ -65,14 +65,14 @@ class PredictionFolder:
     rle: bool = False
 
     def begin(self, model: dict[str, Any], photos: Sequence[str | os.PathLike]) -> None:
-        """Make the folder, or find it as it was begun.
+        """Create the folder, or check that it contains predictions with the same settings.
 
         Args:
-            model: what predicts; plain values.
-            photos: the paths of files and folders that were given.
+            model: identifies the model; plain values.
+            photos: the given paths of files and folders.
 
         Raises:
-            LussError: if the folder was begun otherwise, or holds anything else.
+            LussError: if the settings differ, or the folder contains anything else.
         """
         paths = sorted({printable(str(Path(path).expanduser().resolve())) for path in photos})
         settings = {
@@ -84,50 +84,50 @@ class PredictionFolder:
             "rle": self.rle,
             "photos": paths,
         }
-        self.refuse_if_foreign()
+        self.check_contents()
         path = self.root / _SETTINGS
         if path.exists():
-            found = self._begun(path)
+            found = self._read_settings(path)
             other = [key for key in settings if found.get(key) != settings[key]]
             if other == ["photos"]:
                 before = found.get("photos")
                 listed = f" ({shorten(before)})" if isinstance(before, list) else ""
                 raise LussError(
-                    f"{self.root} holds predictions of other photos{listed} than {shorten(paths)}; "
-                    "choose another --out, or give the same photos and folders"
+                    f"{self.root} contains predictions of other photos{listed} than "
+                    f"{shorten(paths)}; choose another --out, or give the same photos and folders"
                 )
             if other:
                 raise LussError(
-                    f"{self.root} holds predictions made otherwise (not the same: "
-                    f"{', '.join(other)}); choose another --out, or remove that folder"
+                    f"{self.root} contains predictions with other settings: {', '.join(other)}; "
+                    "choose another --out, or delete that folder"
                 )
             remove_unfinished(self.root)
             return
         write_json(path, settings)
 
-    def refuse_if_foreign(self) -> None:
-        """Refuse a folder that something else lies in, before anything is written into it.
+    def check_contents(self) -> None:
+        """Check that the folder is missing, empty, or contains predictions.
 
         Raises:
-            LussError: if it holds neither predictions nor nothing.
+            LussError: if it contains anything else.
         """
         if not self.root.exists() or (self.root / _SETTINGS).exists():
             return
         if not self.root.is_dir() or any(entry.name != LOCK for entry in self.root.iterdir()):
             raise LussError(
-                f"{self.root} holds something else than predictions; choose another --out"
+                f"{self.root} is not empty and contains no predictions; choose another --out"
             )
 
-    def _begun(self, path: Path) -> dict[str, Any]:
+    def _read_settings(self, path: Path) -> dict[str, Any]:
         try:
             return read_json(path)
         except LussError as error:
-            raise LussError(f"{error}; remove {self.root}, or choose another --out") from error
+            raise LussError(f"{error}; delete {self.root}, or choose another --out") from error
 
-    def is_done(self, photo: Photo) -> bool:
-        """Return whether all outputs of a photo exist, made of a file of the same content.
+    def is_done(self, photo: GivenPhoto) -> bool:
+        """Return whether all outputs of a photo exist and its file has not changed.
 
-        A photo whose record is damaged is not done.
+        A photo with a damaged record is not done.
         """
         record = self._read_record(photo)
         return (
@@ -136,8 +136,8 @@ class PredictionFolder:
             and all((self.root / picture).is_file() for picture in record["pictures"])
         )
 
-    def _read_record(self, photo: Photo) -> dict[str, Any] | None:
-        """Return what is noted of a photo that was predicted; None if nothing sound is."""
+    def _read_record(self, photo: GivenPhoto) -> dict[str, Any] | None:
+        """Return the record of a photo; None if it is missing or damaged."""
         try:
             record = read_json(self._record(photo))
             _row(record)
@@ -148,7 +148,7 @@ class PredictionFolder:
 
     def add(
         self,
-        photo: Photo,
+        photo: GivenPhoto,
         pixels: NDArray[np.uint8] | None,
         ids: NDArray[np.uint16],
         found: Sequence[FoundCategory],
@@ -156,10 +156,10 @@ class PredictionFolder:
         """Write the outputs of a photo, its record last.
 
         Args:
-            photo: which one.
-            pixels: (H, W, 3) uint8 RGB; None if :attr:`needs_pixels` is false.
-            ids: (H, W), as they are written.
-            found: the categories in it, the largest first.
+            photo: of the outputs.
+            pixels: (H, W, 3) uint8 RGB; may be None if :attr:`needs_pixels` is false.
+            ids: (H, W), the written ids.
+            found: the categories in the photo, the largest first.
         """
         pictures = []
         if "masks" in self.outputs:
@@ -169,15 +169,17 @@ class PredictionFolder:
             pictures.append(self._picture("indexed", photo))
             self._write_indexed(pictures[-1], photo, ids)
         if "overlays" in self.outputs:
+            assert pixels is not None
             picture = Image.fromarray(overlay_of(pixels, ids, self.categories))
             pictures.append(self._picture("overlays", photo, ".jpg"))
             with atomic_write(pictures[-1]) as file:
-                # Full resolution of colour, which thin regions need.
+                # No chroma subsampling, which blurs thin regions.
                 picture.save(file, "JPEG", quality=_QUALITY, subsampling=0)
         if "cutouts" in self.outputs:
-            # Those of a file that was there before may be of other categories.
+            assert pixels is not None
+            # An earlier version of the photo may have had other categories.
             for old in self._cutouts(photo).glob("*.png"):
-                # Folders are of photos in a folder that is called as this photo is.
+                # A folder of this name contains cutouts of other photos.
                 if old.is_file():
                     old.unlink()
             for category in found:
@@ -211,12 +213,14 @@ class PredictionFolder:
         """Whether the outputs show the photo."""
         return "overlays" in self.outputs or "cutouts" in self.outputs
 
-    def finish(self, photos: Sequence[Photo], unreadable: Sequence[tuple[Photo, str]]) -> None:
+    def finish(
+        self, photos: Sequence[GivenPhoto], unreadable: Sequence[tuple[GivenPhoto, str]]
+    ) -> None:
         """Write ``predictions.json`` and ``categories.csv`` of all photos, from their records.
 
         Args:
-            photos: all of them, in order.
-            unreadable: those that cannot be read, and why.
+            photos: all photos, in order.
+            unreadable: photos that cannot be predicted, with the reason.
         """
         without = {photo.image_id for photo, _ in unreadable}
         readable = [photo for photo in photos if photo.image_id not in without]
@@ -249,22 +253,22 @@ class PredictionFolder:
             text.flush()
             text.detach()
 
-    def _records(self, photos: Sequence[Photo]) -> Iterator[dict[str, Any]]:
+    def _records(self, photos: Sequence[GivenPhoto]) -> Iterator[dict[str, Any]]:
         for photo in photos:
             record = read_json(self._record(photo))
             yield {key: value for key, value in record.items() if key not in _NOT_LISTED}
 
-    def _picture(self, output: str, photo: Photo, suffix: str = ".png") -> Path:
+    def _picture(self, output: str, photo: GivenPhoto, suffix: str = ".png") -> Path:
         return self.root / output / f"{photo.image_id}{suffix}"
 
-    def _cutouts(self, photo: Photo) -> Path:
+    def _cutouts(self, photo: GivenPhoto) -> Path:
         return self.root / "cutouts" / photo.image_id
 
-    def _record(self, photo: Photo) -> Path:
+    def _record(self, photo: GivenPhoto) -> Path:
         return self.root / _RECORDS / f"{photo.image_id}.json"
 
-    def _write_indexed(self, path: Path, photo: Photo, ids: NDArray[np.uint16]) -> None:
-        """A PNG with a palette: its indices are the ids where these fit into a byte."""
+    def _write_indexed(self, path: Path, photo: GivenPhoto, ids: NDArray[np.uint16]) -> None:
+        """Write a PNG with a palette; its indices are the ids if they fit into a byte."""
         colours = self.categories.colours
         if self.categories.used[-1] <= _LARGEST_INDEX:
             indices, palette = ids.astype(np.uint8), colours[: self.categories.used[-1] + 1]
@@ -272,8 +276,8 @@ class PredictionFolder:
             present = np.flatnonzero(np.bincount(ids.ravel()))
             if len(present) > _LARGEST_INDEX + 1:
                 raise LussError(
-                    f"{photo.path} has {len(present)} categories, more than a palette of 256 "
-                    "colours holds; leave 'indexed' out of the outputs"
+                    f"{photo.path} has {len(present)} categories, more than the 256 colours of a "
+                    "palette; remove 'indexed' from --outputs"
                 )
             place = np.zeros(present[-1] + 1, np.uint8)
             place[present] = np.arange(len(present))
@@ -285,7 +289,7 @@ class PredictionFolder:
 
 
 def _write_cutout(path: Path, pixels: NDArray[np.uint8], inside: NDArray[np.bool_]) -> None:
-    """Write the pixels of a category, all else transparent, cut to the rectangle around them."""
+    """Write the bounding box of a category's pixels, with other pixels transparent."""
     left, top, width, height = cv2.boundingRect(inside.view(np.uint8))
     window = np.s_[top : top + height, left : left + width]
     opaque = 255 * inside[window].view(np.uint8)
@@ -295,7 +299,7 @@ def _write_cutout(path: Path, pixels: NDArray[np.uint8], inside: NDArray[np.bool
 
 
 def _write_list(file: BinaryIO, entries: Iterable[dict[str, Any]]) -> None:
-    """Write the entries of a JSON list, a line each."""
+    """Write the entries of a JSON list, one per line."""
     for place, entry in enumerate(entries):
         content = json.dumps(entry, ensure_ascii=False, allow_nan=False)
         file.write(b",\n  " if place else b"\n  ")
@@ -304,7 +308,7 @@ def _write_list(file: BinaryIO, entries: Iterable[dict[str, Any]]) -> None:
 
 
 def _row(record: dict[str, Any]) -> list[Any]:
-    """A row of ``categories.csv``: a photo and its largest category, empty where it has none."""
+    """Return a row of ``categories.csv``: a photo and its largest category, if any."""
     if not record["categories"]:
         return [record["photo"], "", "", "", ""]
     main = record["categories"][0]

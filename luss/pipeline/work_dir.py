@@ -17,7 +17,7 @@ from luss.datasets.split_root import holds_photo
 from luss.engine.stage_note import read_note
 from luss.errors import LussError
 from luss.files import read_json, remove_unfinished, write_json
-from luss.folder_lock import alone_in
+from luss.folder_lock import lock_folder
 from luss.ranks import main_process_decides
 
 __all__ = ["WorkDir", "config_hash", "main_process_decides"]
@@ -91,7 +91,7 @@ class WorkDir:
         with contextlib.ExitStack() as held:
             if is_main_process():
                 try:
-                    held.enter_context(alone_in(self.root, "--work-dir"))
+                    held.enter_context(lock_folder(self.root, "--work-dir"))
                     self._require_no_links()
                 except LussError as error:
                     conflict = str(error)

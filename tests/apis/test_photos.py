@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luss.apis.photos import Photo, as_paths, find_given, name_outputs
+from luss.apis.photos import GivenPhoto, as_paths, find_given, name_outputs
 from luss.errors import LussError
 
 
@@ -25,7 +25,7 @@ PARTS = st.sampled_from(["a", "b", "1.png", "a.png", "a.jpg", "a.json", "b.tif"]
 def test_no_output_has_the_place_of_another(names):
     # What a file system can hold: no file is a folder.
     folders = {str(parent) for name in names for parent in Path(name).parents}
-    photos = [Photo(f"/{name}", name) for name in sorted(names - folders)]
+    photos = [GivenPhoto(f"/{name}", name) for name in sorted(names - folders)]
     named, rejected = name_outputs(photos)
     assert len(named) + len(rejected) == len(photos)
     files = [file for photo in named for file in outputs_of(photo)]
@@ -35,7 +35,7 @@ def test_no_output_has_the_place_of_another(names):
 
 
 def test_photos_that_differ_enough_are_all_named():
-    photos = [Photo(f"/{name}", name) for name in ("a.jpg", "a.png", "b/a.jpg", "c.tif")]
+    photos = [GivenPhoto(f"/{name}", name) for name in ("a.jpg", "a.png", "b/a.jpg", "c.tif")]
     named, rejected = name_outputs(photos)
     assert [photo.image_id for photo in named] == ["a.jpg", "a.png", "b/a", "c"]
     assert rejected == []
@@ -50,8 +50,8 @@ def test_photos_that_differ_enough_are_all_named():
     ],
 )
 def test_a_name_that_outputs_cannot_have_leaves_the_others(name, why):
-    others = [Photo("/x.jpg", "x.jpg"), Photo("/1.json/x.jpg", "1.json/x.jpg")]
-    named, ((photo, reason),) = name_outputs([Photo(f"/{name}", name), *others])
+    others = [GivenPhoto("/x.jpg", "x.jpg"), GivenPhoto("/1.json/x.jpg", "1.json/x.jpg")]
+    named, ((photo, reason),) = name_outputs([GivenPhoto(f"/{name}", name), *others])
     assert [each.name for each in named] == ["x.jpg", "1.json/x.jpg"]
     assert photo.name == name
     assert why in reason
@@ -59,7 +59,11 @@ def test_a_name_that_outputs_cannot_have_leaves_the_others(name, why):
 
 
 def test_photos_of_one_name_are_both_rejected():
-    photos = [Photo("/a/x.png", "x.png"), Photo("/b/x.png", "x.png"), Photo("/y.png", "y.png")]
+    photos = [
+        GivenPhoto("/a/x.png", "x.png"),
+        GivenPhoto("/b/x.png", "x.png"),
+        GivenPhoto("/y.png", "y.png"),
+    ]
     named, rejected = name_outputs(photos)
     assert [photo.name for photo in named] == ["y.png"]
     assert [reason.split(" and another")[0] for _, reason in rejected] == ["/a/x.png", "/b/x.png"]

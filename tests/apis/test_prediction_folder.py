@@ -9,7 +9,7 @@ from PIL import Image
 
 from luss.apis.categories import WrittenCategories
 from luss.apis.found import found_categories
-from luss.apis.photos import Photo
+from luss.apis.photos import GivenPhoto
 from luss.apis.prediction_folder import PredictionFolder
 from luss.datasets import read_mask
 from luss.errors import LussError
@@ -20,7 +20,7 @@ from luss.visualization.colours import generated_legend, true_legend
 def photo(tmp_path):
     path = tmp_path / "x.png"
     Image.fromarray(np.full((20, 20, 3), 90, np.uint8)).save(path)
-    return Photo(str(path), "x.png", "x")
+    return GivenPhoto(str(path), "x.png", "x")
 
 
 def written(root, photo, ids, num_categories):
@@ -111,7 +111,7 @@ def test_a_photo_whose_record_is_damaged_is_not_done(photo, tmp_path, change):
 def test_damaged_settings_are_named(photo, tmp_path):
     folder = begun(tmp_path / "out", photo)
     (tmp_path / "out" / "settings.json").write_text("{")
-    with pytest.raises(LussError, match=r"settings\.json is damaged.* remove .*out, or choose"):
+    with pytest.raises(LussError, match=r"settings\.json is damaged.*out, or choose"):
         folder.begin({}, [photo.path])
 
 
@@ -121,5 +121,5 @@ def test_a_folder_is_for_the_photos_that_it_was_begun_with(photo, tmp_path, monk
     folder.begin({}, ["x.png"])
     with pytest.raises(LussError, match=r"of other photos \(.*x\.png\) than .*y\.png;.*--out"):
         folder.begin({}, ["y.png"])
-    with pytest.raises(LussError, match=r"not the same: model, photos"):
+    with pytest.raises(LussError, match=r"other settings: model, photos"):
         folder.begin({"upright": True}, [tmp_path])

@@ -46,7 +46,7 @@ def test_an_unknown_command_names_the_one_that_was_meant(tmp_path):
 def test_errors_of_a_command_are_one_line(tmp_path):
     said = luss("new-project", "No-Name", cwd=tmp_path)
     assert said.returncode == 2
-    assert said.stderr.startswith("error: 'No-Name' is no name for a project")
+    assert said.stderr.startswith("error: the project name 'No-Name' ")
     assert said.stderr.count("\n") == 1
 
 

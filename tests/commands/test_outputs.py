@@ -126,5 +126,5 @@ def test_what_can_be_written_passes_and_is_not_created(tmp_path, monkeypatch, ou
 
 def test_devices_and_pipes_are_never_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(LussError, match=r"pipe: it is no regular file"):
+    with pytest.raises(LussError, match=r"pipe: it is not a regular file"):
         output_file(tmp_path / "pipe", "--out", replace=True)

@@ -243,7 +243,7 @@ def test_batch_larger_than_the_data(work_dir):
         ("stages__finetune__optim_wrapper__optimizr__lr", 0.9, "finetune.*'optimizr'"),
         ("stages__finetune__param_scheduler__0__etamin", 0.9, "finetune.*'etamin'"),
         ("stages__finetune__train_cfg__max_epoch", 3, "finetune.*'max_epoch'"),
-        ("stages__finetune__foo", 3, "finetune.foo is no setting"),
+        ("stages__finetune__foo", 3, "finetune.foo "),
         ("stages__label_generation__pixels__pipline", [], "pixels.pipline.*mean 'pipeline'"),
         ("stages__label_generation__embedding__batch_size", "4", "embedding.batch_size is '4'"),
         ("stages__label_generation__generator__restart", 3, "label_generation.*'restart'"),

@@ -67,7 +67,7 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(finished_run, tm
     with pytest.raises(LussError, match="it is a folder, expected the path of a file"):
         export_onnx(run, tmp_path)
     run.model["cam_threshold"] = 0.5
-    with pytest.raises(LussError, match="cannot be exported with cam_threshold"):
+    with pytest.raises(LussError, match="PassSegmentor with cam_threshold"):
         export_onnx(run, tmp_path / "model.onnx")
     run = FinishedRun.read(finished_run)
     run.pipeline.insert(2, {"type": "CenterCrop", "crop_size": 32})

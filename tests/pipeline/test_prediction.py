@@ -259,13 +259,13 @@ def test_a_call_skips_photos_that_cannot_be_read(inferencer, tmp_path):
     samples = inferencer(given, return_datasamples=True)["predictions"]
     assert "cut.png" in samples[0].error and "pred_sem_seg" not in samples[0]
     assert np.array_equal(samples[1].pred_sem_seg.data, samples[2].pred_sem_seg.data)
-    with pytest.raises(LussError, match=r"not one of 1 photos can be read.*cut\.png"):
+    with pytest.raises(LussError, match=r"any of 1 photos.*cut\.png"):
         inferencer(given[0])
 
 
 def test_it_is_an_error_if_no_photo_can_be_read(inferencer, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
-    with pytest.raises(LussError, match=r"not one of 1 photos can be predicted.*broken\.jpg"):
+    with pytest.raises(LussError, match=r"any of 1 photos.*broken\.jpg"):
         predict_photos(inferencer, [tmp_path / "broken.jpg"], tmp_path / "out")
 
 
@@ -288,7 +288,7 @@ def test_batches_of_several_sizes_and_workers_change_nothing(inferencer, tmp_pat
 
 def test_photos_of_one_name_are_refused_and_folders_are_told_apart(inferencer, tmp_path):
     first, second = photo_file(tmp_path / "a" / "x.png"), photo_file(tmp_path / "b" / "x.png")
-    with pytest.raises(LussError, match="would both be called 'x"):
+    with pytest.raises(LussError, match="the same name 'x"):
         predict_photos(inferencer, [first, second], tmp_path / "out")
     predict_photos(inferencer, [first.parent, second.parent], tmp_path / "out", outputs=["masks"])
     found = {str(path.relative_to(tmp_path / "out")) for path in tmp_path.glob("out/masks/*/*")}
@@ -338,33 +338,33 @@ def test_scores_that_overflow_are_not_other(finished_run, tmp_path):
     """Finite weights, of which scores are infinite: every pixel would be 'other'."""
     inferencer = LUSSInferencer(finished_run, device="cpu")
     inferencer.model.decode_head.conv_seg.weight.data.fill_(1e38)
-    with pytest.raises(LussError, match=r"iter_\d+\.pth computes scores that are not finite"):
+    with pytest.raises(LussError, match=r"iter_\d+\.pth predicts scores that are not finite"):
         inferencer(photo_file(tmp_path / "a.png"))
 
 
 def test_other_predictions_and_other_folders_are_not_written_to(inferencer, finished_run, tmp_path):
     path = photo_file(tmp_path / "in" / "x.png")
     predict_photos(inferencer, [path], tmp_path / "out")
-    with pytest.raises(LussError, match="not the same: rle"):
+    with pytest.raises(LussError, match="other settings: rle"):
         predict_photos(inferencer, [path], tmp_path / "out", rle=True)
     true = LUSSInferencer(finished_run, device="cpu", categories="true")
-    with pytest.raises(LussError, match="not the same: categories, ids, names"):
+    with pytest.raises(LussError, match="other settings: categories, ids, names"):
         predict_photos(true, [path], tmp_path / "out")
     other = photo_file(tmp_path / "in2" / "x.png", seed=1)
     mask = (tmp_path / "out" / "masks" / "x.png").read_bytes()
     with pytest.raises(LussError, match=r"of other photos \(.*in/x\.png\) than .*in2/x\.png"):
         predict_photos(inferencer, [other], tmp_path / "out")
     assert (tmp_path / "out" / "masks" / "x.png").read_bytes() == mask
-    with pytest.raises(LussError, match="holds something else than predictions"):
+    with pytest.raises(LussError, match="contains no predictions"):
         predict_photos(inferencer, [path], tmp_path)
-    with pytest.raises(LussError, match="lies in"):
+    with pytest.raises(LussError, match="is inside the photos"):
         predict_photos(inferencer, [tmp_path / "in"], tmp_path / "in" / "out")
 
 
 def test_nothing_to_predict(inferencer, tmp_path):
-    with pytest.raises(LussError, match="no photo and no folder"):
+    with pytest.raises(LussError, match="no photo or folder"):
         predict_photos(inferencer, [tmp_path / "absent.jpg"], tmp_path / "out")
-    with pytest.raises(LussError, match="no output 'video'"):
+    with pytest.raises(LussError, match="output 'video'"):
         predict_photos(inferencer, [tmp_path], tmp_path / "out", outputs=["video"])
 
 
@@ -406,16 +406,16 @@ def test_what_is_no_photo_is_refused(inferencer, given, message):
 def test_unknown_devices_and_categories_are_refused(finished_run):
     with pytest.raises(LussError, match="device 'cuba'"):
         LUSSInferencer(finished_run, device="cuba")
-    with pytest.raises(LussError, match="no 'real' categories; known are"):
+    with pytest.raises(LussError, match="--categories is 'real'"):
         LUSSInferencer(finished_run, device="cpu", categories="real")
 
 
 def test_true_categories_need_a_match(finished_run, tmp_path):
     ignored = shutil.ignore_patterns("data", "predictions", "match.json", "pretrain")
     run = shutil.copytree(finished_run, tmp_path / "run", ignore=ignored)
-    with pytest.raises(LussError, match=r"there is no .*names\.json to name"):
+    with pytest.raises(LussError, match=r"there is no .*names\.json"):
         LUSSInferencer(run, device="cpu", categories="named")
-    with pytest.raises(LussError, match="no match of generated categories"):
+    with pytest.raises(LussError, match="has no match"):
         LUSSInferencer(run, device="cpu", categories="true")
     legend = LUSSInferencer(Path(run), device="cpu").categories.legend
     assert legend.name(1) == "category 1"

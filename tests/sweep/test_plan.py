@@ -25,7 +25,7 @@ def test_a_key_with_several_values_takes_each():
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["a"], "--set takes KEY=VALUE, found 'a'"),
+        (["a"], "--set is 'a', expected KEY=VALUE"),
         (["seed=1"], "the seeds of a sweep are those of --seeds"),
         (["a=1", "a=1"], "--set a=1 stands twice"),
         (["a=(1,2"], r"--set a=\(1,2: "),
@@ -78,7 +78,7 @@ def test_folder_names_are_safe_and_differ():
         (([TINY, TINY], [0]), "would share the folder tiny_pass_s"),
         (([TINY], [0], [("sed=1",)]), "no setting 'sed'"),
         (([TINY], [0], [()], ["seed=1"]), "those of --seeds"),
-        (([TINY], [0], [()], ["seed"]), "--cfg-options takes KEY=VALUE"),
+        (([TINY], [0], [()], ["seed"]), "--cfg-options is 'seed'"),
         ((["nowhere.py"], [0]), "there is no config nowhere.py"),
     ],
 )

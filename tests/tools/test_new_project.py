@@ -54,13 +54,13 @@ def test_everything_is_named_after_the_project(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("my-method", "no name for a project"),
-        ("../up", "no name for a project"),
-        ("Mine", "no name for a project"),
-        ("class", "no name for a project"),
+        ("my-method", "project name .* is invalid"),
+        ("../up", "project name .* is invalid"),
+        ("Mine", "project name .* is invalid"),
+        ("class", "project name .* is invalid"),
         ("json", "is taken by .*json"),
         ("luss", "is taken by .*luss"),
-        ("there", "is there already"),
+        ("there", "already exists"),
     ],
 )
 def test_names_that_cannot_be(tmp_path, name, message):

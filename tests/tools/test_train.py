@@ -29,9 +29,7 @@ def until(process, text):
 def test_missing_config():
     code, said = finish(start("train.py", "nowhere.py"))
     assert code == 2
-    assert (
-        said == "error: there is no config nowhere.py; see configs/ for those that come with luss\n"
-    )
+    assert said == "error: there is no config nowhere.py; see configs/ for the configs of luss\n"
 
 
 def test_damaged_photo_in_a_worker_is_one_message(tmp_path):
