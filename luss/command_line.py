@@ -143,14 +143,14 @@ def exit_cleanly() -> Iterator[None]:
         _end(*(explained or (traceback.format_exc(), 1)))
 
 
-def leave_on_signals(advice: str = "--resume goes on from what is whole") -> None:
+def leave_on_signals(advice: str = "run the same command with --resume to continue") -> None:
     """Exit immediately on Ctrl-C and SIGTERM from now on.
 
     For programs whose files are complete at any time. An exception would get lost while a data
     loader forks, and workers would log errors; workers end when this process ends.
 
     Args:
-        advice: how to go on, to be said then.
+        advice: how to continue, printed on a signal.
     """
     own = os.getpid()
 

@@ -1,4 +1,4 @@
-"""Gradients that are summed over several iterations before the weights move."""
+"""Gradient accumulation over several iterations."""
 
 from mmengine.model import BaseAveragedModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
@@ -14,25 +14,25 @@ __all__ = [
 
 
 def wrappers_of(optim_wrapper: OptimWrapper | OptimWrapperDict) -> list[OptimWrapper]:
-    """The wrappers of all optimizers, mostly one."""
+    """Return the wrappers of all optimizers, usually one."""
     if isinstance(optim_wrapper, OptimWrapperDict):
         return list(optim_wrapper.values())
     return [optim_wrapper]
 
 
 def gradients_wait(optim_wrapper: OptimWrapper | OptimWrapperDict) -> bool:
-    """Whether the last iteration has left gradients that no update has used yet.
+    """Return whether there are accumulated gradients that no update has used yet.
 
-    Between updates (``accumulative_counts`` above 1) training cannot be entered from outside:
-    of several processes each holds a share of the sum.
+    A checkpoint is valid only right after an update of the weights: between updates
+    (``accumulative_counts`` above 1), each rank holds partial gradients.
     """
     return not all(wrapper.should_update() for wrapper in wrappers_of(optim_wrapper))
 
 
 def iterations_per_update(optim_wrapper: OptimWrapper | OptimWrapperDict) -> int:
-    """Return the iterations whose gradients are summed; the fewest, of several optimizers.
+    """Return the number of iterations per update; the smallest one of several optimizers.
 
-    A schedule that is stated in updates of the weights, such as frozen prototypes, is at update
+    Schedules in updates of the weights, such as that of frozen prototypes, are at update
     ``iteration // iterations_per_update(...)``.
     """
     return min(wrapper._accumulative_counts for wrapper in wrappers_of(optim_wrapper))
@@ -50,10 +50,10 @@ def wrapper_of(
 
 
 def follow_updates(model: nn.Module, optim_wrapper: OptimWrapper | OptimWrapperDict) -> None:
-    """Let momentum copies in a model (BYOL, MoCo, PixPro) move once per update of the weights.
+    """Update momentum copies in a model (BYOL, MoCo, PixPro) once per update of the weights.
 
-    They are updated in every forward pass, which between updates meets the same weights again.
-    Call it once for a model.
+    Otherwise they are updated in every forward pass, also between updates. Call this once per
+    model.
     """
     counts = iterations_per_update(optim_wrapper)
     for part in model.modules():

@@ -1,4 +1,4 @@
-"""Batch norms that MMEngine's ``sync_bn`` must leave alone."""
+"""Batch norms that MMEngine's ``sync_bn`` must not change."""
 
 import sys
 
@@ -8,25 +8,26 @@ from torch import nn
 __all__ = ["shuffles_batches", "synchronise_objectives"]
 
 _SHUFFLE = "batch_shuffle_ddp"
-"""What mmselfsup's MoCo and DenseCL, and those derived from them, call in each step."""
+"""Function that mmselfsup's MoCo, DenseCL and derived algorithms call in each step."""
 
 
 def shuffles_batches(model: nn.Module) -> bool:
     """Return whether an algorithm shuffles its keys among processes, as MoCo does.
 
-    Batch norm of a process then sees keys of other photos than queries, so that its statistics
-    give no positive pair away (He et al., 2020, section 3.3). Synchronising it defeats that.
+    A process's batch norm then sees keys and queries of different photos, so that its statistics
+    do not reveal positive pairs (He et al., 2020, section 3.3). Synchronised batch norm does.
     """
     modules = (sys.modules.get(kind.__module__) for kind in type(model).__mro__)
     return any(hasattr(module, _SHUFFLE) for module in modules)
 
 
 def synchronise_objectives(model: nn.Module, kind: str) -> None:
-    """Synchronise batch norms of the objectives that luss adds to an algorithm, and no others.
+    """Synchronise only the batch norms of the objectives that luss adds to an algorithm.
 
     Args:
-        model: with ``objectives``, or without any.
+        model: with or without ``objectives``.
         kind: ``torch`` or ``mmcv``, see ``mmengine.model.convert_sync_batchnorm``.
     """
-    for name, objective in getattr(model, "objectives", {}).items():
-        model.objectives[name] = convert_sync_batchnorm(objective, kind)
+    objectives = getattr(model, "objectives", {})
+    for name, objective in objectives.items():
+        objectives[name] = convert_sync_batchnorm(objective, kind)

@@ -1,7 +1,7 @@
-"""Checkpoints that are written whole or not at all, are told when damaged, and never execute code.
+"""Atomic checkpoints with a digest, loaded without executing code.
 
-A checkpoint is PyTorch's zip file. Its zip comment, which PyTorch passes over, holds the SHA-256 of
-all bytes before it: PyTorch does not look at the check sums within the zip.
+A checkpoint is a zip file of PyTorch. Its zip comment, which PyTorch ignores, contains the SHA-256
+of all preceding bytes, since PyTorch does not verify the checksums of the zip.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ __all__ = [
     "DamagedCheckpointError",
     "checkpoint_digest",
     "checkpoint_step",
+    "in_module",
     "init_weights_from",
-    "is_below",
     "latest_checkpoint",
     "load",
     "load_weights",
-    "newest_whole_checkpoint",
+    "newest_intact_checkpoint",
     "publish",
     "required_checkpoint",
     "save",
@@ -39,7 +39,7 @@ _FILENAME = re.compile(r"iter_(\d+)\.pth")
 
 _ZIP = b"PK\x03\x04"
 _END_OF_ZIP = struct.Struct("<4s16sH")
-"""The end of a zip file: signature, what is of no use here, length of the comment."""
+"""The end of a zip file: signature, unused fields, length of the comment."""
 _END_SIGNATURE = b"PK\x05\x06"
 _COMMENT = b"luss sha256 "
 _COMMENT_LENGTH = len(_COMMENT) + 64
@@ -48,37 +48,40 @@ _GLOBAL = re.compile(r"GLOBAL (\S+)")
 
 
 class DamagedCheckpointError(LussError):
-    """A checkpoint is cut short, or holds other bytes than were written."""
+    """A checkpoint that is truncated or has changed bytes."""
 
 
 def checkpoint_step(path: str | os.PathLike) -> int | None:
-    """Iterations that went into the checkpoint ``iter_<N>.pth``; None for another name."""
+    """Return the number of iterations N of ``iter_<N>.pth``; None for another name."""
     match = _FILENAME.fullmatch(Path(path).name)
     return int(match[1]) if match else None
 
 
-def latest_checkpoint(folder: str | os.PathLike) -> Path | None:
-    """The checkpoint of most iterations in a stage's folder; None if there is none.
+def checkpoints_by_step(folder: str | os.PathLike) -> dict[int, Path]:
+    """Return iterations -> checkpoint ``iter_<N>.pth`` of a stage's folder, ascending."""
+    steps = {path: checkpoint_step(path) for path in Path(folder).glob("iter_*.pth")}
+    return dict(sorted((step, path) for path, step in steps.items() if step is not None))
 
-    The folder is asked, not a file that names the newest, which a killed run may have left
-    behind the checkpoints, while any ``iter_*.pth`` is whole.
+
+def latest_checkpoint(folder: str | os.PathLike) -> Path | None:
+    """Return the checkpoint with the most iterations in a stage's folder; None if there is none.
+
+    Scans the folder; ``last_checkpoint`` may be stale after a crash.
     """
-    found = {checkpoint_step(path): path for path in Path(folder).glob("iter_*.pth")}
-    found.pop(None, None)
-    return found[max(found)] if found else None
+    return next(reversed(checkpoints_by_step(folder).values()), None)
 
 
 def required_checkpoint(folder: str | os.PathLike) -> Path:
-    """As :func:`latest_checkpoint`, of a stage that must have one.
+    """Return the latest checkpoint of a stage.
 
     Raises:
-        LussError: if there is none, or another one than that with which the stage ended.
+        LussError: if there is none, or it is not the checkpoint that the stage ended with.
     """
     folder = Path(folder)
     path = latest_checkpoint(folder)
     if path is None:
         raise LussError(
-            f"there is no checkpoint iter_<N>.pth in {folder}; put it back, or remove the folder "
+            f"there is no checkpoint iter_<N>.pth in {folder}; restore it, or delete the folder "
             "and run the stage again"
         )
     done = folder / "done.json"
@@ -86,29 +89,27 @@ def required_checkpoint(folder: str | os.PathLike) -> Path:
     if last not in (None, path.name):
         raise LussError(
             f"the stage in {folder} ended with {last}, but the newest checkpoint there is "
-            f"{path.name}; put {last} back, or remove {done} and go on with --resume"
+            f"{path.name}; restore {last}, or delete {done} and run with --resume"
         )
     return path
 
 
-def newest_whole_checkpoint(path: str | os.PathLike) -> tuple[Path, list[Path]]:
-    """The checkpoint to go on from: ``path``, or where that is damaged an older one beside it.
+def newest_intact_checkpoint(path: str | os.PathLike) -> tuple[Path, list[Path]]:
+    """Return a checkpoint to resume from: ``path``, or if it is damaged, an older one next to it.
 
     Args:
         path: of a checkpoint.
 
     Returns:
-        The newest that is whole, and the damaged ones that are newer.
+        The newest intact checkpoint, and the damaged newer ones.
 
     Raises:
-        DamagedCheckpointError: that of ``path``, if no older one is whole.
-        LussError: as :func:`load`, where something else than damage is wrong with one.
+        DamagedCheckpointError: that of ``path``, if all older ones are damaged, too.
+        LussError: as :func:`load`, for errors other than damage.
     """
     path = Path(path)
-    found = {checkpoint_step(other): other for other in path.parent.glob("iter_*.pth")}
-    found.pop(None, None)
-    step = checkpoint_step(path)
-    older = [found[other] for other in sorted(found, reverse=True) if step and other < step]
+    found, step = checkpoints_by_step(path.parent), checkpoint_step(path)
+    older = [found[other] for other in reversed(found) if step and other < step]
     damaged: dict[Path, DamagedCheckpointError] = {}
     for candidate in [path, *older]:
         try:
@@ -121,10 +122,10 @@ def newest_whole_checkpoint(path: str | os.PathLike) -> tuple[Path, list[Path]]:
 
 
 def save(path: str | os.PathLike, checkpoint: dict) -> None:
-    """Write a checkpoint, whole or not at all, with a digest of its bytes.
+    """Write a checkpoint atomically, with a digest of its bytes.
 
     Raises:
-        OSError: if the disk fails; what stood at ``path`` stays.
+        OSError: if the disk fails; ``path`` stays as it was.
     """
     content, comment = _encode(checkpoint)
     with content.getbuffer() as buffer, atomic_write(path) as file:
@@ -133,10 +134,10 @@ def save(path: str | os.PathLike, checkpoint: dict) -> None:
 
 
 def publish(path: str | os.PathLike, checkpoint: dict) -> Path:
-    """As :func:`save`, to ``<stem of path>-<8 digits of the digest>.pth``, as MMEngine names it.
+    """Write a checkpoint to ``<stem of path>-<8 digits of the digest>.pth``, as MMEngine does.
 
     Returns:
-        The path that was written.
+        The written path.
     """
     content, comment = _encode(checkpoint)
     digest = comment.removeprefix(_COMMENT).decode()
@@ -148,54 +149,54 @@ def publish(path: str | os.PathLike, checkpoint: dict) -> Path:
 
 
 def _encode(checkpoint: dict) -> tuple[io.BytesIO, bytes]:
-    """A checkpoint's bytes, and the comment with their digest that is to follow them."""
-    # In memory first: PyTorch's own writer turns a full disk into an error without a cause.
+    """Return a checkpoint's bytes, and the zip comment with their digest."""
+    # In memory first: PyTorch's own writer hides the cause of a disk error.
     content = io.BytesIO()
     torch.save(checkpoint, content)
     with content.getbuffer() as buffer:
         signature, fields, length = _END_OF_ZIP.unpack(buffer[-_END_OF_ZIP.size :])
         if (signature, length) != (_END_SIGNATURE, 0):
-            raise RuntimeError("torch.save has written something else than a plain zip file")
+            raise RuntimeError("torch.save did not write a plain zip file")
         buffer[-_END_OF_ZIP.size :] = _END_OF_ZIP.pack(signature, fields, _COMMENT_LENGTH)
         comment = _COMMENT + hashlib.sha256(buffer).hexdigest().encode()
     return content, comment
 
 
 def load(path: str | os.PathLike) -> dict:
-    """Read a checkpoint to the CPU without executing code that it may hold.
+    """Read a checkpoint to the CPU without executing code.
 
-    The digest that :func:`save` wrote is compared; files of other programs have none.
+    The digest written by :func:`save` is verified; files of other programs have none.
 
     Raises:
-        DamagedCheckpointError: if the file is cut short or holds other bytes than were saved.
-        LussError: if the file is missing, or holds anything but data.
+        DamagedCheckpointError: if the file is truncated or has changed bytes.
+        LussError: if the file is missing, or contains anything but tensors and plain values.
     """
     path = Path(path)
     if not path.is_file():
         raise LussError(f"there is no checkpoint {path}; give the path of a .pth file")
-    _refuse_other_bytes(path)
+    _verify_digest(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):
         raise
     # Damaged files raise UnpicklingError, RuntimeError, EOFError, KeyError, UnicodeDecodeError ...
     except Exception as error:
-        # PyTorch's own message recommends to load the file without this guard.
+        # PyTorch's own message recommends to load the file without this protection.
         if found := _GLOBAL.search(str(error)):
             raise LussError(
-                f"{path} holds the Python object {found[1]} beside tensors and plain values; luss "
-                "never loads checkpoints that would execute code. Where you trust the file, save "
-                "its tensors alone to another one and give that"
+                f"{path} contains the Python object {found[1]}, but luss never loads checkpoints "
+                "that would execute code. If you trust the file, save only its tensors to another "
+                "file and use that"
             ) from error
         raise _damaged(path, "cannot be read as tensors and plain values") from error
     if not isinstance(checkpoint, dict):
-        raise LussError(f"{path} holds a {type(checkpoint).__name__}, expected a checkpoint dict")
-    _refuse_not_finite(checkpoint, path)
+        raise LussError(f"{path} contains a {type(checkpoint).__name__}, expected a dict")
+    _require_finite(checkpoint, path)
     return checkpoint
 
 
-def _refuse_not_finite(checkpoint: dict, path: Path) -> None:
-    """Refuse weights that predict nothing; the optimizer's state lies deeper and is passed over."""
+def _require_finite(checkpoint: dict, path: Path) -> None:
+    """Check that weights are finite; the optimizer's state is nested deeper and not checked."""
     parts = [checkpoint, *(part for part in checkpoint.values() if isinstance(part, Mapping))]
     tensors = {
         str(name): value
@@ -206,27 +207,27 @@ def _refuse_not_finite(checkpoint: dict, path: Path) -> None:
     bad = {name for name, value in tensors.items() if not torch.isfinite(value).all()}
     if bad:
         raise LussError(
-            f"{path} holds weights that are not finite: {len(bad)} of {len(tensors)} tensors "
-            f"({_first(bad)}); its training diverged. Give an earlier checkpoint, or another file"
+            f"{path} contains weights that are not finite: {len(bad)} of {len(tensors)} tensors "
+            f"({_first(bad)}). Its training diverged; use an earlier checkpoint or another file"
         )
 
 
 def checkpoint_digest(path: str | os.PathLike) -> str:
-    """Hexadecimal digits that tell a checkpoint from any other: of its bytes, as it was saved."""
+    """Return the digest of a checkpoint's bytes, as hexadecimal digits."""
     return _stored_digest(Path(path)) or file_digest(path)
 
 
-def _refuse_other_bytes(path: Path) -> None:
+def _verify_digest(path: Path) -> None:
     stored = _stored_digest(path)
     if stored is not None and stored != file_digest(path, path.stat().st_size - _COMMENT_LENGTH):
-        raise _damaged(path, "does not hold the bytes that were saved")
+        raise _damaged(path, "has other bytes than were saved")
 
 
 def _stored_digest(path: Path) -> str | None:
-    """The digest at the end of a checkpoint; None for another program's file.
+    """Return the digest at the end of a checkpoint; None for a file of another program.
 
     Raises:
-        DamagedCheckpointError: if the file begins as a zip file, but does not end as one.
+        DamagedCheckpointError: if the file starts like a zip file, but does not end like one.
     """
     with path.open("rb") as file:
         if file.read(len(_ZIP)) != _ZIP:
@@ -238,75 +239,76 @@ def _stored_digest(path: Path) -> str | None:
         return None
     comment = tail[-_COMMENT_LENGTH:]
     if not comment.startswith(_COMMENT):
-        raise _damaged(path, "is cut short, or its end is not what was saved")
+        raise _damaged(path, "is truncated, or its end has changed")
     return comment.removeprefix(_COMMENT).decode(errors="replace")
 
 
 def _damaged(path: Path, found: str) -> DamagedCheckpointError:
     return DamagedCheckpointError(
-        f"{path} is damaged: it {found}. Put it back; or, if a run has made it, remove it, and "
-        "done.json beside it if there is one: --resume then goes on from the checkpoint before it"
+        f"{path} is damaged: it {found}. Restore it; or, if it belongs to a run, delete it and the "
+        "done.json next to it, and run with --resume to continue from the checkpoint before"
     )
 
 
 def init_weights_from(model: nn.Module, path: str | os.PathLike, parts: list[str]) -> None:
-    """Copy parts of a checkpoint into a model, all of each part or none.
+    """Copy complete modules of a checkpoint into a model.
 
     Args:
-        model: the model, whose modules have the names that the checkpoint has.
-        path: the checkpoint.
-        parts: names of modules such as ``backbone``; everything below them is copied.
+        model: with the same names of modules as the checkpoint.
+        path: of the checkpoint.
+        parts: names of modules, such as ``backbone``.
 
     Raises:
-        LussError: if a part is missing on either side, or does not fit in name or shape.
+        LussError: if a module is missing in either, or names or shapes of tensors differ.
     """
     source = stored_weights(load(path))
     target = model.state_dict()
-    chosen = {}
+    chosen: dict[str, Tensor] = {}
     for part in parts:
-        found = {key: value for key, value in source.items() if is_below(key, part)}
-        wanted = {key for key in target if is_below(key, part)}
-        if not found or found.keys() != wanted:
+        found = {key: value for key, value in source.items() if in_module(key, part)}
+        expected = {key for key in target if in_module(key, part)}
+        if not found or found.keys() != expected:
             raise LussError(
                 f"{part!r} of {path} does not fit the model: the checkpoint has {len(found)} "
-                f"tensors of it, the model {len(wanted)}; "
-                f"only there: {_first(found.keys() - wanted)}; only here: "
-                f"{_first(wanted - found.keys())}; the two configs must name the same modules"
+                f"tensors of it, the model {len(expected)}; only in the checkpoint: "
+                f"{_first(found.keys() - expected)}; only in the model: "
+                f"{_first(expected - found.keys())}. Both configs must have the same modules"
             )
         chosen |= found
-    _refuse_other_shapes(chosen, target, path)
+    _require_equal_shapes(chosen, target, path)
     model.load_state_dict(chosen, strict=False)
 
 
 def load_weights(model: nn.Module, checkpoint: dict, path: str | os.PathLike) -> None:
-    """Copy all weights of a checkpoint into a model, all or none.
+    """Copy all weights of a checkpoint into a model.
 
     Args:
-        model: the model.
-        checkpoint: as :func:`load` gave it.
-        path: where it was read, for messages.
+        model: to fill.
+        checkpoint: of :func:`load`.
+        path: of the checkpoint, for messages.
 
     Raises:
-        LussError: if they do not fit in name or shape.
+        LussError: if names or shapes of tensors differ.
     """
     source, target = stored_weights(checkpoint), model.state_dict()
     if source.keys() != target.keys():
         raise LussError(
-            f"{path} does not fit the model: only there: {_first(source.keys() - target.keys())}; "
-            f"only here: {_first(target.keys() - source.keys())}; it belongs to another config"
+            f"{path} does not fit the model: only in the checkpoint: "
+            f"{_first(source.keys() - target.keys())}; only in the model: "
+            f"{_first(target.keys() - source.keys())}. It belongs to another config"
         )
-    _refuse_other_shapes(source, target, path)
+    _require_equal_shapes(source, target, path)
     model.load_state_dict(source)
 
 
 def stored_weights(checkpoint: dict) -> dict[str, Tensor]:
-    """The tensors of a model by name, in what :func:`load` gave."""
+    """Return the model's tensors of a checkpoint, by name."""
     weights = checkpoint.get("state_dict", {})
-    # Checkpoints of wrapped models name every module below 'module'.
+    # Names of wrapped models start with 'module.'.
     return {key.removeprefix("module."): value for key, value in weights.items()}
 
 
-def _refuse_other_shapes(
+def _require_equal_shapes(
     source: dict[str, Tensor], target: dict[str, Tensor], path: str | os.PathLike
 ) -> None:
     for key, value in source.items():
@@ -317,9 +319,9 @@ def _refuse_other_shapes(
             )
 
 
-def is_below(key: str, part: str) -> bool:
-    """Whether a tensor or module is a part of a model, or is in it."""
-    return key == part or key.startswith(f"{part}.")
+def in_module(name: str, module: str) -> bool:
+    """Return whether a tensor or module belongs to the module of another name."""
+    return name == module or name.startswith(f"{module}.")
 
 
 def _first(keys: set[str]) -> str:

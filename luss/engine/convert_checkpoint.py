@@ -1,7 +1,7 @@
-"""Checkpoints of the released PASS, torchvision's and mmcls' ResNets: into ours and back.
+"""Conversion of checkpoints of the released PASS, torchvision and mmcls to luss and back.
 
-Names here are the canonical ones: a file is read to them from whatever program's names it has, and
-written from them to the target's. Values are never changed.
+Names of tensors are converted to those of luss, and from them to those of the target. Values do
+not change.
 """
 
 from collections.abc import Mapping
@@ -28,16 +28,16 @@ _QUEUE = "objectives.clustering.queue"
 _RELEASED_QUEUE = 3840
 """Length of the queue of step 2.1, for every split."""
 _CLASSIFIER = "head.fc."
-"""The classifier of mmcls' ResNets; torchvision's is 'fc.'."""
+"""Prefix of the classifier in mmcls' ResNets; torchvision's is 'fc.'."""
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a checkpoint of a step has.
+    """Tensors of a checkpoint of a step.
 
     Attributes:
-        parts: what names beside the backbone's may begin with.
-        needed: a part that tells this kind from others.
+        parts: accepted prefixes of names, besides the backbone's.
+        needed: prefix that only this kind has.
     """
 
     parts: tuple[str, ...]
@@ -51,7 +51,7 @@ KINDS: dict[str, _Kind] = {
     "pixel_attention": _Kind((*_CLUSTERING, _QUEUE, "attention."), "attention."),
     "finetuned": _Kind(("decode_head.conv_seg.",), "decode_head.conv_seg."),
 }
-"""Kinds of checkpoints; centroids are no checkpoint, but are converted, too."""
+"""Kinds of checkpoints; centroids are not checkpoints, but can be converted, too."""
 
 _BLOCKS = {
     18: (2, (2, 2, 2, 2)),
@@ -60,7 +60,7 @@ _BLOCKS = {
     101: (3, (3, 4, 23, 3)),
     152: (3, (3, 8, 36, 3)),
 }
-"""Depth of a ResNet -> convolutions of a block, blocks of each stage."""
+"""Depth of a ResNet -> convolutions per block, blocks of each stage."""
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _COUNTER = "num_batches_tracked"
 _SHOWN = 20
@@ -82,21 +82,21 @@ def convert_checkpoint(
         out: the file to write.
         to: one of ``TARGETS``.
         kind: one of ``KINDS``, or ``centroids``.
-        queue_length: of the empty queue that our pixel attention has and the authors' file has
-            not; by default that of their step 2.1.
-        replace: whether ``out`` may exist, as it does where it is ``source``.
+        queue_length: of the empty queue that is added to pixel attention, since the authors' file
+            has none; by default that of their step 2.1.
+        replace: whether ``out`` may exist; it may be ``source``.
 
     Returns:
-        Sentences on what was found, and what was left out or added.
+        Sentences on the tensors found, removed and added.
 
     Raises:
-        LussError: if the file is missing, holds more than tensors, is of another kind, has
-            unknown names, or misses some; or if ``out`` cannot be written.
+        LussError: if the file is missing, contains anything but tensors, is of another kind, or
+            has unknown or missing names; or if ``out`` cannot be written.
     """
     if to not in TARGETS or kind not in (*KINDS, "centroids"):
         raise LussError(
             f"there is no conversion of kind {kind!r} to {to!r}; kinds are "
-            f"{', '.join([*KINDS, 'centroids'])}, targets {', '.join(TARGETS)}"
+            f"{', '.join([*KINDS, 'centroids'])}, targets are {', '.join(TARGETS)}"
         )
     out = output_file(out, "--out", replace)
     if kind == "centroids":
@@ -106,29 +106,29 @@ def convert_checkpoint(
     length = _RELEASED_QUEUE if queue_length is None else queue_length
     content = load(Path(source).expanduser())
     named, depth = to_ours(tensors_of(content, WeightsEntry(str(source))), kind, str(source))
-    converted, said = from_ours(named, to, kind, length)
+    converted, notes = from_ours(named, to, kind, length)
     save(out, converted)
-    return [f"{source}: {kind}, ResNet-{depth}, {len(named)} tensors", *said]
+    return [f"{source}: {kind}, ResNet-{depth}, {len(named)} tensors", *notes]
 
 
 def to_ours(tensors: Mapping[str, Tensor], kind: str, path: str) -> tuple[dict[str, Tensor], int]:
-    """A checkpoint's tensors by our names.
+    """Rename a checkpoint's tensors to the names of luss.
 
     Args:
-        tensors: by the names of any of ``TARGETS``, with or without ``module.``.
+        tensors: with names of any of ``TARGETS``, with or without ``module.``.
         kind: one of ``KINDS``.
         path: of the file, for messages.
 
     Returns:
-        The tensors by our names, and the ResNet's depth.
+        The renamed tensors, and the ResNet's depth.
 
     Raises:
-        LussError: listing unknown names, or those that are missing.
+        LussError: with the unknown or missing names.
     """
     bare = {name.removeprefix("module."): value for name, value in tensors.items()}
     if len(bare) < len(tensors):
         raise LussError(f"{path} has tensors both with and without 'module.' before their names")
-    # mmcls' names of a backbone are ours; the authors' and torchvision's have nothing before it.
+    # mmcls' names of a backbone are those of luss; the authors' and torchvision's have no prefix.
     prefixed = any(name.startswith("backbone.") for name in bare)
     named = {name if prefixed else _our_name(name): value for name, value in bare.items()}
     depth = _depth(named)
@@ -141,23 +141,24 @@ def to_ours(tensors: Mapping[str, Tensor], kind: str, path: str) -> tuple[dict[s
     ]
     if unknown:
         raise LussError(
-            f"{path} has {len(unknown)} tensors that a ResNet-{depth} of kind {kind!r} has not: "
-            f"{_listed(unknown)}; choose another --kind{_other_kinds(unknown, prefixed)}, or read "
-            "a file of another network by weights=dict(file=..., layout=..., rename=...)"
+            f"{path} has {len(unknown)} tensors that a ResNet-{depth} of kind {kind!r} does not "
+            f"have: {_listed(unknown)}. Choose another --kind{_other_kinds(unknown, prefixed)}, or "
+            "load another network with weights=dict(file=..., layout=..., rename=...)"
         )
-    # Checkpoints that are older than these counters lack them; nothing reads them.
+    # Old checkpoints lack these counters, which nothing reads.
     counters = {name for name in expected if name.endswith(_COUNTER)}
     missing = sorted(expected - counters - named.keys())
     if missing:
         raise LussError(
             f"{path} lacks {len(missing)} tensors of a ResNet-{depth}: {_listed(missing)}; the "
-            "file is no whole ResNet of depth 18, 34, 50, 101 or 152"
+            "file is not a complete ResNet of depth 18, 34, 50, 101 or 152"
         )
     needed = KINDS[kind].needed
     if not any(name.startswith(needed) for name in named):
         raise LussError(
-            f"{path} has no {needed[:-1]!r} ({_their_name(needed)[:-1]!r} in the released files), "
-            f"so that it is not of kind {kind!r}; choose another --kind ({', '.join(KINDS)})"
+            f"{path} is not of kind {kind!r}, since it has no {needed[:-1]!r} "
+            f"({_their_name(needed)[:-1]!r} in the released files); choose another --kind "
+            f"({', '.join(KINDS)})"
         )
     zero = torch.zeros((), dtype=torch.int64)
     return {**{name: zero.clone() for name in counters - named.keys()}, **named}, depth
@@ -166,7 +167,7 @@ def to_ours(tensors: Mapping[str, Tensor], kind: str, path: str) -> tuple[dict[s
 def from_ours(
     named: Mapping[str, Tensor], to: str, kind: str, queue_length: int = _RELEASED_QUEUE
 ) -> tuple[dict, list[str]]:
-    """A checkpoint as another program saves it.
+    """Return a checkpoint in the format of another program.
 
     Args:
         named: from :func:`to_ours`.
@@ -175,27 +176,30 @@ def from_ours(
         queue_length: see :func:`convert_checkpoint`.
 
     Returns:
-        The checkpoint, and sentences on what was left out or added.
+        The checkpoint, and sentences on the tensors removed and added.
     """
-    kept = {name: value for name, value in named.items() if _has_place(name, to)}
-    left_out = sorted({_part(name) for name in named.keys() - kept.keys()})
-    said = [f"left out, as {to} has no place for it: {', '.join(left_out)}"] if left_out else []
+    kept = {name: value for name, value in named.items() if _is_supported(name, to)}
+    removed = sorted({_part(name) for name in named.keys() - kept.keys()})
+    notes = [f"removed, since {to} does not have it: {', '.join(removed)}"] if removed else []
     if to == "luss":
         prototypes = kept.get("objectives.clustering.prototypes.weight")
         if kind == "pixel_attention" and _QUEUE not in kept and prototypes is not None:
             kept[_QUEUE] = torch.zeros(2, queue_length, prototypes.shape[1])
-            said.append(f"added: an empty queue of {queue_length} embeddings, for two crops")
-        return {"state_dict": kept, "meta": {}}, said
+            notes.append(f"added: an empty queue of {queue_length} embeddings, for two crops")
+        return {"state_dict": kept, "meta": {}}, notes
     if to == "mmcls":
-        return {"state_dict": kept, "meta": {}}, said
+        return {"state_dict": kept, "meta": {}}, notes
     theirs = {_their_name(name): value for name, value in kept.items()}
     if to == "torchvision":
-        return theirs, said
-    return {"state_dict": {f"module.{name}": value for name, value in theirs.items()}}, said
+        return theirs, notes
+    return {"state_dict": {f"module.{name}": value for name, value in theirs.items()}}, notes
 
 
 def resnet_names(depth: int) -> set[str]:
-    """Names of all tensors of a ResNet without its classifier; depth 18, 34, 50, 101 or 152."""
+    """Return the names of all tensors of a ResNet of depth 18, 34, 50, 101 or 152.
+
+    The classifier is not included.
+    """
     convolutions, blocks = _BLOCKS[depth]
     names = {"conv1.weight", *(f"bn1.{name}" for name in _NORM)}
     for stage, count in enumerate(blocks, start=1):
@@ -204,7 +208,7 @@ def resnet_names(depth: int) -> set[str]:
             for place in range(1, convolutions + 1):
                 names.add(f"{start}.conv{place}.weight")
                 names.update(f"{start}.bn{place}.{name}" for name in _NORM)
-            # Basic blocks of the first stage keep the width of the stem.
+            # Basic blocks of the first stage have the stem's width and need no downsampling.
             if block == 0 and (stage > 1 or convolutions == 3):
                 names.add(f"{start}.downsample.0.weight")
                 names.update(f"{start}.downsample.1.{name}" for name in _NORM)
@@ -225,19 +229,19 @@ def _their_name(name: str) -> str:
     return name.removeprefix("backbone.")
 
 
-def _has_place(name: str, program: str) -> bool:
+def _is_supported(name: str, program: str) -> bool:
     if name.startswith("backbone."):
         return True
     if program in ("torchvision", "mmcls"):
         return name.startswith(_CLASSIFIER)
     if program == "authors":
-        # Their queue lies in files of its own.
+        # The authors save the queue to separate files.
         return name.startswith(tuple(ours for _, ours in PASS_PARTS))
     return not name.startswith(_CLASSIFIER)
 
 
 def _depth(named: Mapping[str, Tensor]) -> int:
-    """The depth whose names differ least from those found."""
+    """Return the depth whose names differ least from the given ones."""
     found = {
         name.removeprefix("backbone.")
         for name in named
@@ -252,13 +256,13 @@ def _depth(named: Mapping[str, Tensor]) -> int:
 
 
 def _part(name: str) -> str:
-    """The module that a tensor belongs to, for messages."""
+    """Return the module of a tensor, for messages."""
     parts = name.split(".")
     return ".".join(parts[:3] if parts[0] == "objectives" else parts[:1])
 
 
 def _other_kinds(unknown: list[str], prefixed: bool) -> str:
-    """The kinds that know all of these names, for a message."""
+    """List the kinds that have all of these names, for a message."""
     names = [name if prefixed else _our_name(name) for name in unknown]
     fitting = [
         kind for kind, spec in KINDS.items() if all(name.startswith(spec.parts) for name in names)
@@ -274,9 +278,9 @@ def _listed(names: list[str]) -> str:
 def _convert_centroids(source: str | Path, out: str | Path, to: str) -> list[str]:
     endings = {"luss": ".npz", "authors": ".npy"}
     if to not in endings:
-        raise LussError(f"{to} has no centroids; convert them --to luss or --to authors")
+        raise LussError(f"--to is {to}, which has no centroids; use --to luss or --to authors")
     if Path(out).suffix != endings[to]:
-        raise LussError(f"--out is {out}, but centroids of {to} are a file *{endings[to]}")
+        raise LussError(f"--out is {out}, expected a file *{endings[to]} for centroids of {to}")
     centroids = read_centroids(source)
     with atomic_write(out) as file:
         if to == "luss":

@@ -1,4 +1,4 @@
-"""One batch of training before the first stage starts: the loss, its gradients, one update."""
+"""Dry run of one training batch: loss, gradients and update."""
 
 import logging
 import traceback
@@ -20,7 +20,7 @@ from luss.errors import LussError
 __all__ = ["try_first_batch"]
 
 _FEW = 4
-"""Photos of the batch on a CPU, where a complete one takes long."""
+"""Largest batch on a CPU, where complete batches are slow."""
 
 _SHOWN = 5
 _BEFORE_LOSS = ("before_run", "before_train", "before_train_epoch", "before_train_iter")
@@ -29,20 +29,19 @@ _OF_DDP = ("find_unused_parameters", "model_wrapper_cfg")
 
 
 def try_first_batch(runner: Runner, where: str, pending: Sequence[str] = ()) -> None:
-    """Train on one batch, so that mistakes in a loss appear before the first stage starts.
+    """Train on one batch, to find errors in a loss before the first stage starts.
 
-    The model has its initial weights, and is of no use afterwards. On a GPU the batch is complete,
-    so that its memory is tried, too; on a CPU it has at most four photos. Of the hooks only those
-    run that prepare what the loss reads: MMEngine's ``RuntimeInfoHook``, and those whose class has
-    ``prepares_loss = True``.
+    The model must have its initial weights, and must be discarded afterwards. On a GPU the batch
+    is complete, which also tests the memory; on a CPU it has at most four photos. Only hooks that
+    prepare the loss run: MMEngine's ``RuntimeInfoHook``, and hooks with ``prepares_loss = True``.
 
     Args:
-        runner: with a model, its optimizers and the loop of training, all built.
+        runner: with model, optimizers and training loop built.
         where: its place in the config, for messages.
-        pending: stages that have not run yet and whose output the training set may need.
+        pending: earlier stages that have not run yet, and whose outputs the data may need.
 
     Raises:
-        LussError: if the batch cannot be loaded or trained; if several processes train and a
+        LussError: if loading or training of the batch fails; with several processes, if a
             parameter has no gradient, unless the config allows that.
     """
     loader = runner.train_loop.dataloader
@@ -55,8 +54,8 @@ def try_first_batch(runner: Runner, where: str, pending: Sequence[str] = ()) -> 
     except Exception as error:
         if pending:
             print_log(
-                f"{where}: its loss is not tried, since its photos cannot be loaded before "
-                f"{', '.join(pending)} ran: {_reason(error)}",
+                f"{where}: the loss cannot be checked, since loading photos fails before "
+                f"{', '.join(pending)} has run: {_reason(error)}",
                 "current",
                 level=logging.WARNING,
             )
@@ -64,25 +63,25 @@ def try_first_batch(runner: Runner, where: str, pending: Sequence[str] = ()) -> 
         if isinstance(error, LussError):
             raise
         raise LussError(
-            f"{where}.train_dataloader: a batch cannot be loaded: {_reason(error)}"
+            f"{where}.train_dataloader: loading a batch fails: {_reason(error)}"
         ) from error
     reached = _watch_gradients(_bare(runner.model))
     try:
         _prepare(runner, batch)
         runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper)
-    # Models and losses are code: whatever they raise would stop the training, too.
+    # Models and losses may raise any exception.
     except Exception as error:
         unsure = _unknown_parts(runner)
         if not unsure and isinstance(error, LussError):
             raise
-        message = f"{where}: a batch of {count} photos cannot be trained: {_reason(error)}"
+        message = f"{where}: training on a batch of {count} photos fails: {_reason(error)}"
         if isinstance(error, torch.cuda.OutOfMemoryError):
             message += f". Lower {where}.train_dataloader.batch_size"
         if not unsure:
             raise LussError(message) from error
         print_log(
-            f"{message}. If {', '.join(unsure)} prepares what the loss reads, this is no mistake; "
-            "a hook with prepares_loss = True is called before this trial",
+            f"{message}. This may be correct if {', '.join(unsure)} prepares the loss; set "
+            "prepares_loss = True in a hook to call it before this check",
             "current",
             level=logging.WARNING,
         )
@@ -91,10 +90,10 @@ def try_first_batch(runner: Runner, where: str, pending: Sequence[str] = ()) -> 
 
 
 def _watch_gradients(model: nn.Module) -> dict[str, bool]:
-    """Return a dict of trained parameters, whose values become true when gradients come."""
+    """Return trained parameter -> False; the value becomes True when it gets a gradient."""
     reached = {}
 
-    def note(name: str):
+    def mark(name: str):
         def reach(_) -> None:
             reached[name] = True
 
@@ -103,7 +102,7 @@ def _watch_gradients(model: nn.Module) -> dict[str, bool]:
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             reached[name] = False
-            parameter.register_post_accumulate_grad_hook(note(name))
+            parameter.register_post_accumulate_grad_hook(mark(name))
     return reached
 
 
@@ -117,7 +116,7 @@ def _prepare(runner: Runner, batch: Any) -> None:
 
 
 def _unknown_parts(runner: Runner) -> list[str]:
-    """Return names of what other libraries and projects may do before a loss, and was not done."""
+    """Return third-party hooks and loops that may prepare a loss, and were not called."""
     hooks = [
         type(hook)
         for hook in runner.hooks
@@ -135,8 +134,8 @@ def _require_gradients(runner: Runner, where: str, reached: dict[str, bool]) -> 
     shown = ", ".join(missing[:_SHOWN])
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     message = (
-        f"{where}: no loss reaches {len(missing)} of {len(reached)} parameters: {shown}{more}. "
-        "Let a loss depend on them, freeze them (requires_grad=False), or, for several processes, "
+        f"{where}: {len(missing)} of {len(reached)} parameters get no gradient: {shown}{more}. "
+        "Make a loss depend on them, freeze them (requires_grad=False), or, for several processes, "
         f"set {where}.find_unused_parameters=True"
     )
     if get_world_size() > 1 and not any(runner.cfg.get(key) for key in _OF_DDP):
@@ -145,14 +144,17 @@ def _require_gradients(runner: Runner, where: str, reached: dict[str, bool]) -> 
 
 
 def _bare(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
+    bare = model.module if is_model_wrapper(model) else model
+    assert isinstance(bare, nn.Module)
+    return bare
 
 
 def _reason(error: Exception) -> str:
-    """The error in a line, with the innermost place outside of PyTorch and MMEngine."""
+    """Return the error in one line, with the innermost place outside of PyTorch and MMEngine."""
     text = " ".join(str(error).split())
     frames = traceback.extract_tb(error.__traceback__)
-    libraries = tuple(str(Path(library.__file__).parent) for library in (torch, mmengine))
+    files = (library.__file__ for library in (torch, mmengine))
+    libraries = tuple(str(Path(file).parent) for file in files if file is not None)
     own = [frame for frame in frames if not frame.filename.startswith(libraries)]
     place = (own or frames)[-1]
     return f"{type(error).__name__}: {text} ({place.filename}, line {place.lineno})"

@@ -1,4 +1,4 @@
-"""Reading weights of other programs from files, and filling backbones with them."""
+"""External weights: read files of other programs, and load them into backbones."""
 
 from collections.abc import Mapping
 
@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from luss.datasets.reproducible import seeded
 from luss.engine.checkpoint import load
-from luss.engine.pretrained import fill as fill_pretrained
-from luss.engine.pretrained import take_pretrained
+from luss.engine.pretrained import load_pretrained, take_pretrained
 from luss.models.backbones.weights import WeightsEntry, fill_from, parts_beside_the_backbone
 from luss.registry import MODELS
 
@@ -17,22 +16,22 @@ __all__ = ["build_backbone", "fill_backbone", "read_parts"]
 
 
 def fill_backbone(backbone: nn.Module, weights: object, where: str = "weights") -> None:
-    """Fill a backbone from a file, all of it.
+    """Load all weights of a backbone from a file.
 
     Args:
-        backbone: to be filled.
-        weights: a path, or a dict as :class:`luss.models.backbones.weights.WeightsEntry`.
+        backbone: to fill.
+        weights: a path, or a dict, see :class:`luss.models.backbones.weights.WeightsEntry`.
         where: its place in the config, for messages.
 
     Raises:
-        LussError: if the file is missing, holds code, or does not fit in name or shape.
+        LussError: if the file is missing, contains code, or names or shapes of tensors differ.
     """
     entry = WeightsEntry.parse(weights, where)
     fill_from(backbone, load(entry.path), entry)
 
 
 def read_parts(weights: object, where: str = "weights") -> dict[str, Tensor]:
-    """What a file holds of a pretrainer beside its backbone, by the names of modules here."""
+    """Return a file's tensors of a pretrainer outside of its backbone, by luss' names."""
     entry = WeightsEntry.parse(weights, where)
     return parts_beside_the_backbone(load(entry.path), entry)
 
@@ -43,8 +42,8 @@ def build_backbone(
     """Build a backbone in evaluation mode.
 
     Args:
-        config: of any model that gives feature maps, such as ``dict(type='mmcls.ResNet')``.
-        weights: as :func:`fill_backbone`; None for random weights, which is said loudly.
+        config: of any model with feature maps, such as ``dict(type='mmcls.ResNet')``.
+        weights: see :func:`fill_backbone`; None for random weights, with a warning.
         seed: of random weights.
         where: the place of weights in the config, for messages.
     """
@@ -55,16 +54,16 @@ def build_backbone(
         if weights is None and hasattr(backbone, "init_weights"):
             backbone.init_weights()
     if weights is None and pretrained:
-        fill_pretrained(pretrained)
+        load_pretrained(pretrained)
     elif weights is None:
         print_log(
-            f"NO WEIGHTS ARE LOADED: {config['type']} is random, and so will be its figures; add "
-            "--cfg-options weights=FILE",
+            f"NO WEIGHTS ARE LOADED: {config['type']} has random weights, so its results are "
+            "meaningless; add --cfg-options weights=FILE",
             "current",
             level=30,
         )
     else:
         fill_backbone(backbone, weights, where)
-    # Not chained: train() of mmcls' backbones returns nothing.
+    # Not chained: train() of mmcls' backbones returns None.
     backbone.eval()
     return backbone

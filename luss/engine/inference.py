@@ -1,4 +1,4 @@
-"""Running trained models over data sets outside a runner, streaming; for measurements."""
+"""Streaming inference over data sets without a runner."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ __all__ = ["load_model", "stream"]
 
 
 def load_model(config: dict, checkpoint: Path, device: torch.device) -> BaseModel:
-    """Build a model, fill all of it from a checkpoint and set it to evaluation.
+    """Build a model in evaluation mode with all weights of a checkpoint.
 
     Raises:
         LussError: if the checkpoint is missing or does not fit.
@@ -31,14 +31,14 @@ def load_model(config: dict, checkpoint: Path, device: torch.device) -> BaseMode
 def stream(
     dataset: Dataset, indices: range | list[int], batch_size: int, num_workers: int, what: str
 ) -> Iterator[list[dict]]:
-    """Yield batches of a data set's items as lists, in order, and log how far it is.
+    """Yield batches of a data set's items as lists, in order, and log the progress.
 
     Args:
-        dataset: gives packed items.
-        indices: which of them.
+        dataset: of packed items.
+        indices: of the items.
         batch_size: the last batch may be smaller.
         num_workers: data-loading processes.
-        what: for the log.
+        what: name of the pass in the log.
     """
     loader = DataLoader(
         Subset(dataset, indices),

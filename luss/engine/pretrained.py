@@ -1,7 +1,7 @@
-"""``init_cfg=dict(type='Pretrained')``: all of a part from a local file of tensors, or nothing.
+"""``init_cfg=dict(type='Pretrained')``: load all weights of a module from a local file.
 
-MMEngine would fetch the file from an address, skip what does not fit, and go on with random weights
-and a warning. Here these files are read as those of ``weights=`` are.
+MMEngine downloads the file, skips tensors that do not fit, and continues with random weights and a
+warning. luss reads the files as those of ``weights=``.
 """
 
 from collections.abc import Iterator
@@ -14,35 +14,35 @@ from luss.engine.checkpoint import load
 from luss.errors import LussError
 from luss.models.backbones.weights import WeightsEntry, fill_from
 
-__all__ = ["check_pretrained", "fill", "take_pretrained"]
+__all__ = ["check_pretrained", "load_pretrained", "take_pretrained"]
 
 
 @dataclass(frozen=True)
 class _Pretrained:
-    """A part of a model, and the file of its weights."""
+    """A module and the file of its weights."""
 
     part: nn.Module
     weights: WeightsEntry
 
 
 def check_pretrained(model: nn.Module) -> None:
-    """Refuse a freshly built model that names weights which cannot fill it; it is of no use after.
+    """Check that the ``Pretrained`` files of a new model fit; discard the model afterwards.
 
     Raises:
-        LussError: as :func:`fill`.
+        LussError: as :func:`load_pretrained`.
     """
-    fill(take_pretrained(model))
+    load_pretrained(take_pretrained(model))
 
 
 def take_pretrained(model: nn.Module) -> list[_Pretrained]:
-    """Take what is to be filled from files out of a model's ``init_cfg``, inner parts first.
+    """Remove ``Pretrained`` entries from the ``init_cfg`` of a model, and return them.
 
-    Beside MMEngine's ``checkpoint`` and ``prefix``, ``layout``, ``key`` and ``rename`` may be
-    given, see :class:`luss.models.backbones.weights.WeightsEntry`. ``Pretrained`` in the
-    ``override`` of another initialisation fills the part that it names.
+    Inner modules come first. Besides MMEngine's ``checkpoint`` and ``prefix``, entries may have
+    ``layout``, ``key`` and ``rename``, see :class:`luss.models.backbones.weights.WeightsEntry`.
+    ``Pretrained`` in the ``override`` of another initialisation is for the module that it names.
 
     Raises:
-        LussError: if an entry makes no sense.
+        LussError: if an entry is invalid.
     """
     found = []
     for part in reversed(list(model.modules())):
@@ -55,15 +55,15 @@ def take_pretrained(model: nn.Module) -> list[_Pretrained]:
             pretrained, other = _split(part, one)
             found += pretrained
             kept += other
-        part.init_cfg = kept or None
+        vars(part)["init_cfg"] = kept or None
     return found
 
 
-def fill(pretrained: list[_Pretrained]) -> None:
-    """Fill parts of a model from files.
+def load_pretrained(pretrained: list[_Pretrained]) -> None:
+    """Load the weights of modules from files.
 
     Raises:
-        LussError: if a file is missing, holds more than data, or does not fit its part, see
+        LussError: if a file is missing, contains code, or does not fit its module, see
             :func:`luss.models.backbones.weights.pick`.
     """
     for one in pretrained:
@@ -71,7 +71,7 @@ def fill(pretrained: list[_Pretrained]) -> None:
 
 
 def _split(part: nn.Module, config: dict) -> tuple[list[_Pretrained], list[dict]]:
-    """What one initialisation takes from files, and what is left of it for MMEngine."""
+    """Split an initialisation into ``Pretrained`` entries and the rest, which MMEngine handles."""
     overrides = config.get("override") or []
     overrides = [overrides] if isinstance(overrides, dict) else list(overrides)
     others = [one for one in overrides if not _is_pretrained(one)]
@@ -84,15 +84,15 @@ def _split(part: nn.Module, config: dict) -> tuple[list[_Pretrained], list[dict]
         return found, [{**rest, "override": others} if others else rest]
     if others:
         raise LussError(
-            f"the init_cfg of {type(part).__name__} fills all of it from a file, and its "
-            "'override' would start a part of it anew; give that part an init_cfg of its own, "
-            "and 'prefix' or 'rename' for what is in the file"
+            f"the init_cfg of {type(part).__name__} loads all of its weights from a file, so "
+            "'override' is not accepted; set init_cfg of that part instead, and 'prefix' or "
+            "'rename' for names in the file"
         )
     return [_Pretrained(part, _entry(rest, f"the init_cfg of {type(part).__name__}")), *found], []
 
 
 def _overridden(part: nn.Module, overrides: list[dict]) -> Iterator[tuple[dict, nn.Module]]:
-    """Overrides that take weights from a file, and the module that each names."""
+    """Yield the ``Pretrained`` overrides, each with the module that it names."""
     for one in filter(_is_pretrained, overrides):
         named = getattr(part, str(one.get("name")), None)
         if not isinstance(named, nn.Module):
@@ -105,7 +105,7 @@ def _overridden(part: nn.Module, overrides: list[dict]) -> Iterator[tuple[dict, 
 
 
 def _entry(config: dict, where: str) -> WeightsEntry:
-    # Weights are always read to the CPU.
+    # map_location is not needed: weights are always read to the CPU.
     ours = ("type", "name", "map_location", "checkpoint")
     settings = {key: value for key, value in config.items() if key not in ours}
     settings = {key: value for key, value in settings.items() if value is not None}

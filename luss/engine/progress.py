@@ -1,4 +1,4 @@
-"""How far a run is: its stages, the passes of each, and the time that is left."""
+"""Progress of a run: its stages, the passes of each, and the remaining time."""
 
 import contextlib
 import time
@@ -18,12 +18,12 @@ _SECONDS_BETWEEN_DRAWINGS = 0.2
 
 @dataclass(frozen=True)
 class Pass:
-    """A loop that has ended.
+    """A finished loop.
 
     Attributes:
-        what: it was about.
-        total: items.
-        per_item: seconds an item, without the first step, in which processes start.
+        what: name in the log.
+        total: number of items.
+        per_item: seconds per item, without the first step, in which worker processes start.
     """
 
     what: str
@@ -33,17 +33,17 @@ class Pass:
 
 @dataclass
 class Position:
-    """Where a run is.
+    """Position in a run.
 
     Attributes:
         name: of the stage.
-        place: of the stage, from 1.
-        stages: their number.
-        expected: seconds that this stage will take, if that is known.
-        expected_after: seconds that all later ones will take.
-        passes: that have ended.
-        start: when it began, by ``time.monotonic``.
-        seconds: that it took, once it has ended.
+        place: number of the stage, from 1.
+        stages: number of stages.
+        expected: estimated seconds of this stage, if known.
+        expected_after: estimated seconds of all later stages.
+        passes: finished passes.
+        start: start time of the stage, by ``time.monotonic``.
+        seconds: duration of the stage, once it has ended.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Position:
         return f"stage {self.place} of {self.stages}, {self.name}"
 
     def left(self, of_pass: float) -> float | None:
-        """Seconds until the run's end, given those of the pass; None if nobody knows."""
+        """Return the remaining seconds of the run, given those of the pass; None if unknown."""
         if self.expected is None:
             return None
         return max(of_pass, self.expected - (time.monotonic() - self.start)) + self.expected_after
@@ -70,7 +70,7 @@ _positions: list[Position] = []
 
 @contextlib.contextmanager
 def position(where: Position) -> Iterator[Position]:
-    """Let what goes on meanwhile say where in the run it is."""
+    """Set the position in the run that `Progress` shows within the block."""
     _positions.append(where)
     try:
         yield where
@@ -82,14 +82,14 @@ def position(where: Position) -> Iterator[Position]:
 
 
 class Progress:
-    """Tells how far a loop is: in a terminal's last line, or else in a line every few seconds.
+    """Progress of a loop, shown in a terminal's status line, or logged every few seconds.
 
     Args:
-        total: items to come, those that were done before included.
-        what: the loop is about.
-        interval: seconds between lines where there is no terminal.
-        unit: what an item is called, in the plural.
-        done: items that were done before.
+        total: number of items, with those done before.
+        what: name of the loop in the log.
+        interval: seconds between log lines without a terminal.
+        unit: plural name of the items.
+        done: items done before.
     """
 
     def __init__(
@@ -110,11 +110,11 @@ class Progress:
         print_log(f"{what}: {total} {unit}", "current")
 
     def advance(self, count: int, note: str = "") -> None:
-        """Note that ``count`` more items are done.
+        """Count finished items.
 
         Args:
             count: of items.
-            note: to be shown beside, such as the loss.
+            note: to show, such as the loss.
         """
         self.done += count
         now = time.monotonic()
@@ -134,14 +134,14 @@ class Progress:
             print_log(text, "current")
 
     def close(self) -> None:
-        """Take a terminal's line away."""
+        """Clear the terminal's status line."""
         if line := current_status_line():
             line.clear()
 
     def _text(self, now: float, note: str) -> str:
         left = self._per_item(now) * (self.total - self.done)
         where = _positions[-1] if _positions else None
-        # What matters comes first: terminals may have but 80 columns.
+        # The important part comes first: terminals may have only 80 columns.
         place = f"[{where.place}/{where.stages}] {where.name}: " if where else ""
         text = f"{place}{self.what} {100 * self.done // self.total} %, {clock(left)} left"
         of_run = where.left(left) if where else None
@@ -168,5 +168,5 @@ class Progress:
 
 
 def clock(seconds: float) -> str:
-    """'0:01:05'."""
+    """Format seconds as '0:01:05'."""
     return str(timedelta(seconds=round(seconds)))

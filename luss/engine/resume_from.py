@@ -1,4 +1,4 @@
-"""Going on from a checkpoint that a person names."""
+"""``--resume CHECKPOINT``: resume a stage from a given checkpoint."""
 
 import os
 from pathlib import Path
@@ -10,35 +10,36 @@ from luss.files import atomic_write
 __all__ = ["TRAINING_STATE", "adopt_checkpoint"]
 
 TRAINING_STATE = frozenset({"optimizer", "param_schedulers", "message_hub"})
-"""What a checkpoint that training can go on from holds beside weights and counters."""
+"""Keys of a checkpoint that training can be resumed from, besides weights and counters."""
 
 _SET_ASIDE = ".set_aside"
 
 
 def adopt_checkpoint(path: str | os.PathLike, folder: Path) -> Path:
-    """Make a checkpoint the newest one in a stage's folder, where training then goes on from it.
+    """Make a checkpoint the newest one in a stage's folder, so that training resumes from it.
 
-    It is copied there as ``iter_<N>.pth``. Newer ones, the best of later validations, and another
-    one of its name, are kept as ``<name>.set_aside``, which nothing reads.
+    It is copied there as ``iter_<N>.pth``. Newer checkpoints, also best ones, and another one of
+    the same name are renamed to ``<name>.set_aside``, which nothing reads.
 
     Args:
-        path: of the checkpoint, there or anywhere else.
+        path: of the checkpoint, in the folder or elsewhere.
         folder: of the stage.
 
     Returns:
         Its path in the folder.
 
     Raises:
-        LussError: if it is missing, damaged, or holds no state of training.
+        LussError: if it is missing, damaged, or has no training state.
     """
     path = Path(path)
     checkpoint = load(path)
     meta = checkpoint.get("meta")
-    step = meta.get("iter") if isinstance(meta, dict) else None
+    meta = meta if isinstance(meta, dict) else {}
+    step = meta.get("iter")
     if type(step) is not int or "epoch" not in meta or not checkpoint.keys() >= TRAINING_STATE:
         raise LussError(
-            f"{path} holds no state of training that luss could go on from; give an iter_<N>.pth "
-            "of a stage, or start from its weights: stages.<name>.weights=FILE"
+            f"{path} has no training state to resume from; give an iter_<N>.pth of a stage, or "
+            "start from its weights: stages.<name>.weights=FILE"
         )
     target = folder / f"iter_{step}.pth"
     content = path.read_bytes()
@@ -54,7 +55,7 @@ def adopt_checkpoint(path: str | os.PathLike, folder: Path) -> Path:
 
 
 def _step(path: Path) -> int | None:
-    """Iterations that went into ``iter_<N>.pth``, or into ``best_<metric>_iter_<N>.pth``."""
+    """Return the number of iterations of ``iter_<N>.pth`` or ``best_<metric>_iter_<N>.pth``."""
     best, _, end = path.name.rpartition("_iter_")
     return checkpoint_step(f"iter_{end}" if best.startswith("best_") else path)
 

@@ -1,4 +1,4 @@
-"""One log for all stages of a run; the console gets what a person reads."""
+"""One log for all stages of a run, with a shorter version on the console."""
 
 import logging
 import re
@@ -18,19 +18,18 @@ _CHATTER = ("Exp name:", "Distributed training is not used", "Load checkpoint fr
 
 
 class _WithoutDumps(logging.Filter):
-    """Drops what MMEngine dumps for the record: environment, configuration, hooks, initialisation.
+    """Filter of MMEngine's dumps: environment, configuration, hooks, initialisation.
 
-    And the metrics of a test in one line, which are logged as a table, too; and the lines of single
-    iterations, in whose place :class:`luss.engine.progress.Progress` says how far they are.
-
-    Warnings and errors always pass.
+    It also drops the one-line metrics of tests, which are logged as a table, too, and lines of
+    single iterations, which :class:`luss.engine.progress.Progress` replaces. Warnings and errors
+    always pass.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the console shows a record."""
+        """Return whether the console shows a record."""
         if record.levelno > logging.INFO or not Path(record.pathname).is_relative_to(_MMENGINE):
             return True
-        # print_log is where our own messages come from, too.
+        # Messages of luss come from MMEngine's print_log, too.
         if Path(record.pathname).parent.name == "logging":
             return True
         message = record.getMessage()
@@ -40,14 +39,14 @@ class _WithoutDumps(logging.Filter):
 
 
 def open_run_log(path: Path, level: str = "INFO") -> MMLogger:
-    """Open a log file to append to, and make it MMEngine's current logger.
+    """Open a log file for appending, and make it MMEngine's current logger.
 
     Args:
         path: of the file.
-        level: of the least messages to keep, as in :mod:`logging`.
+        level: lowest level to log, as in :mod:`logging`.
 
     Returns:
-        The logger; on the main process it writes to the file, and briefer to the console.
+        The logger; the main process writes to the file, and less to the console.
     """
     name = str(path.resolve())
     logger = MMLogger.get_instance(name) if MMLogger.check_instance_created(name) else None
@@ -60,6 +59,6 @@ def open_run_log(path: Path, level: str = "INFO") -> MMLogger:
                 handler.addFilter(_WithoutDumps())
                 handler.setStream(StatusLine(handler.stream))
     else:
-        # The newest instance is the current one.
+        # MMEngine's current logger is the newest entry.
         MMLogger._instance_dict[name] = MMLogger._instance_dict.pop(name)
     return logger

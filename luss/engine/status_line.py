@@ -1,4 +1,4 @@
-"""The last line of a terminal, which tells how far a run is and is rewritten."""
+"""Status line: the last line of a terminal, which shows the progress of a run."""
 
 import logging
 import shutil
@@ -12,14 +12,14 @@ _CLEAR = "\r\x1b[K"
 
 
 class StatusLine:
-    """A stream for a log's handler; what is written to it goes above the status.
+    """A stream for a log handler that writes above the status line.
 
-    Bars of tqdm and rich hide the cursor or draw from threads, which neither a signal that ends the
-    process at once nor the forks of data loaders go well with. The cursor waits at the beginning of
-    the line, so that what others print replaces it.
+    tqdm and rich hide the cursor or draw from threads, which conflicts with immediate exits on
+    signals and with forks of data loaders. The cursor stays at the start of the line, so that
+    other output overwrites it.
 
     Args:
-        stream: what the handler wrote to; without a terminal there is no status.
+        stream: of the handler; there is no status line without a terminal.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -28,23 +28,23 @@ class StatusLine:
 
     @property
     def on_terminal(self) -> bool:
-        """Whether a line can be rewritten."""
-        # Whoever captures what is printed may have closed the stream that an older log has.
+        """Whether the stream is a terminal."""
+        # A test runner may have closed the captured stream of an older log.
         return not self.stream.closed and self.stream.isatty()
 
     def show(self, text: str) -> None:
-        """Rewrite the status, cut to the terminal's width."""
+        """Show the status, truncated to the terminal's width."""
         self.shown = text[: shutil.get_terminal_size().columns - 1]
         self._draw(self.shown)
 
     def clear(self) -> None:
-        """Take the status away."""
+        """Clear the status."""
         if self.shown:
             self.shown = ""
             self._draw("")
 
     def write(self, text: str) -> int:
-        """Write whole lines above the status."""
+        """Write complete lines above the status."""
         if self.shown:
             self.stream.write(_CLEAR)
         count = self.stream.write(text)
@@ -53,11 +53,11 @@ class StatusLine:
         return count
 
     def flush(self) -> None:
-        """As of any stream."""
+        """Flush the stream."""
         self.stream.flush()
 
     def isatty(self) -> bool:
-        """As of any stream."""
+        """Return whether the stream is a terminal."""
         return self.on_terminal
 
     def _draw(self, text: str) -> None:
@@ -66,7 +66,7 @@ class StatusLine:
 
 
 def current_status_line() -> StatusLine | None:
-    """That of the current log; None if it has none, or writes to no terminal."""
+    """Return the status line of the current log; None without a terminal."""
     for handler in MMLogger.get_current_instance().handlers:
         stream = handler.stream if isinstance(handler, logging.StreamHandler) else None
         if isinstance(stream, StatusLine) and stream.on_terminal:

@@ -1,4 +1,4 @@
-"""Processes that load data, and what signals mean to them."""
+"""Data-loading processes, and their handling of signals."""
 
 import gc
 import os
@@ -19,29 +19,28 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 @FUNCTIONS.register_module()
 def start_worker(worker_id: int) -> None:
-    """Set a data-loading process up: to be passed as ``worker_init_fn``.
+    """Set up a data-loading process; pass this as ``worker_init_fn``.
 
-    Ctrl-C reaches every process of a terminal, and SIGTERM may be sent to the whole process group;
-    the main process decides what they mean, and still needs the workers to finish its iteration.
-    A worker ends when the main process tells it to, or is gone. No seeding is needed: data sets
-    seed themselves by (seed, epoch, index).
+    Ctrl-C and SIGTERM may reach all processes; only the main process handles them, and needs the
+    workers to finish its iteration. A worker ends when the main process stops it or has ended.
+    Workers need no seed: samples are seeded by (seed, epoch, index).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigtimedwait"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     else:
-        # macOS does not say who sent a signal, and PyTorch ends workers that are stuck by SIGTERM.
+        # macOS does not report a signal's sender, and PyTorch stops stuck workers with SIGTERM.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(0)
-    # Objects of the main process, such as data loaders of an earlier stage, end in that process.
+    # Objects of the main process, such as older data loaders, must not be finalised here.
     gc.freeze()
 
 
 def iterate(loader: DataLoader) -> Iterator:
-    """As ``iter(loader)``, but a signal cannot end a worker before :func:`start_worker` is called.
+    """Return ``iter(loader)``, with signals blocked until workers call :func:`start_worker`.
 
-    A process inherits which signals are blocked where it is forked.
+    Workers inherit the blocked signals.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
@@ -51,7 +50,7 @@ def iterate(loader: DataLoader) -> Iterator:
 
 
 def _end_with(parent: int) -> None:
-    """End this process on SIGTERM from its parent, and soon after the parent's own end."""
+    """Exit on SIGTERM from the parent process, or soon after the parent has ended."""
     while os.getppid() == parent:
         received = signal.sigtimedwait({signal.SIGTERM}, _SECONDS_BETWEEN_LOOKS)
         if received is not None and received.si_pid == parent:

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from luss.engine.checkpoint import is_below, latest_checkpoint, load, required_checkpoint
+from luss.engine.checkpoint import in_module, latest_checkpoint, load, required_checkpoint
 from luss.errors import LussError
 from luss.pipeline.context import Context
 from luss.pipeline.stage import Stage
@@ -172,7 +172,7 @@ def _require_equal_tensors(
 
 def _below(shapes: Shapes, part: str) -> Shapes:
     """Return the tensors of a part."""
-    return {name: shapes[name] for name in shapes if is_below(name, part)}
+    return {name: shapes[name] for name in shapes if in_module(name, part)}
 
 
 def _objective(name: str) -> str | None:

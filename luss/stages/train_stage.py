@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from luss.config_checks import require_keys
 from luss.config_files import merged
 from luss.datasets import reproducible_sampler
-from luss.engine.checkpoint import is_below, latest_checkpoint
+from luss.engine.checkpoint import in_module, latest_checkpoint
 from luss.engine.foreign_weights import build_backbone
 from luss.engine.preflight import check_training
 from luss.errors import LussError
@@ -171,7 +171,7 @@ class TrainStage(RunnerStage):
             loaded = set(self._starts(context).present)
             loaded |= {"backbone"} if self.weights else set()
             config["frozen"] = [
-                name for name in frozen if any(is_below(name, part) for part in loaded)
+                name for name in frozen if any(in_module(name, part) for part in loaded)
             ]
         return config
 

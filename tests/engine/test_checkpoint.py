@@ -21,7 +21,7 @@ from luss.engine.checkpoint import (
     latest_checkpoint,
     load,
     load_weights,
-    newest_whole_checkpoint,
+    newest_intact_checkpoint,
     required_checkpoint,
     save,
 )
@@ -180,14 +180,14 @@ def test_the_newest_whole_one(tmp_path):
     for step in (4, 8, 12):
         save(tmp_path / f"iter_{step}.pth", {"meta": {"iter": step}})
     newest = tmp_path / "iter_12.pth"
-    assert newest_whole_checkpoint(newest) == (newest, [])
+    assert newest_intact_checkpoint(newest) == (newest, [])
     for step, whole, damaged in [(12, 8, [12]), (8, 4, [12, 8])]:
         flip(tmp_path / f"iter_{step}.pth")
         expected = tmp_path / f"iter_{whole}.pth", [tmp_path / f"iter_{d}.pth" for d in damaged]
-        assert newest_whole_checkpoint(newest) == expected
+        assert newest_intact_checkpoint(newest) == expected
     flip(tmp_path / "iter_4.pth")
     with pytest.raises(DamagedCheckpointError, match=r"iter_12\.pth"):
-        newest_whole_checkpoint(newest)
+        newest_intact_checkpoint(newest)
 
 
 def flip(path):

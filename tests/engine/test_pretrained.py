@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseModule, PretrainedInit
 from torch import nn
 
-from luss.engine.pretrained import fill, take_pretrained
+from luss.engine.pretrained import load_pretrained, take_pretrained
 from luss.errors import LussError
 
 
@@ -34,7 +34,7 @@ def filled(path, **config):
     pretrained = take_pretrained(model)
     model.init_weights()
     assert not model.backbone.conv.weight.any()
-    fill(pretrained)
+    load_pretrained(pretrained)
     return model.backbone
 
 
@@ -96,7 +96,7 @@ def overridden(base, override):
     model.init_cfg = {**base, "override": override}
     pretrained = take_pretrained(model)
     model.init_weights()
-    fill(pretrained)
+    load_pretrained(pretrained)
     return model
 
 
@@ -140,11 +140,11 @@ def test_later_and_outer_files_count(tmp_path, weights):
         for name in ("first", "second")
     ]
     model = Whole(files)
-    fill(take_pretrained(model))
+    load_pretrained(take_pretrained(model))
     assert torch.equal(model.backbone.conv.weight, 2 * weights["conv.weight"])
     model = Whole(files)
     model.init_cfg = {"type": "Pretrained", "checkpoint": str(tmp_path / "outer.pth")}
-    fill(take_pretrained(model))
+    load_pretrained(take_pretrained(model))
     assert torch.equal(model.backbone.conv.weight, 3 * weights["conv.weight"])
 
 
