@@ -1,4 +1,4 @@
-"""``done.json``: what a stage that is whole has noted about itself."""
+"""``done.json``: record of a finished stage."""
 
 from pathlib import Path, PurePath
 from typing import Any
@@ -10,25 +10,25 @@ __all__ = ["read_note"]
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """Read the note of a stage.
+    """Read the record of a stage, and check the keys that other stages read.
 
     Args:
         path: of ``done.json``.
 
     Returns:
-        What the stage noted. Of these keys, which others read, the types are checked:
-        ``checkpoint``, a file name or None; ``outputs``, a dict of paths below the stage's folder;
-        ``unlabelled``, a list of texts; ``classes``, such a list or None.
+        The record. Its checked keys, all optional, are ``checkpoint``, a file name or None;
+        ``outputs``, a dict of paths below the stage's folder; ``unlabelled``, a list of strings;
+        ``classes``, a list of strings or None.
 
     Raises:
-        LussError: if it is missing or damaged, or a value has another type.
+        LussError: if it is missing or damaged, or a value has a wrong type.
     """
     note = read_json(path)
     for key, (expected, accepts) in _KINDS.items():
         if key in note and not accepts(note[key]):
             raise LussError(
-                f"{path} is damaged: {key!r} is {note[key]!r:.60}, expected {expected}; the same "
-                "training with --resume writes it anew"
+                f"{path} is damaged: {key!r} is {note[key]!r:.60}, expected {expected}; run the "
+                "same training with --resume to write it again"
             )
     return note
 
@@ -45,16 +45,16 @@ def _is_below(value: object) -> bool:
 
 
 def _is_file_name(value: object) -> bool:
-    return _is_below(value) and PurePath(value).name == value
+    return isinstance(value, str) and _is_below(value) and PurePath(value).name == value
 
 
 _KINDS = {
-    # Of a protocol without a checkpoint or masks, two are None.
+    # A protocol without a checkpoint or masks has None.
     "checkpoint": ("a file name", lambda value: value is None or _is_file_name(value)),
     "outputs": (
         "an object of paths below that folder",
         lambda value: isinstance(value, dict) and all(map(_is_below, value.values())),
     ),
-    "unlabelled": ("a list of texts", _are_texts),
-    "classes": ("a list of texts", lambda value: value is None or _are_texts(value)),
+    "unlabelled": ("a list of strings", _are_texts),
+    "classes": ("a list of strings", lambda value: value is None or _are_texts(value)),
 }

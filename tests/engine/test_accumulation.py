@@ -144,7 +144,7 @@ def test_a_signal_waits_for_the_update(tmp_path, came, ended):
 
 def test_a_checkpoint_between_updates_cannot_be_gone_on_from(tmp_path):
     train(tmp_path, counts=1).train()
-    with pytest.raises(LussError, match=r"5 iterations are no multiple of .*accumulative_counts=2"):
+    with pytest.raises(LussError, match=r"5 iterations .*accumulative_counts=2"):
         train(tmp_path, load_from=str(tmp_path / "iter_5.pth")).train()
 
 
@@ -153,5 +153,5 @@ def test_another_seed_cannot_go_on(tmp_path):
     checkpoint = load(tmp_path / "iter_4.pth")
     checkpoint["meta"]["seed"] = 7
     torch.save(checkpoint, tmp_path / "iter_4.pth")
-    with pytest.raises(LussError, match="made with seed 7, now the seed is 1"):
+    with pytest.raises(LussError, match=r"seed 7, .* seed is 1"):
         train(tmp_path, load_from=str(tmp_path / "iter_4.pth")).train()

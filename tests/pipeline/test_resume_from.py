@@ -72,7 +72,7 @@ def test_what_cannot_be_gone_on_from(run):
     before = names(run)
     for path, stage, said in [
         (run / "pretrain" / "iter_9.pth", None, r"no checkpoint .*iter_9\.pth"),
-        (weights, None, "holds no state of training"),
+        (weights, None, "no training state"),
         (run / "pretrain" / "iter_4.pth", "label_generation", "does not train"),
         (run / "label_generation" / "iter_4.pth", None, "does not train"),
     ]:
@@ -93,5 +93,5 @@ def test_another_seed_is_refused(run):
     newer = {**LONGER, "seed": 4}
     elsewhere = shutil.copy(run / "pretrain" / "iter_4.pth", run.parent / "theirs.pth")
     shutil.rmtree(run / "pretrain")
-    with pytest.raises(LussError, match="was made with seed 3, now the seed is 4"):
+    with pytest.raises(LussError, match=r"seed 3, .* seed is 4"):
         run_tiny(run, "pretrain", resume=str(elsewhere), **newer)

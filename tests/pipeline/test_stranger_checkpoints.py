@@ -49,14 +49,14 @@ def test_code_in_texts_is_not_evaluated(begun, tmp_path, finished_run):
 def test_weights_alone_cannot_be_resumed(begun):
     work_dir, path = begun
     plant(path, lambda checkpoint: checkpoint.pop("optimizer"))
-    with pytest.raises(LussError, match=r"iter_8\.pth holds weights, but not the state"):
+    with pytest.raises(LussError, match=r"iter_8\.pth contains weights, but not the training"):
         run_tiny(work_dir, "pretrain", resume=True)
 
 
 def test_checkpoint_of_another_model_is_refused(begun):
     work_dir, path = begun
     plant(path, lambda checkpoint: checkpoint["state_dict"].pop("backbone.conv1.weight"))
-    with pytest.raises(LussError, match=r"only here: backbone\.conv1\.weight"):
+    with pytest.raises(LussError, match=r"only in the model: backbone\.conv1\.weight"):
         run_tiny(work_dir, "pretrain", resume=True)
 
 

@@ -46,7 +46,7 @@ def test_the_best_is_kept_and_is_not_the_newest(tmp_path):
     info = load(tmp_path / "iter_12.pth")["message_hub"]["runtime_info"]
     assert info["best_score"] == 30
     assert info["best_ckpt"] == str(tmp_path / "best_mIoU_iter_6.pth")
-    with pytest.raises(LussError, match="not the state of training"):
+    with pytest.raises(LussError, match="not the training state"):
         train(tmp_path, score, load_from=str(tmp_path / "best_mIoU_iter_6.pth")).train()
 
 
@@ -153,7 +153,7 @@ def test_without_the_optimizer_there_is_no_going_on(tmp_path):
     toy_runner(tmp_path, save_optimizer=False).train()
     assert "optimizer" not in load(tmp_path / "iter_6.pth")
     again = toy_runner(tmp_path, epochs=3, load_from=str(tmp_path / "iter_6.pth"))
-    with pytest.raises(LussError, match="not the state of training"):
+    with pytest.raises(LussError, match="not the training state"):
         again.train()
 
 
