@@ -1,4 +1,4 @@
-"""Look through a folder of photos: what is in it, what is wrong, what train would do."""
+"""Read all photos and masks of a folder; report problems and what train would do."""
 
 from luss.commands import run_command
 

@@ -34,8 +34,8 @@ def main() -> None:
     names = args.names or [run.name for run in runs]
     if len(names) != len(runs) or len(set(names)) < len(names):
         raise LussError(
-            f"the names of the runs are {', '.join(names)}; give each of the {len(runs)} runs a "
-            "name of its own by --names"
+            f"the names of the {len(runs)} runs are {', '.join(names)}, expected {len(runs)} "
+            "different names; set them with --names"
         )
     dataset = dataset_of(runs[0], args.split, args.data_root)
     paths = {name: stage_with_predictions(run) for name, run in zip(names, runs, strict=True)}
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def stage_with_predictions(run: Path) -> Path:
-    """Folder of the first stage of a work dir that has predictions, or the stage's own folder."""
+    """Return the folder of the first stage of a work dir that has predictions."""
     from luss.pipeline.work_dir import WorkDir
 
     if (run / "predictions").is_dir():

@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
         help="which step of PASS wrote it (default: pretrained, as for all other ResNets)",
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="the file to write")
-    parser.add_argument("--force", action="store_true", help="replace --out where it exists")
+    parser.add_argument("--force", action="store_true", help="replace --out if it exists")
     parser.add_argument(
         "--queue-length",
         type=int,

@@ -1,4 +1,4 @@
-"""Show what each discovered category is, and begin names.json to fill in."""
+"""Write a page with photos of each discovered category, and names.json to fill in."""
 
 from luss.commands import run_command
 

@@ -1,4 +1,4 @@
-"""Begin a project of your own: a copy of the template with a loss, configs and tests."""
+"""Create your own project: a copy of the template with a loss, configs and tests."""
 
 from luss.commands import run_command
 

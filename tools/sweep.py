@@ -68,7 +68,7 @@ def main() -> int:
     print(f"\n{sweep.write()}\nwritten to {sweep.folder}: sweep.md, sweep.json, sweep_*.png")
     if sweep.problems and not args.only_tables:
         raise LussError(
-            f"{len(sweep.problems)} of {len(runs)} runs have no part in the tables:\n"
+            f"{len(sweep.problems)} of {len(runs)} runs are not in the tables:\n"
             + "\n".join(f"  {name}: {why}" for name, why in sweep.problems.items())
         )
     return 0

@@ -65,6 +65,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     with exit_cleanly():
-        leave_on_signals("the same command evaluates again")
+        leave_on_signals("run the same command to evaluate again")
         main()
     sys.exit(0)

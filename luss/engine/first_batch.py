@@ -11,10 +11,10 @@ import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook, RuntimeInfoHook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from luss.engine.bare_model import bare_model
 from luss.errors import LussError
 
 __all__ = ["try_first_batch"]
@@ -65,7 +65,7 @@ def try_first_batch(runner: Runner, where: str, pending: Sequence[str] = ()) -> 
         raise LussError(
             f"{where}.train_dataloader: loading a batch fails: {_reason(error)}"
         ) from error
-    reached = _watch_gradients(_bare(runner.model))
+    reached = _watch_gradients(bare_model(runner.model))
     try:
         _prepare(runner, batch)
         runner.model.train_step(batch, optim_wrapper=runner.optim_wrapper)
@@ -141,12 +141,6 @@ def _require_gradients(runner: Runner, where: str, reached: dict[str, bool]) -> 
     if get_world_size() > 1 and not any(runner.cfg.get(key) for key in _OF_DDP):
         raise LussError(message)
     print_log(message, "current", level=logging.WARNING)
-
-
-def _bare(model: nn.Module) -> nn.Module:
-    bare = model.module if is_model_wrapper(model) else model
-    assert isinstance(bare, nn.Module)
-    return bare
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
@@ -13,6 +12,7 @@ from torch import nn
 from luss.build_errors import require_known
 from luss.config_checks import require_count, require_keys
 from luss.configuration import PlainConfig
+from luss.engine.bare_model import bare_model
 from luss.engine.first_batch import try_first_batch
 from luss.engine.pretrained import check_pretrained
 from luss.errors import LussError
@@ -62,8 +62,7 @@ def check_training(
         # Without back ends, whose threads would continue to write.
         visualizer = {**config.get("visualizer", {"type": "Visualizer"}), "vis_backends": None}
         runner = RUNNERS.build(PlainConfig({**config, **elsewhere, "visualizer": visualizer}))
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        assert isinstance(model, nn.Module)
+        model = bare_model(runner.model)
         if try_batch:
             runner._init_model_weights()
         else:

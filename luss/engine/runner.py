@@ -8,13 +8,14 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
 
 from luss.engine.accumulation import follow_updates, wrappers_of
+from luss.engine.bare_model import bare_model
 from luss.engine.batch_norms import shuffles_batches, synchronise_objectives
 from luss.engine.checkpoint import (
     init_weights_from,
@@ -164,13 +165,11 @@ class Runner(MMEngineRunner):
             init_weights_from(self._bare_model, checkpoint, parts)
             self.logger.info(f"loaded {', '.join(parts)} from {checkpoint}")
         if self.cfg.get("weights"):
-            backbone = self._bare_model.backbone
-            assert isinstance(backbone, nn.Module)
-            fill_backbone(backbone, self.cfg["weights"])
+            fill_backbone(bare_model(self.model).backbone, self.cfg["weights"])
 
     @property
     def _bare_model(self) -> nn.Module:
-        return self.model.module if is_model_wrapper(self.model) else self.model
+        return bare_model(self.model)
 
     def load_checkpoint(self, filename: str, *args, **kwargs) -> dict:
         """Load all weights of a checkpoint; MMEngine skips tensors that do not fit.

@@ -4,10 +4,9 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import cv2
-from torch.utils.data import DataLoader
 
 from luss.registry import FUNCTIONS
 
@@ -37,7 +36,7 @@ def start_worker(worker_id: int) -> None:
     gc.freeze()
 
 
-def iterate(loader: DataLoader) -> Iterator:
+def iterate(loader: Iterable) -> Iterator:
     """Return ``iter(loader)``, with signals blocked until workers call :func:`start_worker`.
 
     Workers inherit the blocked signals.

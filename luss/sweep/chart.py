@@ -2,6 +2,7 @@
 
 import os
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from luss.files import atomic_write
@@ -15,11 +16,11 @@ _PANEL, _LETTER = 2.3, 0.08
 
 
 def plot_methods(path: str | os.PathLike, title: str, methods: Methods) -> None:
-    """Draw a panel a metric: a method a line, its mean with the deviation, and a dot a run.
+    """Draw a panel per metric with a line per method: mean, deviation, and a dot per run.
 
     Args:
         path: of the PNG.
-        title: above it all.
+        title: of the figure.
         methods: of one protocol, with at least one metric besides those by size.
     """
     columns = main_columns(methods)
@@ -34,7 +35,7 @@ def plot_methods(path: str | os.PathLike, title: str, methods: Methods) -> None:
             # Splits of a method stand close to one another.
             shift = 0.24 * (number - (len(splits) - 1) / 2)
             colour = _COLOURS.get(split, f"C{2 + number}")
-            label = split
+            label: str | None = split
             for row, of_method in enumerate(methods.values()):
                 spread = of_method.get(split, {}).get(metric)
                 if spread is None or spread.mean is None:
@@ -56,11 +57,11 @@ def plot_methods(path: str | os.PathLike, title: str, methods: Methods) -> None:
         panel.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(range(len(methods)), list(methods), parse_math=False)
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
-    handles = {}
+    handles: dict[str, Artist] = {}
     for panel in panels:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    figure.legend(handles.values(), handles, loc="outside right upper", frameon=False)
+        for handle, name in zip(*panel.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    figure.legend(list(handles.values()), list(handles), loc="outside right upper", frameon=False)
     figure.suptitle(title, parse_math=False)
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120)

@@ -1,4 +1,4 @@
-"""Which runs a sweep has, how each is started, and where it lies."""
+"""The runs of a sweep: their arguments and folders."""
 
 import hashlib
 import itertools
@@ -38,10 +38,10 @@ class Variant:
 
     @property
     def folder(self) -> str:
-        """Name of its folder: that of the config, ``_``, and the settings as they were given.
+        """Name of the folder: that of the config, and the settings, joined by ``_``.
 
-        What a file name should not hold becomes ``-``, and a long name is cut; a digest of the
-        settings then tells it from others.
+        Special characters become ``-``, and long names are truncated; a digest then makes the
+        name unique.
         """
         whole = "_".join([_stem(self.config), *self.settings])
         safe = re.sub(r"[^\w.,=+-]", "-", whole, flags=re.ASCII)
@@ -59,8 +59,8 @@ class Run:
         seed: of the run.
         folder: its work dir.
         options: all ``KEY=VALUE`` texts that the command line gets, the seed included.
-        stages: names of the stages; the run is whole when all of them are.
-        own_seeds: names of stages that have a seed of their own, which the run's does not change.
+        stages: names of the stages; the run is complete when all of them are.
+        own_seeds: names of stages with their own seed, which the run's seed does not change.
         protocols: by which it can be evaluated.
     """
 
@@ -79,7 +79,7 @@ class Run:
 
     @property
     def log(self) -> Path:
-        """What its commands said."""
+        """Output of its commands."""
         return self.folder / "console.log"
 
     @property
@@ -94,16 +94,16 @@ class Run:
 
 
 def expand_settings(texts: Sequence[str]) -> list[tuple[str, ...]]:
-    """The combinations of settings that one ``--set`` means.
+    """Return all combinations of the settings of one ``--set``.
 
-    A key that stands there once has one value, a key that stands there several times takes each of
-    its values in turn: ``a=1 b=2 b=3`` means ``a=1 b=2`` and ``a=1 b=3``.
+    A key that occurs several times takes each of its values in turn: ``a=1 b=2 b=3`` means
+    ``a=1 b=2`` and ``a=1 b=3``.
 
     Args:
-        texts: ``KEY=VALUE``, read as ``--cfg-options`` reads them; none means the config as it is.
+        texts: ``KEY=VALUE``, parsed like ``--cfg-options``; empty for the config without changes.
 
     Raises:
-        LussError: if a text is no such setting, sets the seed, or stands there twice.
+        LussError: if a text is invalid, sets the seed, or occurs twice.
     """
     alternatives: dict[str, list[str]] = {}
     for text in texts:
@@ -112,9 +112,9 @@ def expand_settings(texts: Sequence[str]) -> list[tuple[str, ...]]:
         except LussError as error:
             raise LussError(f"--set {error}") from error
         if key == "seed":
-            raise LussError(f"--set {text}: the seeds of a sweep are those of --seeds")
+            raise LussError(f"--set {text} sets the seed; use --seeds instead")
         if text in alternatives.setdefault(key, []):
-            raise LussError(f"--set {text} stands twice in one --set; name it once")
+            raise LussError(f"--set {text} occurs twice in one --set; remove one of them")
         alternatives[key].append(text)
     return list(itertools.product(*alternatives.values()))
 
@@ -126,38 +126,38 @@ def plan_runs(
     options: Sequence[str] = (),
     work_dir: str | Path = "work_dirs/sweep",
 ) -> list[Run]:
-    """All runs of a sweep, those with the first seed first.
+    """Return all runs of a sweep, those with the first seed first.
 
-    Every variant's config is read, so that what does not fit is refused before anything runs.
+    Every variant's config is read, so that errors are raised before anything runs.
 
     Args:
         configs: paths.
         seeds: one run each.
         settings: each makes a variant of each config, see :func:`expand_settings`.
-        options: ``KEY=VALUE`` texts that all runs get.
-        work_dir: the runs lie in ``<work_dir>/<config>[_<settings>]/seed_<seed>``.
+        options: ``KEY=VALUE`` texts of all runs.
+        work_dir: parent of the runs' folders ``<config>[_<settings>]/seed_<seed>``.
 
     Raises:
-        LussError: if there is no config or seed, one of them stands there twice, two variants
-            would share a folder, or a config or one of its settings cannot be read.
+        LussError: if there is no config or seed, one of them occurs twice, two variants have the
+            same folder, or a config or setting is invalid.
     """
     if not configs or not seeds:
         raise LussError("a sweep needs at least one config and one seed")
     if twice := sorted({seed for seed in seeds if list(seeds).count(seed) > 1}):
-        raise LussError(f"--seeds names {', '.join(map(str, twice))} twice")
+        raise LussError(f"--seeds has {', '.join(map(str, twice))} twice; remove one of them")
     try:
         common = [read_option(text) for text in options]
     except LussError as error:
         raise LussError(f"--cfg-options {error}") from error
     if any(key == "seed" for key, _ in common):
-        raise LussError("--cfg-options sets the seed; the seeds of a sweep are those of --seeds")
+        raise LussError("--cfg-options sets the seed; use --seeds instead")
     variants = [Variant(config, chosen) for chosen in settings for config in configs]
     owners: dict[str, Variant] = {}
     for variant in variants:
         if (other := owners.setdefault(variant.folder, variant)) is not variant:
             raise LussError(
-                f"{variant.config} and {other.config} with the same settings would share the "
-                f"folder {variant.folder}; name each once, or give one file another name"
+                f"{variant.config} and {other.config} with the same settings have the same folder "
+                f"{variant.folder}; remove one of them, or rename one file"
             )
     read = {}
     for variant in variants:
@@ -179,7 +179,7 @@ def plan_runs(
 
 
 def _own_demo_data(config: Config, folder: Path) -> list[str]:
-    """Demo data are drawn when they are missing: no two runs may draw them in one place."""
+    """Return an option with the run's own folder for demo data, since each run draws them."""
     data = config.get("data", {})
     if data.get("type") != "demo":
         return []

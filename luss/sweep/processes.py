@@ -1,4 +1,4 @@
-"""Commands as child processes, several at a time, which a signal reaches all of."""
+"""Child processes that run several at a time, and all receive signals."""
 
 import contextlib
 import os
@@ -12,18 +12,18 @@ from pathlib import Path
 __all__ = ["Job", "child_environment", "run_jobs"]
 
 _PAUSE = 0.1
-"""Seconds between two looks at the children."""
+"""Seconds between checks of the children."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Commands that follow one another; the first that fails ends the job.
+    """Consecutive commands; the first that fails ends the job.
 
     Attributes:
         name: for messages.
-        steps: functions that return the next command, or None if there is nothing to do. They
-            are called when those before them have succeeded.
-        log: file that gets all that the commands say, after what it holds already.
+        steps: functions that return the next command, or None if there is nothing to do, called
+            after the previous step has succeeded.
+        log: file to append the output of the commands to.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Job:
 
 
 class _Child:
-    """A job that is going on, in a process group of its own."""
+    """A running job, in its own process group."""
 
     def __init__(self, job: Job, slot: int, environment: dict[str, str]) -> None:
         self.job, self.slot, self.environment = job, slot, environment
         self.steps = iter(job.steps)
-        self.process: subprocess.Popen | None = None
+        self._process: subprocess.Popen | None = None
         self.begun = time.monotonic()
 
     def start_next(self) -> bool:
@@ -47,7 +47,7 @@ class _Child:
                 continue
             self.job.log.parent.mkdir(parents=True, exist_ok=True)
             with self.job.log.open("ab") as log:
-                self.process = subprocess.Popen(
+                self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -57,6 +57,12 @@ class _Child:
                 )
             return True
         return False
+
+    @property
+    def process(self) -> subprocess.Popen:
+        """The running command; only after `start_next` has returned True."""
+        assert self._process is not None
+        return self._process
 
     def send(self, number: int) -> None:
         """Send a signal to the command and all processes that it started."""
@@ -71,16 +77,16 @@ def child_environment(
     cores: int,
     devices: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Variables of the commands of one of several places at which jobs go on side by side.
+    """Return the environment of the commands in one of several parallel slots.
 
-    With several jobs the cores are shared out, unless ``OMP_NUM_THREADS`` is set already, and each
-    place gets one of the devices in turn.
+    With several slots, cores are divided among them, unless ``OMP_NUM_THREADS`` is set, and slots
+    get the devices in turn.
 
     Args:
-        slot: number of the place, from 0.
-        jobs: how many places there are.
-        environment: the variables to start from.
-        cores: that this process may use.
+        slot: number of the slot, from 0.
+        jobs: number of slots.
+        environment: variables to start from.
+        cores: number of usable cores.
         devices: values for ``CUDA_VISIBLE_DEVICES``.
     """
     variables = dict(environment)
@@ -97,28 +103,28 @@ def run_jobs(
     on_start: Callable[[Job], None] = lambda job: None,
     on_end: Callable[[Job, int, float], None] = lambda job, code, seconds: None,
 ) -> tuple[dict[str, int], int | None]:
-    """Run jobs, as many at a time as there are environments; one that fails stops no other.
+    """Run jobs, one at a time per environment; a failed job does not stop the others.
 
-    SIGINT, SIGTERM and SIGHUP are handed on to all children (SIGHUP as SIGTERM), which are waited
-    for; nothing more is started. A second one kills what still runs.
+    SIGINT, SIGTERM and SIGHUP are sent to all children (SIGHUP as SIGTERM); no more jobs start,
+    and the function waits for the children. A second signal kills them.
 
     Args:
-        jobs: to be run, in order; their names differ.
-        environments: variables of each place.
+        jobs: to run, in order; their names must differ.
+        environments: variables of each slot.
         on_start: called when a job starts.
-        on_end: called with a job's exit code, negative for a signal, and how many seconds it took.
+        on_end: called with a job, its exit code (negative for a signal) and its seconds.
 
     Returns:
-        Exit codes by name of the jobs that ended, and the signal that stopped all, or None.
+        Name of each finished job -> exit code, and the signal that stopped the jobs, or None.
     """
     codes: dict[str, int] = {}
     waiting = list(reversed(jobs))
     free = list(range(len(environments)))
     children: list[_Child] = []
-    with _noted_signals() as noted, _none_left_over(children):
-        handed_on = 0
-        while children or (waiting and not noted):
-            while free and waiting and not noted:
+    with _received_signals() as received, _stop_on_error(children):
+        forwarded = 0
+        while children or (waiting and not received):
+            while free and waiting and not received:
                 job, slot = waiting.pop(), free.pop(0)
                 child = _Child(job, slot, environments[slot])
                 on_start(job)
@@ -127,25 +133,25 @@ def run_jobs(
                 else:
                     codes[job.name] = 0
                     free.append(slot)
-            for number in noted[handed_on:]:
+            for number in received[forwarded:]:
                 for child in children:
-                    child.send(number if handed_on == 0 else signal.SIGKILL)
-                handed_on += 1
+                    child.send(number if forwarded == 0 else signal.SIGKILL)
+                forwarded += 1
             time.sleep(_PAUSE)
             for child in list(children):
                 code = child.process.poll()
-                if code is None or (code == 0 and not noted and child.start_next()):
+                if code is None or (code == 0 and not received and child.start_next()):
                     continue
                 children.remove(child)
                 free.append(child.slot)
                 codes[child.job.name] = code
                 on_end(child.job, code, time.monotonic() - child.begun)
-    return codes, noted[0] if noted else None
+    return codes, received[0] if received else None
 
 
 @contextlib.contextmanager
-def _none_left_over(children: list[_Child]) -> Iterator[None]:
-    """End the children if this process fails, such as for a full disk."""
+def _stop_on_error(children: list[_Child]) -> Iterator[None]:
+    """Stop the children if this process fails, for instance because the disk is full."""
     try:
         yield
     except BaseException:
@@ -157,20 +163,20 @@ def _none_left_over(children: list[_Child]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _noted_signals() -> Iterator[list[int]]:
-    """A list that gets the signals that come, SIGHUP as SIGTERM, in place of what they did."""
-    noted: list[int] = []
+def _received_signals() -> Iterator[list[int]]:
+    """Collect received signals in a list, SIGHUP as SIGTERM, instead of handling them."""
+    received: list[int] = []
 
-    def note(number: int, frame: object) -> None:
-        noted.append(signal.SIGTERM if number == signal.SIGHUP else number)
+    def collect(number: int, frame: object) -> None:
+        received.append(signal.SIGTERM if number == signal.SIGHUP else number)
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    # nohup has it ignored.
+    # nohup ignores SIGHUP.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, note) for number in numbers}
+    before = {number: signal.signal(number, collect) for number in numbers}
     try:
-        yield noted
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -32,14 +32,13 @@ class Sweep:
         folder: of the tables.
         tools: folder of ``train.py`` and ``test.py``.
         python: the interpreter that runs them.
-        protocols: to be shown; those that the runs do not evaluate themselves are evaluated after
-            training. A run has no part in the table of a protocol that its config has no stage
-            for. None shows what the runs have.
-        say: gets a line for the user; None prints it.
+        protocols: to tabulate; those that training does not evaluate are evaluated afterwards. A
+            run without a stage for a protocol is not in its table. None for all protocols of the
+            runs.
+        say: called with a line for the user; None prints it.
 
     Raises:
-        LussError: if a run's config can be evaluated by none of the protocols, or no config by one
-            of them.
+        LussError: if a config has none of the protocols, or no config has one of them.
     """
 
     def __init__(
@@ -55,20 +54,20 @@ class Sweep:
         self.folder = Path(folder).expanduser()
         self.tools, self.python = Path(tools), python
         self.protocols = None if protocols is None else tuple(protocols)
-        self._refuse_protocols()
+        self._check_protocols()
         self.say = say or partial(print, flush=True)
         self.problems: dict[str, str] = {}
-        """Name of a run -> why it has no part in the tables."""
+        """Name of a run -> why it is not in the tables."""
 
     def run(self, jobs: int = 1, devices: Sequence[str] = ()) -> int | None:
-        """Run, or go on with, every run; those that are whole say so and end at once.
+        """Start or resume every run that is not complete.
 
         Args:
-            jobs: how many go on at a time.
-            devices: values of ``CUDA_VISIBLE_DEVICES`` to share out among several jobs.
+            jobs: number of parallel runs.
+            devices: values of ``CUDA_VISIBLE_DEVICES`` to distribute among the jobs.
 
         Returns:
-            The signal that stopped the sweep, or None. Runs that failed stand in ``problems``.
+            The signal that stopped the sweep, or None. Failed runs are added to ``problems``.
 
         Raises:
             LussError: if ``jobs`` is less than one.
@@ -96,7 +95,7 @@ class Sweep:
         return number
 
     def tables(self) -> dict[str, Methods]:
-        """Means and deviations over the runs that are whole; others are added to ``problems``.
+        """Return means and deviations of complete runs; add others to ``problems``.
 
         Returns:
             Protocol -> method -> split -> metric -> values over seeds.
@@ -165,29 +164,28 @@ class Sweep:
             file.write(text.encode())
         return text
 
-    def _refuse_protocols(self) -> None:
-        """Refuse protocols by which nothing can be evaluated, before anything is trained."""
+    def _check_protocols(self) -> None:
+        """Check that each protocol has a config, and each config a protocol."""
         for protocol in self.protocols or ():
             if not any(protocol in run.protocols for run in self.runs):
                 known = dict.fromkeys(name for run in self.runs for name in run.protocols)
                 raise LussError(
-                    f"--protocol {protocol}: no config has a stage for it; they can be evaluated "
-                    f"by: {', '.join(known) or 'none'}"
+                    f"--protocol {protocol}: no config has a stage for it; known are: "
+                    f"{', '.join(known) or 'none'}"
                 )
         for run in self.runs if self.protocols else ():
-            if not self._asked_of(run):
+            if not self._chosen_of(run):
                 raise LussError(
-                    f"{run.variant.name} can be evaluated by none of --protocol "
-                    f"{' '.join(self.protocols)}; it has: {', '.join(run.protocols) or 'none'}. "
-                    "Add one of these, or leave the config out"
+                    f"{run.variant.name} has no stage for any --protocol; its protocols are: "
+                    f"{', '.join(run.protocols) or 'none'}. Add one of them, or remove the config"
                 )
 
-    def _asked_of(self, run: Run) -> list[str]:
-        """Those of the protocols to be shown that the run's config has."""
+    def _chosen_of(self, run: Run) -> list[str]:
+        """Return the chosen protocols that the run's config has."""
         return [name for name in self.protocols or () if name in run.protocols]
 
     def _lacking(self) -> dict[str, list[str]]:
-        """Method -> the protocols to be shown that its config does not have."""
+        """Return method -> the chosen protocols that its config does not have."""
         lacking = {
             run.variant.name: [name for name in self.protocols or () if name not in run.protocols]
             for run in self.runs
@@ -195,13 +193,13 @@ class Sweep:
         return {name: protocols for name, protocols in lacking.items() if protocols}
 
     def _steps(self, run: Run) -> list[Callable[[], list[str] | None]]:
-        """Training, then each protocol that it did not evaluate itself, with a note of it."""
+        """Return the steps of a run: training, then each protocol that it does not evaluate."""
         steps: list[Callable[[], list[str] | None]] = [
             partial(self._command, "train.py", run, "--resume")
         ]
-        for protocol in self._asked_of(run):
+        for protocol in self._chosen_of(run):
             steps.append(partial(self._evaluation, run, protocol))
-            # Asked for once the evaluation has succeeded.
+            # Called after the evaluation has succeeded.
             steps.append(partial(self._note_evaluation, run, protocol))
         return steps
 
@@ -213,14 +211,14 @@ class Sweep:
         return command
 
     def _evaluation(self, run: Run, protocol: str) -> list[str] | None:
-        """The command that evaluates by a protocol, unless results of the run as it is are there.
+        """Return the command that evaluates a protocol; None if its results are up to date.
 
-        What is noted in ``evaluated.json`` was evaluated by a sweep, all else by the run's stages.
+        ``evaluated.json`` records what the sweep has evaluated; the run's stages did the rest.
         """
         notes = _notes(run)
         if protocol in _results(run) and notes.get(protocol, _stamps(run)) == _stamps(run):
             return None
-        # Until it has succeeded, results that may be there count for nothing.
+        # Existing results are invalid until the evaluation has succeeded.
         write_json(run.folder / _EVALUATED, {**notes, protocol: None})
         return self._command("test.py", run, "--protocol", protocol)
 
@@ -230,29 +228,29 @@ class Sweep:
             write_json(run.folder / _EVALUATED, {**notes, protocol: _stamps(run)})
 
     def _tables_of(self, run: Run) -> dict[str, Results]:
-        """The results to be shown of a run that is whole.
+        """Return the results of a complete run.
 
         Raises:
-            LussError: if it is not whole, or lacks some of them.
+            LussError: if it is not complete, or lacks results.
         """
         stamps = _stamps(run)
         if missing := [stage for stage in run.stages if stage not in stamps]:
-            raise LussError(f"not whole yet: {', '.join(missing)} to be made in {run.folder}")
+            raise LussError(f"not complete: {', '.join(missing)} missing in {run.folder}")
         results = _results(run)
         if not results:
-            raise LussError(f"has no metrics in {run.results}; its data have no true masks")
+            raise LussError(f"no metrics in {run.results}; its data have no true masks")
         if self.protocols is None:
             return results
         notes = _notes(run)
-        asked = self._asked_of(run)
-        for protocol in asked:
+        chosen = self._chosen_of(run)
+        for protocol in chosen:
             if protocol not in results or notes.get(protocol, stamps) != stamps:
                 raise LussError(f"not evaluated by {protocol} yet in {run.folder}")
-        return {protocol: results[protocol] for protocol in asked}
+        return {protocol: results[protocol] for protocol in chosen}
 
 
 def visible_devices() -> list[str]:
-    """Values for ``CUDA_VISIBLE_DEVICES``, one a device that this process may use."""
+    """Return values for ``CUDA_VISIBLE_DEVICES``, one for each usable device."""
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name.strip() for name in named.split(",") if name.strip()]
     return [str(index) for index in range(torch.cuda.device_count())]
@@ -266,19 +264,19 @@ def _results(run: Run) -> dict[str, Results]:
 
 
 def _notes(run: Run) -> dict[str, dict[str, int] | None]:
-    """Protocol -> when the stages of what a sweep evaluated were made."""
+    """Return protocol -> times of the stages that the sweep has evaluated."""
     path = run.folder / _EVALUATED
     return read_json(path) if path.exists() else {}
 
 
 def _stamps(run: Run) -> dict[str, int]:
-    """When each stage that is whole was made, in nanoseconds."""
+    """Return the time of each complete stage, in nanoseconds."""
     notes = {stage: run.folder / stage / "done.json" for stage in run.stages}
     return {stage: path.stat().st_mtime_ns for stage, path in notes.items() if path.exists()}
 
 
 def _failure(run: Run, code: int) -> str:
-    """How a command of a run ended: its error, or else what it said last."""
+    """Describe how a command of a run failed, with the last line of its log."""
     how = f"exit code {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
     lines = run.log.read_text(errors="replace").splitlines() if run.log.exists() else []
     last = lines[-1].strip() if lines else ""

@@ -35,11 +35,11 @@ def size_columns(methods: Methods) -> list[tuple[str, str]]:
 
 
 def as_markdown(protocol: str, methods: Methods) -> str:
-    """The tables of a protocol: all objects, and by size of the object.
+    """Return the tables of a protocol: all objects, and by size of the object.
 
-    A cell is 'mean ± deviation' with one digit, as the paper's; the mean alone for one seed; '-'
-    where the metric is not defined. Where it is defined for fewer runs than its row has, the cell
-    says for how many.
+    A cell is 'mean ± deviation' with one digit, as in the paper; only the mean for one seed; '-'
+    if the metric is not defined. If fewer runs than those of the row have the metric, the cell
+    contains their number.
 
     Args:
         protocol: its name, for the heading.
@@ -53,7 +53,7 @@ def as_markdown(protocol: str, methods: Methods) -> str:
 
 
 def as_json(methods: Methods) -> dict[str, Any]:
-    """Method -> split -> metric -> mean, deviation, n and the values by seed; None is undefined."""
+    """Return method -> split -> metric -> mean, deviation, n and values by seed."""
     return {
         method: {
             split: {

@@ -26,8 +26,8 @@ def test_a_key_with_several_values_takes_each():
     ("texts", "message"),
     [
         (["a"], "--set is 'a', expected KEY=VALUE"),
-        (["seed=1"], "the seeds of a sweep are those of --seeds"),
-        (["a=1", "a=1"], "--set a=1 stands twice"),
+        (["seed=1"], "--set seed=1 sets the seed"),
+        (["a=1", "a=1"], "--set a=1 occurs twice"),
         (["a=(1,2"], r"--set a=\(1,2: "),
     ],
 )
@@ -74,8 +74,8 @@ def test_folder_names_are_safe_and_differ():
     ("arguments", "message"),
     [
         (([], [0]), "at least one config"),
-        (([TINY], [1, 1]), "--seeds names 1 twice"),
-        (([TINY, TINY], [0]), "would share the folder tiny_pass_s"),
+        (([TINY], [1, 1]), "--seeds has 1 twice"),
+        (([TINY, TINY], [0]), "the same folder tiny_pass_s"),
         (([TINY], [0], [("sed=1",)]), "no setting 'sed'"),
         (([TINY], [0], [()], ["seed=1"]), "those of --seeds"),
         (([TINY], [0], [()], ["seed"]), "--cfg-options is 'seed'"),

@@ -42,9 +42,9 @@ def test_runs_that_are_not_whole_have_no_part(tmp_path):
     text = sweep.write()
     found = json.loads((tmp_path / "sweep.json").read_text())
     assert found["protocols"]["own"]["tiny_pass_s"]["val"]["mIoU"]["values"] == {"0": 2, "1": 8}
-    assert "not whole yet: finetune" in sweep.problems["tiny_pass_s, seed 2"]
+    assert "not complete: finetune" in sweep.problems["tiny_pass_s, seed 2"]
     assert "no true masks" in sweep.problems["tiny_pass_s, seed 3"]
-    assert "not whole yet: pretrain" in sweep.problems["tiny_pass_s, seed 4"]
+    assert "not complete: pretrain" in sweep.problems["tiny_pass_s, seed 4"]
     assert [bool(run["left_out"]) for run in found["runs"]] == [False, False, True, True, True]
     assert all(f"- {name}: " in text for name in sweep.problems)
     assert "## Seeds that stayed the same\n\n- tiny_pass_s: of pretrain\n" in text
@@ -93,7 +93,7 @@ def test_a_config_has_rows_for_the_protocols_that_it_has(tmp_path):
     ("protocols", "message"),
     [
         (["distance_matching", "own"], "--protocol own: no config has a stage for it"),
-        (["fully_unsupervised"], "pixpro can be evaluated by none of --protocol fully_unsup"),
+        (["fully_unsupervised"], "pixpro has no stage for any --protocol"),
     ],
 )
 def test_protocols_that_nothing_has_are_refused_before_training(tmp_path, protocols, message):
@@ -110,7 +110,7 @@ def test_failing_runs_are_named_with_their_logs(tmp_path):
     code, said = finish(process)
     assert code == 2, said
     assert "Traceback" not in said
-    end = said[said.index("error: 2 of 2 runs have no part") :]
+    end = said[said.index("error: 2 of 2 runs are not in the tables") :]
     for seed in (0, 1):
         log = tmp_path / "tiny_pass_s_num_categories=19" / f"seed_{seed}" / "console.log"
         assert re.search(rf"seed {seed}: failed \(exit code 2\): error: .*19 categories", end)
@@ -141,7 +141,7 @@ def test_killed_sweep_goes_on(tmp_path):
 
     code, said = finish(start(*arguments, "--protocol", "fully_unsupervised", "distance_matching"))
     assert code == 2, said
-    assert "error: 2 of 4 runs have no part" in said
+    assert "error: 2 of 4 runs are not in the tables" in said
     assert f"log: {bad / 'seed_0' / 'console.log'}\n" in said
     # What was whole was not made again.
     assert all(path.stat().st_mtime_ns == time for path, time in made.items())

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from luss.engine.bare_model import bare_model
 from luss.engine.foreign_weights import build_backbone
 from luss.registry import HOOKS
 
@@ -14,11 +14,11 @@ __all__ = ["BackboneWeightsHook"]
 
 @HOOKS.register_module()
 class BackboneWeightsHook(Hook):
-    """Fills the backbone of a model that is only tested, all of it or nothing.
+    """Hook that loads the backbone of a model that is only tested.
 
     Args:
-        weights: a path, or a dict as :class:`luss.models.backbones.weights.WeightsEntry`; None for
-            random weights, which is said loudly.
+        weights: a path, or a dict, see :class:`luss.models.backbones.weights.WeightsEntry`; None
+            for random weights, with a warning.
         seed: of random weights.
     """
 
@@ -36,5 +36,4 @@ class BackboneWeightsHook(Hook):
             LussError: if the file is missing, holds code, or does not fit in name or shape.
         """
         filled = build_backbone(runner.cfg["model"]["backbone"], self.weights, self.seed)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model.backbone.load_state_dict(filled.state_dict())
+        bare_model(runner.model).backbone.load_state_dict(filled.state_dict())

@@ -1,4 +1,4 @@
-"""Checkpoints written whole before older ones go, holding data alone."""
+"""Atomic checkpoints that contain only tensors and plain values."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,11 +7,18 @@ import mmengine
 import torch
 from mmengine.dist import barrier, get_world_size, is_main_process, master_only
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
 from luss.engine.accumulation import gradients_wait
-from luss.engine.checkpoint import checkpoint_step, latest_checkpoint, load, publish, save
+from luss.engine.bare_model import bare_model
+from luss.engine.checkpoint import (
+    checkpoint_step,
+    checkpoints_by_step,
+    latest_checkpoint,
+    load,
+    publish,
+    save,
+)
 from luss.errors import LussError
 from luss.files import atomic_write
 from luss.registry import HOOKS
@@ -24,21 +31,20 @@ _NAME = "iter_{}.pth"
 
 
 def training_state(runner, epoch: int, iteration: int) -> dict:
-    """All that training goes on from, as tensors and plain values; no code, no configuration.
+    """Return the state to resume training from, as tensors and plain values.
 
     Args:
         runner: a training runner.
-        epoch: epochs that are whole.
-        iteration: iterations that are done.
+        epoch: number of finished epochs.
+        iteration: number of finished iterations.
 
     Returns:
-        What MMEngine's ``Runner.resume`` reads.
+        A checkpoint for MMEngine's ``Runner.resume``, without configuration.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     runtime_info = {
         key: value
         for key, value in runner.message_hub.runtime_info.items()
-        # Exact types: NumPy's scalars are numbers, too, but objects on disk.
+        # Exact types: NumPy's scalars would be pickled as objects.
         if key != "cfg" and type(value) in _PLAIN
     }
     return {
@@ -52,8 +58,8 @@ def training_state(runner, epoch: int, iteration: int) -> dict:
             "mmengine_version": mmengine.__version__,
             "torch_version": str(torch.__version__),
         },
-        "state_dict": dict(model.state_dict()),
-        # Smoothed values of the log start anew; the scalars themselves are on disk.
+        "state_dict": dict(bare_model(runner.model).state_dict()),
+        # Smoothed values of the log are not resumed; the scalars are on disk.
         "message_hub": {"log_scalars": {}, "runtime_info": runtime_info, "resumed_keys": {}},
         "optimizer": runner.optim_wrapper.state_dict(),
         "param_schedulers": _scheduler_states(runner.param_schedulers),
@@ -62,44 +68,42 @@ def training_state(runner, epoch: int, iteration: int) -> dict:
 
 @HOOKS.register_module()
 class CheckpointHook(MMEngineCheckpointHook):
-    """As MMEngine's hook, with checkpoints that a killed run can always go on from.
+    """MMEngine's hook with checkpoints that a killed run can always resume from.
 
-    They are named ``iter_<N>.pth`` in any case, after N iterations, and lie in the runner's work
-    dir. Other than there: a checkpoint takes its name only once it is on disk, and older ones
-    are removed after that, not before; it holds no configuration text, which MMEngine would
-    evaluate on resuming, nor any object but tensors and plain values; and weights that are not
-    finite are not saved, so that the last checkpoint is one to go on from. Where gradients are
-    summed over iterations, a checkpoint waits for the next update of the weights.
+    Checkpoints are ``iter_<N>.pth``, N the number of iterations, in the runner's work dir.
+    Differences to MMEngine: files are written atomically, and older ones are removed afterwards;
+    they contain only tensors and plain values, no configuration text, which MMEngine evaluates on
+    resuming; weights that are not finite are not saved. With accumulated gradients, a checkpoint
+    is saved after the next update of the weights.
 
-    The best ones of ``save_best`` are named ``best_<metric>_iter_<N>.pth`` and hold weights. No
-    stage starts from them or goes on from them, unless a config names them.
+    The best checkpoints of ``save_best`` are ``best_<metric>_iter_<N>.pth`` and contain weights.
+    Stages do not start or resume from them unless a config names them.
 
     Args:
-        interval: iterations between checkpoints, or epochs where ``by_epoch``; -1 for none. The
-            end of training is saved in any case.
+        interval: iterations, or epochs if ``by_epoch``, between checkpoints; -1 for none. The end
+            of training is always saved.
         by_epoch: whether ``interval`` counts epochs.
-        save_optimizer: whether the optimizer's state is saved; without it training cannot be
-            resumed.
-        save_param_scheduler: whether the schedulers' states are saved; likewise.
-        max_keep_ckpts: how many of the newest to keep; -1 for all.
-        save_best: name of a metric of validation, or several, whose best model is kept; ``auto``
-            for the first metric there is.
-        rule: ``greater`` or ``less``, one for each metric or one for all; by default told from
+        save_optimizer: whether to save the optimizer's state, which resuming needs.
+        save_param_scheduler: whether to save the schedulers' states, which resuming needs.
+        max_keep_ckpts: number of newest checkpoints to keep; -1 for all.
+        save_best: one or several metrics of validation whose best model is kept; ``auto`` for the
+            first metric.
+        rule: ``greater`` or ``less``, one for each metric or one for all; by default derived from
             ``greater_keys`` and ``less_keys``.
         greater_keys: metrics, or parts of their names, of which more is better.
         less_keys: metrics, or parts of their names, of which less is better.
-        published_keys: parts of a checkpoint, such as ``['meta', 'state_dict']``, that a copy for
-            others holds: ``iter_<N>-<8 digits of its digest>.pth`` of the last and best ones.
+        published_keys: keys of a checkpoint, such as ``['meta', 'state_dict']``, in a copy to
+            publish: ``iter_<N>-<8 digits of its digest>.pth`` of the last and best checkpoints.
         save_begin: epoch or iteration from which the interval counts.
-        save_last: the end is always saved; True is the only value.
-        out_dir: refused, as are other places and names: later stages look in the work dir.
-        filename_tmpl: as ``out_dir``.
-        backend_args: as ``out_dir``.
-        file_client_args: as ``out_dir``.
+        save_last: must be True; the end is always saved.
+        out_dir: not supported, since later stages read checkpoints from the work dir.
+        filename_tmpl: not supported, see ``out_dir``.
+        backend_args: not supported, see ``out_dir``.
+        file_client_args: not supported, see ``out_dir``.
 
     Raises:
-        LussError: if an argument is refused; later, if weights are not finite, or validation does
-            not give the metric of ``save_best``.
+        LussError: if an argument is invalid; later, if weights are not finite, or validation lacks
+            the metric of ``save_best``.
         OSError: if the disk fails; older checkpoints stay.
     """
 
@@ -124,13 +128,13 @@ class CheckpointHook(MMEngineCheckpointHook):
     ) -> None:
         if interval < 1 and interval != -1:
             raise LussError(
-                f"CheckpointHook: interval is {interval}, expected 1 or more, or -1 for the end of "
-                "training alone"
+                f"CheckpointHook: interval is {interval}, expected 1 or more, or -1 to save only "
+                "the end of training"
             )
         if not save_last:
             raise LussError(
-                "CheckpointHook: save_last is False, but later stages read the model as it is at "
-                "the end of training; leave it out"
+                "CheckpointHook: save_last is False, but later stages read the model at the end of "
+                "training; remove it"
             )
         elsewhere = {
             "out_dir": out_dir,
@@ -141,8 +145,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         for key, value in elsewhere.items():
             if value is not None:
                 raise LussError(
-                    f"CheckpointHook: {key} is {value!r}, but later stages and --resume look for "
-                    "iter_<N>.pth in the folder of the stage; leave it out"
+                    f"CheckpointHook: {key} is {value!r}, but later stages and --resume read "
+                    "iter_<N>.pth from the stage's folder; remove it"
                 )
         super().__init__(
             interval=interval,
@@ -187,14 +191,14 @@ class CheckpointHook(MMEngineCheckpointHook):
             self._note_best(key, str(Path(self.out_dir, Path(found).name)) if found else None)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Save where the interval counts iterations, or what has waited for an update."""
+        """Save if the interval counts iterations, or a checkpoint was delayed to an update."""
         due = not self.by_epoch and self.every_n_train_iters(runner, self.interval, self.save_begin)
         if due or self._waits:
             self._save_or_wait(runner, runner.epoch, runner.iter + 1)
 
     def after_train_epoch(self, runner) -> None:
-        """Save where the interval counts epochs, and at the end of training."""
-        # By now the iteration counter has moved past the epoch's last iteration.
+        """Save if the interval counts epochs, and at the end of training."""
+        # The iteration counter is already that of the next epoch.
         due = self.by_epoch and self.every_n_epochs(runner, self.interval, self.save_begin)
         if self.is_last_train_epoch(runner):
             self._save(runner, runner.epoch + 1, runner.iter)
@@ -224,11 +228,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         self._write(runner, path, epoch, iteration, without)
         self.last_ckpt, self._saved = str(path), iteration
         if is_main_process():
-            # For users and MMEngine's tools; luss asks the folder itself.
+            # For users and MMEngine's tools; luss scans the folder.
             with atomic_write(folder / "last_checkpoint") as file:
                 file.write(str(path).encode())
             self._remove_outdated(folder)
-        # A rank that ran ahead could end the run before the file is there.
+        # Another rank could otherwise end the run before the file exists.
         barrier()
 
     @staticmethod
@@ -239,22 +243,20 @@ class CheckpointHook(MMEngineCheckpointHook):
         for key in without:
             checkpoint.pop(key)
         checkpoint = _plain(checkpoint)
-        _refuse_not_finite(checkpoint["state_dict"], iteration)
-        # Of averaged weights: those that are trained.
-        _refuse_not_finite(checkpoint.get("ema_state_dict", {}), iteration)
+        _require_finite(checkpoint["state_dict"], iteration)
+        # EMAHook swaps the trained weights to this key.
+        _require_finite(checkpoint.get("ema_state_dict", {}), iteration)
         save(path, checkpoint)
         runner.logger.info(f"saved {path}")
 
     def _remove_outdated(self, folder: Path) -> None:
         if self.max_keep_ckpts <= 0:
             return
-        paths = {checkpoint_step(path): path for path in folder.glob("iter_*.pth")}
-        paths.pop(None, None)
-        for step in sorted(paths)[: -self.max_keep_ckpts]:
-            paths[step].unlink()
+        for path in list(checkpoints_by_step(folder).values())[: -self.max_keep_ckpts]:
+            path.unlink()
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
-        """Keep the model where a metric is better than ever; the old best goes after that."""
+        """Save the model if a metric is the best so far; then remove the previous best one."""
         if not self.save_best:
             return
         if "auto" in self.key_indicators:
@@ -263,7 +265,7 @@ class CheckpointHook(MMEngineCheckpointHook):
             if key not in metrics:
                 raise LussError(
                     f"CheckpointHook: save_best is {key!r}, but validation gives "
-                    f"{', '.join(map(repr, metrics))}; name one of these"
+                    f"{', '.join(map(repr, metrics))}; use one of these"
                 )
             info, score = runner.message_hub.runtime_info, metrics[key]
             better = score is not None and self.is_better_than[key](
@@ -285,7 +287,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         barrier()
 
     def _info(self, what: str, key: str) -> str:
-        """MMEngine's name of the best score, or of its checkpoint, in the message hub."""
+        """Return MMEngine's key of the best score or checkpoint in the message hub."""
         return f"best_{what}" if len(self.key_indicators) == 1 else f"best_{what}_{key}"
 
     def _best(self, key: str) -> str | None:
@@ -314,7 +316,7 @@ def _scheduler_states(schedulers: list | dict | None) -> list | dict:
     return [schedule.state_dict() for schedule in schedulers or ()]
 
 
-def _refuse_not_finite(state: dict[str, Tensor], iteration: int) -> None:
+def _require_finite(state: dict[str, Tensor], iteration: int) -> None:
     bad = [
         name
         for name, value in state.items()
@@ -322,17 +324,17 @@ def _refuse_not_finite(state: dict[str, Tensor], iteration: int) -> None:
     ]
     if bad:
         raise LussError(
-            f"after iteration {iteration} {len(bad)} tensors of the model hold NaN or infinity, "
-            f"such as {', '.join(bad[:3])}; they were not saved and the last checkpoint was kept. "
-            "Lower the learning rate, or turn mixed precision off, and start from that checkpoint"
+            f"after iteration {iteration} {len(bad)} tensors of the model contain NaN or infinity, "
+            f"such as {', '.join(bad[:3])}; they were not saved, and the last checkpoint was kept. "
+            "Lower the learning rate or disable mixed precision, and start from that checkpoint"
         )
 
 
 def _plain(value, place: str = "checkpoint"):
-    """Tensors on the CPU and plain values, in dicts and lists as they are.
+    """Copy tensors to the CPU in nested dicts and lists of tensors and plain values.
 
     Raises:
-        LussError: naming the place of anything else, which could not be loaded again.
+        LussError: if there is anything else, which could not be loaded, with its place.
     """
     if isinstance(value, Tensor):
         return value.cpu()
@@ -342,8 +344,8 @@ def _plain(value, place: str = "checkpoint"):
         return type(value)(_plain(entry, f"{place}.{i}") for i, entry in enumerate(value))
     if type(value) not in _PLAIN:
         raise LussError(
-            f"{place} is a {type(value).__name__}, but checkpoints hold tensors and plain values "
-            "alone, so that loading one executes no code; the hook, optimizer or scheduler that "
-            "it belongs to cannot be resumed"
+            f"{place} is a {type(value).__name__}, but checkpoints contain only tensors and plain "
+            "values, so that loading executes no code; change the hook, optimizer or scheduler "
+            "that it belongs to"
         )
     return value

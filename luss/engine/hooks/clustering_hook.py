@@ -1,9 +1,10 @@
 """Training progress for the clustering objective."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from torch import nn
 
 from luss.engine.accumulation import iterations_per_update, wrapper_of
+from luss.engine.bare_model import bare_model
 from luss.errors import LussError
 from luss.models.objectives import Clustering
 from luss.registry import HOOKS
@@ -12,13 +13,12 @@ __all__ = ["ClusteringHook", "required_clustering"]
 
 
 def required_clustering(model, hook: Hook) -> Clustering:
-    """The clustering objective of a (wrapped) model, for a hook.
+    """Return the clustering objective of a (wrapped) model, for a hook.
 
     Raises:
         LussError: if the model has none.
     """
-    model = model.module if is_model_wrapper(model) else model
-    for part in model.modules():
+    for part in bare_model(model).modules():
         if isinstance(part, Clustering):
             return part
     raise LussError(
@@ -29,7 +29,7 @@ def required_clustering(model, hook: Hook) -> Clustering:
 
 @HOOKS.register_module()
 class ClusteringHook(Hook):
-    """Tells the clustering objective epoch and update, and keeps frozen prototypes frozen."""
+    """Hook that sets epoch and update of the clustering objective, and freezes prototypes."""
 
     prepares_loss = True
 
@@ -44,7 +44,9 @@ class ClusteringHook(Hook):
     def before_train(self, runner) -> None:
         """Find the objective; let each step of its optimizer drop gradients that are frozen."""
         self.clustering = required_clustering(runner.model, self)
-        wrapper = wrapper_of(self.clustering.prototypes.weight, runner.optim_wrapper)
+        prototypes = self.clustering.prototypes.weight
+        assert isinstance(prototypes, nn.Parameter)
+        wrapper = wrapper_of(prototypes, runner.optim_wrapper)
         if wrapper is not None:
             wrapper.optimizer.register_step_pre_hook(
                 lambda *_: self.clustering.drop_frozen_gradients()

@@ -10,17 +10,17 @@ from luss.engine.accumulation import iterations_per_update
 from luss.engine.hooks.clustering_hook import required_clustering
 from luss.registry import HOOKS
 
-__all__ = ["CollapseHook", "spread"]
+__all__ = ["CollapseHook", "relative_variance"]
 
 
-def spread(outputs: Tensor) -> Tensor:
-    """Share of the outputs' energy that differs between images.
+def relative_variance(outputs: Tensor) -> Tensor:
+    """Return the share of the outputs' energy that differs between images.
 
     Args:
         outputs: (N, D) float, not normalised.
 
     Returns:
-        Scalar in [0, 1]: 1 - |mean|^2 / mean |.|^2; 0 when all images give the same, zeros too.
+        Scalar in [0, 1]: 1 - |mean|^2 / mean |.|^2; 0 if all outputs are equal, also for zeros.
     """
     outputs = outputs.float()
     energy = outputs.square().sum(dim=1).mean()
@@ -29,17 +29,17 @@ def spread(outputs: Tensor) -> Tensor:
 
 @HOOKS.register_module()
 class CollapseHook(Hook):
-    """Warns when SwAV tells images no longer apart.
+    """Hook that warns when SwAV collapses.
 
-    Two signs, either is enough: the loss stays at ln K, K the number of prototypes, while they
-    are free; or the spread of the projector's outputs, taken before its last batch norm (which
-    would hide it), falls to zero. The spread goes into the log beside the losses.
+    There are two signs: the loss stays at ln K, K the number of prototypes, while the prototypes
+    are trained; or the spread (relative variance) of the projector's outputs before its last batch
+    norm, which would hide it, falls to zero. The spread is logged.
 
     Args:
-        interval: updates of the weights between looks.
-        patience: looks in a row with a sign before the warning.
-        loss_margin: how close to ln K the mean loss since the last look counts as ln K.
-        min_spread: below which the outputs count as equal.
+        interval: updates of the weights between checks.
+        patience: consecutive checks with a sign before the warning.
+        loss_margin: largest distance of the mean loss from ln K that is a sign.
+        min_spread: smaller spreads are a sign.
     """
 
     # After RuntimeInfoHook has read the losses.
@@ -76,7 +76,7 @@ class CollapseHook(Hook):
 
     def _note(self, module: torch.nn.Module, inputs: tuple[Tensor]) -> None:
         if self.wanted:
-            self.spread = spread(inputs[0].detach())
+            self.spread = relative_variance(inputs[0].detach())
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Ask for the spread in iterations that are looked at."""
@@ -98,7 +98,7 @@ class CollapseHook(Hook):
             runner.logger.warning(
                 f"clustering looks collapsed: over {self.signs * self.iterations} iterations the "
                 f"loss stayed at {loss:.3f} (ln {self.clustering.num_prototypes} = {ln_k:.3f} "
-                f"tells nothing apart) and the outputs' spread is {value:.3f}. Known remedies: a "
+                f"is chance) and the outputs' spread is {value:.3f}. Known remedies: a "
                 "smaller epsilon (0.03), a smaller learning rate, fewer prototypes than batch "
                 "and queue together, prototypes frozen for longer, more crops"
             )

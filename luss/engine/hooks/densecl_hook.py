@@ -1,4 +1,4 @@
-"""The warm-up of DenseCL's dense loss, in updates of the weights."""
+"""Warm-up of DenseCL's dense loss, in updates of the weights."""
 
 from mmselfsup.engine.hooks import DenseCLHook as MMSelfSupDenseCLHook
 from mmselfsup.utils import get_model
@@ -12,31 +12,31 @@ __all__ = ["DenseCLHook"]
 
 @HOOKS.register_module()
 class DenseCLHook(MMSelfSupDenseCLHook):
-    """As mmselfsup's hook, which counts iterations also where gradients of several are summed.
+    """mmselfsup's hook, but counting updates of the weights instead of iterations.
 
     Args:
         start_iters: updates of the weights before the dense loss begins.
     """
 
     def check_fit(self, runner) -> None:
-        """Reject a model without a dense loss.
+        """Check that the model has a dense loss.
 
         Raises:
-            LussError: if the model is no DenseCL.
+            LussError: if it has none.
         """
         model = get_model(runner.model)
         if not hasattr(model, "loss_lambda"):
             raise LussError(
                 f"DenseCLHook: the model is a {type(model).__name__}, which has no dense loss; "
-                "take the hook out of custom_hooks, or train mmselfsup.DenseCL"
+                "remove the hook from custom_hooks, or train mmselfsup.DenseCL"
             )
 
     def before_train(self, runner) -> None:
-        """Look up the loss's share, and when it begins."""
+        """Read the weight of the loss, and when it starts."""
         super().before_train(runner)
         self.counts = iterations_per_update(runner.optim_wrapper)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Set the dense loss's share of this iteration."""
-        begun = runner.iter // self.counts >= self.start_iters
-        get_model(runner.model).loss_lambda = self.loss_lambda if begun else 0.0
+        """Set the weight of the dense loss in this iteration."""
+        started = runner.iter // self.counts >= self.start_iters
+        get_model(runner.model).loss_lambda = self.loss_lambda if started else 0.0

@@ -11,10 +11,9 @@ import numpy as np
 from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from torch import nn
-from torch.utils.data import DataLoader
 
+from luss.engine.bare_model import bare_model
 from luss.engine.progress import Progress
 from luss.engine.workers import iterate
 from luss.errors import LussError
@@ -31,9 +30,9 @@ _VOTING = ("k", "temperature")
 
 @HOOKS.register_module()
 class DistanceBankHook(Hook):
-    """Fills the bank of a ``DistanceMatcher`` before it is tested, and keeps it in a file.
+    """Hook that fills the bank of a ``DistanceMatcher`` before a test, and caches it in a file.
 
-    The file serves again for the same backbone, images and settings, whoever wrote it.
+    The file is reused for the same backbone, images and settings.
 
     Args:
         dataloader: config of the data loader of labelled images, as MMEngine's; its samples have
@@ -51,11 +50,11 @@ class DistanceBankHook(Hook):
         Raises:
             LussError: if the model has no bank, or, on all ranks, if an image cannot be read.
         """
-        model = _bare(runner.model)
+        model = bare_model(runner.model)
         if not isinstance(model, DistanceMatcher):
             raise LussError(
                 f"DistanceBankHook: the model is a {type(model).__name__}, which has no bank; use "
-                "a DistanceMatcher, or take the hook out of custom_hooks"
+                "a DistanceMatcher, or remove the hook from custom_hooks"
             )
         model.eval()
         in_order = {"type": "DefaultSampler", "shuffle": False}
@@ -65,13 +64,13 @@ class DistanceBankHook(Hook):
         settings = {key: value for key, value in settings.items() if key not in _VOTING}
         source = _fingerprint(model.backbone, [settings, config["dataset"]], loader.dataset)
         if main_process_decides(_is_bank_of(self.file, source)):
-            print_log(f"the bank {self.file} is there already", "current")
+            print_log(f"reusing the bank {self.file}", "current")
         else:
-            self._make(model, loader, source)
+            self._compute(model, loader, source)
         barrier()
         model.set_bank(DistanceBank.read(self.file))
 
-    def _make(self, model: DistanceMatcher, loader: DataLoader, source: str) -> None:
+    def _compute(self, model: DistanceMatcher, loader: Any, source: str) -> None:
         own = {}
         progress = Progress(len(loader.sampler), "bank of labelled images")
         with fail_together():
@@ -82,7 +81,7 @@ class DistanceBankHook(Hook):
                     vectors, classes = class_vectors(of_image, sample.gt_sem_seg.data[0])
                     own[sample.sample_idx] = vectors.cpu().numpy(), classes.cpu().numpy()
                 progress.advance(len(samples))
-        # Samplers hand out an image twice to make ranks even.
+        # Samplers repeat images to give ranks equal numbers.
         rows = {row: found for part in all_gather_object(own) for row, found in part.items()}
         if is_main_process():
             order = sorted(rows)
@@ -94,23 +93,19 @@ class DistanceBankHook(Hook):
             ).write(self.file)
 
 
-def _bare(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
-
-
 def _is_bank_of(path: Path, source: str) -> bool:
-    """Whether a file holds the bank of a source; a damaged one is named and made anew."""
+    """Return whether a file contains the bank of a source; log an error if it is damaged."""
     if not path.exists():
         return False
     try:
         return DistanceBank.read(path).source == source
     except LussError as error:
-        print_log(f"{error}; it is made anew", "current", level=30)
+        print_log(f"{error}; it is recomputed", "current", level=30)
         return False
 
 
 def _fingerprint(backbone: nn.Module, settings: list, dataset: Any) -> str:
-    """What a bank depends on, as hexadecimal digits."""
+    """Return a digest of everything that a bank depends on, as hexadecimal digits."""
     digest = hashlib.sha256()
     for name, value in backbone.state_dict().items():
         digest.update(name.encode())

@@ -1,4 +1,4 @@
-"""Early stopping that a resumed run decides as an undisturbed one."""
+"""Early stopping whose state is resumed."""
 
 from mmengine.hooks import EarlyStoppingHook as MMEngineEarlyStoppingHook
 
@@ -11,9 +11,9 @@ _KEY = "early_stopping"
 
 @HOOKS.register_module()
 class EarlyStoppingHook(MMEngineEarlyStoppingHook):
-    """As MMEngine's hook; how long it has waited, and for what, is part of checkpoints.
+    """MMEngine's hook with its state in checkpoints.
 
-    A stage that stops early ends with the model of that moment, not with the best one.
+    A stage that stops early ends with the current model, not the best one.
     """
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -22,6 +22,6 @@ class EarlyStoppingHook(MMEngineEarlyStoppingHook):
         checkpoint.setdefault(_KEY, {})[self.monitor] = state
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Take up the state."""
+        """Load the state."""
         for name, value in checkpoint.get(_KEY, {}).get(self.monitor, {}).items():
             setattr(self, name, value)

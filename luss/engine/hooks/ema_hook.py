@@ -1,4 +1,4 @@
-"""An average of the weights that moves when the weights do."""
+"""Exponential moving average of the weights."""
 
 from mmengine.hooks import EMAHook as MMEngineEMAHook
 
@@ -10,12 +10,12 @@ __all__ = ["EMAHook"]
 
 @HOOKS.register_module()
 class EMAHook(MMEngineEMAHook):
-    """As MMEngine's hook, but it averages after updates of the weights, not after iterations.
+    """MMEngine's hook, but averaging after updates of the weights instead of iterations.
 
-    The two differ where gradients of several iterations are summed.
+    The two differ with accumulated gradients.
     """
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Move the average, if the iteration has updated the weights."""
+        """Update the average if the iteration has updated the weights."""
         if not gradients_wait(runner.optim_wrapper):
             super().after_train_iter(runner, batch_idx, data_batch, outputs)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM save and exit cleanly."""
+"""Save and exit on Ctrl-C and SIGTERM."""
 
 import signal
 
@@ -17,17 +17,17 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @HOOKS.register_module()
 class GracefulStopHook(Hook):
-    """On SIGINT or SIGTERM finishes the iteration, saves a checkpoint and exits.
+    """Hook that, on SIGINT or SIGTERM, finishes the iteration, saves a checkpoint and exits.
 
-    Where gradients are summed over iterations, it goes on to the next update of the weights. A
-    validation is finished before. The exit code is 128 + the signal's number, as shells have it.
-    A second signal is not waited for.
+    With accumulated gradients, training continues to the next update of the weights. A running
+    validation is finished first. The exit code is 128 + the signal's number. A second signal exits
+    immediately.
 
     Args:
-        interval: iterations between looks at the other ranks' signals; one process looks at each.
+        interval: iterations between checks of other ranks' signals; one process checks each.
     """
 
-    # Before CheckpointHook, which then need not save twice.
+    # Before CheckpointHook, to avoid saving twice.
     priority = "LOW"
 
     def __init__(self, interval: int = 10) -> None:
@@ -37,7 +37,7 @@ class GracefulStopHook(Hook):
         self.previous: dict = {}
 
     def before_train(self, runner) -> None:
-        """Take the signals over."""
+        """Install the signal handlers."""
         self.received, self.agreed = None, 0
         self.previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
 
@@ -48,13 +48,13 @@ class GracefulStopHook(Hook):
         self.received = number
 
     def release(self) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         for number, handler in self.previous.items():
             signal.signal(number, handler)
         self.previous = {}
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Save and exit if a signal has come to any rank."""
+        """Save and exit if any rank has received a signal."""
         self.agreed = self.agreed or self._agreed(runner.iter)
         if not self.agreed or gradients_wait(runner.optim_wrapper):
             return
@@ -64,7 +64,7 @@ class GracefulStopHook(Hook):
                 hook.save_now(runner)
         runner.logger.info(
             f"stopped by {signal.Signals(number).name} after iteration {runner.iter + 1}; "
-            "--resume goes on from here"
+            "use --resume to continue from here"
         )
         self.release()
         raise SystemExit(128 + number)
@@ -80,7 +80,7 @@ class GracefulStopHook(Hook):
         return int(tensor)
 
     def after_train(self, runner) -> None:
-        """Give the signals back, with one that came after the last look."""
+        """Restore the handlers, and raise a signal received after the last check."""
         self.release()
         if self.received is not None:
             signal.raise_signal(self.received)

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper
 from torch import Tensor, nn
 
 from luss.engine.accumulation import wrappers_of
+from luss.engine.bare_model import bare_model
 from luss.errors import LussError
 from luss.models.objectives.objective import objective_of
 from luss.registry import HOOKS
@@ -17,7 +17,7 @@ from luss.registry import HOOKS
 __all__ = ["LossGuardHook", "advice", "largest_weight"]
 
 _DIVERGED = 1e3
-"""Root mean square of a tensor of weights; where training goes well it stays far below."""
+"""Root mean square of a weight tensor that indicates divergence."""
 
 
 def largest_weight(model: nn.Module) -> Tensor:
@@ -85,10 +85,10 @@ def advice(
 
 @HOOKS.register_module()
 class LossGuardHook(Hook):
-    """Raises when a loss is NaN or infinite, naming the term and the likely cause.
+    """Hook that raises an error with the likely cause if a loss is NaN or infinite.
 
-    It looks after every iteration, before a checkpoint is saved, at values that MMEngine's
-    logging has already brought from the device.
+    It checks after every iteration, before a checkpoint is saved, the values that MMEngine's
+    logging has already copied from the device.
     """
 
     # After RuntimeInfoHook has read the losses, before CheckpointHook writes.
@@ -112,15 +112,15 @@ class LossGuardHook(Hook):
         }
         bad = {name: value for name, value in values.items() if not math.isfinite(value)}
         if bad:
-            told = ", ".join(f"{name} = {value}" for name, value in bad.items())
+            listed = ", ".join(f"{name} = {value}" for name, value in bad.items())
             raise LussError(
-                f"{told} in iteration {runner.iter + 1} (epoch {runner.epoch + 1}); training "
+                f"{listed} in iteration {runner.iter + 1} (epoch {runner.epoch + 1}); training "
                 f"stopped and the last checkpoint was kept. {self._advice(runner, values)}, and "
                 "train in another --work-dir"
             )
 
     def _advice(self, runner, values: Mapping[str, float]) -> str:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner.model)
         wrappers = wrappers_of(runner.optim_wrapper)
         return advice(
             {name: math.isfinite(value) for name, value in values.items()},
@@ -138,7 +138,7 @@ def _in_float16(wrapper) -> bool:
 
 
 def _numbers_of(model: nn.Module, loss: str) -> dict[str, float]:
-    """The numbers that the objective of a loss was built with."""
+    """Return the numeric settings of the objective of a loss."""
     objectives = getattr(model, "objectives", {})
     name = objective_of(loss, objectives)
     own = vars(objectives[name]) if name is not None else {}

@@ -1,4 +1,4 @@
-"""Tells how far training is."""
+"""Progress of training."""
 
 from mmengine.hooks import Hook
 
@@ -10,13 +10,13 @@ __all__ = ["ProgressHook"]
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Shows iterations, the time that is left and the loss, see :class:`Progress`."""
+    """Hook that shows iterations, the remaining time and the loss, see :class:`Progress`."""
 
     # After the losses of an iteration were read by RuntimeInfoHook.
     priority = "VERY_LOW"
 
     def before_train(self, runner) -> None:
-        """Begin where the runner does."""
+        """Start at the runner's iteration."""
         self.progress = Progress(runner.max_iters, "training", unit="iterations", done=runner.iter)
 
     def after_train_iter(
@@ -27,5 +27,5 @@ class ProgressHook(Hook):
         self.progress.advance(1, "" if loss is None else f"loss {loss.current():.3f}")
 
     def after_train(self, runner) -> None:
-        """Take the line away, also where training was stopped early."""
+        """Clear the status line, also if training was stopped early."""
         self.progress.close()

@@ -1,4 +1,4 @@
-"""Randomness of a step that depends on its number alone."""
+"""Random seeds that depend only on the iteration."""
 
 import torch
 from mmengine.hooks import Hook
@@ -11,10 +11,9 @@ __all__ = ["StatelessRandomnessHook"]
 
 @HOOKS.register_module()
 class StatelessRandomnessHook(Hook):
-    """Seeds torch by (seed, iteration, rank) before every iteration.
+    """Hook that seeds torch by (seed, iteration, rank) before every iteration.
 
-    Augmentation on the device then draws the same in a resumed run as in one that was never
-    interrupted, and no random state needs to be saved.
+    Augmentation on the device is then the same in a resumed run, and no random state is saved.
     """
 
     priority = "VERY_HIGH"

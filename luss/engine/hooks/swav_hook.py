@@ -2,11 +2,11 @@
 
 import torch
 from mmengine.dist import all_gather, get_rank, get_world_size
-from mmengine.model import is_model_wrapper
 from mmselfsup.engine.hooks import SwAVHook as MMSelfSupSwAVHook
-from torch import Tensor, nn
+from torch import Tensor
 
 from luss.engine.accumulation import iterations_per_update
+from luss.engine.bare_model import bare_model
 from luss.errors import LussError
 from luss.registry import HOOKS
 
@@ -24,15 +24,18 @@ class SwAVHook(MMSelfSupSwAVHook):
     iteration, since only the first one saves.
 
     Args:
-        queue_length: embeddings of earlier batches, over all processes, that join in making codes;
-            rounded down to a multiple of the global batch. 0 for none.
+        queue_length: number of embeddings of earlier batches, over all processes, for computing
+            codes; rounded down to a multiple of the global batch. 0 for none.
         epoch_queue_starts: zero-based epoch from which the queue fills.
         feat_dim: length of the embeddings.
-        crops_for_assign: the crops that the loss makes codes of.
+        crops_for_assign: crops whose codes the loss computes.
         frozen_layers_cfg: name, or a part of the name, of parameters -> updates of the weights for
             which they are frozen. ``head.loss.prototypes`` are SwAV's own; ``prototypes`` would
             freeze those of a Clustering objective, too.
     """
+
+    frozen_layers_cfg: dict[str, int]
+    queue: Tensor | None
 
     def __init__(
         self,
@@ -54,11 +57,10 @@ class SwAVHook(MMSelfSupSwAVHook):
         self.frozen_updates = self.frozen_layers_cfg
 
     def check_fit(self, runner) -> None:
-        """Reject a queue or layers that the training has no use for.
+        """Check the length of the queue, and the layers to freeze.
 
         Raises:
-            LussError: if the queue is shorter than the global batch, or layers to freeze are not
-                there.
+            LussError: if the queue is shorter than the global batch, or a layer is missing.
         """
         batch_size = runner.train_dataloader.batch_size * get_world_size()
         if 0 < self.queue_length < batch_size:
@@ -66,12 +68,12 @@ class SwAVHook(MMSelfSupSwAVHook):
                 f"SwAVHook: the queue holds {self.queue_length} embeddings, but one batch over all "
                 f"processes has {batch_size}; set queue_length to 0 or to at least that"
             )
-        names = [name for name, _ in _bare(runner.model).named_parameters()]
+        names = [name for name, _ in bare_model(runner.model).named_parameters()]
         for layer in self.frozen_layers_cfg:
             if not any(layer in name for name in names):
                 raise LussError(
-                    f"SwAVHook: frozen_layers_cfg names {layer!r}, which is a part of no "
-                    "parameter's name; SwAV's own prototypes are head.loss.prototypes"
+                    f"SwAVHook: frozen_layers_cfg has {layer!r}, but no parameter has this name; "
+                    "SwAV's own prototypes are head.loss.prototypes"
                 )
 
     def before_run(self, runner) -> None:
@@ -87,7 +89,7 @@ class SwAVHook(MMSelfSupSwAVHook):
 
     def before_train_epoch(self, runner) -> None:
         """Make the queue when its time has come, and hand it to the loss."""
-        model = _bare(runner.model)
+        model = bare_model(runner.model)
         device = next(model.parameters()).device
         starts = runner.epoch >= self.epoch_queue_starts
         if self.queue is None and self.queue_length > 0 and starts:
@@ -116,7 +118,3 @@ class SwAVHook(MMSelfSupSwAVHook):
         """Take up this process's share of the queue."""
         if _KEY in checkpoint:
             self.queue = checkpoint[_KEY][get_rank()].clone()
-
-
-def _bare(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model

@@ -1,4 +1,4 @@
-"""Epoch-based training that goes on in the middle of an epoch."""
+"""Epoch-based training that can resume in the middle of an epoch."""
 
 from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
@@ -12,15 +12,14 @@ __all__ = ["EpochTrainLoop"]
 
 @LOOPS.register_module(name=["EpochTrainLoop", "EpochBasedTrainLoop"])
 class EpochTrainLoop(EpochBasedTrainLoop):
-    """As MMEngine's loop; a resumed epoch passes over the samples that were already used.
+    """MMEngine's loop, but a resumed epoch skips the samples that were already used.
 
-    MMEngine would repeat them. The sampler must have ``start``, as
-    :class:`luss.datasets.EpochSampler` has it. A validation that a killed run did not come to,
-    or not to the end of, is made up for on resuming.
+    MMEngine repeats them. The sampler must have ``start``, see
+    :class:`luss.datasets.EpochSampler`. A validation that a killed run did not finish is repeated
+    on resuming.
 
     Raises:
-        LussError: if an epoch has no iteration, as there are fewer images than a batch, or the
-            sampler has no ``start``.
+        LussError: if there are fewer images than a batch, or the sampler has no ``start``.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -34,14 +33,14 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         sampler = self.dataloader.sampler
         if not hasattr(sampler, "start"):
             raise LussError(
-                f"train_dataloader.sampler is {type(sampler).__name__}, which cannot go on in the "
-                "middle of an epoch; use EpochSampler, or ReproducibleSampler around that one"
+                f"train_dataloader.sampler is {type(sampler).__name__}, which cannot resume in the "
+                "middle of an epoch; use EpochSampler, or wrap it in ReproducibleSampler"
             )
 
     def run(self) -> nn.Module:
-        """Train to the last epoch; as MMEngine, validate between epochs."""
+        """Train to the last epoch; validate between epochs, like MMEngine."""
         self.runner.call_hook("before_train")
-        # Checkpoints are written before the validation that belongs to them.
+        # A checkpoint is written before the validation after its epoch.
         if self._iter > 0 and self._iter == self._epoch * len(self.dataloader):
             self._validate_if_due()
         while self._epoch < self._max_epochs and not self.stop_training:
@@ -51,7 +50,7 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         return self.runner.model
 
     def run_epoch(self) -> None:
-        """Iterate one epoch, or what is left of it."""
+        """Train one epoch, or the rest of it."""
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
         done = self._iter - self._epoch * len(self.dataloader)

@@ -119,9 +119,12 @@ class ForegroundAnalysisLoop(StreamingLoop):
         maps = labels.get("embedding_maps")
         self.embedding_maps = None if maps is None else FOREGROUND_SOURCES.build(dict(maps))
         source_folder = Path(labels["folder"])
-        self.threshold = read_threshold(source_folder / "threshold.json")
-        if self.threshold is None:
-            raise LussError(f"there is no {source_folder / 'threshold.json'} of label generation")
+        threshold = read_threshold(source_folder / "threshold.json")
+        if threshold is None:
+            raise LussError(
+                f"there is no {source_folder / 'threshold.json'}; finish label generation first"
+            )
+        self.threshold = threshold
         (centroids,) = read_arrays(source_folder / "centroids.npz", "centroids")
         self.centroids = torch.from_numpy(centroids)
         self.scale = None
@@ -190,7 +193,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
     def _map_of(
         self, name: str, source: ForegroundSource, photo: LazyPhoto
     ) -> NDArray[np.float32] | Tensor:
-        """The map of a source; of the run's own as label generation had it on disk."""
+        """Return the map of a source; the run's own as label generation stored it."""
         values = source(photo)
         if name != self.own_name or source.is_free:
             return values
@@ -209,7 +212,8 @@ class ForegroundAnalysisLoop(StreamingLoop):
         if name == self.own_name:
             threshold = self.rule.of_image(as_array(foreground[0]), self.threshold)
             found = self.writer.label(ids[0], foreground[0], threshold).cpu().numpy()
-            grid = tuple(SCALE * side for side in features.shape[2:])
+            rows, columns = features.shape[2:]
+            grid = (SCALE * rows, SCALE * columns)
             self.ladder.add(found > 0, ids[0].cpu().numpy(), truth, grid)
 
     # Embeddings
@@ -239,14 +243,16 @@ class ForegroundAnalysisLoop(StreamingLoop):
         }
 
     def _embed(self, photo: LazyPhoto) -> Tensor:
-        """The photo as label generation embeds it: (1, L), or (1, pixels, L)."""
+        """Return the photo's embedding of label generation: (1, L), or (1, pixels, L)."""
         if not getattr(self.embedder, "reads_maps", False):
             return self.embedder.embed(self.model, photo.inputs)
         if self.embedding_maps is None:
             values = self._map_of(self.own_name, self.sources[self.own_name], photo)
         else:
             values = self.embedding_maps(photo)
-        values = resize_map(as_array(values), tuple(photo.inputs.shape[2:]))
+        assert photo.inputs is not None
+        height, width = photo.inputs.shape[2:]
+        values = resize_map(as_array(values), (height, width))
         maps = torch.from_numpy(values)[None, None].to(photo.inputs)
         return self.embedder.embed(self.model, photo.inputs, maps)
 
@@ -318,7 +324,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
         return found
 
     def _describe_attention(self, spread: AttentionSpread, count: int) -> dict[str, Any]:
-        """The figures, and the maps of the channels of the largest deviation."""
+        """Return the figures; write the maps of the channels with the largest deviation."""
         order = np.argsort(-spread.of_channels, kind="stable")[: self.num_channels].tolist()
         shown = _spread_places(count, self.num_photos)
         mine = [place for place in own_share(count) if place in shown]
@@ -331,7 +337,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
                     folder = MapFolder(self.folder / "channels" / name)
                     folder.write(photo.split, photo.image_id, as_array(values))
         return {
-            "channels": len(spread.of_channels),
+            "channels": np.size(spread.of_channels),
             "deviation of the mean": spread.of_mean,
             "mean deviation of a channel": float(np.mean(spread.of_channels)),
             "mean correlation of channels": spread.correlation,
@@ -341,14 +347,17 @@ class ForegroundAnalysisLoop(StreamingLoop):
     # Predictions of the segmentor
 
     def _look_at_predictions(self) -> tuple[dict[str, Any], dict[str, float]]:
-        """Foreground and ladder of the finished model."""
-        model = MODELS.build(dict(self.segmentor["model"]))
-        path = Path(self.segmentor["checkpoint"])
+        """Return foreground quality and ladder of the finished model."""
+        segmentor = self.segmentor
+        assert segmentor is not None
+        model = MODELS.build(dict(segmentor["model"]))
+        path = Path(segmentor["checkpoint"])
         load_weights(model, load(path), path)
         model = model.to(next(self.model.parameters()).device).eval()
         model.keep_logits = True
-        precision = {key: self.segmentor[key] for key in ("fp16", "bf16") if key in self.segmentor}
-        precision = autocast_settings(**precision)
+        precision = autocast_settings(
+            **{key: segmentor[key] for key in ("fp16", "bf16") if key in segmentor}
+        )
         by_activation = getattr(model, "cam_threshold", None) is not None
         ladder = Ladder(self.num_classes, self.num_categories, self.matcher)
         quality = ForegroundCounts()
@@ -365,7 +374,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
                     )
                 found = sample.pred_sem_seg.data[0]
                 logits = sample.seg_logits.data[None].float()
-                # Which category it is where 'other' is no choice.
+                # The most likely category without 'other'.
                 instead = predict_ids(logits[:, 1:], truth.shape, model.align_corners)[0] + 1
                 categories = torch.where(found > 0, found, instead)
                 likely = foreground_of_logits(logits, by_activation)
@@ -380,9 +389,10 @@ class ForegroundAnalysisLoop(StreamingLoop):
 def _matcher_of(
     matcher: dict | None = None, match: str | None = None
 ) -> Callable[[Counts], NDArray[np.int64]]:
-    """From counts to a match, on all ranks: found anew, or read from a file."""
+    """Return a function from counts to a match, which it computes or reads from a file."""
     if match is not None:
         return MatchSource(match=match).of
+    assert matcher is not None
     return MATCHERS.build(dict(matcher))
 
 
@@ -392,7 +402,7 @@ def _thresholds_of(source: ForegroundSource) -> tuple[float, ...]:
 
 
 def _truth_of(sample) -> NDArray[np.integer]:
-    """The true mask (H, W) of a packed sample."""
+    """Return the true mask (H, W) of a packed sample."""
     if "gt_sem_seg" not in sample:
         raise LussError(
             f"{sample.img_path} comes without its true mask; the pipeline needs LoadMask, and the "
@@ -402,7 +412,7 @@ def _truth_of(sample) -> NDArray[np.integer]:
 
 
 def _largest_class(truth: NDArray[np.integer]) -> int:
-    """The true class of the largest area; 0 if there is none."""
+    """Return the true class with the largest area; 0 if there is none."""
     inside = truth[(truth > 0) & (truth != IGNORE_ID)]
     return int(np.bincount(inside).argmax()) if inside.size else 0
 

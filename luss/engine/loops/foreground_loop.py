@@ -1,4 +1,4 @@
-"""Maps of foreground as a step of its own, for stages that read them."""
+"""Foreground maps as a separate stage, for stages that read them."""
 
 from pathlib import Path
 
@@ -15,18 +15,18 @@ __all__ = ["ForegroundLoop"]
 
 @LOOPS.register_module()
 class ForegroundLoop(StreamingLoop):
-    """Makes the maps of a source and keeps them as ``<folder>/maps/<split>/<image id>.png``.
+    """Loop that writes the maps of a source to ``<folder>/maps/<split>/<image id>.png``.
 
-    Maps that are whole are not made again.
+    Existing intact maps are kept.
 
     Args:
-        runner: whose model the source looks at if it needs one.
+        runner: with the model, if the source needs one.
         dataloader: configs of data loaders, each with a ``ShareSampler``: ``pixels`` of the
             training photos, and others for further splits.
-        evaluator: of MMEngine's test loops; nothing is evaluated.
+        evaluator: of MMEngine's test loops; not used.
         folder: of the output.
         foreground: config of one of ``FOREGROUND_SOURCES``.
-        checkpoint: path of that whose weights the model has; None where the source needs no model.
+        checkpoint: path of the model's weights; None if the source needs no model.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class ForegroundLoop(StreamingLoop):
 
     @torch.no_grad()
     def run(self) -> dict:
-        """Make the maps that are not whole yet.
+        """Write the missing maps.
 
         Returns:
-            ``maps``, their number.
+            ``maps``, the number of all maps.
         """
         self.record.folder.mkdir(parents=True, exist_ok=True)
         self.runner.call_hook("before_test")

@@ -1,4 +1,4 @@
-"""Maps of foreground of a whole run: made once, by all processes, and kept on disk."""
+"""Foreground maps of a run: computed once, by all processes, and kept on disk."""
 
 import copy
 import hashlib
@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from mmengine.dist import barrier, is_main_process
-from mmengine.runner import Runner
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
 
-from luss.engine.loops.streaming_loop import StreamingLoop
+from luss.engine.loops.streaming_loop import PhotoSet, ShareLoader, StreamingLoop
 from luss.files import atomic_write
 from luss.label_generation.foreground import ForegroundSource, LazyPhoto
 from luss.label_generation.foreground.normalising import LEVELS, scale_levels
@@ -29,13 +26,13 @@ __all__ = ["ForegroundMaps", "digest_of_ids", "digest_of_settings", "photos_of",
 class ForegroundMaps:
     """A folder of maps.
 
-    Maps that are scaled over the set are first kept in 16 bits in ``<name>_raw``; the scale, of
-    65,536 levels, is that of the training photos.
+    Maps that are scaled over the set are first written with 16 bits to ``<name>_raw``; the scale,
+    of 65,536 levels, is that of the training photos.
 
     Args:
-        loop: with the data loaders ``pixels``, ``validation`` and ``report``, where it has them.
+        loop: with data loaders such as ``pixels``, ``validation`` and ``report``.
         source: of the maps.
-        record: of what outputs were made from.
+        record: of outputs and their inputs.
         name: of the folder.
     """
 
@@ -54,10 +51,10 @@ class ForegroundMaps:
         self.scale = f"{name}_scale.npy"
 
     def make(self, sources: dict[str, str], names: list[str]) -> dict[str, str]:
-        """Make what is missing, for the photos of data loaders.
+        """Write the missing maps of photos of data loaders.
 
         Args:
-            sources: name -> digest of what the maps are made from.
+            sources: name -> digest of the inputs of the maps.
             names: of the data loaders, the training photos first.
 
         Returns:
@@ -71,7 +68,7 @@ class ForegroundMaps:
         return self._fill(self.final, raw | scale, names, self._from_raw)
 
     def read(self, photo: LazyPhoto) -> NDArray[np.float32]:
-        """The map (h, w) of a photo.
+        """Return the map (h, w) of a photo.
 
         Raises:
             LussError: if its file is missing or damaged.
@@ -104,20 +101,20 @@ class ForegroundMaps:
         for batch in self.loop.batches(self._photo_loader(name, split), what, indices):
             yield from zip(batch["image_id"], batch["map"], strict=True)
 
-    def _photo_loader(self, name: str, split: str) -> DataLoader:
-        """A loader whose processes make the maps."""
+    def _photo_loader(self, name: str, split: str) -> ShareLoader:
+        """Return a data loader whose processes compute the maps."""
         config = copy.deepcopy(self.loop.configs[name])
         config["dataset"]["pipeline"] = [
             {"type": "MakeForegroundMap", "source": self.source, "split": split}
         ]
-        return Runner.build_dataloader(config, seed=self.loop.runner.seed)
+        return self.loop.build_loader(config)
 
     def _from_raw(self, name: str, split: str, indices: list[int]) -> Iterator[tuple]:
         """Yield (image id, map), scaled."""
         dataset = self.loop.loader(name).dataset
         for index in indices:
             image_id = dataset.get_data_info(index)["image_id"]
-            # Of a photo that cannot be read there is none.
+            # An unreadable photo has no map.
             if self.raw.path(split, image_id).exists():
                 yield image_id, self.table[self.raw.read_levels(split, image_id)]
 
@@ -132,6 +129,8 @@ class ForegroundMaps:
                     levels = self.raw.read_levels(split, image_id)
                     counts += np.bincount(levels.ravel(), minlength=LEVELS)
         counts = summed_over_ranks(counts)
+        # Only sources with a scale get here.
+        assert self.source.scale_of_set is not None
         if is_main_process():
             with atomic_write(self.record.folder / self.scale) as file:
                 np.save(file, scale_levels(counts, self.source.scale_of_set))
@@ -140,9 +139,9 @@ class ForegroundMaps:
 def photos_of(
     loop: StreamingLoop, name: str, what: str, indices: list[int] | None = None
 ) -> Iterator[LazyPhoto]:
-    """Yield this process's photos of a data loader, as the model takes them.
+    """Yield this process's photos of a data loader, preprocessed for the model.
 
-    The packed sample, with the photo's size and mask, is the photo's ``sample``.
+    A photo's ``sample`` is the packed sample, with its size and mask.
     """
     loader = loop.loader(name)
     split = split_of(loader)
@@ -160,18 +159,18 @@ def photos_of(
             )
 
 
-def split_of(loader: DataLoader) -> str:
-    """The split that a loader's data set shows; of a set without splits, all is for training."""
+def split_of(loader: ShareLoader) -> str:
+    """Return the split of a loader's data set; 'train' for a data set without splits."""
     return getattr(loader.dataset, "split", "train")
 
 
 def digest_of_settings(source: dict) -> str:
-    """A digest of a source's config."""
+    """Return a digest of a source's config."""
     return hashlib.sha256(json.dumps(source, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def digest_of_ids(dataset: BaseDataset) -> str:
-    """A digest of the ids of a data set's photos."""
+def digest_of_ids(dataset: PhotoSet) -> str:
+    """Return a digest of the ids of a data set's photos."""
     digest = hashlib.sha256()
     for index in range(len(dataset)):
         digest.update(dataset.get_data_info(index)["image_id"].encode() + b"\0")
@@ -179,7 +178,7 @@ def digest_of_ids(dataset: BaseDataset) -> str:
 
 
 def _empty(folder: Path) -> None:
-    """Make a folder anew; maps of another source go."""
+    """Recreate a folder, deleting stale maps."""
     if is_main_process():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

@@ -1,7 +1,7 @@
-"""Training for a number of iterations, which goes on in the middle of the data."""
+"""Training for a number of iterations that can resume in the middle of the data."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from torch import nn
@@ -19,22 +19,22 @@ _PASS, _PASS_BEGIN = "data_pass", "data_pass_begin"
 
 @LOOPS.register_module(name=["IterTrainLoop", "IterBasedTrainLoop"])
 class IterTrainLoop(EpochTrainLoop):
-    """As MMEngine's ``IterBasedTrainLoop``; resumed training goes on behind the samples it used.
+    """MMEngine's ``IterBasedTrainLoop``, but resumed training skips the samples already used.
 
-    ``len(train_dataloader)`` iterations are an epoch, also for hooks and schedulers, which in
-    MMEngine would see one epoch alone; the last one may be shorter. Samplers that end, such as
-    :class:`luss.datasets.EpochSampler`, begin again as the next epoch; endless ones go on.
+    ``len(train_dataloader)`` iterations are an epoch, also for hooks and schedulers, which have
+    only one epoch in MMEngine; the last one may be shorter. Samplers that end, such as
+    :class:`luss.datasets.EpochSampler`, start the next epoch; endless ones continue.
 
     Args:
         runner: of the training.
         dataloader: see :class:`EpochTrainLoop`.
         max_iters: iterations to train for.
-        val_begin: the iteration from which on to validate.
+        val_begin: first iteration to validate at.
         val_interval: iterations between validations; the end is validated in any case.
         dynamic_intervals: (iteration, interval from then on) pairs.
 
     Raises:
-        LussError: as :class:`EpochTrainLoop`, or if ``max_iters`` is no integer from 1 on.
+        LussError: as :class:`EpochTrainLoop`, or if ``max_iters`` is not an integer of at least 1.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class IterTrainLoop(EpochTrainLoop):
     ) -> None:
         super().__init__(runner, dataloader, 1, val_begin, val_interval, dynamic_intervals)
         if isinstance(max_iters, bool) or not isinstance(max_iters, int) or max_iters < 1:
-            raise LussError(f"train_cfg.max_iters is {max_iters!r}, expected an integer from 1 on")
+            raise LussError(f"train_cfg.max_iters is {max_iters!r}, expected an integer above 0")
         self._max_iters = max_iters
         self._max_epochs = math.ceil(max_iters / len(self.dataloader))
 
     def run(self) -> nn.Module:
-        """Train to the last iteration; as MMEngine, validate between iterations."""
+        """Train to the last iteration; validate between iterations, like MMEngine."""
         self.runner.call_hook("before_train")
         if self._iter > 0:
-            # Checkpoints may be written before the end of the epoch and validation that are due.
+            # A checkpoint may be written before the epoch's end and a due validation.
             if self._epoch_is_over():
                 self.runner.call_hook("before_train_epoch")
                 self._end_epoch()
@@ -74,7 +74,7 @@ class IterTrainLoop(EpochTrainLoop):
         epoch = self._epoch
         self.runner.call_hook("before_train_epoch")
         while self._epoch == epoch and not self.stop_training:
-            # Validation puts the model into evaluation mode.
+            # Validation sets evaluation mode.
             self.runner.model.train()
             self.run_iter(self._iter - epoch * len(self.dataloader), next(batches))
             if self._epoch_is_over():
@@ -83,8 +83,8 @@ class IterTrainLoop(EpochTrainLoop):
         if self._epoch == epoch:
             self._end_epoch()
 
-    def _batches(self) -> Iterator[Any]:
-        """Batches for ever, from behind those that were used before this run was resumed."""
+    def _batches(self) -> Generator[Any, None, None]:
+        """Yield batches without end, after those that were used before resuming."""
         # The message hub is part of checkpoints.
         info, sampler = self.runner.message_hub.runtime_info, self.dataloader.sampler
         sampler.start = (self._iter - info.get(_PASS_BEGIN, 0)) * self.dataloader.batch_size
@@ -99,8 +99,8 @@ class IterTrainLoop(EpochTrainLoop):
             sampler.start = 0
 
     def _epoch_is_over(self) -> bool:
-        whole = self._iter == (self._epoch + 1) * len(self.dataloader)
-        return whole or (self._iter == self._max_iters and self._epoch < self._max_epochs)
+        complete = self._iter == (self._epoch + 1) * len(self.dataloader)
+        return complete or (self._iter == self._max_iters and self._epoch < self._max_epochs)
 
     def _end_epoch(self) -> None:
         self.runner.call_hook("after_train_epoch")

@@ -52,14 +52,13 @@ _LOADER_OF = {"train": "pixels", "validation": "validation"}
 
 @LOOPS.register_module()
 class LabelGenerationLoop(StreamingLoop):
-    """Discovers categories among image embeddings and labels every pixel with one, or 'other'.
+    """Loop that discovers categories by clustering image embeddings, and labels every pixel.
 
-    Each step keeps its output in the folder and is not repeated, unless a file is damaged, or was
-    made from something else than what is there now: it is named and made anew, and so is what
-    depends on it.
+    Each step writes its output to the folder. A step is repeated only if its output is damaged or
+    stale, which is logged, and so are the steps that depend on it.
 
     Args:
-        runner: whose model, from ``load_from``, is looked at.
+        runner: with the trained model, from ``load_from``.
         dataloader: configs of data loaders, each with a ``ShareSampler``: ``embedding`` and
             ``pixels`` of the training photos, ``validation`` with masks where there are any, and
             ``report``, of whose photos the report shows the foreground.
@@ -111,7 +110,7 @@ class LabelGenerationLoop(StreamingLoop):
 
     @torch.no_grad()
     def run(self) -> dict:
-        """Run the steps that are not whole yet.
+        """Run the steps that are not complete.
 
         Returns:
             ``threshold``, number of ``categories``, and ids of the training photos that are
@@ -140,6 +139,8 @@ class LabelGenerationLoop(StreamingLoop):
             "threshold.json", trained | centroids | maps | self._rule_digest, self._find_threshold
         )
         threshold = read_threshold(self.folder / "threshold.json")
+        # `ensure` has written the file.
+        assert threshold is not None
         if threshold.value is not None:
             self.found["threshold"] = threshold.value
         if self.foreground.is_free:
@@ -156,7 +157,7 @@ class LabelGenerationLoop(StreamingLoop):
     def _checkpoint(self) -> str:
         path = self.runner._load_from
         if path is None:
-            raise LussError("label generation looks at a trained model; set load_from")
+            raise LussError("label generation needs a trained model; set load_from")
         return path
 
     def _embed(self) -> None:
@@ -182,7 +183,7 @@ class LabelGenerationLoop(StreamingLoop):
         for rows in rows_of.values():
             images = torch.stack([batch["inputs"][row] for row in rows])
             inputs = self.model.data_preprocessor({"inputs": [images]})["inputs"][0]
-            maps = ()
+            maps: tuple[Tensor, ...] = ()
             if self._reads_maps:
                 samples = [batch["data_samples"][row] for row in rows]
                 maps = (_maps_of(samples, inputs),)
@@ -196,7 +197,7 @@ class LabelGenerationLoop(StreamingLoop):
         return torch.cat(parts)[order.argsort()]
 
     def _cluster(self) -> None:
-        """Write centroids and assignments; say how well they fit the folders, if there are any."""
+        """Write centroids and assignments; log how well they fit the class folders, if any."""
         embeddings = np.load(self.folder / "embeddings.npy", mmap_mode="r")
         # Every rank clusters its share where the generator can; else one clusters all.
         if sharded := get_world_size() > 1 and getattr(self.generator, "can_shard", False):
@@ -230,8 +231,8 @@ class LabelGenerationLoop(StreamingLoop):
             "matched accuracy": 100 * matched_accuracy(assignments, labels),
         }
         write_json(self.folder / "clustering_quality.json", quality)
-        said = ", ".join(f"{name} {value:.1f} %" for name, value in quality.items())
-        print_log(f"clusters against class folders: {said}", "current")
+        listed = ", ".join(f"{name} {value:.1f} %" for name, value in quality.items())
+        print_log(f"clusters compared with class folders: {listed}", "current")
 
     def _make_maps(self, sources: dict[str, str]) -> dict[str, str]:
         wanted = ("pixels", _LOADER_OF.get(self.rule.reads), "report")
@@ -244,6 +245,7 @@ class LabelGenerationLoop(StreamingLoop):
         """Yield (photo, ids (H, W), foreground (H, W)) of this rank's photos."""
         for photo in photos_of(self, name, what, indices):
             source = self.foreground if self.foreground.is_free else self.maps.read
+            assert photo.sample is not None
             features = photo.features
             foreground = torch.as_tensor(source(photo), device=features.device)
             ids, foreground = self.writer.evidence(
@@ -259,6 +261,7 @@ class LabelGenerationLoop(StreamingLoop):
                 for photo, ids, foreground in self._evidence(name, "threshold"):
                     counter = self._new_counter(name) if counter is None else counter
                     truth = None
+                    assert photo.sample is not None
                     if "gt_sem_seg" in photo.sample:
                         truth = photo.sample.gt_sem_seg.data[0].numpy()
                     counter.add(foreground.cpu().numpy(), ids.cpu().numpy(), truth)
@@ -286,14 +289,14 @@ class LabelGenerationLoop(StreamingLoop):
             folder.write(photo.split, photo.image_id, as_array(foreground).clip(0, 1))
 
     def _begin_pseudo_labels(self) -> None:
-        """Make the folder; labels of another threshold or of other centroids go."""
+        """Recreate the folder, deleting stale labels."""
         if is_main_process():
             root = self.folder / "pseudo_labels"
             shutil.rmtree(root, ignore_errors=True)
             root.mkdir()
 
     def _write_pseudo_labels(self, threshold: Threshold) -> list[str]:
-        """Label the photos without a whole label; return the ids of those that are unreadable."""
+        """Label the photos without an intact label; return the ids of unreadable photos."""
         root, loader = self.folder / "pseudo_labels", self.loader("pixels")
         image_ids = {
             index: loader.dataset.get_data_info(index)["image_id"]
@@ -307,7 +310,7 @@ class LabelGenerationLoop(StreamingLoop):
         with fail_together():
             evidence = self._evidence("pixels", "pseudo labels", missing)
             for index, (photo, ids, foreground) in zip(missing, evidence, strict=True):
-                # Another image takes the place of one that cannot be read.
+                # The data set replaces unreadable photos by others.
                 if photo.image_id != image_ids[index]:
                     unreadable.append(image_ids[index])
                     continue
@@ -322,20 +325,20 @@ class LabelGenerationLoop(StreamingLoop):
         if damaged:
             names = ", ".join(damaged[:_MOST_NAMES]) + (" ..." if damaged[_MOST_NAMES:] else "")
             print_log(
-                f"{len(damaged)} pseudo labels are damaged: {names}: they are made anew",
+                f"{len(damaged)} pseudo labels are damaged and are computed again: {names}",
                 "current",
                 level=logging.WARNING,
             )
 
 
 def _maps_of(samples: list[BaseDataElement], images: Tensor) -> Tensor:
-    """Maps of foreground (N, 1, H, W) in [0, 1] of images (N, 3, H, W), from their samples."""
+    """Return foreground maps (N, 1, H, W) in [0, 1] of images (N, 3, H, W), from their samples."""
     size = images.shape[2:]
     for sample in samples:
         if "gt_sem_seg" not in sample or sample.gt_sem_seg.data.shape[1:] != size:
             raise LussError(
-                f"the photo {sample.image_id} comes without a map of foreground of its size; put "
-                "LoadForegroundAsMask into stages.label_generation.embedding.pipeline, behind "
+                f"the photo {sample.image_id} has no foreground map of its size; add "
+                "LoadForegroundAsMask to stages.label_generation.embedding.pipeline, after "
                 "ResizeShortSide and before CenterCrop"
             )
     maps = torch.stack([sample.gt_sem_seg.data for sample in samples])

@@ -23,20 +23,20 @@ def autocast_settings(fp16: bool = False, bf16: bool = False) -> dict[str, Any]:
     """Return the arguments of MMEngine's ``autocast`` for a precision of tests.
 
     Raises:
-        LussError: if both are asked for.
+        LussError: if both are set.
     """
     if fp16 and bf16:
-        raise LussError("SplitsTestLoop: fp16 and bf16 exclude each other; set one of them")
+        raise LussError("SplitsTestLoop: fp16 and bf16 are both set; set only one of them")
     return {"enabled": fp16 or bf16, "dtype": torch.bfloat16 if bf16 else None}
 
 
 @LOOPS.register_module()
 class SplitsTestLoop(BaseLoop):
-    """As MMEngine's ``TestLoop``, for several splits, each with an evaluator of its own.
+    """MMEngine's ``TestLoop`` for several splits, each with its own evaluator.
 
-    Images of a batch may differ in size; those of one size go through the model together.
-    Hooks are called before and after each split's epoch; the metrics that they get are named
-    ``<split>/<metric>``. ``dataloader`` and ``evaluator`` are those of the split that is tested.
+    Images of a batch may differ in size; images of one size are predicted together. Hooks are
+    called before and after each split's epoch, with metrics named ``<split>/<metric>``.
+    ``dataloader`` and ``evaluator`` are those of the current split.
 
     Args:
         runner: the runner.
@@ -49,7 +49,7 @@ class SplitsTestLoop(BaseLoop):
 
     Raises:
         LussError: if there is no split, a split has no evaluator, an evaluator has no split, or
-            both precisions are asked for.
+            both precisions are set.
     """
 
     def __init__(
@@ -138,8 +138,8 @@ def _by_split(evaluator: Any, splits: list[str]) -> dict[str, Any]:
     if not isinstance(evaluator, Mapping) or {"type", "metrics"} & evaluator.keys():
         if isinstance(evaluator, Evaluator) and len(splits) > 1:
             raise LussError(
-                "SplitsTestLoop: a built evaluator keeps what it has seen and fits one split; give "
-                "its config, or one evaluator for each split"
+                "SplitsTestLoop: there is one built evaluator for several splits; give its config, "
+                "or one evaluator for each split"
             )
         return dict.fromkeys(splits, evaluator)
     if evaluator.keys() != set(splits):

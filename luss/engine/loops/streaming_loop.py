@@ -1,58 +1,87 @@
-"""What test loops share that go over several data sets, or several times over one."""
+"""Base class of test loops with several data loaders."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol, cast
 
-from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import BaseLoop
-from torch.utils.data import DataLoader
 
+from luss.datasets import ShareSampler
+from luss.engine.bare_model import bare_model
 from luss.engine.progress import Progress
 from luss.engine.workers import iterate
 
-__all__ = ["StreamingLoop"]
+__all__ = ["PhotoSet", "ShareLoader", "StreamingLoop"]
+
+
+class PhotoSet(Protocol):
+    """The methods of MMEngine's ``BaseDataset`` that data sets and their wrappers have."""
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """Meta information, such as names of classes."""
+
+    def get_data_info(self, index: int) -> dict[str, Any]:
+        """Return the information of a photo, without loading it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any: ...
+
+
+class ShareLoader(Protocol):
+    """A data loader of photos with a ``ShareSampler``."""
+
+    dataset: PhotoSet
+    sampler: ShareSampler
+    batch_size: int
+
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
 
 class StreamingLoop(BaseLoop):
-    """A test loop of passes over named data loaders, each of which is an epoch to hooks.
+    """A test loop with several passes over named data loaders, each an epoch for hooks.
 
-    While a pass runs, ``dataloader`` is its data loader, so that hooks see how long it is.
+    During a pass, ``dataloader`` is its data loader, so that hooks can read its length.
 
     Args:
         runner: of MMEngine.
-        dataloader: name -> config of a data loader, which is built when it is first asked for.
+        dataloader: name -> config of a data loader, which is built at its first use.
     """
 
+    dataloader: Any
+
     def __init__(self, runner, dataloader: dict[str, dict]) -> None:
-        # MMEngine would build one loader of all.
+        # MMEngine's constructor would build one loader from all configs.
         self._runner = runner
         self.dataloader = dataloader
         self.configs = dataloader
         self.found: dict[str, float] = {}
-        self._loaders: dict[str, DataLoader] = {}
+        self._loaders: dict[str, ShareLoader] = {}
 
     @property
-    def model(self) -> BaseModel:
+    def model(self) -> Any:
         """The runner's model without its wrapper."""
-        model = self.runner.model
-        return model.module if is_model_wrapper(model) else model
+        return bare_model(self.runner.model)
 
-    def loader(self, name: str) -> DataLoader:
-        """The data loader of a name."""
+    def loader(self, name: str) -> ShareLoader:
+        """Return the data loader of a name."""
         if name not in self._loaders:
-            self._loaders[name] = self.runner.build_dataloader(
-                self.configs[name], seed=self.runner.seed
-            )
+            self._loaders[name] = self.build_loader(self.configs[name])
         return self._loaders[name]
 
+    def build_loader(self, config: dict) -> ShareLoader:
+        """Build a data loader from its config, which must have a ``ShareSampler``."""
+        loader = self.runner.build_dataloader(config, seed=self.runner.seed)
+        return cast(ShareLoader, loader)
+
     def batches(
-        self, loader: DataLoader, what: str, indices: Sequence[int] | None = None
+        self, loader: ShareLoader, what: str, indices: Sequence[int] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield the batches of a pass, and tell hooks of it.
+        """Yield the batches of a pass, and call the hooks.
 
         Args:
-            loader: with a ``ShareSampler``.
-            what: its items are, for the log.
+            loader: of the pass.
+            what: name of the pass in the log.
             indices: of this process's items, instead of its share.
         """
         share = loader.sampler.indices

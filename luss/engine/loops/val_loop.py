@@ -1,5 +1,7 @@
 """Validation during training."""
 
+from typing import Any
+
 from mmengine.runner import ValLoop as MMEngineValLoop
 
 from luss.engine.workers import iterate
@@ -9,7 +11,7 @@ __all__ = ["ValLoop"]
 
 
 class _Guarded:
-    """A data loader whose worker processes no signal can end while they start."""
+    """A data loader whose worker processes ignore signals while they start."""
 
     def __init__(self, loader) -> None:
         self.loader = loader
@@ -26,7 +28,9 @@ class _Guarded:
 
 @LOOPS.register_module()
 class ValLoop(MMEngineValLoop):
-    """As MMEngine's loop; a signal to all processes does not end those that load data."""
+    """MMEngine's loop with data-loading processes that ignore signals."""
+
+    dataloader: Any
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""Mixed precision on GPUs as MMEngine has it, and on CPUs that compute with bfloat16."""
+"""Mixed precision on GPUs, and on CPUs with bfloat16 units."""
 
 import logging
 from collections.abc import Iterator
@@ -19,15 +19,15 @@ from luss.registry import OPTIM_WRAPPERS
 __all__ = ["AmpOptimWrapper", "cpu_has_bf16_units"]
 
 _FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""Of x86 and, the last one, of ARM, as Linux names them."""
+"""CPU flags of Linux: two of x86 and one of ARM."""
 
 
 def cpu_has_bf16_units(cpuinfo: str | None = None) -> bool:
-    """Whether the CPU multiplies bfloat16 itself; others emulate it, slower than float32.
+    """Return whether the CPU has bfloat16 units; emulation is slower than float32.
 
     Args:
-        cpuinfo: text of ``/proc/cpuinfo``; by default that of this machine. Where there is no such
-            file, as on macOS, the answer is no.
+        cpuinfo: text of ``/proc/cpuinfo``; by default that of this machine. Without such a file,
+            as on macOS, the result is False.
     """
     if cpuinfo is None:
         path = Path("/proc/cpuinfo")
@@ -39,22 +39,22 @@ def cpu_has_bf16_units(cpuinfo: str | None = None) -> bool:
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(MMEngineAmpOptimWrapper):
-    """As MMEngine's on GPUs; on CPUs ``dtype='bfloat16'`` is mixed precision, too.
+    """MMEngine's wrapper, which also works on CPUs.
 
-    Other than there, a config for GPUs trains on CPUs as well: in full precision, which the log
-    says, unless bfloat16 is asked for and the CPU has units for it. Losses, codes and
-    normalisation to unit length are computed in float32 in any case; of batch norms the
-    statistics are. Checkpoints of the one can be gone on from by the other.
+    On CPUs, training is in full precision, which is logged, unless ``dtype='bfloat16'`` and the
+    CPU has bfloat16 units. Losses, codes, normalisation to unit length and statistics of batch
+    norms are always computed in float32. Checkpoints of GPUs can be resumed on CPUs, and vice
+    versa.
 
     Args:
-        loss_scale: of float16 gradients, see MMEngine; without effect on CPUs.
+        loss_scale: of float16 gradients, see MMEngine; no effect on CPUs.
         dtype: ``float16`` (MMEngine's default on GPUs) or ``bfloat16``.
         use_fsdp: see MMEngine.
         **kwargs: of ``mmengine.optim.OptimWrapper``: ``optimizer``, ``accumulative_counts`` and
             ``clip_grad``.
 
     Raises:
-        LussError: if the CPU is asked for a dtype that is neither of them.
+        LussError: if ``dtype`` is another one on a CPU.
     """
 
     def __init__(
@@ -89,14 +89,14 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
             self.cast_dtype = torch.bfloat16
 
     def initialize_count_status(self, model: nn.Module, init_counts: int, max_counts: int) -> None:
-        """As MMEngine, when training begins; says so where there is no mixed precision."""
+        """Log a message if there is no mixed precision; then as MMEngine."""
         if self.missing:
             print_log(self.missing, "current", level=logging.INFO)
         super().initialize_count_status(model, init_counts, max_counts)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Mixed precision for a forward pass, where there is any."""
+        """Enable mixed precision for a forward pass, if available."""
         if self.on_cpu and self.cast_dtype is None:
             with OptimWrapper.optim_context(self, model):
                 yield
@@ -105,9 +105,9 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
                 yield
 
     def state_dict(self) -> dict:
-        """That of the optimizer, and of the loss scaler where it scales."""
+        """Return the state of the optimizer, and of the loss scaler if it is enabled."""
         state = super().state_dict()
         if not state["loss_scaler"]:
-            # A scaler that is to scale would refuse it.
+            # An enabled scaler rejects an empty state.
             del state["loss_scaler"]
         return state

@@ -18,7 +18,7 @@ def adaptive_rates(
     trust_coefficient: float,
     eps: float,
 ) -> tuple[Tensor, Tensor]:
-    """Layer-wise rates trust * |p| / (|g| + wd * |p| + eps).
+    """Return layer-wise rates trust * |p| / (|g| + wd * |p| + eps).
 
     Args:
         params: P tensors.
@@ -86,14 +86,16 @@ class LARS(Optimizer):
         super().__init__(params, defaults)
 
     def __setstate__(self, state: dict) -> None:
-        """Take up a state; those saved before an argument was there have its default."""
+        """Load a state; missing arguments of older states get their default."""
         super().__setstate__(state)
         for group in self.param_groups:
             group.setdefault("decay_first", False)
             group.setdefault("lars_exclude", False)
 
     @torch.no_grad()
-    def step(self, closure: Callable | None = None) -> Tensor | None:
+    def step(  # type: ignore[override]  # overloads of PyTorch
+        self, closure: Callable[[], float] | None = None
+    ) -> float | None:
         """Update all parameters that have a gradient."""
         loss = None
         if closure is not None:
@@ -121,12 +123,12 @@ class LARS(Optimizer):
 
 
 def _plain(params: list[Tensor], grads: list[Tensor], group: dict) -> list[Tensor]:
-    """Gradients with weight decay, new tensors."""
+    """Return gradients with weight decay, as new tensors."""
     return list(torch._foreach_add(grads, params, alpha=group["weight_decay"]))
 
 
 def _adapted(params: list[Tensor], grads: list[Tensor], group: dict) -> list[Tensor]:
-    """Gradients with weight decay and rates by layer, new tensors."""
+    """Return gradients with weight decay and layer-wise rates, as new tensors."""
     decay = group["weight_decay"]
     if group["decay_first"]:
         grads, decay = _plain(params, grads, group), 0.0

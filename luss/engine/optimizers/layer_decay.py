@@ -1,9 +1,9 @@
 """Learning rates that fall from layer to layer towards the input (BEiT; Clark et al., 2020).
 
-mmselfsup's constructor knows ViT, Swin and MixMIM, mmseg's ConvNeXt, BEiT and MAE; neither knows
-ResNet, and neither takes the weight decay from one-dimensional parameters only. This one reads
-the blocks off the parameters' names, as ResNets, vision transformers, Swin, ConvNeXt, MiT and
-MobileNet of OpenMMLab have them, and refuses names that it cannot place.
+mmselfsup's constructor supports ViT, Swin and MixMIM, mmseg's ConvNeXt, BEiT and MAE; neither
+supports ResNet, or disables weight decay only for one-dimensional parameters. This one derives
+blocks from names of parameters of ResNet, ViT, Swin, ConvNeXt, MiT and MobileNet of OpenMMLab, and
+rejects other names.
 """
 
 import re
@@ -38,7 +38,7 @@ _NEVER_DECAYED = ("cls_token", "register_tokens", "mask_token", "pos_embed", "ab
 
 
 def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
-    """Number the layers of a model by its parameters' names.
+    """Return the layer of each parameter, by its name.
 
     Args:
         names: of all parameters; those of the backbone begin with ``backbone.``.
@@ -51,7 +51,7 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
         LussError: if no block can be found, or the place of a backbone's parameter.
     """
     names = list(names)
-    of_mit = any((found := _BLOCK.match(name)) and found["mit"] for name in names)
+    of_mit = any((match := _BLOCK.match(name)) and match["mit"] for name in names)
     between = (_MIT_BEFORE, _MIT_AFTER) if of_mit else (_BEFORE_STAGE, _AFTER_STAGE)
     place = {
         name: found
@@ -72,7 +72,7 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
     for (stage, _), number in blocks.items():
         of_stage.setdefault(stage, []).append(number)
 
-    def number(name: str) -> int:
+    def layer_of(name: str) -> int:
         if name in place:
             return blocks[place[name]]
         if _STEM.match(name):
@@ -84,13 +84,13 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
             return max(of_stage[int(after["stage"])])
         if name.startswith("backbone.") and not _BEHIND.match(name):
             raise LussError(
-                f"layer-wise decay cannot tell between which blocks {name} lies; it knows ResNet, "
-                "ViT, ConvNeXt, Swin, MiT and MobileNet of OpenMMLab; leave the constructor out "
-                "for this backbone"
+                f"layer-wise decay does not know the block of {name}; it supports ResNet, ViT, "
+                "ConvNeXt, Swin, MiT and MobileNet of OpenMMLab. Remove the constructor for other "
+                "backbones"
             )
         return last
 
-    return {name: number(name) for name in names}, last
+    return {name: layer_of(name) for name in names}, last
 
 
 def _place(name: str) -> tuple[int, int] | None:
