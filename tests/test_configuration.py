@@ -29,7 +29,7 @@ def _in_the_repository(monkeypatch, request):
         ("lars.optimizer.lr", "stages.pretrain.optim_wrapper.optimizer.lr, stages.pixel_att"),
         ("num_catgories", "no setting 'num_catgories'; did you mean 'num_categories'"),
         ("weights", "no stage of this config takes weights"),
-        ("stages.pretrian.seed", "no stage 'pretrian' to change; did you mean 'pretrain'"),
+        ("stages.pretrian.seed", "no stage 'pretrian'; did you mean 'pretrain'"),
     ],
 )
 def test_option_that_would_change_nothing(option, message):

@@ -46,7 +46,7 @@ def test_photos_that_differ_enough_are_all_named():
     [
         ("n" * 251 + ".jpg", "has 251 bytes, expected at most 250"),
         ("\udce9.jpg", "not UTF-8"),
-        ("1.jpg", "called as the folder 1.json"),
+        ("1.jpg", "folder 1.json"),
     ],
 )
 def test_a_name_that_outputs_cannot_have_leaves_the_others(name, why):

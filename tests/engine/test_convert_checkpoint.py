@@ -73,7 +73,7 @@ def test_released_files_into_ours_and_back(convert, kind, depth, prefix):
     released = {f"{prefix}{k}": v for k, v in (resnet(depth) | HEADS[kind]).items()}
     ours, said = convert({"epoch": 3, "state_dict": released}, to="luss", kind=kind)
     assert f"ResNet-{depth}" in said
-    assert "left out" not in said
+    assert "removed" not in said
     modules = {".".join(name.split(".")[:2]) for name in ours["state_dict"]}
     assert "backbone.conv1" in modules
     back, said = convert(ours, to="authors", kind=kind)
@@ -98,7 +98,7 @@ def test_torchvision_and_mmcls(convert):
     network = resnet(50)
     classifier = {"fc.weight": torch.randn(3, 8), "fc.bias": torch.randn(3)}
     mmcls, said = convert(network | classifier, to="mmcls")
-    assert "left out" not in said
+    assert "removed" not in said
     backbone = {f"backbone.{name}": value for name, value in network.items()}
     head = {f"head.{name}": value for name, value in classifier.items()}
     assert_same(mmcls["state_dict"], backbone | head)
@@ -106,7 +106,7 @@ def test_torchvision_and_mmcls(convert):
     assert_same(torchvision, network | classifier)
     ours, said = convert(mmcls, to="luss")
     assert_same(ours["state_dict"], backbone)
-    assert "luss has no place for it: head" in said
+    assert "luss does not have it: head" in said
 
 
 def test_heads_are_left_out_where_they_have_no_place(convert):
@@ -131,7 +131,7 @@ def test_counters_that_old_files_lack_are_zero(convert):
             r"has 2 tensors .* ResNet-18 .*: neck\.weight, layer1\.0\.bn1\.odd\.",
         ),
         ({"fbg.threshold": 1}, "pretrained", r": fbg\.threshold\. .*\(pixel_attention\)"),
-        ({"last_layer.weight": 1}, "pretrained", r"last_layer\.weight; .*--kind \(finetuned\)"),
+        ({"last_layer.weight": 1}, "pretrained", r"last_layer\.weight\. .*--kind \(finetuned\)"),
         ({}, "finetuned", r"no 'decode_head\.conv_seg' \('last_layer' in the released files\)"),
         ({}, "pixel_attention", "has no 'attention'"),
         ({"layer4.1.conv2.weight": None}, "pretrained", r"lacks 1 .*ResNet-18: .*layer4\.1\.conv2"),
@@ -146,7 +146,7 @@ def test_what_is_unknown_or_missing_is_listed(convert, change, kind, message):
 
 
 def test_other_networks_are_refused(convert):
-    with pytest.raises(LussError, match=r"blocks\.0\.norm1\.weight; .*weights=dict\(file"):
+    with pytest.raises(LussError, match=r"blocks\.0\.norm1\.weight\. .*weights=dict\(file"):
         convert({"blocks.0.norm1.weight": torch.zeros(2)}, to="luss")
     with pytest.raises(LussError, match="no conversion of kind 'pretrain' to 'luss'; kinds are"):
         convert(resnet(18), to="luss", kind="pretrain")
@@ -188,7 +188,7 @@ def test_centroids_into_ours_and_back(tmp_path):
     assert np.array_equal(np.load(tmp_path / "b.npy"), centroids)
     for to, out, message in (
         ("torchvision", "x.npz", "--to is torchvision"),
-        ("luss", "x.npy", r"x\.npy, but centroids of luss are a file \*\.npz"),
+        ("luss", "x.npy", r"x\.npy, expected a file \*\.npz"),
     ):
         with pytest.raises(LussError, match=message):
             convert_checkpoint(tmp_path / "in.npy", tmp_path / out, to=to, kind="centroids")

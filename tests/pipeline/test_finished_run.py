@@ -84,7 +84,7 @@ def test_a_run_that_is_not_finished_is_refused_by_the_stage_that_is_missing(move
 
 
 def test_other_files_and_folders_are_refused(moved, tmp_path):
-    with pytest.raises(LussError, match="there is no work dir and no checkpoint"):
+    with pytest.raises(LussError, match="there is no work dir or checkpoint"):
         FinishedRun.read(tmp_path / "absent")
     with pytest.raises(LussError, match="is not a work dir"):
         FinishedRun.read(moved / "evaluate")

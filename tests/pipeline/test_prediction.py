@@ -170,7 +170,7 @@ def test_a_killed_prediction_goes_on_to_the_same_files(finished_run, inferencer,
     assert not (out / "predictions.json").exists()
     code, said = finish(start(*arguments, "--device", "cpu"))
     assert code == 0, said
-    assert f"{len(records)} before" in said
+    assert f"{len(records)} predicted before" in said
     assert all(path.stat().st_mtime_ns == before for path, before in records.items())
     predict_photos(inferencer, [many], tmp_path / "at_once", rle=True, batch_size=3)
     assert all_files(out) == all_files(tmp_path / "at_once")
