@@ -33,10 +33,10 @@ TERMS = {
 }
 PATTERN = re.compile("|".join(rf"\b({words})(?!\w)" for words in TERMS).replace(" ", r"\s+"), re.I)
 
-_REST = "apis|datasets|engine|evaluation|pipeline|stages|sweep|visualization"
+_REST = "datasets|evaluation|pipeline|stages|visualization"
 ALLOWED = {
     r"docs/check_words\.py": ".*",  # the list of the words
-    rf"luss/(?:{_REST})/.*|luss/\w+\.py|tests/.*|ARCHITECTURE\.md": ".*",  # to be rewritten
+    rf"luss/(?:{_REST})/.*|tests/.*|ARCHITECTURE\.md": ".*",  # to be rewritten
 }
 """Regular expression of paths -> regular expression of words that are accepted there."""
 
