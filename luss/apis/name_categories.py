@@ -75,10 +75,10 @@ def name_categories(
             f"run {root / 'config.py'} --work-dir {root} --resume"
         )
     file = outputs["clustering"]
-    if lost := [role for role in ("embeddings", "pseudo_labels") if role not in outputs]:
+    if missing := [role for role in ("embeddings", "pseudo_labels") if role not in outputs]:
         raise LussError(
-            f"{file.parent} has lost its {' and '.join(lost)}; put them back, or remove "
-            f"{file.parent / 'done.json'} and run with --resume, which makes them again"
+            f"{file.parent} has no {' and '.join(missing)}; restore them, or delete "
+            f"{file.parent / 'done.json'} and run with --resume to recompute them"
         )
     dataset = _photos(folder, file.parent.name, config, data_root)
     members = read_members(file, outputs["embeddings"], len(dataset))

@@ -86,7 +86,10 @@ def test_a_damaged_pseudo_label_is_named_and_made_anew(begun, finished_run, dama
     before = {path: path.stat().st_mtime_ns for path in labels}
     damage(labels[5])
     run_tiny(begun, "label_generation", resume=True)
-    assert f"1 pseudo labels are damaged: {labels[5]}" in (begun / "run.log").read_text()
+    assert (
+        f"1 pseudo labels are damaged and are computed again: {labels[5]}"
+        in (begun / "run.log").read_text()
+    )
     assert_same(outcome(finished_run), outcome(begun))
     changed = [path for path in labels if path.stat().st_mtime_ns != before[path]]
     assert changed == [labels[5]]
@@ -96,10 +99,10 @@ def test_embeddings_of_other_photos_are_named_before_categories_are_shown(finish
     run = shutil.copytree(finished_run, tmp_path / "run")
     path = run / "label_generation" / "embeddings.npy"
     one_more_row(path)
-    with pytest.raises(LussError, match=r"embeddings\.npy holds float32 \(19, \d+\).* \(18, "):
+    with pytest.raises(LussError, match=r"embeddings\.npy .*float32 \(19, \d+\).* \(18, "):
         name_categories(run)
     path.unlink()
-    with pytest.raises(LussError, match="label_generation has lost its embeddings"):
+    with pytest.raises(LussError, match="label_generation has no embeddings"):
         name_categories(run)
     assert not (run / "categories").exists()
 
@@ -122,7 +125,7 @@ def test_a_note_of_wrong_types_is_named_and_written_anew(finished_run, tmp_path,
     path = run / stage / "done.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     message = re.escape(f"{path} is damaged: {key!r} is {value!r}, expected")
-    with pytest.raises(LussError, match=f"{message}.*--resume writes it anew"):
+    with pytest.raises(LussError, match=f"{message}.*--resume"):
         WorkDir(run).facts(stage)
     run_tiny(run, resume=True)
     assert f"{path} is damaged: {key!r}" in (run / "run.log").read_text()

@@ -88,7 +88,7 @@ def test_other_files_and_folders_are_refused(moved, tmp_path):
         FinishedRun.read(tmp_path / "absent")
     with pytest.raises(LussError, match="is not a work dir"):
         FinishedRun.read(moved / "evaluate")
-    with pytest.raises(LussError, match="which has its own config"):
+    with pytest.raises(LussError, match="remove --config"):
         FinishedRun.read(moved, TINY)
     other = moved / "pixel_attention"
     with pytest.raises(LussError, match=r"'pixel_attention'.*finetune"):

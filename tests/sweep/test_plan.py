@@ -77,7 +77,7 @@ def test_folder_names_are_safe_and_differ():
         (([TINY], [1, 1]), "--seeds has 1 twice"),
         (([TINY, TINY], [0]), "the same folder tiny_pass_s"),
         (([TINY], [0], [("sed=1",)]), "no setting 'sed'"),
-        (([TINY], [0], [()], ["seed=1"]), "those of --seeds"),
+        (([TINY], [0], [()], ["seed=1"]), "use --seeds"),
         (([TINY], [0], [()], ["seed"]), "--cfg-options is 'seed'"),
         ((["nowhere.py"], [0]), "there is no config nowhere.py"),
     ],

@@ -87,7 +87,7 @@ def test_precision(tmp_path, precision, dtype):
     [
         ({}, {"type": Sum}, {}, "a data loader's config for each split"),
         ({"test": loader(0, 1)}, {"val": {"type": Sum}}, {}, "entries for val, expected .* test"),
-        ({"test": loader(0, 1)}, {"type": Sum}, {"fp16": True, "bf16": True}, "exclude each"),
+        ({"test": loader(0, 1)}, {"type": Sum}, {"fp16": True, "bf16": True}, "fp16 and bf16"),
         ({"test": loader(0, 3, bad=1)}, {"type": Sum}, {}, "number 1 is bad"),
     ],
 )

@@ -117,7 +117,7 @@ def test_other_networks(backbone, expected, last):
 
 def test_names_that_cannot_be_placed_are_refused():
     names = ["backbone.layer1.0.conv.weight", "backbone.middle.weight", "decode_head.weight"]
-    with pytest.raises(LussError, match=r"between which blocks backbone\.middle\.weight lies"):
+    with pytest.raises(LussError, match=r"the block of backbone\.middle\.weight"):
         layer_ids(names)
 
 
