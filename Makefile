@@ -36,6 +36,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python docs/check_words.py
+	$(BIN)/mypy
 
 format: setup
 	$(BIN)/pip install --quiet -r requirements/lint.txt
