@@ -11,7 +11,7 @@ from luss.planning.inspection import inspect_photos
     [
         ("foreground_is_255", ["class 1 ('object') occurs in no mask", "255, which is ignored"]),
         ("first_class_is_0", ["class 4 ('panda') occurs in no mask", "data.mask_id_shift=1"]),
-        ("class_order", ["no mask in the folder 'aa_panda' holds its own id 1"]),
+        ("class_order", ["no mask in the folder 'aa_panda' contains its id"]),
         ("exif180", ["16 of the 16 photos with a mask have an EXIF"]),
         ("twelve_bit", ["8 photos have 16 bits", "4095", "Multiply their values by 16"]),
     ],
