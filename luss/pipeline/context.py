@@ -77,7 +77,7 @@ class Context:
         work_dir: the run's folder.
         launcher: how processes were started, as MMEngine has it.
         resume: whether stages continue where they were killed.
-        config_hash: tells whether two runs compute the same.
+        config_hash: equal for runs with equal results.
         splits_checked: splits of which all masks were found to be sound.
         photos_checked: whether photos to train on were looked at.
         tries_batches: whether the checks of stages that train compute losses and gradients, too.

@@ -120,7 +120,7 @@ class Pipeline:
         checkpoint: str | None = None,
         hooks: Sequence[dict] = (),
     ) -> Results:
-        """Evaluate a run once more, or another checkpoint; see :func:`protocols.evaluate`.
+        """Evaluate a run again, or another checkpoint; see :func:`protocols.evaluate`.
 
         Args:
             protocol: its name, see :func:`luss.pipeline.known_protocols`.
@@ -178,7 +178,7 @@ class Pipeline:
             )
 
     def check(self, stage: Stage, context: Context, made: list[str]) -> None:
-        """Refuse a stage that could not run to its end.
+        """Check that a stage can run to its end.
 
         Args:
             stage: to be run.
@@ -368,7 +368,7 @@ class Pipeline:
             )
 
     def _position(self, name: str, names: list[str]) -> Position:
-        """Where a stage stands among those that are asked for."""
+        """Return the place of a stage among those that were chosen."""
         place = names.index(name)
         later = [self.expected.get(after, 0.0) for after in names[place + 1 :]]
         return Position(name, place + 1, len(names), self.expected.get(name), sum(later))

@@ -33,7 +33,7 @@ class Stage(ABC):
         "default_hooks",
     )
     """Top-level settings of the config that its output depends on. Once the stage has begun, they
-    and its own settings must stay as they are. Where the photos lie is no such setting."""
+    and its own settings must stay as they are. The folder of the photos may change."""
 
     made_again_on_change: ClassVar[bool] = False
     """Whether other settings, or other inputs, lead to a new output instead of an error."""

@@ -102,7 +102,7 @@ class WorkDir:
             yield
 
     def _require_no_links(self) -> None:
-        """Refuse links that would lead writing out of the folder."""
+        """Reject links through which files outside of the folder would be written."""
         for name in ("run.log", _RECORD):
             if (self.root / name).is_symlink():
                 raise LussError(
@@ -169,7 +169,7 @@ class WorkDir:
         """
         path = self.root / "config.py"
         if not path.is_file():
-            raise LussError(f"{self.root} is no work dir of a run: there is no {path}")
+            raise LussError(f"{self.root} is not the work dir of a run: {path} is missing")
         config = read_config(str(path), options)
         stages = config.stages
         # Earlier versions listed the stages of config.py by the alphabet, but not those recorded.

@@ -18,7 +18,7 @@ def trained_model(stage: str, context: Context, where: str) -> dict:
     if "model" not in stages.get(stage, {}):
         training = [name for name, settings in stages.items() if "model" in settings]
         raise LussError(
-            f"{where}.model_from is {stage!r}, which is no stage with a model; expected one of "
+            f"{where}.model_from is {stage!r}, which is not a stage with a model; expected one of "
             f"{', '.join(training)}"
         )
     return dict(stages[stage]["model"])

@@ -25,10 +25,10 @@ def require_whole_patches(
     photos: Callable[[], Sequence] | None = None,
     run: Callable[[Tensor], list[Tensor]] | None = None,
 ) -> None:
-    """Refuse sizes of images at which the last tokens lie beside the image, or leave out its edge.
+    """Check that tokens cover images exactly, neither beyond their edges nor short of them.
 
-    Feature maps are laid over the whole image. Where it is no multiple of the patch, those of a
-    transformer that keeps its tokens would be shifted by up to a patch.
+    Feature maps are laid over the whole image. Where its sides are not multiples of the patch,
+    the map of a transformer that keeps its tokens would be shifted by up to a patch.
 
     Args:
         backbone: any; other models take any size.
@@ -39,7 +39,7 @@ def require_whole_patches(
         run: from images (N, 3, H, W) to the feature maps that are used; by default the backbone's.
 
     Raises:
-        LussError: if sides are no multiples of the patch.
+        LussError: if sides are not multiples of the patch.
     """
     patch, divisor = patch_side(backbone), sides_divisor(pipeline)
     if patch is None or divisor is None or all(divisor % side == 0 for side in patch):

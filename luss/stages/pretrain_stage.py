@@ -36,7 +36,7 @@ class PretrainStage(TrainStage):
     settings: ClassVar[tuple[str, ...]] = (*TrainStage.settings, "weights")
 
     def check(self, context: Context) -> None:
-        """Refuse weights that do not fit, or what would hinder training.
+        """Check that weights fit, or that training can run.
 
         Raises:
             LussError: saying which.

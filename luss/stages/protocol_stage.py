@@ -48,7 +48,7 @@ def evaluation_set_config(context: Context, split: str, pipeline: list[dict]) ->
 class ProtocolStage(RunnerStage):
     """Tests a model on validation and test, and adds its metrics to ``results.json``.
 
-    A protocol of one's own is a subclass, or an entry of the config that names it and what it
+    A custom protocol is a subclass, or an entry of the config that names it and what it
     measures::
 
         stages.mine = dict(type="ProtocolStage", protocol="mine", model_from="finetune",

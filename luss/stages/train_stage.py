@@ -76,7 +76,7 @@ class TrainStage(RunnerStage):
         seed: instead of the run's.
         weights: from which the backbone starts, a path or a dict of file, layout, key, prefix and
             rename, see :class:`luss.models.backbones.weights.WeightsEntry`.
-        **runner: further settings of :class:`luss.engine.runner.Runner`; what is absent is taken
+        **runner: further settings of :class:`luss.engine.runner.Runner`; missing ones are taken
             from the top level of the config.
     """
 
@@ -210,7 +210,7 @@ class TrainStage(RunnerStage):
     # Checks before the first stage starts
 
     def check(self, context: Context) -> None:
-        """Rehearse the training, with all images and without labels that are yet to be made.
+        """Dry-run the training, with all images and made-up labels where none exist yet.
 
         Raises:
             LussError: as :func:`luss.engine.preflight.check_training`, and if parts do not fit

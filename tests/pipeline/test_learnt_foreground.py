@@ -279,5 +279,5 @@ def test_a_stage_without_a_model_has_nothing_to_look_at(pretrained, tmp_path):
     options = {**CUT, "stages__foreground__model_from": "label_generation"}
     options["stages__foreground__before"] = "finetune"
     pipeline = Pipeline(read_tiny(**options), str(tmp_path / "run"))
-    with pytest.raises(LussError, match=r"'label_generation', which is no stage with a model"):
+    with pytest.raises(LussError, match=r"'label_generation', which is not a stage with a model"):
         pipeline.run(resume=True)
