@@ -35,7 +35,6 @@ lint: setup
 	$(BIN)/pip install --quiet -r requirements/lint.txt
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m mypy
 	$(BIN)/python docs/check_words.py
 	$(BIN)/mypy
 

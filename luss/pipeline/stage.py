@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor
 
@@ -15,6 +15,8 @@ from luss.pipeline.work_dir import WorkDir
 from luss.registry import STAGES
 
 __all__ = ["Stage", "build_stage", "require_known_outputs", "resolved_stage"]
+
+_Kind = TypeVar("_Kind", bound="Stage")
 
 
 class Stage(ABC):
@@ -134,7 +136,7 @@ def build_stage(name: str, config: Mapping[str, Any]) -> Stage:
     return stage
 
 
-def resolved_stage(stage: Stage, context: Context) -> Stage:
+def resolved_stage(stage: _Kind, context: Context) -> _Kind:
     """Build a stage again, with the values of what its settings refer to.
 
     Args:
@@ -145,6 +147,7 @@ def resolved_stage(stage: Stage, context: Context) -> Stage:
         return stage
     settings = context.resolve(context.config["stages"][stage.name], f"stages.{stage.name}")
     resolved = build_stage(stage.name, settings)
+    assert isinstance(resolved, type(stage)), "both were built from the same type"
     resolved.references = stage.references
     return resolved
 
