@@ -121,7 +121,7 @@ def test_what_cannot_be_meant_is_refused(written, categories, said):
         ("{}", "no object 'categories'"),
         ('{"categores": {}}', "key 'categores'; did you mean 'categories'?"),
         ('{"centroids": 3, "categories": {}}', "'centroids' in .* is 3, expected text"),
-        ('{"categories"', "is damaged or no JSON"),
+        ('{"categories"', "names\\.json is damaged"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, content, said):

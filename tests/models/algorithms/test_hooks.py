@@ -73,7 +73,7 @@ def test_swav_hook_fills_the_queue_and_frees_the_prototypes(tmp_path):
     ("settings", "match"),
     [
         ({"queue_length": BATCH - 1}, "queue holds 3 embeddings, but one batch .* has 4"),
-        ({"frozen_layers_cfg": {"head.prototypes": 2}}, "names 'head.prototypes'"),
+        ({"frozen_layers_cfg": {"head.prototypes": 2}}, "'head.prototypes'"),
     ],
 )
 def test_swav_hook_rejects(tmp_path, settings, match):
