@@ -61,7 +61,8 @@ def main() -> int:
         pool = ProcessPoolExecutor(arguments.jobs, mp_context=context)
         try:
             tests = sorted({test for mutation in chosen for test in mutation.tests})
-            parts = [tests[part :: arguments.jobs] for part in range(arguments.jobs)]
+            jobs = min(arguments.jobs, len(tests))
+            parts = [tests[part::jobs] for part in range(jobs)]
             print(f"{len(tests)} test files without any mistake", flush=True)
             for word, detail in pool.map(
                 check, [template] * len(parts), [None] * len(parts), parts

@@ -135,9 +135,7 @@ def test_validation_while_a_segmentor_learns(tmp_path, finished_run, fault):
 
 
 def test_pretrainers_predict_nothing(tmp_path):
-    with pytest.raises(
-        LussError, match=r"stages\.pretrain\.val_dataloader: .*data_samples"
-    ):
+    with pytest.raises(LussError, match=r"stages\.pretrain\.val_dataloader: .*data_samples"):
         run_tiny(tmp_path, **validated("pretrain"))
 
 
