@@ -211,7 +211,8 @@ class Context:
         if stage == FACTS:
             return getattr(self, output)
         is_done = self.work_dir.is_done(stage)
-        kind = STAGES.get(self.config["stages"][stage]["type"])
+        kind = self.config["stages"][stage]["type"]
+        kind = STAGES.get(kind) if isinstance(kind, str) else kind
         if output in kind.noted:
             return self.work_dir.facts(stage).get(output) if is_done else None
         if not is_done:

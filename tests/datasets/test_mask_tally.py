@@ -1,4 +1,4 @@
-"""What is said of masks that can all be read, but are wrong."""
+"""Warnings about masks that can all be read but are probably wrong."""
 
 import numpy as np
 import pytest

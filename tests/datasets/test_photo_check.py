@@ -1,4 +1,4 @@
-"""What is said of photos that can all be read, but are wrong."""
+"""Warnings about photos that can all be read but are probably wrong."""
 
 import cv2
 import numpy as np

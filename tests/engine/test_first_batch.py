@@ -1,4 +1,4 @@
-"""One batch is trained before the first stage starts; what is wrong with it is said then."""
+"""One batch is trained before the first stage starts, and its errors are reported then."""
 
 import io
 import json

@@ -4,7 +4,7 @@ import pytest
 from tiny_run import read_tiny
 
 from luss.errors import LussError
-from luss.pipeline import Pipeline
+from luss.pipeline import Context, Pipeline
 from luss.pipeline.references import Reference, references_in, resolve
 from luss.pipeline.stage import Stage
 from luss.registry import STAGES
@@ -105,6 +105,15 @@ def test_a_stage_reads_the_output_of_another_by_role(tmp_path):
     first = pipeline.work_dir.outputs("first")["note"]
     assert first.read_text() == "6"
     assert pipeline.work_dir.outputs("second")["note"].read_text() == f"see {first}"
+
+
+def test_the_type_of_a_stage_may_be_a_class(tmp_path):
+    config = with_notes(first=1)
+    config._cfg_dict["stages"]["first"]["type"] = NoteStage
+    pipeline = Pipeline(config, str(tmp_path / "run"))
+    context = Context(config, pipeline.work_dir)
+    expected = str(tmp_path / "run" / "first" / "note.txt")
+    assert context.resolve("${first.note}", "stages.second") == expected
 
 
 @pytest.mark.parametrize(
