@@ -28,9 +28,6 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "inspecting configs and runs": {
         "print-config": "luss.commands.print_config",
-        "browse-views": "luss.commands.browse_views",
-        "plot-logs": "luss.commands.plot_logs",
-        "count-flops": "luss.commands.count_flops",
     },
     "configs, data sets and projects": {
         "run": "train.py",

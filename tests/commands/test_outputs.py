@@ -15,15 +15,11 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = REPOSITORY / "configs" / "pass" / "pass_s_demo.py"
 FOLDERS = [
     "analyze-foreground CONFIG --work-dir OUT",
-    "browse-views CONFIG --out OUT",
-    "browse-views CONFIG --work-dir OUT --out fine",
     "compare-runs nothing --out OUT",
-    "count-flops CONFIG --work-dir OUT",
     "dataset-stats nothing --out OUT",
     "make-demo-data OUT",
     "name-categories OUT",
     "new-project my_project --out OUT",
-    "plot-logs nothing --out OUT",
     "predict nothing nothing --out OUT",
     "prepare-imagenet-s --imagenet nothing --lists nothing --out OUT",
     "print-config CONFIG --out OUT",

@@ -1,18 +1,20 @@
-"""Plots of the scalars of several runs, one per stage."""
+"""Plot losses, learning rates and other scalars of one or more runs: one PNG per stage."""
 
-from collections.abc import Collection, Mapping
+import argparse
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from luss.command_line import exit_cleanly
 from luss.errors import LussError
-from luss.files import atomic_write, create_output_folder
+from luss.files import atomic_write, create_output_folder, output_folder
 from luss.visualization.charts import summarise
 from luss.visualization.scalars import Series, read_scalars, shown_names
 
-__all__ = ["plot_logs"]
+__all__ = ["main", "plot_logs", "trained_stages"]
 
 _POINTS = 300
 _COLUMNS = 3
@@ -21,6 +23,35 @@ _PANEL = (4.2, 2.7)
 
 Runs = Mapping[str, Mapping[str, Series]]
 """Name of each run -> its scalars."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Draw the plots; see ``--help`` for the arguments."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", metavar="WORK_DIR", help="work dir of a run")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of <stage>.png")
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="default: the folders' names")
+    parser.add_argument(
+        "--stage", action="append", metavar="NAME", help="plot this stage; may be repeated"
+    )
+    parser.add_argument(
+        "--keys",
+        nargs="+",
+        metavar="KEY",
+        help="scalars to plot, such as loss lr; loss includes loss_p2p (default: all)",
+    )
+    args = parser.parse_args(arguments)
+    out = output_folder(args.out, "--out")
+    runs = [Path(run) for run in args.runs]
+    names = args.names or [run.resolve().name for run in runs]
+    if len(names) != len(runs) or len(set(names)) < len(names):
+        raise LussError(
+            f"the names of the {len(runs)} runs are {', '.join(names)}, expected {len(runs)} "
+            "different names; set them with --names"
+        )
+    of_name = dict(zip(names, runs, strict=True))
+    for path in plot_logs(of_name, out, args.stage, args.keys):
+        print(f"written to {path}")
 
 
 def plot_logs(
@@ -131,3 +162,8 @@ def _draw(panel, series: Series, colour: str, label: str) -> None:
         panel.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0)
     marker = "o" if len(at) == 1 else None
     panel.plot(at, mean, color=colour, linewidth=1.5, marker=marker, label=label)
+
+
+if __name__ == "__main__":
+    with exit_cleanly():
+        main()

@@ -6,8 +6,8 @@ from mmengine.analysis import get_model_complexity_info
 from mmengine.registry import init_default_scope
 from tiny_run import REPOSITORY, TINY
 
+from inspection.count_flops import count_complexity
 from luss.errors import LussError
-from luss.models.complexity import count_complexity
 from luss.registry import MODELS
 
 NARROW = {"type": "mmselfsup.ResNet", "depth": 18, "stem_channels": 8, "base_channels": 8}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inspection.plot_logs import trained_stages
 from luss.errors import LussError
-from luss.visualization.log_plots import trained_stages
 from luss.visualization.scalars import shown_names
 
 
@@ -54,13 +54,6 @@ def test_a_plot_a_stage_with_a_line_a_run(runs, tmp_path, command):
     assert not is_drawn_in(paths[0], GREEN)
     assert is_drawn_in(paths[1], BLUE)
     assert not is_drawn_in(paths[1], ORANGE)
-
-
-def test_of_a_real_run(finished_run, tmp_path, command):
-    command("plot_logs", finished_run, "--out", tmp_path, "--keys", "loss", "lr")
-    assert {path.stem for path in tmp_path.glob("*.png")} == {
-        "pretrain", "pixel_attention", "finetune"}  # fmt: skip
-    assert trained_stages(finished_run) == ["pretrain", "pixel_attention", "finetune"]
 
 
 def test_fewer_scalars_make_a_smaller_plot(runs, tmp_path, command):

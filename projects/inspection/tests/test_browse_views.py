@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from tiny_run import TINY
 
+from inspection.browse_views import draw_views, matching_points
 from luss.datasets.transforms import MultiCrop
 from luss.errors import LussError
-from luss.visualization.view_pictures import draw_views, matching_points
 
 WIDTH, HEIGHT = 240, 160
 
