@@ -80,7 +80,7 @@ def ceiling(config: Config, context: Context) -> float:
     model = load_model(config.stages[STAGE].model, checkpoint, context.device)
     pipeline = config.stages.evaluate.pipeline
     dataset = context.dataset(evaluation_set_config(context, "validation", pipeline))
-    classes = context.num_true_classes
+    classes = context.num_classes
     counts = Counts.zeros(classes, boundary=False)
     for (item,) in stream(dataset, range(len(dataset)), 1, context.num_workers, "ceiling"):
         features = model(item["inputs"][None].float().to(context.device))[max(model.stages)]
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace, variant: str, seed: int) -> dict[str, float]:
     config = read_config(args.config, {**(args.cfg_options or {}), "seed": seed})
     # One drawing of the data for all seeds: only the method's randomness differs.
     if config.data.get("type") == "demo":
-        config.data.data_root = str(Path(args.work_dir) / "data")
+        config.data_root = str(Path(args.work_dir) / "data")
     pipeline = Pipeline(config, str(Path(args.work_dir) / f"{variant}-{seed}"))
     context = Context(config, pipeline.work_dir)
     start = time.perf_counter()

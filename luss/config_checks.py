@@ -105,6 +105,11 @@ def check_settings(config: Mapping[str, Any]) -> None:
                 continue
             if value is None or not kind.accepts(value):
                 raise LussError(f"{place} is {value!r}, expected {kind.expected}")
+    if "data_root" in (data := settings.get("data", {})):
+        raise LussError(
+            f"data.data_root is {data['data_root']!r}, but the folder of the photos is the setting "
+            "data_root; set that instead"
+        )
     for name in config.get("env_cfg", {}):
         if name not in _ENVIRONMENT:
             raise LussError(

@@ -98,7 +98,7 @@ def test_folder_names_stay_as_written():
         "weights": "2024",
         "stages.report.title": "(x)",
     }
-    assert parse("data.data_root=a=b") == {"data.data_root": "a=b"}
+    assert parse("data_root=a=b") == {"data_root": "a=b"}
 
 
 def test_other_values_are_read_as_mmengine_does():

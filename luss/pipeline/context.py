@@ -63,9 +63,9 @@ def move_data(config: Config, data_root: str | os.PathLike) -> None:
             f"--data-root {data_root} is not a folder; give the folder in which the photos of the "
             "run are now"
         )
-    data = {key: value for key, value in config.get("data", {}).items() if key != "data_root"}
     config.data_root = str(root)
-    config.data = {"type": "ImageNetS"} if data.get("type") == "demo" else data
+    if config.get("data", {}).get("type") == "demo":
+        config.data = {"type": "ImageNetS"}
 
 
 @dataclass
@@ -126,7 +126,7 @@ class Context:
         """
         if self._data is None:
             data = {"type": "auto", **self.config.get("data", {})}
-            root = data.get("data_root", self.config.get("data_root"))
+            root = self.config.get("data_root")
             data["data_root"] = None if root is None else str(Path(root).expanduser())
             if data["type"] == "demo":
                 data = self._draw_demo_data(data)
@@ -179,11 +179,6 @@ class Context:
         "splits_with_masks",
     )
     """Names of the facts that settings may refer to as ``${facts.name}``."""
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes of the true masks, without 'other'."""
-        return self.num_true_classes
 
     @property
     def num_outputs(self) -> int:
@@ -322,8 +317,8 @@ class Context:
         return self.description.num_classes
 
     @property
-    def num_true_classes(self) -> int:
-        """Number of classes of the true masks.
+    def num_classes(self) -> int:
+        """Number of classes of the true masks, without 'other'.
 
         Raises:
             LussError: if there are none.

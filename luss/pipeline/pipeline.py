@@ -154,8 +154,7 @@ class Pipeline:
             LussError: if another process has it, or stages in it were made with other settings or
                 from what is no longer there.
         """
-        data = self.config.get("data", {})
-        self.work_dir.require_no_photos(data.get("data_root", self.config.get("data_root")))
+        self.work_dir.require_no_photos(self.config.get("data_root"))
         with self.work_dir.locked():
             level = self.config.get("log_level", "INFO")
             open_run_log(self.work_dir.root / "run.log", level)
@@ -208,7 +207,6 @@ class Pipeline:
         Where the photos lie is left out: what they are is compared instead.
         """
         settings = json.loads(json.dumps(self.config.to_dict(), default=str))
-        settings.get("data", {}).pop("data_root", None)
         return {
             name: {
                 **{key: settings[key] for key in stage.settings if key in settings},

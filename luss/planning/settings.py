@@ -26,7 +26,6 @@ __all__ = [
 _NEED_SKIMAGE = ("prior", "region-contrast")
 
 _ARGUMENTS = {
-    "data.data_root": "the folder PHOTOS",
     "data_root": "the folder PHOTOS",
     "num_categories": "--categories",
     "seed": "--seed",

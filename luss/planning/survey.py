@@ -12,6 +12,7 @@ from mmengine import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 
+from luss.config_checks import check_settings
 from luss.datasets import describe, kind_of_data, reproducible_dataset, split_config
 from luss.datasets.description import DataDescription
 from luss.datasets.image_io import UnreadableImageError, image_size, read_image
@@ -122,6 +123,7 @@ def survey(root: str, data: dict[str, Any] | None = None) -> Survey:
         LussError: if ``root`` is not a folder, fits several data sets, or has no readable photos.
     """
     init_default_scope("luss")
+    check_settings({"data": data or {}})
     path = Path(root).expanduser()
     if path.is_file() and path.suffix == ".py":
         raise LussError(f"{path} is a config, not a folder of photos; run it with: luss run {path}")

@@ -173,7 +173,7 @@ class EvaluateStage(ProtocolStage):
         """Predict, match, count, and write ``match.json`` and the results."""
         source = f"found on validation masks: {self._file(context)}"
         if self.match is not None:
-            read_match(self.match, context.num_true_classes)
+            read_match(self.match, context.num_classes)
             source = self.match
         print_log(f"the match of generated to true categories is {source}", "current")
         if not self.digests_of_files(context.work_dir) and is_main_process():

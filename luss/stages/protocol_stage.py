@@ -198,14 +198,14 @@ class ProtocolStage(RunnerStage):
         """Return the configuration of the metric of a split with masks."""
         return {
             "type": "SegmentationMetric",
-            "num_classes": context.num_true_classes,
+            "num_classes": context.num_classes,
             "metrics": list(self.metrics),
             "boundary": self.boundary,
         }
 
     def num_outputs(self, context: Context) -> int:
         """Return the number of classes of a segmentor, with 'other'."""
-        return context.num_true_classes + 1
+        return context.num_classes + 1
 
     def model_config(self, context: Context) -> dict:
         """Return the configuration of the model, with the number of classes of its heads."""

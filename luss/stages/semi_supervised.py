@@ -20,7 +20,7 @@ class FinetuneSemiStage(TrainStage):
     def model_config(self, context: Context) -> dict:
         """Return the segmentor's configuration, with a class for each true one and 'other'."""
         config, where = super().model_config(context), f"stages.{self.name}.model"
-        return fill_num_classes(config, context.num_true_classes + 1, where)
+        return fill_num_classes(config, context.num_classes + 1, where)
 
     def dataset_config(self, context: Context) -> dict:
         """Return the configuration of the labelled training images."""

@@ -180,13 +180,8 @@ def plan_runs(
 
 def _own_demo_data(config: Config, folder: Path) -> list[str]:
     """Return an option with the run's own folder for demo data, since each run draws them."""
-    data = config.get("data", {})
-    if data.get("type") != "demo":
-        return []
-    place = "data.data_root" if "data_root" in data else "data_root"
-    if (data if "data_root" in data else config).get("data_root") is None:
-        return []
-    return [f"{place}={folder / 'data'}"]
+    is_demo = config.get("data", {}).get("type") == "demo"
+    return [f"data_root={folder / 'data'}"] if is_demo and config.get("data_root") else []
 
 
 def _stem(config: str) -> str:

@@ -231,6 +231,7 @@ def test_batch_larger_than_the_data(work_dir):
         ("num_workers", True, "num_workers is True"),
         ("data_root", "", "data_root is ''"),
         ("data_root", 2024, "data_root is 2024"),
+        ("data__data_root", "photos", "data.data_root is 'photos'.* setting data_root"),
         ("env_cfg__cudnn_bechmark", True, "env_cfg.cudnn_bechmark.*mean 'cudnn_benchmark'"),
         ("stages__finetune__train_cfg__max_epochs", 0, "stages.finetune.train_cfg.max_epochs is 0"),
         ("stages__finetune__train_dataloader__batch_size", 0, "batch_size is 0"),

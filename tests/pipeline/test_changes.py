@@ -35,7 +35,7 @@ def pipeline(work_dir, root, **options):
 def config_on(root, **options):
     """The tiny config on photos that are not drawn anew."""
     config = read_tiny(**options)
-    config.data = {"type": "auto", "data_root": str(root)}
+    config.data, config.data_root = {"type": "auto"}, str(root)
     return config
 
 

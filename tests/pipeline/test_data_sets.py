@@ -63,9 +63,9 @@ def voc(drawn, tmp_path_factory):
     return root
 
 
-def config_of(data, **options):
+def config_of(root, data, **options):
     config = read_tiny(**options)
-    config.data = data
+    config.data, config.data_root = data, str(root)
     return config
 
 
@@ -75,8 +75,8 @@ def run(config, work_dir, only=None, resume=False):
 
 
 def test_a_voc_folder_runs_through_all_stages(voc, tmp_path):
-    data = {"type": "VOCFolder", "data_root": str(voc), "classes": CLASSES}
-    config = config_of({**data, "lists": {"train-semi": "labelled"}})
+    data = {"type": "VOCFolder", "classes": CLASSES}
+    config = config_of(voc, {**data, "lists": {"train-semi": "labelled"}})
     found = run(config, tmp_path / "run")
     results = json.loads((found / "results.json").read_text())["fully_unsupervised"]
     assert list(results) == ["val"]
@@ -95,17 +95,17 @@ def test_a_voc_folder_runs_through_all_stages(voc, tmp_path):
 
 
 def test_masks_that_do_not_fit_the_classes_of_voc_are_found_first(voc, tmp_path):
-    data = {"type": "VOCFolder", "data_root": str(voc), "classes": CLASSES[:4]}
+    data = {"type": "VOCFolder", "classes": CLASSES[:4]}
     with pytest.raises(LussError, match=r"(?s)validation: 2 masks do not fit.*data.classes"):
-        run(config_of(data), tmp_path / "run")
+        run(config_of(voc, data), tmp_path / "run")
     assert not (tmp_path / "run" / "pretrain").exists()
 
 
 def test_the_report_and_the_second_pass_read_masks_as_the_data_set_says(voc, tmp_path):
     """More categories than classes: what is left over joins others, which needs a second pass."""
-    data = {"type": "VOCFolder", "data_root": str(voc), "classes": CLASSES}
+    data = {"type": "VOCFolder", "classes": CLASSES}
     options = {"num_categories": 8, "stages__evaluate__matcher__unmatched": "best"}
-    config = config_of(data, **options)
+    config = config_of(voc, data, **options)
     config.stages["report"] = {"type": "ReportStage"}
     found = run(config, tmp_path / "run")
     assert 'alt="Truth for' in (found / "report" / "index.html").read_text()
@@ -119,7 +119,7 @@ def test_photos_with_masks_are_measured_themselves(drawn, tmp_path):
         photo.save(root / "images" / f"{stem}.png")
         write_palette(root / "masks" / f"{stem}.png", mask)
     (root / "classes.txt").write_text("\n".join(CLASSES))
-    found = run(config_of({"data_root": str(root)}), tmp_path / "run")
+    found = run(config_of(root, {}), tmp_path / "run")
     assert "val" in json.loads((found / "results.json").read_text())["fully_unsupervised"]
     log = (found / "run.log").read_text()
     assert f"{root} is read as ImageMaskFolder" in log
@@ -155,7 +155,7 @@ def stop_once(stage, iteration):
 def test_a_data_set_of_mmcls_and_samplers_of_others_resume_exactly(drawn, tmp_path, fault):
     photos, moved = tmp_path / "photos", tmp_path / "moved"
     shutil.copytree(drawn / "train", photos)
-    config = config_of({"type": "mmcls.CustomDataset", "data_root": str(photos)}, **OTHERS)
+    config = config_of(photos, {"type": "mmcls.CustomDataset"}, **OTHERS)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for stage in TRAINED:
         run(config, whole, stage)
@@ -163,7 +163,7 @@ def test_a_data_set_of_mmcls_and_samplers_of_others_resume_exactly(drawn, tmp_pa
     for stage in TRAINED:
         if stage == "pixel_attention":
             photos.rename(moved)
-            config.data.data_root = str(moved)
+            config.data_root = str(moved)
         if stage in ("pretrain", "finetune"):
             fault.plan = stop_once(stage, 6)
             with pytest.raises(SystemExit):

@@ -164,7 +164,6 @@ def test_fine_tuning_has_smaller_batches_of_few_photos(photo_folder, tmp_path):
     [
         ("num_categories", 7, "num_categories=7 .* --categories"),
         ("data_root", "elsewhere", "data_root='elsewhere' .* PHOTOS"),
-        ("data.data_root", "elsewhere", "data_root='elsewhere' .* PHOTOS"),
         ("work_dir", "elsewhere", "work_dir='elsewhere' .* --work-dir"),
         ("seed", "abc", "seed='abc' .* --seed"),
         ("stages.pretrain.train_cfg.max_epochs", -4, "max_epochs is -4"),

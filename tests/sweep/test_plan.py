@@ -95,8 +95,6 @@ def test_each_run_draws_its_own_demo_data(tmp_path):
         # The last one holds.
         chosen = [option for option in run.options if option.startswith("data_root=")]
         assert chosen[-1] == f"data_root={run.folder / 'data'}"
-    shared = plan_runs([TINY], [0], [()], [f"data.data_root={tmp_path}"], tmp_path)
-    assert shared[0].options[-2] == f"data.data_root={shared[0].folder / 'data'}"
 
 
 def test_stages_with_a_seed_of_their_own_are_known(tmp_path):

@@ -62,7 +62,7 @@ def test_classes_without_a_true_pixel_are_named(
     for path in (root / "validation-segmentation").rglob("*.png"):
         ids = read_mask(path)
         write_mask(path, np.where(ids == 2, 0, ids))
-    context = make_context(stages(), data={"type": "ImageNetS", "data_root": str(root)})
+    context = make_context(stages(), data={"type": "ImageNetS"}, data_root=str(root))
     checkpoint = random_segmentor(CLASSES + 1)
     evaluate(context, checkpoint=str(checkpoint))
     content = json.loads((context.work_dir.root / f"results_{checkpoint.stem}.json").read_text())
