@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from mmengine import Config
+from nearest_neighbours import leave_one_out_knn
 
 from luss.command_line import exit_cleanly
 from luss.configuration import ConfigOptions, read_config
@@ -24,7 +25,6 @@ from luss.engine.inference import load_model, stream
 from luss.evaluation.ceiling import through_grid
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
-from luss.evaluation.image_knn import leave_one_out_knn
 from luss.evaluation.metrics import compute_metrics
 from luss.files import write_json
 from luss.pipeline import Pipeline

@@ -1,7 +1,6 @@
 """Top-level keys and options that have no effect, in config files and on the command line."""
 
 import ast
-import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,11 +8,9 @@ from typing import Any
 
 from mmengine import Config
 
-from luss.errors import LussError, nearest
+from luss.errors import LussError, nearest, shorten
 
 __all__ = ["RUNNER_KEYS", "reject_key", "reject_misspelt", "reject_option", "unused_keys"]
-
-_SHOWN = 6
 
 _OF_A_TRAINING = (
     "activation_checkpointing",
@@ -94,11 +91,9 @@ def reject_misspelt(variables: Collection[str], known: Collection[str], path: st
         LussError: with both names.
     """
     for name in sorted(variables):
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-        if close:
+        if hint := nearest(name, known, cutoff=0.85).rstrip("."):
             raise LussError(
-                f"{path} sets {name!r}, which has no effect; did you mean {close[0]!r}? If it is a "
-                "variable, rename it"
+                f"{path} sets {name!r}, which has no effect{hint} If it is a variable, rename it"
             )
 
 
@@ -134,8 +129,7 @@ def reject_option(
     else:
         why = f"there is no setting {first!r}{nearest(first, known)}"
     if places:
-        shown = ", ".join(places[:_SHOWN]) + (", ..." if len(places) > _SHOWN else "")
-        where = f"settings of that name: {shown}"
+        where = f"settings of that name: {shorten(places, 6)}"
     else:
         where = "give the complete key of a setting, such as stages.pretrain.seed=1"
     raise LussError(f"the option {key}={value!r} has no effect: {why.rstrip('.')}; {where}")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luss.datasets.photo_folder import find_photos, unique_ids
-from luss.datasets.photo_listing import LONGEST_NAME, printable
-from luss.errors import LussError
+from luss.datasets.photo_listing import LONGEST_NAME
+from luss.errors import LussError, printable
 
 __all__ = ["OUTPUT_SUFFIXES", "GivenPhoto", "as_paths", "find_given", "name_outputs"]
 

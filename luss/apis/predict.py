@@ -13,9 +13,8 @@ from luss.apis.inferencer import LUSSInferencer, check_loading
 from luss.apis.photos import GivenPhoto, as_paths, find_given, name_outputs
 from luss.apis.prediction_folder import OUTPUTS, PredictionFolder
 from luss.datasets.image_io import read_image
-from luss.datasets.photo_listing import shorten
 from luss.engine.checkpoint import checkpoint_digest
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.files import output_folder
 from luss.folder_lock import lock_folder
 

@@ -24,8 +24,7 @@ from luss.apis.inferencer import overlay_of
 from luss.apis.photos import GivenPhoto
 from luss.datasets.coco_rle import encode_rle
 from luss.datasets.mask_codec import write_mask
-from luss.datasets.photo_listing import printable, shorten
-from luss.errors import LussError
+from luss.errors import LussError, printable, shorten
 from luss.files import atomic_write, file_digest, read_json, remove_unfinished, write_json
 from luss.folder_lock import LOCK
 

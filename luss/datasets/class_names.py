@@ -7,8 +7,7 @@ from typing import Any
 
 from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding
 from luss.datasets.palette import make_palette
-from luss.datasets.photo_listing import shorten
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 
 __all__ = ["CLASSES_FILE", "find_class_names", "metainfo_of", "require_masks_for"]
 

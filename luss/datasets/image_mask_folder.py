@@ -10,16 +10,9 @@ from luss.datasets.class_names import find_class_names, metainfo_of, require_mas
 from luss.datasets.description import DataDescription, Recognition
 from luss.datasets.mask_codec import MaskEncoding, check_shift
 from luss.datasets.photo_folder import find_photos, image_ids
-from luss.datasets.photo_listing import (
-    Tally,
-    check_names,
-    log_once,
-    photo_outside,
-    shorten,
-    walk_photos,
-)
+from luss.datasets.photo_listing import Tally, check_names, log_once, photo_outside, walk_photos
 from luss.datasets.reproducible import ReproducibleDataset
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.registry import DATASETS
 
 __all__ = ["ImageMaskFolder"]

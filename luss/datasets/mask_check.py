@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from luss.datasets.image_io import ImageHeader, image_header
 from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding, ignored_value, read_item_mask
 from luss.datasets.mask_tally import MaskTally
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 
 __all__ = ["check_mask", "check_masks", "mask_doubts", "read_checked"]
 
@@ -53,9 +53,8 @@ def check_mask(
         return
     wrong = np.unique(mask[(mask > num_classes) & (mask != IGNORE_ID) | (mask < 0)])
     if wrong.size:
-        listed = ", ".join(map(str, wrong[:_SHOWN])) + (", ..." if wrong.size > _SHOWN else "")
         raise LussError(
-            f"the mask {path} contains the ids {listed}; expected 0 to {num_classes} and "
+            f"the mask {path} contains the ids {shorten(wrong)}; expected 0 to {num_classes} and "
             f"{_EXPECTED[encoding]}. Check that it belongs to this data set"
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luss.datasets.mask_codec import IGNORE_ID, MaskEncoding, ignored_value
-from luss.datasets.photo_listing import shorten
+from luss.errors import shorten
 
 __all__ = ["MaskTally"]
 
@@ -141,7 +141,7 @@ class MaskTally:
         self, missing: list[int], named: Callable[[int], str], encoding: MaskEncoding, shift: str
     ) -> str:
         classes = self.num_classes
-        listed = ", ".join(map(named, missing[:_SHOWN])) + (", ..." if missing[_SHOWN:] else "")
+        listed = shorten(map(named, missing))
         if len(missing) == 1:
             text = f"class {listed} occurs in no mask and counts as 0 in mIoU"
         else:

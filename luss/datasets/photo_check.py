@@ -11,7 +11,7 @@ from mmengine.dataset import BaseDataset
 from numpy.typing import NDArray
 
 from luss.datasets.image_io import UnreadableImageError, image_header, read_image
-from luss.datasets.photo_listing import shorten
+from luss.errors import shorten
 from luss.files import file_digest
 
 __all__ = [

@@ -8,14 +8,14 @@ import functools
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmengine.logging import MMLogger, print_log
 
 from luss.datasets.image_io import IMAGE_SUFFIXES, MAX_PIXELS, split_suffix
-from luss.errors import LussError
+from luss.errors import LussError, printable, shorten
 from luss.files import MARK, is_system_name, read_json
 
 __all__ = [
@@ -25,8 +25,6 @@ __all__ = [
     "is_output_folder",
     "log_once",
     "photo_outside",
-    "printable",
-    "shorten",
     "walk_photos",
 ]
 
@@ -232,17 +230,6 @@ def check_names(names: Iterable[tuple[str, str]], root: str | os.PathLike) -> No
             f"{len(long)} photos in {root} have too long names: names of their masks, with .png, "
             f"would exceed {LONGEST_NAME} bytes: {shorten(long)}. Shorten these names"
         )
-
-
-def shorten(paths: Sequence[str]) -> str:
-    """Return up to ten paths for a message."""
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(map(printable, paths[:_SHOWN])) + more
-
-
-def printable(path: str) -> str:
-    r"""Return a path with bytes that are not UTF-8 written as \xNN."""
-    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _counted(kinds: Counter[str], what: str) -> str:

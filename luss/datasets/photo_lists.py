@@ -6,11 +6,10 @@ from pathlib import Path
 
 from mmengine.dataset import BaseDataset
 
+from luss.errors import shorten
 from luss.files import atomic_write
 
 __all__ = ["describe_difference", "list_files", "list_photos", "write_photo_list"]
-
-_SHOWN = 3
 
 
 def list_photos(dataset: BaseDataset) -> list[str] | None:
@@ -71,8 +70,7 @@ def describe_difference(folder: Path, digest: str, photos: list[str]) -> str | N
 def _counted(names: list[str], what: str) -> str:
     if not names:
         return f"none are {what}"
-    listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    return f"{len(names)} {'is' if len(names) == 1 else 'are'} {what} ({listed})"
+    return f"{len(names)} {'is' if len(names) == 1 else 'are'} {what} ({shorten(names, 3)})"
 
 
 def _id_and_size(line: str) -> tuple[str, str]:

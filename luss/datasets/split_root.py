@@ -6,8 +6,8 @@ from typing import Literal
 
 from luss.datasets.image_io import IMAGE_SUFFIXES
 from luss.datasets.mask_codec import IGNORE_ID
-from luss.datasets.photo_listing import Tally, is_output_folder, photo_outside, shorten, walk_photos
-from luss.errors import LussError
+from luss.datasets.photo_listing import Tally, is_output_folder, photo_outside, walk_photos
+from luss.errors import LussError, shorten
 from luss.files import is_system_name
 
 __all__ = [

@@ -9,10 +9,10 @@ from luss.datasets.class_names import find_class_names, metainfo_of, require_mas
 from luss.datasets.description import ROLES, DataDescription, Recognition
 from luss.datasets.image_io import IMAGE_SUFFIXES, split_suffix
 from luss.datasets.mask_codec import check_shift
-from luss.datasets.photo_listing import check_names, log_once, photo_outside, shorten
+from luss.datasets.photo_listing import check_names, log_once, photo_outside
 from luss.datasets.reproducible import ReproducibleDataset
 from luss.datasets.split_root import folder_content, names_in
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.registry import DATASETS
 
 __all__ = ["VOC_CLASSES", "VOCFolder"]

@@ -9,14 +9,14 @@ import io
 import os
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from luss.engine.stage_note import read_note
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.files import atomic_write, file_digest
 
 __all__ = [
@@ -127,10 +127,7 @@ def save(path: str | os.PathLike, checkpoint: dict) -> None:
     Raises:
         OSError: if the disk fails; ``path`` stays as it was.
     """
-    content, comment = _encode(checkpoint)
-    with content.getbuffer() as buffer, atomic_write(path) as file:
-        file.write(buffer)
-        file.write(comment)
+    _write(path, *_encode(checkpoint))
 
 
 def publish(path: str | os.PathLike, checkpoint: dict) -> Path:
@@ -142,10 +139,14 @@ def publish(path: str | os.PathLike, checkpoint: dict) -> Path:
     content, comment = _encode(checkpoint)
     digest = comment.removeprefix(_COMMENT).decode()
     named = Path(path).with_name(f"{Path(path).stem}-{digest[:8]}.pth")
-    with content.getbuffer() as buffer, atomic_write(named) as file:
+    _write(named, content, comment)
+    return named
+
+
+def _write(path: str | os.PathLike, content: io.BytesIO, comment: bytes) -> None:
+    with content.getbuffer() as buffer, atomic_write(path) as file:
         file.write(buffer)
         file.write(comment)
-    return named
 
 
 def _encode(checkpoint: dict) -> tuple[io.BytesIO, bytes]:
@@ -208,7 +209,8 @@ def _require_finite(checkpoint: dict, path: Path) -> None:
     if bad:
         raise LussError(
             f"{path} contains weights that are not finite: {len(bad)} of {len(tensors)} tensors "
-            f"({_first(bad)}). Its training diverged; use an earlier checkpoint or another file"
+            f"({shorten(sorted(bad), 3)}). Its training diverged; use an earlier checkpoint or "
+            "another file"
         )
 
 
@@ -270,9 +272,8 @@ def init_weights_from(model: nn.Module, path: str | os.PathLike, parts: list[str
         if not found or found.keys() != expected:
             raise LussError(
                 f"{part!r} of {path} does not fit the model: the checkpoint has {len(found)} "
-                f"tensors of it, the model {len(expected)}; only in the checkpoint: "
-                f"{_first(found.keys() - expected)}; only in the model: "
-                f"{_first(expected - found.keys())}. Both configs must have the same modules"
+                f"tensors of it, the model {len(expected)}; {_difference(found.keys(), expected)}. "
+                "Both configs must have the same modules"
             )
         chosen |= found
     _require_equal_shapes(chosen, target, path)
@@ -293,9 +294,8 @@ def load_weights(model: nn.Module, checkpoint: dict, path: str | os.PathLike) ->
     source, target = stored_weights(checkpoint), model.state_dict()
     if source.keys() != target.keys():
         raise LussError(
-            f"{path} does not fit the model: only in the checkpoint: "
-            f"{_first(source.keys() - target.keys())}; only in the model: "
-            f"{_first(target.keys() - source.keys())}. It belongs to another config"
+            f"{path} does not fit the model: {_difference(source.keys(), target.keys())}. It "
+            "belongs to another config"
         )
     _require_equal_shapes(source, target, path)
     model.load_state_dict(source)
@@ -319,10 +319,13 @@ def _require_equal_shapes(
             )
 
 
+def _difference(found: Set[str], expected: Set[str]) -> str:
+    only_found, only_expected = (
+        shorten(sorted(names), 3) or "nothing" for names in (found - expected, expected - found)
+    )
+    return f"only in the checkpoint: {only_found}; only in the model: {only_expected}"
+
+
 def in_module(name: str, module: str) -> bool:
     """Return whether a tensor or module belongs to the module of another name."""
     return name == module or name.startswith(f"{module}.")
-
-
-def _first(keys: set[str]) -> str:
-    return ", ".join(sorted(keys)[:3]) or "nothing"

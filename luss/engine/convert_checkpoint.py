@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from luss.engine.checkpoint import load, save
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.files import atomic_write, output_file
 from luss.label_generation.given_centroids import read_centroids
 from luss.models.backbones.layouts import PASS_PARTS
@@ -63,7 +63,6 @@ _BLOCKS = {
 """Depth of a ResNet -> convolutions per block, blocks of each stage."""
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _COUNTER = "num_batches_tracked"
-_SHOWN = 20
 
 
 def convert_checkpoint(
@@ -142,15 +141,16 @@ def to_ours(tensors: Mapping[str, Tensor], kind: str, path: str) -> tuple[dict[s
     if unknown:
         raise LussError(
             f"{path} has {len(unknown)} tensors that a ResNet-{depth} of kind {kind!r} does not "
-            f"have: {_listed(unknown)}. Choose another --kind{_other_kinds(unknown, prefixed)}, or "
-            "load another network with weights=dict(file=..., layout=..., rename=...)"
+            f"have: {shorten(unknown, 20)}. Choose another --kind"
+            f"{_other_kinds(unknown, prefixed)}, or load another network with "
+            "weights=dict(file=..., layout=..., rename=...)"
         )
     # Old checkpoints lack these counters, which nothing reads.
     counters = {name for name in expected if name.endswith(_COUNTER)}
     missing = sorted(expected - counters - named.keys())
     if missing:
         raise LussError(
-            f"{path} lacks {len(missing)} tensors of a ResNet-{depth}: {_listed(missing)}; the "
+            f"{path} lacks {len(missing)} tensors of a ResNet-{depth}: {shorten(missing, 20)}; the "
             "file is not a complete ResNet of depth 18, 34, 50, 101 or 152"
         )
     needed = KINDS[kind].needed
@@ -268,11 +268,6 @@ def _other_kinds(unknown: list[str], prefixed: bool) -> str:
         kind for kind, spec in KINDS.items() if all(name.startswith(spec.parts) for name in names)
     ]
     return f" ({' or '.join(fitting)})" if fitting else ""
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _convert_centroids(source: str | Path, out: str | Path, to: str) -> list[str]:

@@ -15,14 +15,13 @@ from mmengine.runner import Runner
 from torch import nn
 
 from luss.engine.bare_model import bare_model
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 
 __all__ = ["try_first_batch"]
 
 _FEW = 4
 """Largest batch on a CPU, where complete batches are slow."""
 
-_SHOWN = 5
 _BEFORE_LOSS = ("before_run", "before_train", "before_train_epoch", "before_train_iter")
 _LIBRARIES = ("luss.", "mmengine.", "torch.")
 _OF_DDP = ("find_unused_parameters", "model_wrapper_cfg")
@@ -131,10 +130,9 @@ def _require_gradients(runner: Runner, where: str, reached: dict[str, bool]) -> 
     missing = [name for name, has_gradient in reached.items() if not has_gradient]
     if not missing:
         return
-    shown = ", ".join(missing[:_SHOWN])
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     message = (
-        f"{where}: {len(missing)} of {len(reached)} parameters get no gradient: {shown}{more}. "
+        f"{where}: {len(missing)} of {len(reached)} parameters get no gradient: "
+        f"{shorten(missing, 5)}. "
         "Make a loss depend on them, freeze them (requires_grad=False), or, for several processes, "
         f"set {where}.find_unused_parameters=True"
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from luss.errors import LussError
 
-__all__ = ["boundary_ids", "boundary_mask", "boundary_width", "dilate"]
+__all__ = ["boundary_width", "dilate"]
 
 
 def boundary_width(height: int, width: int, fraction: float = 0.03) -> int:
@@ -23,33 +23,6 @@ def boundary_width(height: int, width: int, fraction: float = 0.03) -> int:
         fraction: part of the diagonal; 0.03 in the paper.
     """
     return max(1, round(fraction * math.hypot(height, width)))
-
-
-def boundary_mask(ids: np.ndarray, width: int | None = None) -> np.ndarray:
-    """Return which pixels are in the boundary of their region; the image border is boundary.
-
-    Args:
-        ids: (H, W) integers; the ignore id is treated as any other id.
-        width: d in pixels, by default ``boundary_width`` of the image.
-
-    Returns:
-        (H, W) bool.
-
-    Raises:
-        LussError: if ``ids`` is not two-dimensional or ``width`` is not positive.
-    """
-    if ids.ndim != 2:
-        raise LussError(f"the mask has the shape {ids.shape}. Expected (height, width)")
-    if width is None:
-        width = boundary_width(*ids.shape)
-    corner = ids[:-1, :-1]
-    mixed = (corner != ids[:-1, 1:]) | (corner != ids[1:, :-1]) | (corner != ids[1:, 1:])
-    return dilate(mixed.view(np.uint8), width, border=1).view(bool)
-
-
-def boundary_ids(ids: np.ndarray, width: int | None = None) -> np.ndarray:
-    """Return ``id + 1`` on the boundary and 0 elsewhere, as (H, W) int32; see `boundary_mask`."""
-    return np.where(boundary_mask(ids, width), ids.astype(np.int32) + 1, np.int32(0))
 
 
 def dilate(mixed: np.ndarray, width: int, border: int) -> np.ndarray:

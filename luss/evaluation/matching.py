@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse
 
 from luss.errors import LussError
 from luss.evaluation.assignment import best_assignment
@@ -21,7 +20,6 @@ __all__ = [
     "ImageLevelMatcher",
     "PixelOverlapMatcher",
     "apply_match",
-    "cooccurrence",
     "match_ids",
     "parse_match",
     "read_match",
@@ -32,22 +30,6 @@ _GENERATED = re.compile(r"0|[1-9][0-9]{0,4}")
 
 UNMATCHED = ("other", "best")
 """Treatments of unmatched generated ids; see `match_ids`."""
-
-
-def cooccurrence(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Return the number of images in which a predicted and a true class both occur.
-
-    Args:
-        predicted: (N, G) bool, whether image n's prediction contains class g + 1.
-        true: (N, C) bool, the same for the truth.
-
-    Returns:
-        (G, C) int64, the product of the transposed first with the second.
-    """
-    if predicted.shape[0] != true.shape[0]:
-        raise LussError(f"there are {len(predicted)} predictions but {len(true)} truths")
-    sparse = [scipy.sparse.csr_array(presence, dtype=np.int64) for presence in (predicted, true)]
-    return (sparse[0].T @ sparse[1]).toarray()
 
 
 def match_ids(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from luss.build_errors import named_functions
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.evaluation.counts import F_BETA_UNIT, SIZE_GROUPS, Counts, check_evaluated
 from luss.registry import COUNT_METRICS
 
@@ -31,8 +31,6 @@ BOUNDARY_METRICS = ("b-mIoU", *("B" + group for group in SIZE_GROUPS))
 
 IMAGENET_S = ("imagenet_s",)
 """Names of the metrics that are reported by default."""
-
-_MOST_NAMES = 20
 
 _ORDER = ("mIoU", "b-mIoU", "Img-Acc", "F_beta", *SIZE_GROUPS, *BOUNDARY_METRICS[1:])
 
@@ -92,11 +90,9 @@ def absent_classes(counts: Counts, names: Sequence[str] | None = None) -> list[s
 
 def describe_absent(absent: Sequence[str]) -> str:
     """Return a sentence with up to 20 absent classes and how they are counted."""
-    more = len(absent) - _MOST_NAMES
-    listed = ", ".join(absent[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
     return (
-        f"Classes without a true pixel ({len(absent)}): {listed}. They count as IoU 0 in mIoU and "
-        "b-mIoU, as in the official evaluator; S to L and BS to BL exclude them."
+        f"Classes without a true pixel ({len(absent)}): {shorten(absent, 20)}. They count as IoU "
+        "0 in mIoU and b-mIoU, as in the official evaluator; S to L and BS to BL exclude them."
     )
 
 

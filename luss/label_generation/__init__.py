@@ -3,8 +3,6 @@
 from luss.label_generation import foreground
 from luss.label_generation.clustering_quality import (
     cluster_of_images,
-    matched_accuracy,
-    normalised_mutual_information,
 )
 from luss.label_generation.embedders import (
     ForegroundEmbeddings,
@@ -14,7 +12,7 @@ from luss.label_generation.embedders import (
 )
 from luss.label_generation.faiss_kmeans import FaissKMeans
 from luss.label_generation.given_centroids import GivenCentroids, read_centroids
-from luss.label_generation.kmeans import KMeans, KMeansResult, assign
+from luss.label_generation.kmeans import KMeans, KMeansResult
 from luss.label_generation.label_writers import ImageLabels, PixelLabels
 from luss.label_generation.pixel_labeller import PixelLabeller
 from luss.label_generation.pseudo_labels import (
@@ -25,7 +23,6 @@ from luss.label_generation.pseudo_labels import (
     is_complete_png,
     nearest_category,
     pixel_evidence,
-    pixel_labels,
     write_pseudo_label,
 )
 from luss.label_generation.threshold_file import Threshold
@@ -56,18 +53,14 @@ __all__ = [
     "TorchKMeans",
     "ValidationThreshold",
     "apply_threshold",
-    "assign",
     "category_of_image",
     "cluster_of_images",
     "cluster_of_pixels",
     "foreground",
     "image_evidence",
     "is_complete_png",
-    "matched_accuracy",
     "nearest_category",
-    "normalised_mutual_information",
     "pixel_evidence",
-    "pixel_labels",
     "read_centroids",
     "write_pseudo_label",
 ]

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from luss.errors import LussError
 
-__all__ = ["Features", "KMeans", "KMeansResult", "assign", "nearest_centroids", "normalised_blocks"]
+__all__ = ["Features", "KMeans", "KMeansResult", "nearest_centroids", "normalised_blocks"]
 
 Features = NDArray[np.floating] | Tensor
 """(N, L) embeddings: an array, a memory-mapped file, or a tensor on any device."""
@@ -153,10 +153,3 @@ def nearest_centroids(
         squares = block.square().sum(dim=1) + 2 * best
         distances[place] = squares.clamp_min(0).cpu().numpy()
     return ids, distances
-
-
-def assign(
-    features: Features, centroids: NDArray[np.float32] | Tensor, device: torch.device | str = "cpu"
-) -> NDArray[np.int64]:
-    """Return the ids of :func:`nearest_centroids`, (N,) int64 in 0..C-1."""
-    return nearest_centroids(features, centroids, device)[0]

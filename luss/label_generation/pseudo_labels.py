@@ -29,7 +29,6 @@ __all__ = [
     "is_complete_png",
     "nearest_category",
     "pixel_evidence",
-    "pixel_labels",
     "write_pseudo_label",
 ]
 
@@ -171,23 +170,6 @@ def apply_threshold(ids: Tensor, attention: Tensor, threshold: float) -> Tensor:
         (N, H, W), 0 where the attention is strictly below the threshold.
     """
     return ids.masked_fill(attention < threshold, 0)
-
-
-def pixel_labels(
-    features: Tensor,
-    mean_attention: Tensor,
-    centroids: Tensor,
-    size: tuple[int, int],
-    threshold: float,
-) -> Tensor:
-    """Compute the pseudo labels of images: ``pixel_evidence``, then ``apply_threshold``.
-
-    Returns:
-        (N, H, W) int64 in 0..C.
-    """
-    return apply_threshold(
-        *pixel_evidence(features, mean_attention, centroids, size), threshold=threshold
-    )
 
 
 def write_pseudo_label(

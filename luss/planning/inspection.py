@@ -14,9 +14,8 @@ from luss.datasets.image_io import (
 )
 from luss.datasets.mask_check import check_masks, mask_doubts
 from luss.datasets.photo_check import DeepPhotos, doubt_of_copies, doubt_of_empty, identical_photos
-from luss.datasets.photo_listing import shorten
 from luss.engine.progress import Progress
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.planning.schedule import TRAINED, fitting_batch, full_schedule
 from luss.planning.settings import choose_foreground, settings_for
 from luss.planning.survey import Survey, split_of_data, survey

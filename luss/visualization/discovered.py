@@ -7,7 +7,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from numpy.typing import NDArray
 
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.visualization.colours import Legend
 from luss.visualization.gallery import evenly_spaced
 from luss.visualization.markup import Markup, element, joined, note, notice
@@ -66,7 +66,7 @@ def discovered_section(
     if len(shown) < len(categories):
         said += note(f"Only the {len(shown)} largest categories are shown.")
     if empty:
-        said += notice(f"Categories without any image ({len(empty)}): {_listed(empty)}.")
+        said += notice(f"Categories without any image ({len(empty)}): {shorten(empty, 20)}.")
     if pseudo_labels is None:
         said += notice("No finished stage of this run has pseudo labels to outline.")
     cards = [
@@ -130,8 +130,3 @@ def _thumbnail(
     except LussError as error:
         return notice(str(error))
     return pictures.add(photo, image_id)
-
-
-def _listed(indices: list[int], most: int = 20) -> str:
-    shown = ", ".join(map(str, indices[:most]))
-    return f"{shown}, and {len(indices) - most} more" if len(indices) > most else shown

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.evaluation.dump_masks import DumpMasks
 from luss.evaluation.matching import read_match
 from luss.evaluation.segmentation_metric import SegmentationMetric
@@ -171,8 +171,7 @@ def side_by_side(panels: Sequence[NDArray[np.uint8]], captions: Sequence[str]) -
 def _names(ids: NDArray[np.integer], legend: Legend) -> str:
     found, pixels = np.unique(ids[(ids != 0) & (ids != legend.ignore)], return_counts=True)
     largest = found[np.argsort(-pixels, kind="stable")].tolist()
-    more = f" and {len(largest) - _NAMED} more" if len(largest) > _NAMED else ""
-    return (", ".join(legend.name(index) for index in largest[:_NAMED]) or "other") + more
+    return shorten(map(legend.name, largest), _NAMED) or "other"
 
 
 def _of_kind(runner: Runner, kind: type) -> Any:

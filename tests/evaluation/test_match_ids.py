@@ -16,7 +16,6 @@ from luss.evaluation.matching import (
     ImageLevelMatcher,
     PixelOverlapMatcher,
     apply_match,
-    cooccurrence,
     match_ids,
     read_match,
     write_match,
@@ -92,19 +91,6 @@ def test_of_equal_image_level_matches_the_one_that_shares_most_pixels():
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    st.tuples(sizes, sizes, sizes).flatmap(
-        lambda s: st.tuples(arrays(bool, (s[0], s[1])), arrays(bool, (s[0], s[2])))
-    )
-)
-def test_cooccurrence_counts_images(presence):
-    predicted, true = presence
-    expected = np.zeros((predicted.shape[1], true.shape[1]), int)
-    for g, c in np.ndindex(expected.shape):
-        expected[g, c] = sum(p[g] and t[c] for p, t in zip(predicted, true, strict=True))
-    np.testing.assert_array_equal(cooccurrence(predicted, true), expected)
-
-
 def counts_of(images, num_classes):
     counts = Counts.zeros(num_classes)
     for prediction, truth in images:
@@ -193,8 +179,6 @@ def test_bad_input():
         match_ids(np.ones((2, 2)), overlap=np.ones((2, 2), int))
     with pytest.raises(LussError, match="generated ids"):
         apply_match(np.array([[5]]), np.array([0, 1]))
-    with pytest.raises(LussError, match="2 predictions but 3"):
-        cooccurrence(np.ones((2, 3)), np.ones((3, 3)))
     with pytest.raises(LussError, match="cannot read"):
         read_match("absent.json")
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luss.errors import LussError
-from luss.label_generation import assign, matched_accuracy
+from luss.label_generation.clustering_quality import matched_accuracy
 from luss.label_generation.kmeans import nearest_centroids
 from luss.label_generation.torch_kmeans import (
     TorchKMeans,
@@ -106,7 +106,7 @@ def test_bad_input_is_named(backend):
     with pytest.raises(LussError, match="NaN or infinite"):
         build(backend, num_clusters=2).fit(points)
     with pytest.raises(LussError, match="both must come from the same backbone"):
-        assign(points, np.zeros((2, 3), np.float32))
+        nearest_centroids(points, np.zeros((2, 3), np.float32))
 
 
 def test_blocks_do_not_change_the_result():

@@ -12,7 +12,6 @@ from luss.label_generation import (
     category_of_image,
     nearest_category,
     pixel_evidence,
-    pixel_labels,
     write_pseudo_label,
 )
 
@@ -38,7 +37,8 @@ def test_labels_equal_the_plain_order_of_operations(size):
     features = torch.randn(2, 6, 2, 3)
     mean_attention = torch.rand(2, 1, 8, 12)
     centroids = torch.randn(9, 6)
-    labels = pixel_labels(features, mean_attention, centroids, size, threshold=0.5)
+    evidence = pixel_evidence(features, mean_attention, centroids, size)
+    labels = apply_threshold(*evidence, threshold=0.5)
     assert labels.dtype == torch.int64
     expected = plain_labels(features, mean_attention, centroids, size, 0.5)
     assert (labels == expected).float().mean() == 1

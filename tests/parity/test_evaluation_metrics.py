@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from boundaries import boundary_ids
 
-from luss.evaluation.boundary import boundary_ids
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import F_BETA_UNIT, Counts
 from luss.evaluation.matching import ImageLevelMatcher, apply_match

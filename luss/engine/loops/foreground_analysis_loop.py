@@ -12,6 +12,7 @@ from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner.amp import autocast
 from numpy.typing import NDArray
+from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
 from luss.datasets.mask_codec import IGNORE_ID
@@ -31,7 +32,6 @@ from luss.evaluation.match_source import MatchSource
 from luss.files import read_arrays
 from luss.label_generation.clustering_quality import (
     matched_accuracy,
-    normalised_mutual_information,
 )
 from luss.label_generation.foreground import ForegroundSource, LazyPhoto, resize_map
 from luss.label_generation.foreground.compared import build_to_compare
@@ -283,7 +283,7 @@ class ForegroundAnalysisLoop(StreamingLoop):
             clusters = self.generator.fit(rows).assignments[labelled]
             found[name] = {
                 "accuracy": 100 * matched_accuracy(clusters, labels[labelled]),
-                "NMI": 100 * normalised_mutual_information(clusters, labels[labelled]),
+                "NMI": 100 * normalized_mutual_info_score(labels[labelled], clusters),
             }
         return found
 

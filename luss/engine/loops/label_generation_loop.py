@@ -10,6 +10,7 @@ import torch
 from mmengine.dist import all_gather_object, get_world_size, is_main_process
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
+from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
 from luss.engine.checkpoint import checkpoint_digest
@@ -20,13 +21,9 @@ from luss.engine.loops.foreground_maps import (
     photos_of,
 )
 from luss.engine.loops.streaming_loop import StreamingLoop
-from luss.errors import LussError
+from luss.errors import LussError, shorten
 from luss.files import atomic_write, write_json
-from luss.label_generation.clustering_quality import (
-    cluster_of_images,
-    matched_accuracy,
-    normalised_mutual_information,
-)
+from luss.label_generation.clustering_quality import cluster_of_images, matched_accuracy
 from luss.label_generation.embedding_file import write_embeddings
 from luss.label_generation.foreground import LazyPhoto
 from luss.label_generation.foreground.source import as_array
@@ -46,7 +43,6 @@ from luss.registry import (
 
 __all__ = ["LabelGenerationLoop"]
 
-_MOST_NAMES = 10
 _LOADER_OF = {"train": "pixels", "validation": "validation"}
 
 
@@ -227,7 +223,7 @@ class LabelGenerationLoop(StreamingLoop):
             return
         labels = [dataset.get_data_info(index)["category"] for index in range(len(dataset))]
         quality = {
-            "NMI": 100 * normalised_mutual_information(assignments, labels),
+            "NMI": 100 * normalized_mutual_info_score(labels, assignments),
             "matched accuracy": 100 * matched_accuracy(assignments, labels),
         }
         write_json(self.folder / "clustering_quality.json", quality)
@@ -323,9 +319,9 @@ class LabelGenerationLoop(StreamingLoop):
     def _name_damaged(missing: list[Path]) -> None:
         damaged = [str(path) for path in missing if path.exists()]
         if damaged:
-            names = ", ".join(damaged[:_MOST_NAMES]) + (" ..." if damaged[_MOST_NAMES:] else "")
             print_log(
-                f"{len(damaged)} pseudo labels are damaged and are computed again: {names}",
+                f"{len(damaged)} pseudo labels are damaged and are computed again: "
+                f"{shorten(damaged)}",
                 "current",
                 level=logging.WARNING,
             )

@@ -85,13 +85,6 @@ class LARS(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict) -> None:
-        """Load a state; missing arguments of older states get their default."""
-        super().__setstate__(state)
-        for group in self.param_groups:
-            group.setdefault("decay_first", False)
-            group.setdefault("lars_exclude", False)
-
     @torch.no_grad()
     def step(  # type: ignore[override]  # overloads of PyTorch
         self, closure: Callable[[], float] | None = None

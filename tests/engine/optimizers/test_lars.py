@@ -107,24 +107,6 @@ def test_a_group_that_is_left_out_takes_plain_steps():
         torch.testing.assert_close(one, other)
 
 
-def test_a_state_from_before_an_argument_was_there():
-    params, gradients = draws(steps=2)
-    settings = {"lr": 0.5, "weight_decay": 0.3}
-    whole, _ = run(params, gradients, **settings)
-    half, stopped = run(params, gradients[:1], **settings)
-    state = stopped.state_dict()
-    for group in state["param_groups"]:
-        group.pop("decay_first")
-        group.pop("lars_exclude")
-    resumed = LARS(half, **settings)
-    resumed.load_state_dict(state)
-    for param, gradient in zip(half, gradients[1], strict=True):
-        param.grad = torch.from_numpy(gradient)
-    resumed.step()
-    for one, other in zip(half, whole, strict=True):
-        assert torch.equal(one.detach(), other.detach())
-
-
 def test_a_loaded_state_goes_on():
     params, gradients = draws(steps=6)
     settings = {"lr": 0.5, "momentum": 0.9, "weight_decay": 0.01}
