@@ -33,6 +33,8 @@ setup(
             ".mim/tools/*.sh",
             ".mim/project_template/**/*.py",
             ".mim/project_template/*.md",
+            ".mim/projects/**/*.py",
+            ".mim/projects/**/*.md",
         ]
     },
     include_package_data=False,

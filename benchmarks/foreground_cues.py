@@ -8,18 +8,22 @@ For those of a trained model, and what follows from them, see ``tools/analyze_fo
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 from mmengine.registry import init_default_scope
 from prettytable import PrettyTable
 
 from luss.command_line import exit_cleanly
 from luss.datasets import ImageNetS
-from luss.evaluation.foreground_quality import ForegroundCounts
-from luss.label_generation.foreground import Photo, resize_map
-from luss.label_generation.foreground.compared import build_to_compare, sources_to_compare
-from luss.label_generation.foreground.source import as_array
+from luss.datasets.mask_codec import read_item_mask
+from luss.label_generation.foreground import LazyPhoto, resize_map
 
-_PIPELINE = [{"type": "LoadRGBImage"}, {"type": "LoadMask"}, {"type": "PackInputs"}]
+sys.path.append(str(Path(__file__).resolve().parents[1] / "projects"))
+from foreground_analysis.quality import ForegroundCounts
+from foreground_analysis.sources import build_sources
+
+_COLUMNS = ("AUC within images", "AUC over images", "best IoU")
 
 
 def main() -> None:
@@ -28,20 +32,18 @@ def main() -> None:
     parser.add_argument("--split", default="validation")
     args = parser.parse_args()
     init_default_scope("luss")
-    sources = build_to_compare(sources_to_compare(with_model=False))
+    sources = build_sources(None, {"type": "CentrePrior"}, None)
     counts = {name: ForegroundCounts() for name in sources}
-    for item in ImageNetS(args.data_root, args.split, require_masks=True, pipeline=_PIPELINE):
-        sample = item["data_samples"]
-        photo = Photo(sample.image_id, sample.img_path, args.split, sample=sample)
-        truth = sample.gt_sem_seg.data[0].numpy()
+    photos = ImageNetS(args.data_root, args.split, require_masks=True)
+    for item in map(photos.get_data_info, range(len(photos))):
+        photo = LazyPhoto(item["image_id"], item["img_path"], args.split)
+        truth = read_item_mask(item)
         for name, source in sources.items():
-            counts[name].add(resize_map(as_array(source(photo)), truth.shape), truth)
-    table = PrettyTable(["map", "AUC within images", "AUC over images", "best IoU"])
-    table.align = "r"
+            counts[name].add(resize_map(source(photo), truth.shape), truth)
+    table = PrettyTable(["map", *_COLUMNS], align="r")
     for name, counted in counts.items():
         found = counted.quality()
-        row = found.auc_within, found.auc_over, found.best_iou[0]
-        table.add_row([name, *(f"{figure:.3f}" for figure in row)])
+        table.add_row([name, *(f"{found[column]:.3f}" for column in _COLUMNS)])
     print(table)
 
 

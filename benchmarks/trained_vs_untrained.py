@@ -11,6 +11,7 @@ mIoU of the true validation masks reduced to the last feature map's resolution a
 import argparse
 import json
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -22,7 +23,6 @@ from luss.command_line import exit_cleanly
 from luss.configuration import ConfigOptions, read_config
 from luss.engine.checkpoint import latest_checkpoint
 from luss.engine.inference import load_model, stream
-from luss.evaluation.ceiling import through_grid
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.metrics import compute_metrics
@@ -30,6 +30,9 @@ from luss.files import write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.context import Context
 from luss.stages import evaluation_set_config
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "projects"))
+from foreground_analysis.ladder import through_grid
 
 STAGE = "pretrain"
 

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-LINKED = {"configs": "configs", "tools": "tools", "project_template": "projects/template"}
+LINKED = {
+    "configs": "configs",
+    "tools": "tools",
+    "project_template": "projects/template",
+    "projects/foreground_analysis": "projects/foreground_analysis",
+}
 
 
 def files(folder):

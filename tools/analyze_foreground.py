@@ -2,18 +2,23 @@
 
 Prints tables and writes WORK_DIR/foreground_analysis: how well each foreground source separates
 objects from 'other', and the ladder, which is the mIoU with true masks or true categories. This is
-only a diagnosis; no stage reads it. An existing report is rebuilt with the results.
+only a diagnosis; no stage reads it.
 """
 
 import argparse
+import sys
+from pathlib import Path
 
-from luss.command_line import add_run_arguments, chosen_work_dir, exit_cleanly
+from luss.command_line import add_config_arguments, chosen_work_dir, exit_cleanly
+
+# The project stands beside this folder, in a checkout and in the wheel.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "projects"))
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    add_run_arguments(parser)
-    parser.add_argument("--split", help="with true masks (default: validation)")
+    add_config_arguments(parser)
+    parser.add_argument("--split", default="validation", help="with true masks")
     parser.add_argument(
         "--sources",
         nargs="+",
@@ -26,52 +31,26 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmengine.dist import is_main_process
-
+    from foreground_analysis.analysis import analyze_foreground
+    from foreground_analysis.page import tables
     from luss.configuration import read_config
     from luss.pipeline import Pipeline
-    from luss.stages import ReportStage, analyze_foreground
 
     config = read_config(args.config, args.cfg_options)
-    work_dir = chosen_work_dir(args, config)
-    pipeline = Pipeline(config, work_dir, args.launcher)
-    with pipeline.opened() as context:
-        found = analyze_foreground(context, args.split, args.sources)
-        for stage in pipeline.stages.values():
-            if isinstance(stage, ReportStage) and context.work_dir.is_done(stage.name):
-                stage.run(context)
-    if is_main_process():
-        print_analysis(found)
+    pipeline = Pipeline(config, chosen_work_dir(args, config))
+    found = analyze_foreground(pipeline, args.split, args.sources)
+    for topic, (first, columns, rows) in tables(found).items():
+        print_table(topic, first, columns, rows)
 
 
-def print_analysis(found: dict) -> None:
-    """Print the tables."""
+def print_table(topic: str, first: str, columns, rows) -> None:
     from prettytable import PrettyTable
 
-    from luss.evaluation.ladder import RUNGS
-
-    def table(title, first, columns, rows):
-        shown = PrettyTable([first, *columns])
-        shown.title, shown.align, shown.align[first] = title, "r", "l"
-        for name, values in rows.items():
-            figures = (values.get(column) for column in columns)
-            shown.add_row([name, *("-" if v is None else f"{v:.3f}" for v in figures)])
-        print(shown)
-
-    where = f"{found['split']}, {found['images']} photos; own source: {found['own_source']}"
-    quality = [key for key in next(iter(found["sources"].values())) if key != "curves"]
-    table(f"foreground: {where}", "source", quality, found["sources"])
-    if "attention" in found:
-        facts = {k: v for k, v in found["attention"].items() if k != "shown channels"}
-        table("attention, within photos", "", list(facts), {"": facts})
-    if found["embeddings"]:
-        columns = ["accuracy", "NMI"]
-        table("clusters of embeddings, %", "pooled over", columns, found["embeddings"])
-    ladder = {
-        title: {column: rungs[rung] for column, rungs in found["ladder"].items()}
-        for rung, title in RUNGS.items()
-    }
-    table("ladder, mIoU %", "", list(found["ladder"]), ladder)
+    table = PrettyTable([first, *columns], title=topic, align="r")
+    table.align[first] = "l"
+    for name, values in rows.items():
+        table.add_row([name, *("-" if value is None else f"{value:.3f}" for value in values)])
+    print(table)
 
 
 if __name__ == "__main__":

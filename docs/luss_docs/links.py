@@ -16,6 +16,7 @@ INCLUDED = {
     "configs/ablations/README.md": "ablations",
     "projects/README.md": "projects",
     "projects/example/README.md": "example_project",
+    "projects/foreground_analysis/README.md": "foreground_analysis_project",
     "projects/inspection/README.md": "inspection_project",
 }
 """Files outside ``docs/`` -> names of the pages in ``docs/generated/`` that show them."""

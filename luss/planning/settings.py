@@ -10,7 +10,6 @@ from mmengine.logging import print_log
 from luss.configuration import read_config
 from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
-from luss.label_generation.foreground.compared import COMBINATIONS
 from luss.pipeline.work_dir import WorkDir
 from luss.planning.foregrounds import FOREGROUNDS
 from luss.planning.plan_file import PLAN, read_plan
@@ -24,6 +23,13 @@ __all__ = [
 ]
 
 _NEED_SKIMAGE = ("prior", "region-contrast")
+
+_BOUNDARY_CENTRE = {
+    "type": "ProductOfMaps",
+    "sources": [{"type": "BoundaryPrior"}, {"type": "CentrePrior"}],
+    "_delete_": True,
+}
+"""Foreground of ``--foreground boundary-centre``."""
 
 _ARGUMENTS = {
     "data_root": "the folder PHOTOS",
@@ -86,9 +92,8 @@ def settings_for(foreground: str, options: dict[str, Any]) -> Config:
         LussError: as :func:`read_config`.
     """
     if foreground == "boundary-centre":
-        chosen = {**copy.deepcopy(COMBINATIONS["boundary-centre"]), "_delete_": True}
         # First, so that the user's options can change it.
-        options = {"stages.label_generation.foreground": chosen, **options}
+        options = {"stages.label_generation.foreground": copy.deepcopy(_BOUNDARY_CENTRE), **options}
     return read_config(FOREGROUNDS[foreground], options)
 
 

@@ -2,7 +2,6 @@
 
 from luss.stages.distance_matching import DistanceMatchingStage
 from luss.stages.finetune_stage import FinetuneStage
-from luss.stages.foreground_analysis_stage import ForegroundAnalysisStage, analyze_foreground
 from luss.stages.foreground_stage import ForegroundStage
 from luss.stages.fully_unsupervised import EvaluateStage
 from luss.stages.label_evaluation import EvaluateLabelsStage
@@ -19,7 +18,6 @@ __all__ = [
     "EvaluateStage",
     "FinetuneSemiStage",
     "FinetuneStage",
-    "ForegroundAnalysisStage",
     "ForegroundStage",
     "LabelGenerationStage",
     "PretrainStage",
@@ -27,6 +25,5 @@ __all__ = [
     "ReportStage",
     "SemiSupervisedStage",
     "TrainStage",
-    "analyze_foreground",
     "evaluation_set_config",
 ]

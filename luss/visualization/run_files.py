@@ -38,7 +38,6 @@ class RunFiles:
         trained: name -> folder of the stages that trained a model.
         results: content of ``results.json``.
         threshold: threshold between foreground and 'other'.
-        analysis: content of ``analysis.json`` of the foreground analysis.
         clustering: the discovered categories of the training images.
         names: the user's names of the discovered categories.
         match: (G + 1,) true id of each generated id, found after merging and dropping categories.
@@ -55,7 +54,6 @@ class RunFiles:
     trained: Mapping[str, Path]
     results: dict[str, Any] | None
     threshold: Threshold | None
-    analysis: dict[str, Any] | None
     clustering: Clustering | None
     names: CategoryNames | None
     match: NDArray[np.int64] | None
@@ -101,7 +99,6 @@ class RunFiles:
             trained,
             results=read_object(work_dir / "results.json"),
             threshold=read_threshold(outputs["threshold"]) if "threshold" in outputs else None,
-            analysis=read_object(outputs["analysis"]) if "analysis" in outputs else None,
             clustering=clustering,
             names=names,
             match=match,

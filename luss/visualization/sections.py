@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from luss.errors import LussError
 from luss.registry import REPORT_SECTIONS
-from luss.visualization.analysis import channels_section, ladder_section, sources_section
 from luss.visualization.curves import scalars_section, threshold_section
 from luss.visualization.discovered import discovered_section
 from luss.visualization.gallery import GallerySources, gallery_section
@@ -17,10 +16,7 @@ __all__ = ["DEFAULT_SECTIONS", "Section"]
 
 DEFAULT_SECTIONS = (
     "metrics",
-    "ladder",
     "gallery",
-    "foreground",
-    "channels",
     "discovered",
     "threshold",
     "training",
@@ -45,34 +41,6 @@ def _metrics(run: RunFiles) -> Section:
     measurable = run.gallery_split != "train"
     table = metrics_section(run.results, run.threshold, run.match is not None, measurable)
     return Section("Metrics", table)
-
-
-@REPORT_SECTIONS.register_module(name="ladder")
-def _ladder(run: RunFiles) -> Section | None:
-    """Return mIoU with true masks or true categories; None without an analysis."""
-    return Section("Ladder", ladder_section(run.analysis)) if run.analysis else None
-
-
-@REPORT_SECTIONS.register_module(name="foreground")
-def _foreground(run: RunFiles) -> Section | None:
-    """Return the quality of foreground sources; None without an analysis."""
-    if run.analysis is None:
-        return None
-    folder = run.outputs["analysis"].parent
-    pictures = run.pictures("foreground")
-    shown = sources_section(run.analysis, folder, run.gallery_dataset, pictures)
-    return Section("Foreground", shown)
-
-
-@REPORT_SECTIONS.register_module(name="channels")
-def _channels(run: RunFiles) -> Section | None:
-    """Return the attention of single channels; None without an analysis of attention."""
-    if run.analysis is None or "attention" not in run.analysis:
-        return None
-    folder = run.outputs["analysis"].parent
-    pictures = run.pictures("channels")
-    shown = channels_section(run.analysis, folder, run.gallery_dataset, pictures)
-    return Section("Channels of attention", shown)
 
 
 @REPORT_SECTIONS.register_module(name="gallery")

@@ -12,6 +12,7 @@ DOCUMENTS = [
     REPOSITORY / "CONTRIBUTING.md",
     REPOSITORY / "projects" / "README.md",
     REPOSITORY / "projects" / "example" / "README.md",
+    REPOSITORY / "projects" / "foreground_analysis" / "README.md",
     REPOSITORY / "projects" / "inspection" / "README.md",
     REPOSITORY / "configs" / "ablations" / "README.md",
     *sorted(

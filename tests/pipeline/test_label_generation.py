@@ -72,3 +72,12 @@ def test_attention_is_shown_where_predictions_are(labelled):
     }
     assert len(shown) == 2
     assert photos.issuperset(shown)
+
+
+def test_metrics_matched_otherwise_than_the_threshold_are_named(finished_run, tmp_path, capsys):
+    left_out = shutil.ignore_patterns("evaluate", "results.json")
+    shutil.copytree(finished_run, tmp_path / "run", ignore=left_out)
+    run_tiny(tmp_path / "run", "evaluate", stages__evaluate__matcher__unmatched="best")
+    said = capsys.readouterr().out
+    assert "threshold of label_generation was chosen" in said
+    assert "'unmatched': 'best'" in said

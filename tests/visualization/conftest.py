@@ -11,7 +11,7 @@ from PIL import Image
 from luss.datasets.imagenet_s import ImageNetS
 from luss.datasets.mask_codec import IGNORE_ID, write_mask
 from luss.pipeline.work_dir import WorkDir
-from luss.stages import EvaluateStage, ForegroundAnalysisStage, LabelGenerationStage
+from luss.stages import EvaluateStage, LabelGenerationStage
 from luss.visualization import build_report
 
 CLASSES = ("<b>bird & co", "cat", "dog")
@@ -84,7 +84,6 @@ def note_outputs(work_dir: Path) -> None:
     roles = {
         "pretrain": {"checkpoint": "iter_1.pth"},
         "label_generation": LabelGenerationStage.roles,
-        "foreground_analysis": ForegroundAnalysisStage.roles,
         "evaluate": EvaluateStage.roles,
     }
     for stage, outputs in roles.items():

@@ -1,5 +1,4 @@
 from luss.engine.loops.epoch_train_loop import EpochTrainLoop
-from luss.engine.loops.foreground_analysis_loop import ForegroundAnalysisLoop
 from luss.engine.loops.foreground_loop import ForegroundLoop
 from luss.engine.loops.iter_train_loop import IterTrainLoop
 from luss.engine.loops.label_generation_loop import LabelGenerationLoop
@@ -9,7 +8,6 @@ from luss.engine.loops.val_loop import ValLoop
 
 __all__ = [
     "EpochTrainLoop",
-    "ForegroundAnalysisLoop",
     "ForegroundLoop",
     "IterTrainLoop",
     "LabelGenerationLoop",

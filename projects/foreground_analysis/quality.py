@@ -1,10 +1,10 @@
-"""Quality of foreground maps at all thresholds.
+"""Quality of foreground maps at all thresholds, and the variation of attention.
 
 Pixels are counted by levels of their values, so memory does not grow with the number of photos.
 8-bit maps are counted without loss.
 """
 
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,14 +14,7 @@ from torch import Tensor
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 
-__all__ = [
-    "LEVELS",
-    "AttentionSpread",
-    "ForegroundCounts",
-    "ForegroundQuality",
-    "attention_spread",
-    "auc_from_histograms",
-]
+__all__ = ["LEVELS", "AttentionSpread", "ForegroundCounts", "attention_spread", "auc"]
 
 LEVELS = 1 << 16
 """Number of levels of values. 65,535 is a multiple of 255, so 8-bit values stay distinct."""
@@ -30,7 +23,7 @@ _BETA_SQUARED = 0.3
 _CURVE_POINTS = 101
 
 
-def auc_from_histograms(foreground: ArrayLike, other: ArrayLike) -> float:
+def auc(foreground: ArrayLike, other: ArrayLike) -> float:
     """Return the probability that a foreground pixel has a higher value than a pixel of 'other'.
 
     Equal values count half, as in the Mann-Whitney statistic.
@@ -46,53 +39,22 @@ def auc_from_histograms(foreground: ArrayLike, other: ArrayLike) -> float:
     pairs = foreground.sum() * other.sum()
     if not pairs:
         return float("nan")
-    below = np.cumsum(other) - other / 2
-    return float(foreground @ below / pairs)
-
-
-@dataclass(frozen=True)
-class ForegroundQuality:
-    """Results of :class:`ForegroundCounts` as fractions; NaN if undefined.
-
-    Attributes:
-        auc_within: mean over photos of the AUC of their pixels, without photos that have only
-            foreground or only 'other'.
-        auc_over: AUC of the pixels of all photos together.
-        deviation: mean over photos of the map's standard deviation.
-        thresholds: (101,) from 0 to 1; pixels at or above a threshold are foreground.
-        iou: (101,) IoU of the foreground of all photos together.
-        f_beta: (101,) mean over photos of F_beta, beta^2 = 0.3, as in ImageNet-S.
-        best_iou: the largest IoU over all levels, and the lowest threshold that reaches it.
-        best_f_beta: as ``best_iou``, for F_beta.
-    """
-
-    auc_within: float
-    auc_over: float
-    deviation: float
-    thresholds: NDArray[np.float64]
-    iou: NDArray[np.float64]
-    f_beta: NDArray[np.float64]
-    best_iou: tuple[float, float]
-    best_f_beta: tuple[float, float]
+    return float(foreground @ (np.cumsum(other) - other / 2) / pairs)
 
 
 class ForegroundCounts:
-    """Sums over photos, which can be added (``+=``).
+    """Sums over photos that determine the quality of a source of foreground.
 
     Args:
         levels: K, number of levels of values; 256 are enough for 8-bit maps.
     """
 
     def __init__(self, levels: int = LEVELS) -> None:
-        if levels < 2:
-            raise LussError(f"ForegroundCounts: levels is {levels}. Expected 2 or more")
         self.foreground = np.zeros(levels, np.int64)
         self.other = np.zeros(levels, np.int64)
         self.f_beta = np.zeros(levels)
-        self.images = 0
-        self.auc = 0.0
-        self.images_with_auc = 0
-        self.deviation = 0.0
+        self.aucs: list[float] = []
+        self.deviations: list[float] = []
 
     def add(self, values: NDArray[np.floating], truth: NDArray[np.integer]) -> None:
         """Add a photo.
@@ -122,54 +84,48 @@ class ForegroundCounts:
         self.other += other
         hits, called = _at_or_above(foreground), _at_or_above(foreground + other)
         self.f_beta += (1 + _BETA_SQUARED) * hits / (_BETA_SQUARED * inside.sum() + called + 1e-12)
-        self.images += 1
-        self.deviation += float(values.std())
-        auc = auc_from_histograms(foreground, other)
-        if not np.isnan(auc):
-            self.auc += auc
-            self.images_with_auc += 1
+        self.aucs.append(auc(foreground, other))
+        self.deviations.append(float(values.std()))
 
-    def __iadd__(self, more: "ForegroundCounts") -> "ForegroundCounts":
-        if len(more.foreground) != len(self.foreground):
-            raise LussError(
-                f"ForegroundCounts with {len(more.foreground)} levels cannot be added to "
-                f"{len(self.foreground)} levels"
-            )
-        for name, value in vars(more).items():
-            setattr(self, name, getattr(self, name) + value)
-        return self
+    def quality(self) -> dict[str, Any]:
+        """Return the quality over the added photos.
 
-    def quality(self) -> ForegroundQuality:
-        """Return the quality of the added photos.
+        Returns:
+            ``AUC within images``, the mean over photos that have both foreground and 'other', and
+            ``AUC over images``, that of the pixels of all photos together: 0 to 1, None if
+            undefined. ``best IoU`` of the foreground of all photos together and ``best F_beta``,
+            the mean over photos with beta^2 = 0.3 as in ImageNet-S: percent, at the lowest best
+            threshold, ``IoU threshold`` and ``F_beta threshold``. ``deviation``, the mean of the
+            maps' standard deviations. ``curves``: ``IoU`` and ``F_beta`` at 101 ``thresholds``;
+            pixels at or above a threshold are foreground.
 
         Raises:
             LussError: if no photo with evaluated pixels was added.
         """
-        if not self.images:
+        if not self.aucs:
             raise LussError("ForegroundCounts has no photo with evaluated pixels. Check the masks")
         hits = _at_or_above(self.foreground)
         union = _at_or_above(self.other) + self.foreground.sum()
-        iou = hits / np.maximum(union, 1)
-        f_beta = self.f_beta / self.images
-        largest = len(iou) - 1
+        scores = {
+            "IoU": 100 * hits / np.maximum(union, 1),
+            "F_beta": 100 * self.f_beta / len(self.aucs),
+        }
+        largest = len(hits) - 1
         thresholds = np.linspace(0, 1, _CURVE_POINTS)
         # The lowest level at or above each threshold.
         places = np.ceil(thresholds * largest - 1e-9).astype(np.int64)
-
-        def best(scores: NDArray[np.float64]) -> tuple[float, float]:
-            place = int(scores.argmax())
-            return float(scores[place]), place / largest
-
-        return ForegroundQuality(
-            auc_within=self.auc / self.images_with_auc if self.images_with_auc else float("nan"),
-            auc_over=auc_from_histograms(self.foreground, self.other),
-            deviation=self.deviation / self.images,
-            thresholds=thresholds,
-            iou=iou[places],
-            f_beta=f_beta[places],
-            best_iou=best(iou),
-            best_f_beta=best(f_beta),
-        )
+        defined = [value for value in self.aucs if not np.isnan(value)]
+        over = auc(self.foreground, self.other)
+        found: dict[str, Any] = {
+            "AUC within images": float(np.mean(defined)) if defined else None,
+            "AUC over images": None if np.isnan(over) else over,
+        }
+        for name, values in scores.items():
+            best = int(values.argmax())
+            found |= {f"best {name}": float(values[best]), f"{name} threshold": best / largest}
+        curves = {name: values[places].tolist() for name, values in scores.items()}
+        found["deviation"] = float(np.mean(self.deviations))
+        return {**found, "curves": {"thresholds": thresholds.tolist(), **curves}}
 
 
 def _at_or_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -177,34 +133,18 @@ def _at_or_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.cumsum(histogram[::-1])[::-1]
 
 
-@dataclass
-class AttentionSpread:
-    """Variation of attention within photos; sums over photos, which can be added (``+=``).
+class AttentionSpread(NamedTuple):
+    """Variation of attention within a photo.
 
     Attributes:
-        of_mean: standard deviation within a photo of the mean over channels.
+        of_mean: standard deviation of the mean over channels.
         of_channels: (L,) standard deviation of each channel.
-        correlation: mean correlation of pixels over all pairs of channels, without channels that
-            are constant in a photo.
-        images: number of photos.
+        correlation: mean correlation of pixels over all pairs of channels that are not constant.
     """
 
-    of_mean: float = 0.0
-    of_channels: NDArray[np.float64] | float = 0.0
-    correlation: float = 0.0
-    images: int = 0
-
-    def __iadd__(self, more: "AttentionSpread") -> "AttentionSpread":
-        for name, value in vars(more).items():
-            setattr(self, name, getattr(self, name) + value)
-        return self
-
-    def mean(self) -> "AttentionSpread":
-        """Return the means over photos."""
-        images = max(1, self.images)
-        return AttentionSpread(
-            self.of_mean / images, self.of_channels / images, self.correlation / images, 1
-        )
+    of_mean: float
+    of_channels: NDArray[np.float64]
+    correlation: float
 
 
 def attention_spread(attention: Tensor) -> AttentionSpread:
@@ -226,5 +166,4 @@ def attention_spread(attention: Tensor) -> AttentionSpread:
     pairs = unit.sum(dim=0).square().mean() - count
     correlation = pairs / (count * (count - 1)).clamp_min(1)
     of_mean = centred.mean(dim=0).square().mean().sqrt()
-    found = torch.cat([torch.stack([of_mean, correlation]), deviations]).cpu().numpy()
-    return AttentionSpread(float(found[0]), found[2:], float(found[1]), 1)
+    return AttentionSpread(float(of_mean), deviations.cpu().numpy(), float(correlation))

@@ -6,18 +6,18 @@ It shows which of the two to improve: a small drop from one rung to the next lea
 from collections.abc import Callable
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
-from luss.evaluation.ceiling import through_grid
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts, check_evaluated
-from luss.evaluation.matching import ImageLevelMatcher
 from luss.evaluation.metrics import matched_miou
 
-__all__ = ["RUNGS", "Ladder", "nearest_ids"]
+__all__ = ["RUNGS", "Ladder", "nearest_ids", "through_grid"]
 
 RUNGS = {
     "ceiling": "true masks, true categories",
@@ -26,6 +26,30 @@ RUNGS = {
     "both_found": "found masks, found categories",
 }
 """Rungs from the best possible to the found result."""
+
+_MATCHED = ("found_categories", "both_found")
+
+
+def through_grid(truth: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Reduce a mask to a feature map's grid, and upsample it to its size.
+
+    A cell of the grid gets the id with the largest area, without ignored pixels (only ignored
+    pixels: 'other'; equal areas: the lowest id). Upsampling equals a segmentor's: one map per id,
+    bilinear, the largest value wins.
+
+    Args:
+        truth: (H, W) integer ids, ``IGNORE_ID`` allowed.
+        grid: (h, w) of the feature map.
+
+    Returns:
+        (H, W) int64 ids that occur in ``truth``, or 0.
+    """
+    ids = np.union1d(truth[truth != IGNORE_ID], [0])
+    one_hot = torch.from_numpy((truth[None] == ids[:, None, None]).astype(np.float32))
+    cells = F.adaptive_avg_pool2d(one_hot, grid).argmax(dim=0)
+    maps = F.one_hot(cells, len(ids)).permute(2, 0, 1).float()
+    back = F.interpolate(maps[None], truth.shape, mode="bilinear", align_corners=False)
+    return ids[back[0].argmax(dim=0).numpy()].astype(np.int64)
 
 
 def nearest_ids(ids: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -45,15 +69,15 @@ def nearest_ids(ids: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 class Ladder:
-    """Counts of the four rungs, which can be added over parts of the photos (``+=``).
+    """Counts of the four rungs.
 
     Each rung with found categories has its own match, found on the added photos as in the threshold
     search. On validation, the last rung is the validation mIoU of these labels.
 
     Args:
         num_classes: C, true classes without 'other'.
-        num_generated: G, generated ids, by default C.
-        matcher: finds the match of counts; by default ``ImageLevelMatcher``.
+        num_generated: G, generated ids.
+        matcher: finds the match of counts.
 
     Raises:
         LussError: if masks cannot encode these numbers of classes.
@@ -62,16 +86,16 @@ class Ladder:
     def __init__(
         self,
         num_classes: int,
-        num_generated: int | None = None,
-        matcher: Callable[[Counts], NDArray[np.int64]] | None = None,
+        num_generated: int,
+        matcher: Callable[[Counts], NDArray[np.int64]],
     ) -> None:
-        generated = num_classes if num_generated is None else num_generated
-        numbers = {"found_categories": generated, "both_found": generated}
         self.counts = {
-            rung: Counts.zeros(num_classes, numbers.get(rung, num_classes), boundary=False)
+            rung: Counts.zeros(
+                num_classes, num_generated if rung in _MATCHED else num_classes, boundary=False
+            )
             for rung in RUNGS
         }
-        self.matcher = ImageLevelMatcher() if matcher is None else matcher
+        self.matcher = matcher
 
     def add(
         self,
@@ -112,23 +136,17 @@ class Ladder:
                 count_image(ids, truth, counts.num_classes, counts.num_generated, boundary=False)
             )
 
-    def __iadd__(self, more: "Ladder") -> "Ladder":
-        for rung, counts in self.counts.items():
-            counts += more.counts[rung]
-        return self
-
     def miou(self) -> dict[str, float]:
-        """Return the mIoU of each of `RUNGS`, 0 to 1, over C + 1 classes.
+        """Return the mIoU of each of `RUNGS` in percent, over C + 1 classes.
 
         Raises:
             LussError: if no photo was added, or all pixels are ignored.
         """
-        return {rung: self._miou(rung) for rung in RUNGS}
-
-    def _miou(self, rung: str) -> float:
-        counts = self.counts[rung]
-        confusion = counts.confusion[0, 0, :-1, :-1]
-        check_evaluated(confusion, counts.images)
-        found = rung in ("found_categories", "both_found")
-        match = self.matcher(counts) if found else np.arange(counts.num_classes + 1)
-        return matched_miou(confusion, match)
+        found = {}
+        for rung, counts in self.counts.items():
+            confusion = counts.confusion[0, 0, :-1, :-1]
+            check_evaluated(confusion, counts.images)
+            identity = np.arange(counts.num_classes + 1)
+            match = self.matcher(counts) if rung in _MATCHED else identity
+            found[rung] = 100 * matched_miou(confusion, match)
+        return found

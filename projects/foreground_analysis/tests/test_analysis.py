@@ -5,25 +5,19 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
-from mmengine import Config
-from processes import environments_of_ranks
 from tiny_run import TINY, finish, read_tiny, run_tiny, start
 
+from foreground_analysis.analysis import analyze_foreground
+from foreground_analysis.page import _stretched
 from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
-from luss.label_generation.map_folder import MapFolder
-from luss.label_generation.pooling import pool_over
 from luss.pipeline import Pipeline
-from luss.registry import RUNNERS
-from luss.stages import analyze_foreground
 
 SOURCES = ["CentrePrior", "BoundaryPrior"]
 
 
-def analyse(work_dir, split=None, sources=SOURCES, **options):
-    with Pipeline(read_tiny(**options), str(work_dir)).opened() as context:
-        return analyze_foreground(context, split, sources)
+def analyse(work_dir, split="validation", sources=SOURCES, **options):
+    return analyze_foreground(Pipeline(read_tiny(**options), str(work_dir)), split, sources)
 
 
 @pytest.fixture(scope="module")
@@ -105,15 +99,6 @@ def test_a_given_match_and_half_precision_are_those_of_the_evaluation(finished_r
     analyse_and_compare(tmp_path / "run", **options)
 
 
-def test_metrics_matched_otherwise_than_the_threshold_say_so(finished_run, tmp_path, capsys):
-    left_out = shutil.ignore_patterns("evaluate", "results.json")
-    shutil.copytree(finished_run, tmp_path / "run", ignore=left_out)
-    run_tiny(tmp_path / "run", "evaluate", stages__evaluate__matcher__unmatched="best")
-    said = capsys.readouterr().out
-    assert "threshold of label_generation was chosen" in said
-    assert "'unmatched': 'best'" in said
-
-
 def test_true_masks_and_categories_are_above_all(found):
     for rungs in found["ladder"].values():
         assert rungs["ceiling"] == max(rungs.values())
@@ -137,36 +122,29 @@ def test_what_was_asked_for_is_compared(found):
     assert found["embeddings"]["true masks"] == pytest.approx({"accuracy": 100, "NMI": 100})
 
 
-def test_files_lie_in_the_folder_and_embeddings_do_not_stay(found, work_dir):
+def test_the_folder_has_figures_and_a_page_of_photos(found, work_dir):
     folder = work_dir / "foreground_analysis"
-    assert json.loads((folder / "analysis.json").read_text()) == found
-    for name in ("auc", "ladder", "thresholds"):
-        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert not list(folder.rglob("*.npy"))
-    channels = found["attention"]["shown channels"]
-    assert {path.name for path in (folder / "channels").iterdir()} == {
-        "mean",
-        *map(str, channels),
+    assert {path.name for path in folder.iterdir()} == {
+        "analysis.json",
+        "index.html",
+        "pictures",
+        "thresholds.png",
     }
+    assert json.loads((folder / "analysis.json").read_text()) == found
+    assert (folder / "thresholds.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "index.html").read_text()
+    # Six photos: three sources and attention's mean with eight channels, each beside the photo.
+    assert page.count("<img") == 1 + 6 * (1 + 3) + 6 * (1 + 1 + 8)
+    assert page.count("CentrePrior for") == 6
+    for channel in found["attention"]["shown channels"]:
+        assert page.count(f"Channel {channel} for") == 6
 
 
-def test_kept_maps_fit_the_masks(found, work_dir):
-    folder = work_dir / "foreground_analysis"
-    maps = MapFolder(folder / "maps" / "CentrePrior")
-    (path, *more) = sorted((maps.root / "validation").rglob("*.png"))
-    assert len(more) == 5
-    image_id = path.relative_to(maps.root / "validation").with_suffix("").as_posix()
-    truth = read_mask(work_dir / f"data/validation-segmentation/{image_id}.png")
-    values = maps.read("validation", image_id)
-    assert values.shape == truth.shape
-    assert values.max() == values[tuple(side // 2 for side in truth.shape)]
-
-
-def test_the_runner_config_runs_as_it_is(found, work_dir):
-    path = work_dir / "foreground_analysis" / "config.py"
-    again = RUNNERS.build(Config.fromfile(path)).test()
-    for column, rungs in found["ladder"].items():
-        assert again["ladder"][column] == pytest.approx(rungs)
+def test_maps_are_stretched_from_dark_to_bright():
+    values = np.tile(np.linspace(0.4, 0.5, 16, dtype=np.float32), (12, 1))
+    picture, _ = _stretched(values)(np.zeros((24, 32, 3), np.uint8), (24, 32))
+    assert np.abs(picture[5, 0].astype(int) - (68, 1, 84)).max() < 9
+    assert np.abs(picture[5, -1].astype(int) - (253, 231, 37)).max() < 9
 
 
 def test_embeddings_over_a_prior_are_those_pooled_over_its_maps(finished_run, tmp_path):
@@ -197,6 +175,34 @@ def test_embeddings_over_a_prior_are_those_pooled_over_its_maps(finished_run, tm
     assert found["ladder"]["pseudo labels"]["both_found"] == pytest.approx(best)
 
 
+def test_labels_by_pixel_of_pretrained_features(finished_run, tmp_path):
+    """A model without attention, whose embeddings are of each pixel (table 10a)."""
+    unused = shutil.ignore_patterns("pixel_attention", "label_generation", "finetune", "evaluate")
+    shutil.copytree(finished_run, tmp_path / "run", ignore=unused)
+    pipeline = [
+        {"type": "LoadRGBImage"},
+        {"type": "ResizeShortSide", "size": 48},
+        {"type": "CenterCrop", "crop_size": 32},
+        {"type": "PackInputs"},
+    ]
+    options = {
+        "stages__label_generation__model_from": "pretrain",
+        "stages__label_generation__embedding__type": "PixelEmbeddings",
+        "stages__label_generation__embedding__pipeline": pipeline,
+        "stages__label_generation__pixels__type": "PixelLabels",
+        "stages__label_generation__pixels__by": "cluster",
+        "stages__label_generation__foreground__type": "WholePhoto",
+        "stages__label_generation__threshold": 0.0,
+    }
+    run_tiny(tmp_path / "run", "label_generation", **options)
+    found = analyse(tmp_path / "run", sources=None, **options)
+    assert found["own_source"] == "WholePhoto"
+    assert {"FeatureCut", "boundary-centre"} < found["sources"].keys()
+    assert "Attention" not in found["sources"] and "attention" not in found
+    assert "the model's own" not in found["embeddings"]
+    assert found["sources"]["WholePhoto"]["AUC over images"] == pytest.approx(0.5)
+
+
 def test_another_split_with_masks(work_dir):
     found = analyse(work_dir, "test", ["CentrePrior"])
     assert found["split"] == "test"
@@ -212,26 +218,17 @@ def test_an_unknown_source_is_refused(work_dir):
         analyse(work_dir, sources=["Nothing"])
 
 
-def test_fewer_than_no_photos_are_refused(work_dir):
-    options = {
-        "stages__foreground_analysis__type": "ForegroundAnalysisStage",
-        "stages__foreground_analysis__num_photos": -1,
-    }
-    with pytest.raises(LussError, match="num_photos is -1"):
-        analyse(work_dir, **options)
-
-
 def test_without_the_finished_model_the_rest_is_analysed(finished_run, tmp_path):
     shutil.copytree(finished_run, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "evaluate")
     found = analyse(tmp_path / "run", sources=["CentrePrior"])
     assert list(found["ladder"]) == ["pseudo labels"]
     shutil.rmtree(tmp_path / "run" / "label_generation")
-    with pytest.raises(LussError, match="'label_generation'"):
+    with pytest.raises(LussError, match="pseudo labels"):
         analyse(tmp_path / "run")
 
 
-def test_command_lines_print_the_analysis_and_show_runs_side_by_side(work_dir, tmp_path):
+def test_the_command_prints_the_analysis(work_dir):
     process = start(
         "analyze_foreground.py", TINY, "--work-dir", work_dir, "--sources", "CentrePrior",
         num_workers=0,
@@ -240,63 +237,3 @@ def test_command_lines_print_the_analysis_and_show_runs_side_by_side(work_dir, t
     assert code == 0, said
     for shown in ("CentrePrior", "AUC within images", "true masks, found categories", "NMI"):
         assert shown in said
-
-    runs = work_dir, work_dir / "evaluate"
-    code, said = finish(start("compare_runs.py", *runs, "--out", tmp_path / "page"))
-    assert code == 0, said
-    assert (tmp_path / "page" / "index.html").read_text().count("Evaluate for") == 6
-    code, said = finish(start("compare_runs.py", *runs, "--out", tmp_path / "page", "--names", "a"))
-    assert code == 2
-    assert "--names" in said
-
-
-def test_as_a_stage_of_a_config(finished_run, tmp_path):
-    shutil.copytree(finished_run, tmp_path / "run")
-    options = {
-        "stages__foreground_analysis__type": "ForegroundAnalysisStage",
-        "stages__foreground_analysis__sources": ["CentrePrior"],
-        "stages__foreground_analysis__num_photos": 1,
-    }
-    Pipeline(read_tiny(**options), str(tmp_path / "run")).run()
-    facts = json.loads((tmp_path / "run/foreground_analysis/done.json").read_text())
-    assert (facts["split"], facts["images"]) == ("validation", 6)
-    maps = tmp_path / "run/foreground_analysis/maps/CentrePrior"
-    assert len(list(maps.rglob("*.png"))) == 1
-
-
-def test_two_processes_find_the_same(found, finished_run, tmp_path):
-    shutil.copytree(finished_run, tmp_path / "run")
-    arguments = (
-        *("analyze_foreground.py", TINY, "--work-dir", tmp_path / "run", "--sources", *SOURCES),
-        *("--launcher", "pytorch"),
-    )
-    ranks = [
-        start(*arguments, environment=environment, num_workers=0)
-        for environment in environments_of_ranks(2)
-    ]
-    for rank in ranks:
-        code, output = finish(rank)
-        assert code == 0, output
-    together = json.loads((tmp_path / "run/foreground_analysis/analysis.json").read_text())
-    for part in ("ladder", "embeddings"):
-        assert together[part].keys() == found[part].keys()
-        for name, values in found[part].items():
-            assert together[part][name] == pytest.approx(values)
-    for name, values in found["sources"].items():
-        assert together["sources"][name]["curves"]["IoU"] == values["curves"]["IoU"]
-        assert together["sources"][name]["AUC within images"] == pytest.approx(
-            values["AUC within images"]
-        )
-
-
-def test_features_are_pooled_over_cells():
-    features = torch.arange(8.0).reshape(1, 2, 2, 2)
-    weights = torch.zeros(1, 1, 4, 4)
-    weights[..., :2, :2] = 1
-    weights[..., 3, 3] = 1
-    # The last cell is covered by a quarter.
-    expected = (features[..., 0, 0] + features[..., 1, 1] / 4) / 1.25
-    assert torch.allclose(pool_over(features, weights), expected)
-    assert torch.allclose(pool_over(features, torch.ones(1, 1, 1, 1)), features.mean((2, 3)))
-    assert not pool_over(features, torch.zeros(1, 1, 3, 3)).any()
-    assert np.isfinite(pool_over(features, torch.zeros(1, 1, 3, 3))).all()

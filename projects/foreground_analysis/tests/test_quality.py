@@ -5,17 +5,11 @@ import pytest
 import torch
 from scipy.stats import rankdata
 
+from foreground_analysis.quality import LEVELS, ForegroundCounts, attention_spread, auc
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import F_BETA_UNIT
-from luss.evaluation.foreground_quality import (
-    LEVELS,
-    AttentionSpread,
-    ForegroundCounts,
-    attention_spread,
-    auc_from_histograms,
-)
 
 
 def auc_of_ranks(values, inside):
@@ -42,8 +36,8 @@ def test_auc_of_8_bit_maps_is_exact(seed, levels):
     kept = truth != IGNORE_ID
     expected = auc_of_ranks(values[kept], truth[kept] > 0)
     quality = counts.quality()
-    assert quality.auc_within == pytest.approx(expected, abs=1e-12)
-    assert quality.auc_over == pytest.approx(expected, abs=1e-12)
+    assert quality["AUC within images"] == pytest.approx(expected, abs=1e-12)
+    assert quality["AUC over images"] == pytest.approx(expected, abs=1e-12)
 
 
 def test_auc_within_is_the_mean_of_photos_and_over_that_of_all_pixels():
@@ -56,20 +50,20 @@ def test_auc_within_is_the_mean_of_photos_and_over_that_of_all_pixels():
     kept = [(v[t != IGNORE_ID], t[t != IGNORE_ID] > 0) for v, t in scenes]
     quality = counts.quality()
     within = np.mean([auc_of_ranks(*each) for each in kept[:3]])
-    assert quality.auc_within == pytest.approx(within, abs=1e-12)
-    # Half a level of 8 bits is no level of 16 bits; rounding moves ties by less than this.
+    assert quality["AUC within images"] == pytest.approx(within, abs=1e-12)
+    # Half a level of 8 bits is not a level of 16 bits; rounding moves ties by less than this.
     over = auc_of_ranks(*map(np.concatenate, zip(*kept, strict=True)))
-    assert quality.auc_over == pytest.approx(over, abs=1e-3)
-    assert quality.deviation == pytest.approx(np.mean([v.std() for v, _ in kept]), abs=1e-6)
+    assert quality["AUC over images"] == pytest.approx(over, abs=1e-3)
+    assert quality["deviation"] == pytest.approx(np.mean([v.std() for v, _ in kept]), abs=1e-6)
 
 
 def test_perfect_reversed_and_flat_histograms():
-    assert auc_from_histograms([0, 0, 5], [3, 0, 0]) == 1
-    assert auc_from_histograms([5, 0, 0], [0, 0, 3]) == 0
-    assert auc_from_histograms([0, 4, 0], [0, 9, 0]) == 0.5
+    assert auc([0, 0, 5], [3, 0, 0]) == 1
+    assert auc([5, 0, 0], [0, 0, 3]) == 0
+    assert auc([0, 4, 0], [0, 9, 0]) == 0.5
     # Of 2 x 3 pairs 3 are right, and 2 are ties.
-    assert auc_from_histograms([1, 0, 1], [2, 1, 0]) == pytest.approx((3 + 2 / 2) / 6)
-    assert np.isnan(auc_from_histograms([0, 0], [1, 2]))
+    assert auc([1, 0, 1], [2, 1, 0]) == pytest.approx((3 + 2 / 2) / 6)
+    assert np.isnan(auc([0, 0], [1, 2]))
 
 
 def test_iou_and_f_beta_are_those_of_the_evaluation_at_each_threshold():
@@ -78,7 +72,8 @@ def test_iou_and_f_beta_are_those_of_the_evaluation_at_each_threshold():
     for values, truth in scenes:
         counts.add(values, truth)
     quality = counts.quality()
-    for place, threshold in enumerate(quality.thresholds):
+    curves = quality["curves"]
+    for place, threshold in enumerate(curves["thresholds"]):
         union = intersection = f_beta = 0
         for values, truth in scenes:
             found = values >= np.float32(threshold) - 1e-6
@@ -86,24 +81,12 @@ def test_iou_and_f_beta_are_those_of_the_evaluation_at_each_threshold():
             intersection += (found & inside).sum()
             union += ((found & kept) | inside).sum()
             f_beta += count_image(found.astype(int), truth, 2, boundary=False).f_beta / F_BETA_UNIT
-        assert quality.iou[place] == pytest.approx(intersection / union, abs=1e-12)
-        assert quality.f_beta[place] == pytest.approx(f_beta / 3, abs=1e-9)
-    assert quality.best_iou[0] == quality.iou.max()
-    assert quality.best_iou[1] == pytest.approx(quality.thresholds[quality.iou.argmax()])
-    assert quality.best_f_beta[0] == quality.f_beta.max()
-
-
-def test_counts_of_parts_add_up():
-    whole, first, second = ForegroundCounts(), ForegroundCounts(), ForegroundCounts()
-    for part, seed in ((first, 0), (second, 1), (second, 2)):
-        part.add(*scene(seed))
-        whole.add(*scene(seed))
-    first += second
-    assert first.quality().auc_within == pytest.approx(whole.quality().auc_within)
-    assert first.quality().auc_over == whole.quality().auc_over
-    assert np.allclose(first.quality().f_beta, whole.quality().f_beta)
-    with pytest.raises(LussError, match="256 levels"):
-        first += ForegroundCounts(256)
+        assert curves["IoU"][place] == pytest.approx(100 * intersection / union, abs=1e-10)
+        assert curves["F_beta"][place] == pytest.approx(100 * f_beta / 3, abs=1e-7)
+    for name in ("IoU", "F_beta"):
+        assert quality[f"best {name}"] == max(curves[name])
+        best = curves["thresholds"][int(np.argmax(curves[name]))]
+        assert quality[f"{name} threshold"] == pytest.approx(best)
 
 
 def test_what_does_not_fit_is_refused():
@@ -115,8 +98,6 @@ def test_what_does_not_fit_is_refused():
     counts.add(np.zeros((2, 2)), np.full((2, 2), IGNORE_ID))
     with pytest.raises(LussError, match="no photo"):
         counts.quality()
-    with pytest.raises(LussError, match="levels is 1"):
-        ForegroundCounts(1)
 
 
 def test_spread_of_attention_against_the_matrix_of_correlations():
@@ -136,13 +117,3 @@ def test_flat_channels_have_no_correlation():
     assert found.correlation == pytest.approx(1)
     assert found.of_channels[2] == 0
     assert attention_spread(alike[:1]).correlation == pytest.approx(0)
-
-
-def test_spreads_are_averaged_over_photos():
-    maps = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
-    total = AttentionSpread()
-    for each in maps:
-        total += attention_spread(each)
-    parts = [attention_spread(each) for each in maps]
-    assert total.mean().of_mean == pytest.approx(np.mean([p.of_mean for p in parts]))
-    assert np.allclose(total.mean().of_channels, (parts[0].of_channels + parts[1].of_channels) / 2)

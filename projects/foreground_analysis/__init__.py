@@ -1,0 +1,1 @@
+"""Compare the foreground, embeddings and categories of a run with true masks."""

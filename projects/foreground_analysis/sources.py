@@ -1,0 +1,123 @@
+"""Foreground sources for comparison, by name."""
+
+import inspect
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.logging import print_log
+
+from luss.errors import LussError
+from luss.label_generation.foreground import ForegroundSource, LazyPhoto
+from luss.registry import FOREGROUND_SOURCES
+
+__all__ = ["SOURCES", "build_sources", "own_name"]
+
+_CENTRE = {"type": "CentrePrior"}
+_NEAR = {"type": "ProductOfMaps", "sources": [{"type": "BoundaryPrior"}, _CENTRE]}
+_OF_PHOTO = {"type": "MeanOfRanks", "sources": [_NEAR, {"type": "RegionContrast"}]}
+_CUT = {"type": "FeatureCut"}
+
+SOURCES: dict[str, dict] = {
+    "Attention": {"type": "Attention"},
+    "BoundaryPrior": {"type": "BoundaryPrior"},
+    "CentrePrior": _CENTRE,
+    "FeatureCut": _CUT,
+    "RegionContrast": {"type": "RegionContrast"},
+    "boundary-centre": _NEAR,
+    "photo-ranks": _OF_PHOTO,
+    "photo-ranks-grabcut": {"type": "GrabCut", "source": _OF_PHOTO},
+    "photo-ranks-pamr": {"type": "PAMR", "source": _OF_PHOTO},
+    "cut-centre": {"type": "ProductOfMaps", "sources": [_CUT, _CENTRE]},
+    "attention-photo-ranks": {
+        "type": "MeanOfRanks",
+        "sources": [{"type": "Attention"}, _OF_PHOTO],
+    },
+}
+"""Sources that are compared by default."""
+
+
+class _Once:
+    """A source that remembers the map of its last photo."""
+
+    def __init__(self, source: ForegroundSource) -> None:
+        self._source = source
+        self._last: tuple[LazyPhoto | None, Any] = (None, None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def __call__(self, photo: LazyPhoto) -> Any:
+        """Return the map (h, w) of a photo."""
+        if self._last[0] is not photo:
+            self._last = photo, self._source(photo)
+        return self._last[1]
+
+
+def own_name(own: dict) -> str:
+    """Return the name of a run's own source: that of an equal one in `SOURCES`, or its type."""
+    known = (name for name, config in SOURCES.items() if config == own)
+    return next(known, own["type"] if len(own) == 1 else f"own ({own['type']})")
+
+
+def build_sources(names: Sequence[str] | None, own: dict, model: Any) -> dict[str, _Once]:
+    """Build the sources to compare; equal parts compute the map of a photo only once.
+
+    Args:
+        names: of `SOURCES`, or of registered sources without required settings; by default all of
+            `SOURCES` that can be built.
+        own: config of the run's own source, which is always compared.
+        model: trained model; None for only sources without one.
+
+    Returns:
+        Name -> source, the run's own last.
+
+    Raises:
+        LussError: if there is no source of a name, or the model lacks what it reads.
+    """
+    built: dict[str, _Once] = {}
+    found: dict[str, _Once] = {}
+    configs = SOURCES if names is None else {name: _config_of(name) for name in names}
+    for name, config in {**configs, own_name(own): own}.items():
+        try:
+            found[name] = _build(config, built)
+            _require_parts(name, found[name], model)
+        except LussError as error:
+            if names is not None or config == own:
+                raise
+            found.pop(name, None)
+            print_log(f"{name} is not compared: {error}", "current", level=logging.WARNING)
+    return found
+
+
+def _build(config: dict, built: dict[str, _Once]) -> _Once:
+    key = json.dumps(config, sort_keys=True, default=str)
+    if key not in built:
+        filled = dict(config)
+        if isinstance(config.get("source"), dict):
+            filled["source"] = _build(config["source"], built)
+        if isinstance(config.get("sources"), list | tuple):
+            filled["sources"] = [_build(inner, built) for inner in config["sources"]]
+        built[key] = _Once(FOREGROUND_SOURCES.build(filled))
+    return built[key]
+
+
+def _config_of(name: str) -> dict:
+    if name in SOURCES:
+        return SOURCES[name]
+    kind = FOREGROUND_SOURCES.get(name)
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(kind).parameters.values() if kind else ()
+    if kind is None or any(p.default is p.empty and p.kind not in variable for p in parameters):
+        raise LussError(
+            f"unknown foreground source {name!r} to compare, or it has required settings; known "
+            f"are: {', '.join(SOURCES)}. The run's own source is always compared"
+        )
+    return {"type": name}
+
+
+def _require_parts(name: str, source: _Once, model: Any) -> None:
+    parts = [*source.model_parts, *(["backbone"] if source.needs_model and model is None else ())]
+    if missing := [part for part in parts if not hasattr(model, part)]:
+        raise LussError(f"the source {name} reads {missing[0]!r} of a model, which is missing")
