@@ -12,6 +12,7 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.runner.amp import autocast
 from numpy.typing import NDArray
+from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
 from foreground_analysis.ladder import Ladder
@@ -25,7 +26,7 @@ from luss.engine.progress import Progress
 from luss.errors import LussError
 from luss.evaluation.match_source import MatchSource
 from luss.files import read_arrays, write_json
-from luss.label_generation.clustering_quality import matched_accuracy, normalised_mutual_information
+from luss.label_generation.clustering_quality import matched_accuracy
 from luss.label_generation.foreground import LazyPhoto, resize_map
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import as_stored
@@ -301,7 +302,7 @@ class _Analysis:
             clusters = self.generator.fit(np.stack(rows)).assignments[labelled]
             found[name] = {
                 "accuracy": 100 * matched_accuracy(clusters, classes[labelled]),
-                "NMI": 100 * normalised_mutual_information(clusters, classes[labelled]),
+                "NMI": 100 * normalized_mutual_info_score(classes[labelled], clusters),
             }
         return found
 
