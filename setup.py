@@ -25,7 +25,7 @@ setup(
     package_data={
         "luss": [
             "py.typed",
-            "visualization/*.html",
+            "visualization/templates/*.html",
             ".mim/model-index.yml",
             ".mim/configs/**/*.py",
             ".mim/configs/**/*.md",
@@ -46,6 +46,9 @@ setup(
         "pillow>=10",
         "opencv-python>=4.9",
         "matplotlib>=3.8",
+        "jinja2>=3.1",
+        # Of mmselfsup, which requires it, too.
+        "scikit-learn>=1.3",
         "mmengine>=0.10.7,<0.12",
         "mmcls>=1.0.0rc6,<1.1",
         "mmselfsup>=1.0.0,<1.1",

@@ -10,19 +10,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from luss.errors import LussError
-from luss.evaluation.category_names import CategoryNames
+from luss.evaluation.category_names import NAMES_FILE, CategoryNames
 from luss.evaluation.matching import read_match
 from luss.files import read_arrays
 from luss.label_generation.typical_members import distances_to_centroids, members_by_distance
-from luss.visualization.colours import Legend, generated_legend, named_legend, true_legend
+from luss.visualization.colours import generated_legend, named_legend, true_legend
 from luss.visualization.contact_sheet import contact_sheet
-from luss.visualization.discovered import title_of
+from luss.visualization.discovered import category_chip
 from luss.visualization.gallery import evenly_spaced
-from luss.visualization.markup import Markup, element, joined, note, notice
+from luss.visualization.markup import render
 from luss.visualization.overlay import resize_ids, spotlight
-from luss.visualization.photo_rows import chip
-from luss.visualization.pictures import read_fitting_mask, read_thumbnail
-from luss.visualization.report import page_of, whole_folder
+from luss.visualization.pictures import Picture, read_fitting_mask, read_thumbnail
+from luss.visualization.report import whole_folder, write_page
 from luss.visualization.sections import Section
 from luss.visualization.sources import Clustering, read_clustering, read_embeddings
 
@@ -123,14 +122,24 @@ def write_category_sheets(
             ]
             sheet = contact_sheet(parts, _SIDE)
             Image.fromarray(sheet).save(file, quality=_QUALITY, optimize=True)
-            cards.append(_card(index, len(ordered), sheet, file.name, legend, true, unreadable))
+            height, width = sheet.shape[:2]
+            cards.append(
+                {
+                    "title": category_chip(index, legend),
+                    "count": len(ordered),
+                    "true_class": true.get(index),
+                    "sheet": Picture(file.name, f"Photos of category {index}", width, height),
+                    "unreadable": unreadable,
+                }
+            )
         lead = (
             f"{members.num_categories} categories discovered in "
             f"{sum(map(len, members.ordered))} training photos"
         )
-        section = Section("Categories", joined(_how_to(work_dir, names), *cards))
-        page = page_of("Discovered categories", lead, [section])
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        content = render(
+            "categories", names_file=work_dir / NAMES_FILE, named=len(names.names), cards=cards
+        )
+        write_page(folder, "Discovered categories", lead, [Section("Categories", content)])
     return work_dir / "categories" / "index.html"
 
 
@@ -163,48 +172,3 @@ def _pictures(
         region = resize_ids(ids, picture.shape[:2]) == category
         pictures.append(spotlight(picture, region, _OUTLINE))
     return pictures
-
-
-def _card(
-    index: int,
-    count: int,
-    sheet: NDArray[np.uint8],
-    file: str,
-    legend: Legend,
-    true: dict[int, str],
-    unreadable: list[str],
-) -> Markup:
-    height, width = sheet.shape[:2]
-    title = chip(title_of(index, legend), legend.swatch(index))
-    said = f"{count} photo{'' if count == 1 else 's'}"
-    if index in true:
-        said += f"; evaluation matched it to: {true[index]}"
-    picture = element(
-        "img",
-        src=file,
-        alt=f"Photos of category {index}",
-        width=width,
-        height=height,
-        loading="lazy",
-    )
-    return element(
-        "article",
-        element("h3", title, element("small", said)),
-        element("a", picture, href=file),
-        *(notice(reason) for reason in unreadable[:3]),
-        notice(f"{len(unreadable) - 3} more photos cannot be shown") if unreadable[3:] else None,
-        class_="card wide",
-        id=f"category-{index}",
-    )
-
-
-def _how_to(work_dir: Path, names: CategoryNames) -> Markup:
-    given = len(names.names)
-    return note(
-        "Each sheet shows the photos nearest to the category's centroid, then others from near to "
-        "far. What its pseudo labels give to the category is in the light. Write what you see to ",
-        element("code", str(work_dir / "names.json")),
-        ": a ", element("code", "name"), " for a category, ", element("code", '"merge_into": 7'),
-        " where it is the same as category 7, ", element("code", '"drop": true'),
-        f" where it is nothing. {given} of {names.num_categories} have a name.",
-    )  # fmt: skip

@@ -7,11 +7,10 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-
-from luss.visualization.markup import Markup
 
 __all__ = ["line_chart", "summarise"]
 
@@ -120,6 +119,5 @@ def _embedded(svg: str, text: str) -> Markup:
         svg = svg.replace(stand_in, colour)
     box = re.search(r'viewBox="[^"]*"', svg)
     assert box is not None, "matplotlib writes a viewBox"
-    label = Markup(text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;"))
-    opening = f'<svg {box[0]} role="img" aria-label="{label}">'
+    opening = f'<svg {box[0]} role="img" aria-label="{escape(text)}">'
     return Markup(re.sub(r"<svg[^>]*>", lambda _: opening, svg, count=1))

@@ -1,22 +1,21 @@
 """Segmentations of several methods side by side (figure 11), from the work dirs of their runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mmengine.dataset import BaseDataset
 
-from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 from luss.evaluation.matching import read_match
 from luss.files import MARK, create_output_folder
 from luss.visualization.colours import Legend, generated_legend, true_legend
 from luss.visualization.gallery import evenly_spaced
-from luss.visualization.markup import Markup, element, joined, note
-from luss.visualization.photo_rows import chip, coloured_mask, photo_row
+from luss.visualization.markup import Row, render
+from luss.visualization.metrics_table import in_percent
+from luss.visualization.photo_rows import coloured_mask, key_of, photo_row
 from luss.visualization.pictures import PictureFolder
-from luss.visualization.report import page_of, whole_folder
+from luss.visualization.report import whole_folder, write_page
 from luss.visualization.sections import Section
 from luss.visualization.sources import read_object
 
@@ -81,7 +80,6 @@ def build_comparison(
     dataset: BaseDataset,
     split: str,
     max_photos: int = 24,
-    title: str = "Methods side by side",
 ) -> Path:
     """Write ``index.html`` and its pictures into a folder atomically.
 
@@ -91,7 +89,6 @@ def build_comparison(
         dataset: of the split, with true masks or without.
         split: of the data set.
         max_photos: largest number of photos, evenly spaced.
-        title: of the page.
 
     Returns:
         The path of the page.
@@ -108,61 +105,38 @@ def build_comparison(
     out.parent.mkdir(parents=True, exist_ok=True)
     chosen = evenly_spaced(len(dataset), max_photos)
     items = [dataset.get_data_info(int(index)) for index in chosen]
+    with_truth = any(item.get("seg_map_path") for item in items)
     with whole_folder(out) as folder:
         create_output_folder(folder)
         pictures = PictureFolder(folder, "pictures")
-        sections = [
-            Section("Metrics", _metrics(methods, split)),
-            Section("Photos", _photos(items, methods, true, pictures)),
-        ]
+        rows = []
+        for item in items:
+            made = {"truth": coloured_mask(item, true)} if with_truth else {}
+            for method in methods:
+                prediction = {"seg_map_path": method.predictions / f"{item['image_id']}.png"}
+                made[method.name] = coloured_mask(prediction, method.legend)
+            rows.append(photo_row(item, _LONGEST_SIDE, made, pictures))
+        table = render(
+            "table",
+            corner=f"{split}, %",
+            columns=_SHOWN_METRICS,
+            rows=[
+                Row(method.name, [in_percent(method.metrics.get(name)) for name in _SHOWN_METRICS])
+                for method in methods
+            ],
+        )
+        photos = render(
+            "photos",
+            note="A colour is that of the true class which the method's category is matched to.",
+            key=key_of(True, true if with_truth else None),
+            rows=rows,
+            columns=min(8, 1 + with_truth + len(methods)),
+        )
+        sections = [Section("Metrics", table), Section("Photos", photos)]
         lead = f"{len(methods)} methods · {len(items)} of {len(dataset)} photos of {split}"
-        (folder / "index.html").write_text(page_of(title, lead, sections), encoding="utf-8")
+        write_page(folder, "Methods side by side", lead, sections)
     return out / "index.html"
 
 
 def _is_page(folder: Path) -> bool:
     return {path.name for path in folder.iterdir()} - {MARK} == {"index.html", "pictures"}
-
-
-def _metrics(methods: Sequence[Method], split: str) -> Markup:
-    head = element(
-        "tr", *(element("th", name, scope="col") for name in (f"{split}, %", *_SHOWN_METRICS))
-    )
-
-    def cell(value: float | None) -> Markup:
-        return element("td", "–" if value is None else f"{value:.2f}")
-
-    body = [
-        element(
-            "tr",
-            element("th", method.name, scope="row"),
-            *(cell(method.metrics.get(name)) for name in _SHOWN_METRICS),
-        )
-        for method in methods
-    ]
-    return element("table", element("thead", head), element("tbody", *body), class_="dense")
-
-
-def _photos(
-    items: Sequence[Mapping[str, Any]],
-    methods: Sequence[Method],
-    true: Legend,
-    pictures: PictureFolder,
-) -> Markup:
-    with_truth = any(item.get("seg_map_path") for item in items)
-    rows = []
-    for item in items:
-        made = {}
-        if with_truth:
-            made["truth"] = coloured_mask(item, true)
-        for method in methods:
-            prediction = {"seg_map_path": method.predictions / f"{item['image_id']}.png"}
-            made[method.name] = coloured_mask(prediction, method.legend)
-        rows.append(photo_row(item, _LONGEST_SIDE, made, pictures))
-    key = [chip("‘other’: the photo in grey", "#555")]
-    if with_truth:
-        key.append(chip("ignored in evaluation", true.swatch(IGNORE_ID)))
-    said = note("A colour is that of the true class which the method's category is matched to.")
-    columns = 1 + with_truth + len(methods)
-    gallery = element("div", *rows, class_="gallery side", style=f"--panels:{min(8, columns)}")
-    return joined(said, element("p", *key, class_="chips key"), gallery)

@@ -1,61 +1,40 @@
-"""HTML from Python values, with escaping."""
+"""HTML from the templates in ``templates/``, which escape all values but ``Markup``."""
 
-import html
+from typing import NamedTuple
 
-__all__ = ["Markup", "element", "joined", "note", "notice"]
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-_VOID = frozenset({"img", "br"})
+__all__ = ["Row", "render"]
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("luss.visualization"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
 
 
-class Markup(str):
-    """HTML text, which is not escaped again."""
+class Row(NamedTuple):
+    """A row of a table.
 
-    __slots__ = ()
+    Attributes:
+        name: heading of the row.
+        cells: its values.
+        meaning: explanation of the name.
+    """
 
-    def __add__(self, other: str) -> "Markup":
-        """Append markup, or plain text, which is escaped."""
-        return joined(self, other)
+    name: str
+    cells: list[str]
+    meaning: str = ""
 
 
-def element(name: str, *children: object, **attributes: object) -> Markup:
-    """Return an HTML element.
+def render(template: str, **values: object) -> Markup:
+    """Return the HTML of a template.
 
     Args:
-        name: of the element.
-        *children: its content; everything except ``Markup`` is escaped, None is skipped.
-        **attributes: a trailing underscore is removed (``class_``) and inner ones become hyphens;
-            True becomes a bare attribute, None and False are skipped, other values are escaped.
-
-    Returns:
-        The markup.
+        template: name of the file in ``templates/``, without suffix.
+        **values: its variables.
     """
-    written = []
-    for key, value in attributes.items():
-        key = key.rstrip("_").replace("_", "-")
-        if value is True:
-            written.append(f" {key}")
-        elif value is not None and value is not False:
-            written.append(f' {key}="{html.escape(str(value))}"')
-    opening = f"<{name}{''.join(written)}>"
-    return Markup(opening if name in _VOID else f"{opening}{joined(*children)}</{name}>")
-
-
-def joined(*children: object) -> Markup:
-    """Return the concatenated children, escaped as in ``element``."""
-    return Markup(
-        "".join(
-            child if isinstance(child, Markup) else html.escape(str(child))
-            for child in children
-            if child is not None
-        )
-    )
-
-
-def notice(*children: object) -> Markup:
-    """Return a paragraph about missing or damaged content."""
-    return element("p", *children, class_="notice")
-
-
-def note(*children: object) -> Markup:
-    """Return an explanatory paragraph."""
-    return element("p", *children, class_="note")
+    return Markup(_TEMPLATES.get_template(f"{template}.html").render(values))

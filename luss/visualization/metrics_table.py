@@ -1,15 +1,20 @@
 """Report section of metrics: one table per protocol, with notes on the used masks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from markupsafe import Markup
+
 from luss.evaluation.counts import SIZE_GROUPS, SIZE_LIMITS
 from luss.evaluation.metrics import describe_absent
-from luss.visualization.markup import Markup, element, joined, notice
+from luss.registry import REPORT_SECTIONS
+from luss.visualization.markup import Row, render
+from luss.visualization.run_files import RunFiles
+from luss.visualization.sections import Section
 from luss.visualization.sources import Threshold
 
-__all__ = ["how_chosen", "metrics_section", "provenance_section"]
+__all__ = ["in_percent", "metrics", "provenance"]
 
 _PROTOCOL = "fully_unsupervised"
 _SIZES = [
@@ -33,55 +38,46 @@ _VARIANTS = {
     "pixel_overlap": "Here categories are matched to true classes by the pixels that they share.",
     "image_level": "Here categories are matched to true classes by the images where both occur.",
 }
-_SHOWN_NAMES = {"F_beta": joined("F", element("sub", "β"))}
+_SHOWN_NAMES = {"F_beta": Markup("F<sub>β</sub>")}
 _SPLIT_NAMES = {"val": "validation"}
 
 
-def metrics_section(
-    results: Mapping[str, Any] | None,
-    threshold: Threshold | None,
-    matched: bool,
-    measurable: bool = True,
-) -> Markup:
-    """Return the tables of all protocols in ``results.json``.
-
-    Args:
-        results: protocol -> split -> metric -> percent, and 'provenance'; None if missing.
-        threshold: None if missing.
-        matched: whether there is a match of generated to true categories.
-        measurable: whether the photos have true masks.
-    """
-    protocols = {
-        name: splits
-        for name, splits in (results or {}).items()
-        if name != "provenance" and isinstance(splits, Mapping) and _figures(splits)
-    }
-    if not protocols and not measurable:
-        return element(
-            "p",
-            "Metrics compare predictions with true masks, of which these photos have none. Whether "
-            "the categories make sense, the pictures below show.",
-            class_="aside",
-        )
-    if not protocols:
-        return notice(
-            "There are no metrics: ",
-            element("code", "results.json"),
-            " is missing or holds none. The stage ",
-            element("code", "evaluate"),
-            " writes them, for data with true masks.",
-        )
-    figures = {name: _figures(splits) for name, splits in protocols.items()}
-    names = sorted(figures, key=lambda name: name != _PROTOCOL)
-    same = {name: _twin(name, figures) for name in names}
+@REPORT_SECTIONS.register_module()
+def metrics(run: RunFiles) -> Section:
+    """Return the tables of all protocols in ``results.json``; equal ones are shown once."""
+    results = run.results or {}
+    figures = {}
+    for name in sorted(results, key=lambda name: name != _PROTOCOL):
+        if name != "provenance" and isinstance(results[name], Mapping):
+            figures[name] = _figures(results[name])
+    figures = {name: of_protocol for name, of_protocol in figures.items() if of_protocol}
+    twins = {name: _twin(name, figures) for name in figures}
+    matched = run.match is not None
     tables = []
-    for name in names:
-        if same[name] is None:
-            notes = [_note_on(name, threshold, matched), _note_on_absent(name, results or {})]
-            for other in (other for other in names if same[other] == name):
-                notes.append(f"{_title(other)}: the same numbers. {_note_on(other) or ''}")
-            tables.append(_table(name, figures[name], [note for note in notes if note]))
-    return joined(*tables)
+    for name in (name for name, twin in twins.items() if twin is None):
+        notes = [_note_on(name, run.threshold, matched), _note_on_absent(name, results)]
+        for other in (other for other, twin in twins.items() if twin == name):
+            notes.append(f"{_title(other)}: the same numbers. {_note_on(other)}")
+        tables.append(
+            {
+                "title": _title(name),
+                "columns": [_SPLIT_NAMES.get(split, split) for split in figures[name]],
+                "rows": _rows(figures[name]),
+                "notes": [note for note in notes if note],
+            }
+        )
+    measurable = run.gallery_split != "train"
+    return Section("Metrics", render("metrics", tables=tables, measurable=measurable))
+
+
+@REPORT_SECTIONS.register_module()
+def provenance(run: RunFiles) -> Section | None:
+    """Return the recorded provenance of the numbers; None if nothing can be measured."""
+    if run.results is None and run.gallery_split == "train":
+        return None
+    recorded = (run.results or {}).get("provenance")
+    facts = _flattened("", recorded) if isinstance(recorded, Mapping) else []
+    return Section("Provenance", render("provenance", facts=facts))
 
 
 def _twin(name: str, figures: Mapping[str, Any]) -> str | None:
@@ -96,14 +92,12 @@ def _twin(name: str, figures: Mapping[str, Any]) -> str | None:
     )
 
 
-def _note_on(
-    protocol: str, threshold: Threshold | None = None, matched: bool = False
-) -> str | None:
-    """Return a note on the numbers of a protocol."""
+def _note_on(protocol: str, threshold: Threshold | None = None, matched: bool = False) -> str:
+    """Return a note on the numbers of a protocol, which may be empty."""
     for variant, said in _VARIANTS.items():
         if protocol.endswith(f"_{variant}"):
             return said
-    return how_chosen(threshold, matched) if protocol == _PROTOCOL else None
+    return _how_chosen(threshold, matched) if protocol == _PROTOCOL else ""
 
 
 def _note_on_absent(protocol: str, results: Mapping[str, Any]) -> str | None:
@@ -120,7 +114,7 @@ def _note_on_absent(protocol: str, results: Mapping[str, Any]) -> str | None:
     return " ".join(said)
 
 
-def how_chosen(threshold: Threshold | None, matched: bool) -> str:
+def _how_chosen(threshold: Threshold | None, matched: bool) -> str:
     """Return a note on the masks that the fully unsupervised numbers depend on."""
     match = (
         "the match of generated categories to true classes"
@@ -143,18 +137,6 @@ def how_chosen(threshold: Threshold | None, matched: bool) -> str:
     )
 
 
-def provenance_section(results: Mapping[str, Any] | None) -> Markup:
-    """Return the recorded provenance of the numbers."""
-    provenance = (results or {}).get("provenance")
-    if not isinstance(provenance, Mapping) or not provenance:
-        return notice("No provenance is recorded in ", element("code", "results.json"), ".")
-    rows = [
-        element("div", element("dt", key), element("dd", value))
-        for key, value in _flattened("", provenance)
-    ]
-    return element("dl", *rows, class_="facts")
-
-
 def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     """Return the numbers of each split that has any; None is an undefined metric."""
     figures = {
@@ -169,41 +151,21 @@ def _figures(splits: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     return {split: metrics for split, metrics in figures.items() if metrics}
 
 
-def _table(
-    protocol: str, figures: Mapping[str, Mapping[str, float | None]], notes: Sequence[str]
-) -> Markup:
-    metrics = list(dict.fromkeys(metric for split in figures.values() for metric in split))
-    head = element(
-        "tr",
-        element("th", "Metric, %", scope="col"),
-        *(element("th", _SPLIT_NAMES.get(split, split), scope="col") for split in figures),
-    )
-    rows = [
-        element(
-            "tr",
-            element(
-                "th",
-                _SHOWN_NAMES.get(metric, metric),
-                element("small", _MEANINGS.get(metric, "")),
-                scope="row",
-            ),
-            *(
-                element("td", "–" if split.get(metric) is None else f"{split[metric]:.2f}")
-                for split in figures.values()
-            ),
+def _rows(figures: Mapping[str, Mapping[str, float | None]]) -> list[Row]:
+    names = dict.fromkeys(metric for split in figures.values() for metric in split)
+    return [
+        Row(
+            _SHOWN_NAMES.get(name, name),
+            [in_percent(split.get(name)) for split in figures.values()],
+            _MEANINGS.get(name, ""),
         )
-        for metric in metrics
+        for name in names
     ]
-    return joined(
-        element(
-            "table",
-            element("caption", _title(protocol)),
-            element("thead", head),
-            element("tbody", *rows),
-        ),
-        *(element("p", said, class_="aside") for said in notes),
-        None if "test" in figures else notice("There are no numbers on test."),
-    )
+
+
+def in_percent(value: float | None) -> str:
+    """Format a metric with two digits; None is undefined."""
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _title(protocol: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,8 @@ from PIL import Image
 from luss.datasets.image_io import open_image
 from luss.datasets.mask_codec import read_item_mask
 from luss.errors import LussError
-from luss.visualization.markup import Markup, element
 
-__all__ = ["PictureFolder", "read_fitting_mask", "read_thumbnail"]
+__all__ = ["Picture", "PictureFolder", "read_fitting_mask", "read_thumbnail"]
 
 _QUALITY = 85
 _LARGEST_ENLARGEMENT = 3.0
@@ -58,6 +57,22 @@ def read_fitting_mask(item: Mapping[str, Any], size: tuple[int, int]) -> NDArray
     return ids
 
 
+class Picture(NamedTuple):
+    """A picture file of a page.
+
+    Attributes:
+        src: path relative to the page.
+        alt: alternative text.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    src: str
+    alt: str
+    width: int
+    height: int
+
+
 class PictureFolder:
     """Folder of numbered JPEG files in a report.
 
@@ -71,27 +86,11 @@ class PictureFolder:
         self._folder.mkdir()
         self._count = 0
 
-    def add(self, picture: NDArray[np.uint8], text: str) -> Markup:
-        """Write a picture.
-
-        Args:
-            picture: (H, W, 3) uint8 RGB.
-            text: alternative text.
-
-        Returns:
-            An ``img`` element with lazy loading.
-        """
+    def add(self, picture: NDArray[np.uint8], text: str) -> Picture:
+        """Write a picture (H, W, 3) uint8 RGB with an alternative text."""
         self._count += 1
         path = self._folder / f"{self._count:05d}.jpg"
         # Thin coloured lines need full chroma resolution.
         Image.fromarray(picture).save(path, quality=_QUALITY, subsampling=0, optimize=True)
         height, width = picture.shape[:2]
-        return element(
-            "img",
-            src=f"{self._folder.name}/{path.name}",
-            alt=text,
-            width=width,
-            height=height,
-            loading="lazy",
-            decoding="async",
-        )
+        return Picture(f"{self._folder.name}/{path.name}", text, width, height)

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import string
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,13 +10,11 @@ from mmengine.dataset import BaseDataset
 from luss.build_errors import named_functions
 from luss.errors import LussError
 from luss.registry import REPORT_SECTIONS
-from luss.visualization.markup import element, joined
+from luss.visualization.markup import render
 from luss.visualization.run_files import RunFiles
 from luss.visualization.sections import DEFAULT_SECTIONS, Section
 
-__all__ = ["build_report", "page_of", "whole_folder"]
-
-_TEMPLATE = Path(__file__).with_name("report.html")
+__all__ = ["build_report", "whole_folder", "write_page"]
 
 
 def build_report(
@@ -60,13 +57,12 @@ def build_report(
         raise LussError(f"there is no work dir {work_dir} to report on")
     functions = named_functions(sections, REPORT_SECTIONS, "sections")
     with whole_folder(work_dir / name) as folder:
-        run = RunFiles.read(
+        run = RunFiles(
             work_dir, train_dataset, gallery_dataset, gallery_split, folder, outputs, trained
         )
+        lead = _summary(run)
         made = [function(run) for _, function in functions]
-        shown = [section for section in made if section is not None]
-        page = page_of(title, _summary(run), shown)
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        write_page(folder, title, lead, [section for section in made if section is not None])
     return work_dir / name / "index.html"
 
 
@@ -83,23 +79,10 @@ def _summary(run: RunFiles) -> str:
     return " · ".join(facts)
 
 
-def page_of(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """Return the HTML of a page with title, summary line and sections."""
-    anchors = [section.heading.split()[0].lower() for section in sections]
-    named = list(zip(anchors, sections, strict=True))
-    return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=joined(title),
-        lead=joined(lead),
-        navigation=joined(
-            *(element("a", section.heading, href=f"#{anchor}") for anchor, section in named)
-        ),
-        sections=joined(
-            *(
-                element("section", element("h2", section.heading), section.content, id=anchor)
-                for anchor, section in named
-            )
-        ),
-    )
+def write_page(folder: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
+    """Write ``index.html`` with title, summary line and sections into a folder."""
+    page = render("page", title=title, lead=lead, sections=sections)
+    (folder / "index.html").write_text(page, encoding="utf-8")
 
 
 @contextlib.contextmanager

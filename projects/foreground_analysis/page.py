@@ -6,16 +6,17 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from foreground_analysis.ladder import RUNGS
 from luss.files import atomic_write
-from luss.visualization.markup import Markup, element, joined, note
+from luss.visualization.markup import Row, render
 from luss.visualization.overlay import attention_picture
-from luss.visualization.photo_rows import Picture, photo_row
+from luss.visualization.photo_rows import Chip, Drawing, photo_row
 from luss.visualization.pictures import PictureFolder
-from luss.visualization.report import page_of
+from luss.visualization.report import write_page as write_sections
 from luss.visualization.sections import Section
 
 __all__ = ["Shown", "tables", "write_page"]
@@ -95,20 +96,22 @@ def write_page(folder: Path, found: Mapping[str, Any], photos: Sequence[Shown]) 
     with atomic_write(folder / "thresholds.png") as file:
         _plot_thresholds(found["sources"]).savefig(file, format="png", dpi=120)
     pictures = PictureFolder(folder, "pictures")
+    plot = Markup('<img src="thresholds.png" alt="IoU and F_beta over thresholds">')
     below = {
-        "foreground": joined(
-            element("img", src="thresholds.png", alt="IoU and F_beta over thresholds"),
-            _rows([(photo.item, photo.maps) for photo in photos], pictures),
-        ),
-        "attention": _rows([(photo.item, photo.channels) for photo in photos], pictures),
+        "foreground": plot + _photos([(photo.item, photo.maps) for photo in photos], pictures),
+        "attention": _photos([(photo.item, photo.channels) for photo in photos], pictures),
     }
-    sections = [
-        Section(topic.capitalize(), joined(note(_NOTES[topic]), _table(*table), below.get(topic)))
-        for topic, table in tables(found).items()
-    ]
+    sections = []
+    for topic, (first, columns, values) in tables(found).items():
+        rows = [
+            Row(name, ["–" if value is None else f"{value:.4g}" for value in row])
+            for name, row in values.items()
+        ]
+        table = render("table", corner=first, columns=columns, rows=rows)
+        note = Markup('<p class="note">{}</p>').format(_NOTES[topic])
+        sections.append(Section(topic.capitalize(), note + table + below.get(topic, "")))
     lead = f"{found['images']} photos of {found['split']} · own source: {found['own_source']}"
-    page = page_of("Which part limits the run?", lead, sections)
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    write_sections(folder, "Which part limits the run?", lead, sections)
 
 
 def _plot_thresholds(sources: Mapping[str, Any]) -> Figure:
@@ -125,11 +128,11 @@ def _plot_thresholds(sources: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _rows(
+def _photos(
     photos: Sequence[tuple[Mapping[str, Any], Mapping[str, NDArray]]], pictures: PictureFolder
 ) -> Markup:
-    """Return rows of photos with their maps."""
-    made = [
+    """Return photos with their maps."""
+    rows = [
         photo_row(
             item, _LONGEST_SIDE, {name: _stretched(each) for name, each in maps.items()}, pictures
         )
@@ -137,28 +140,17 @@ def _rows(
     ]
     panels = 1 + max((len(maps) for _, maps in photos), default=0)
     columns = -(-panels // -(-panels // _PANELS))
-    return element("div", *made, class_="gallery side", style=f"--panels:{columns}")
+    return render("photos", note="", key=[], rows=rows, columns=columns)
 
 
-def _stretched(values: NDArray[np.float32]) -> Picture:
+def _stretched(values: NDArray[np.float32]) -> Drawing:
     """Return a picture function that stretches a map from its lowest to its highest value."""
 
-    def make(photo: NDArray[np.uint8], full: tuple[int, int]) -> tuple[NDArray, None]:
+    def make(photo: NDArray[np.uint8], full: tuple[int, int]) -> tuple[NDArray, list[Chip]]:
         low, high = float(values.min()), float(values.max())
         grey = ((values - low) * (255 / max(high - low, 1 / 255))).round().astype(np.uint8)
         size = photo.shape[1], photo.shape[0]
         resized = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
-        return attention_picture(np.asarray(resized, np.uint8)), None
+        return attention_picture(np.asarray(resized, np.uint8)), []
 
     return make
-
-
-def _table(first: str, columns: Sequence[str], rows: Mapping[str, Sequence]) -> Markup:
-    def line(name: str, values: Sequence, scope: str) -> Markup:
-        cells = [element("th" if scope == "col" else "td", v, scope=scope) for v in values]
-        return element("tr", element("th", name, scope=scope), *cells)
-
-    head = line(first, columns, "col")
-    shown = {name: ["–" if v is None else f"{v:.4g}" for v in row] for name, row in rows.items()}
-    body = [line(name, row, "row") for name, row in shown.items()]
-    return element("table", element("thead", head), element("tbody", *body), class_="dense")

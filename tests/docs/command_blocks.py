@@ -11,7 +11,6 @@ DOCUMENTS = [
     REPOSITORY / "README.md",
     REPOSITORY / "CONTRIBUTING.md",
     REPOSITORY / "projects" / "README.md",
-    REPOSITORY / "projects" / "c2am" / "README.md",
     REPOSITORY / "projects" / "example" / "README.md",
     REPOSITORY / "projects" / "foreground_analysis" / "README.md",
     REPOSITORY / "projects" / "inspection" / "README.md",

@@ -1,5 +1,6 @@
 import re
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luss.visualization.charts import line_chart, summarise
-from luss.visualization.curves import scalars_section
+from luss.visualization.curves import training
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def parse(svg):
     names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return ElementTree.fromstring(svg.replace("<svg ", f"<svg {names} ", 1))
+    return ElementTree.fromstring(str(svg).replace("<svg ", f"<svg {names} ", 1))
 
 
 def line(svg) -> np.ndarray:
@@ -74,7 +75,7 @@ def test_losses_come_first_and_show_the_last_value(tmp_path, scalars):
     record = {"lr": 0.5, "loss_p2p": 2.0, "loss": 5.0, "time": 1.0, "data_time": 0.1, "step": 10}
     scalars(stage / "20250101_100000", [record, {**record, "loss": 4.25, "step": 20}])
     scalars(stage / "20250101_110000", [{**record, "loss": 4.125, "step": 20}], '{"loss": 9')
-    page = scalars_section({"pretrain": stage})
+    page = training(SimpleNamespace(trained={"pretrain": stage})).content
     names = re.findall(r"<strong>(.*?)</strong><span>(.*?)</span>", page)
     assert names == [("loss", "4.125 at 20"), ("loss_p2p", "2 at 20"), ("lr", "0.5 at 20")]
     curve = line(page[page.index("<svg") : page.index("</svg>") + 6])

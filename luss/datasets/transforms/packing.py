@@ -7,8 +7,6 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from numpy.typing import NDArray
-from torch import Tensor
 
 from luss.registry import TRANSFORMS
 
@@ -36,8 +34,7 @@ class PackInputs(BaseTransform):
     """Packing of one image like mmseg's ``PackSegInputs``, without importing all of mmseg.
 
     Returns ``inputs``, (3, H, W) uint8 RGB, and ``data_samples``, a ``SegDataSample`` with meta
-    information and, if available, ``gt_sem_seg.data`` (1, H, W) int64, the mask, and ``photo``
-    (3, H, W) uint8 RGB, see :class:`KeepPhoto`.
+    information and, if there is a mask, ``gt_sem_seg.data`` (1, H, W) int64.
 
     Args:
         meta_keys: keys to keep as meta information, if available.
@@ -47,17 +44,12 @@ class PackInputs(BaseTransform):
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Pack ``img``, ``gt_seg_map``, ``photo`` and the meta information."""
+        """Pack ``img``, ``gt_seg_map`` and the meta information."""
+        image = np.ascontiguousarray(results["img"].transpose(2, 0, 1))
         sample = SegDataSample(
             metainfo={key: results[key] for key in self.meta_keys if key in results}
         )
         if "gt_seg_map" in results:
             mask = torch.from_numpy(results["gt_seg_map"].astype(np.int64))
             sample.gt_sem_seg = PixelData(data=mask[None])
-        if "photo" in results:
-            sample.photo = _channels_first(results["photo"])
-        return {"inputs": _channels_first(results["img"]), "data_samples": sample}
-
-
-def _channels_first(image: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        return {"inputs": torch.from_numpy(image), "data_samples": sample}

@@ -156,7 +156,6 @@ class RandomResizedCropWithMask(BaseTransform):
 
 _KEEP_SIZES = (
     "FindMask",
-    "KeepPhoto",
     "LoadForegroundAsMask",
     "LoadForegroundMap",
     "LoadMask",
