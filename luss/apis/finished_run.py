@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -144,6 +145,12 @@ class FinishedRun:
             class_names=_class_names(stage, context) if work_dir else None,
             work_dir=work_dir.root if work_dir else None,
         )
+
+    def without_refiner(self) -> Self:
+        """Return the run with a segmentor whose predictions are not refined."""
+        model = {key: value for key, value in self.model.items() if key != "refiner"}
+        pipeline = [step for step in self.pipeline if step["type"] != "KeepPhoto"]
+        return replace(self, model=model, pipeline=pipeline)
 
     @property
     def names_file(self) -> Path | None:

@@ -105,7 +105,8 @@ def export_onnx(
 
     The input is ``photo``, (1, H, W, 3) uint8 RGB of any size; outputs are ``ids``, (1, H, W)
     int64, and ``scores``, (1, H, W) float32, the probability of each pixel's id. Resizing and
-    normalisation are included. The metadata contain ``luss.names``, a JSON object of id to name.
+    normalisation are included, a refiner of predictions is not. The metadata contain
+    ``luss.names``, a JSON object of id to name.
 
     Args:
         run: with the segmentor.
@@ -126,6 +127,14 @@ def export_onnx(
     if missing:
         raise LussError(f"export needs {' and '.join(missing)}; run pip install 'luss[export]'")
     out = output_file(out, "--out", replace)
+    if (refiner := run.model.get("refiner")) is not None:
+        print_log(
+            f"the file does not contain the refiner {refiner['type']}: edges of its masks follow "
+            "the photo less closely than those of luss predict",
+            "current",
+            logging.WARNING,
+        )
+        run = run.without_refiner()
     given = given_pictures(photos or [])
     written = WrittenCategories.of(run, categories)
     model = _photo_segmentor(run, written)

@@ -77,6 +77,7 @@ def predict_photos(
             {
                 "checkpoint": checkpoint_digest(inferencer.run.checkpoint),
                 "upright": inferencer.upright,
+                "refiner": inferencer.run.model.get("refiner"),
             },
             given,
         )

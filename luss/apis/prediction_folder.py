@@ -83,6 +83,8 @@ class PredictionFolder:
             "rle": self.rle,
             "photos": paths,
         }
+        # As they are read again: with lists in place of tuples.
+        settings = json.loads(json.dumps(settings))
         self.check_contents()
         path = self.root / _SETTINGS
         if path.exists():

@@ -11,4 +11,5 @@ from luss.models.heads import *  # noqa: E402, F403
 from luss.models.no_model import *  # noqa: E402, F403
 from luss.models.objectives import *  # noqa: E402, F403
 from luss.models.pretrainers import *  # noqa: E402, F403
+from luss.models.refiners import *  # noqa: E402, F403
 from luss.models.segmentors import *  # noqa: E402, F403

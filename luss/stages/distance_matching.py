@@ -47,6 +47,7 @@ class DistanceMatchingStage(ProtocolStage):
     protocol = "distance_matching"
     example_configs = "configs/distance_matching/"
     without_entry_after = "pretrain"
+    tests_segmentor: ClassVar[bool] = False
     settings: ClassVar[tuple[str, ...]] = ("seed", "data", "weights")
 
     def __init__(

@@ -30,6 +30,7 @@ class EvaluateLabelsStage(EvaluateStage):
 
     protocol = "before_fine_tuning"
     decides_matcher: ClassVar[bool] = False
+    tests_segmentor: ClassVar[bool] = False
 
     def __init__(
         self,

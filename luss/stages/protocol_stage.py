@@ -66,6 +66,9 @@ class ProtocolStage(RunnerStage):
         custom_hooks: configs of hooks.
         pipeline: of the images, with an optional ``LoadMask``; by default the whole image at
             short side 256.
+        refiner: config of a refiner, such as ``dict(type="PAMR")``, that moves the edges of a
+            segmentor's predictions to those of the photo, in evaluation and later prediction. The
+            pipeline then keeps the photo. None leaves the model as it is.
         boundary: whether to count boundary metrics, too.
         metrics: names of ``COUNT_METRICS``, in the order of ``results.json``.
         batch_size: images that are loaded together; those of one size are predicted together.
@@ -91,6 +94,9 @@ class ProtocolStage(RunnerStage):
     predicts_generated_ids: ClassVar[bool] = False
     """Whether the model predicts discovered categories, which only a match makes true classes."""
 
+    tests_segmentor: ClassVar[bool] = True
+    """Whether the model may be a segmentor, whose predictions can be refined."""
+
     def __init__(
         self,
         name: str,
@@ -102,6 +108,7 @@ class ProtocolStage(RunnerStage):
         test_cfg: dict | None = None,
         custom_hooks: Sequence[dict] = (),
         pipeline: list[dict] | None = None,
+        refiner: dict | None = None,
         boundary: bool = True,
         metrics: Sequence[str | dict] = IMAGENET_S,
         batch_size: int = 1,
@@ -119,6 +126,14 @@ class ProtocolStage(RunnerStage):
         self.test_cfg = test_cfg or {}
         self.custom_hooks = list(custom_hooks)
         self.pipeline = WHOLE_IMAGE if pipeline is None else pipeline
+        self.refiner = refiner
+        if refiner is not None:
+            if not self.tests_segmentor:
+                raise LussError(
+                    f"stages.{name}.refiner is set, but {type(self).__name__} does not test a "
+                    "segmentor; remove refiner"
+                )
+            self.pipeline = _keeping_photo(self.pipeline, f"stages.{name}")
         self.boundary = boundary
         self.metrics = metrics
         self.batch_size = batch_size
@@ -221,15 +236,16 @@ class ProtocolStage(RunnerStage):
         Raises:
             LussError: if there is neither a model nor a stage that has one.
         """
+        refiner = {} if self.refiner is None else {"refiner": copy.deepcopy(self.refiner)}
         if self.model is not None:
-            return copy.deepcopy(dict(self.model))
+            return {**copy.deepcopy(dict(self.model)), **refiner}
         stages = context.config["stages"]
         if self.model_from not in stages:
             raise LussError(
                 f"stages.{self.name} evaluates what stage {self.model_from!r} trained, but the "
                 f"config's stages are {', '.join(stages)}; set model_from to one of these"
             )
-        return copy.deepcopy(dict(stages[self.model_from].get("model", {})))
+        return {**copy.deepcopy(dict(stages[self.model_from].get("model", {}))), **refiner}
 
     def checkpoint_path(self, context: Context) -> Path | None:
         """Return the path of the weights to evaluate; None if there are none."""
@@ -266,6 +282,11 @@ class ProtocolStage(RunnerStage):
             LussError: if it does not fit.
         """
         model = MODELS.build(self.model_config(context))
+        if getattr(model, "refiner", None) is not None and not _keeps_photo(self.pipeline):
+            raise LussError(
+                f"the model of stages.{self.name} has a refiner, but stages.{self.name}.pipeline "
+                f"does not keep the photo; set the refiner as stages.{self.name}.refiner instead"
+            )
         if getattr(model, "reads_feature_maps", False):
             self.check_patches(context, model.backbone)
 
@@ -316,7 +337,8 @@ class ProtocolStage(RunnerStage):
         run = {"seed": context.seed, "config_hash": context.config_hash}
         optional = {f"{self.protocol}_{variant}" for variant in self.optional_variants}
         gone = optional - tables.keys()
-        facts |= {**self.facts_of_test(context), "absent_classes": absent}
+        refiner = self.model_config(context).get("refiner")
+        facts |= {**self.facts_of_test(context), "refiner": refiner, "absent_classes": absent}
         write_results(path, tables, facts, run, gone)
         return tables[self.protocol]
 
@@ -329,3 +351,21 @@ class ProtocolStage(RunnerStage):
     def facts_of_test(self, context: Context) -> dict:
         """Return the facts that are known only after the test."""
         return {}
+
+
+def _keeps_photo(pipeline: list[dict]) -> bool:
+    return any(step.get("type") == "KeepPhoto" for step in pipeline)
+
+
+def _keeping_photo(pipeline: list[dict], where: str) -> list[dict]:
+    """Return a pipeline that keeps the photo for a refiner."""
+    if _keeps_photo(pipeline):
+        return pipeline
+    kinds = [step.get("type") for step in pipeline]
+    if "LoadRGBImage" not in kinds:
+        raise LussError(
+            f"{where}.refiner needs the photo, but {where}.pipeline has no LoadRGBImage; add "
+            "dict(type='KeepPhoto') after the step that loads the photo"
+        )
+    after = kinds.index("LoadRGBImage") + 1
+    return [*pipeline[:after], {"type": "KeepPhoto"}, *pipeline[after:]]

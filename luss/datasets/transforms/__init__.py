@@ -4,7 +4,7 @@ from luss.datasets.transforms.crop_rectangle import draw_crop_rectangle
 from luss.datasets.transforms.find_mask import FindMask
 from luss.datasets.transforms.flipping import RandomFlipWithMask
 from luss.datasets.transforms.foreground_map import LoadForegroundAsMask, LoadForegroundMap
-from luss.datasets.transforms.loading import LoadMask, LoadRGBImage
+from luss.datasets.transforms.loading import KeepPhoto, LoadMask, LoadRGBImage
 from luss.datasets.transforms.multi_crop import MultiCrop, PackViews
 from luss.datasets.transforms.packing import PackInputs
 from luss.datasets.transforms.resizing import RandomResizedCropWithMask, ResizeShortSide
@@ -16,6 +16,7 @@ from luss.datasets.transforms.stand_ins import (
 
 __all__ = [
     "FindMask",
+    "KeepPhoto",
     "LoadForegroundAsMask",
     "LoadForegroundMap",
     "LoadMask",

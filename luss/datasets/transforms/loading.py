@@ -10,7 +10,7 @@ from luss.datasets.mask_codec import read_item_mask
 from luss.errors import LussError
 from luss.registry import TRANSFORMS
 
-__all__ = ["LoadMask", "LoadRGBImage"]
+__all__ = ["KeepPhoto", "LoadMask", "LoadRGBImage"]
 
 
 @TRANSFORMS.register_module()
@@ -28,6 +28,19 @@ class LoadRGBImage(BaseTransform):
         """Add the image to ``results``."""
         results["img"] = read_image(results["img_path"], results.get("upright", False))
         results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
+        return results
+
+
+@TRANSFORMS.register_module()
+class KeepPhoto(BaseTransform):
+    """Transform that keeps the photo at its own size, as ``photo``, for refined predictions.
+
+    Place it before the image is resized. ``PackInputs`` puts the photo into the data sample.
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``photo``, (H, W, 3) uint8 RGB."""
+        results["photo"] = results["img"]
         return results
 
 

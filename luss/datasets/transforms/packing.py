@@ -7,6 +7,8 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
+from numpy.typing import NDArray
+from torch import Tensor
 
 from luss.registry import TRANSFORMS
 
@@ -34,7 +36,8 @@ class PackInputs(BaseTransform):
     """Packing of one image like mmseg's ``PackSegInputs``, without importing all of mmseg.
 
     Returns ``inputs``, (3, H, W) uint8 RGB, and ``data_samples``, a ``SegDataSample`` with meta
-    information and, if there is a mask, ``gt_sem_seg.data`` (1, H, W) int64.
+    information and, if available, ``gt_sem_seg.data`` (1, H, W) int64, the mask, and ``photo``
+    (3, H, W) uint8 RGB, see :class:`KeepPhoto`.
 
     Args:
         meta_keys: keys to keep as meta information, if available.
@@ -44,12 +47,17 @@ class PackInputs(BaseTransform):
         self.meta_keys = tuple(meta_keys)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Pack ``img``, ``gt_seg_map`` and the meta information."""
-        image = np.ascontiguousarray(results["img"].transpose(2, 0, 1))
+        """Pack ``img``, ``gt_seg_map``, ``photo`` and the meta information."""
         sample = SegDataSample(
             metainfo={key: results[key] for key in self.meta_keys if key in results}
         )
         if "gt_seg_map" in results:
             mask = torch.from_numpy(results["gt_seg_map"].astype(np.int64))
             sample.gt_sem_seg = PixelData(data=mask[None])
-        return {"inputs": torch.from_numpy(image), "data_samples": sample}
+        if "photo" in results:
+            sample.photo = _channels_first(results["photo"])
+        return {"inputs": _channels_first(results["img"]), "data_samples": sample}
+
+
+def _channels_first(image: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))

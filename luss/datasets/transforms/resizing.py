@@ -156,6 +156,7 @@ class RandomResizedCropWithMask(BaseTransform):
 
 _KEEP_SIZES = (
     "FindMask",
+    "KeepPhoto",
     "LoadForegroundAsMask",
     "LoadForegroundMap",
     "LoadMask",

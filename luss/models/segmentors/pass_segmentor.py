@@ -11,6 +11,7 @@ from torch import Tensor
 from luss.datasets.image_io import MAX_PIXELS
 from luss.errors import LussError
 from luss.models.backbones import extract_maps, probe
+from luss.models.refiners import refine_ids
 from luss.models.segmentors.cam import cam_ids
 from luss.models.segmentors.heads import clear_index_errors, fill_head
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
@@ -23,14 +24,28 @@ LARGE_IMAGE = 1_000_000
 HEIGHT_OF_LARGE = 1000
 
 
+def predicted_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size at which an image's ids are predicted.
+
+    As in the released code, an image of more than a million pixels is predicted at (1000,
+    int(1000 W / H)); its ids are then resized by nearest neighbour. (The authors' later
+    semi-supervised code scales the longer side to 1000 instead of the height.) Images so wide that
+    this would exceed 100 million pixels are predicted at their own size.
+
+    Args:
+        size: (H, W) of the image.
+    """
+    height, width = size
+    narrower = max(1, int(HEIGHT_OF_LARGE * width / height))
+    if height * width <= LARGE_IMAGE or HEIGHT_OF_LARGE * narrower > MAX_PIXELS:
+        return height, width
+    return HEIGHT_OF_LARGE, narrower
+
+
 def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
     """Predict the class of each pixel of an image at its original size.
 
-    Logits are up-sampled bilinearly before the argmax. For images of more than a million pixels,
-    as in the released code, logits are up-sampled to (1000, int(1000 W / H)), and the ids are
-    resized by nearest neighbour. (The authors' later semi-supervised code scales the longer side to
-    1000 instead of the height.) Images so wide that this would exceed 100 million pixels are
-    up-sampled directly.
+    Logits are up-sampled bilinearly to :func:`predicted_size` before the argmax.
 
     Args:
         logits: (N, C + 1, h, w).
@@ -40,12 +55,8 @@ def predict_ids(logits: Tensor, size: tuple[int, int], align_corners: bool = Fal
     Returns:
         (N, H, W) int64 in 0..C, the lowest on a tie.
     """
-    height, width = size
-    narrower = max(1, int(HEIGHT_OF_LARGE * width / height))
-    if height * width <= LARGE_IMAGE or HEIGHT_OF_LARGE * narrower > MAX_PIXELS:
-        return upsampled_argmax(logits, (height, width), align_corners)
-    ids = upsampled_argmax(logits, (HEIGHT_OF_LARGE, narrower), align_corners)
-    return nearest_resize_ids(ids, (height, width))
+    ids = upsampled_argmax(logits, predicted_size(size), align_corners)
+    return nearest_resize_ids(ids, size)
 
 
 @MODELS.register_module()
@@ -61,16 +72,25 @@ class PassSegmentor(EncoderDecoder):
         cam_threshold: predict by class activation maps (table 10a): each pixel gets the major
             category of the largest logit, and is 'other' if that activation is below this fraction
             of the image's largest one; by default 'other' is predicted as a class.
+        refiner: config of a refiner, such as ``dict(type="PAMR")``, that moves the edges of
+            predictions to those of the photo; needs ``KeepPhoto`` in the test pipeline.
         **kwargs: see ``mmseg.EncoderDecoder``.
 
     Raises:
-        LussError: if sliding-window inference is configured, or the threshold is not in 0..1.
+        LussError: if sliding-window inference is configured, the threshold is not in 0..1, or the
+            refiner cannot be built.
     """
 
     reads_feature_maps: ClassVar[bool] = True
     """Makes the stage check the backbone with the sizes of its views."""
 
-    def __init__(self, label_stride: int = 2, cam_threshold: float | None = None, **kwargs):
+    def __init__(
+        self,
+        label_stride: int = 2,
+        cam_threshold: float | None = None,
+        refiner: dict | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if (self.test_cfg or {}).get("mode", "whole") != "whole":
             raise LussError(
@@ -81,6 +101,7 @@ class PassSegmentor(EncoderDecoder):
             raise LussError(f"PassSegmentor: cam_threshold is {cam_threshold}, expected 0..1")
         self.label_stride = label_stride
         self.cam_threshold = cam_threshold
+        self.refiner = None if refiner is None else MODELS.build(refiner)
         self.keep_logits = False
 
     def _init_decode_head(self, decode_head: dict) -> None:
@@ -142,14 +163,16 @@ class PassSegmentor(EncoderDecoder):
         Args:
             inputs: images (N, 3, h, w), normalised, not padded.
             data_samples: N samples; ``ori_shape`` (H, W) in their meta information is the size of
-                the prediction. Without samples, it is the size of the inputs.
+                the prediction. Without samples, it is the size of the inputs. With a refiner,
+                ``photo`` (3, H, W) uint8 RGB.
 
         Returns:
-            The samples with ``pred_sem_seg`` (1, H, W) int64 in 0..C. If ``keep_logits`` is set,
-            also ``seg_logits`` (C + 1, h, w) at the resolution of the feature map.
+            The samples, without ``photo``, with ``pred_sem_seg`` (1, H, W) int64 in 0..C. If
+            ``keep_logits`` is set, also ``seg_logits`` (C + 1, h, w) at the resolution of the
+            feature map.
 
         Raises:
-            LussError: if an image was padded.
+            LussError: if an image was padded, or its photo is missing.
         """
         if data_samples is None:
             shape = tuple(inputs.shape[2:])
@@ -158,15 +181,19 @@ class PassSegmentor(EncoderDecoder):
         for sample, of_image in zip(data_samples, logits.split(1), strict=True):
             _check_not_padded(sample)
             size = tuple(sample.metainfo["ori_shape"][:2])
-            sample.pred_sem_seg = PixelData(data=self._ids(of_image, size))
+            ids = self._ids(of_image, predicted_size(size))
+            photo = sample.pop("photo", None)
+            if self.refiner is not None:
+                ids = refine_ids(self.refiner, _require_photo(photo, size, sample), ids[0])[None]
+            sample.pred_sem_seg = PixelData(data=nearest_resize_ids(ids, size))
             if self.keep_logits:
                 sample.seg_logits = PixelData(data=of_image[0])
         return data_samples
 
     def _ids(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         if self.cam_threshold is None:
-            return predict_ids(logits, size, self.align_corners)
-        ids = predict_ids(logits[:, 1:], size, self.align_corners) + 1
+            return upsampled_argmax(logits, size, self.align_corners)
+        ids = upsampled_argmax(logits[:, 1:], size, self.align_corners) + 1
         return cam_ids(ids, logits, self.cam_threshold)
 
     def _thinned(self, sample: SegDataSample) -> SegDataSample:
@@ -183,3 +210,14 @@ def _check_not_padded(sample: SegDataSample) -> None:
             f"{tuple(padding)}, expected no padding in prediction; set the batch size to 1 and "
             "remove test_cfg from the data preprocessor"
         )
+
+
+def _require_photo(photo: Tensor | None, size: tuple[int, int], sample: SegDataSample) -> Tensor:
+    found = None if photo is None else tuple(photo.shape[1:])
+    if photo is None or found != size:
+        raise LussError(
+            f"PassSegmentor: {sample.metainfo.get('img_path', 'an image')} has "
+            f"{'no photo' if found is None else f'a photo of {found}'}, but the refiner needs "
+            f"one of {size}; put dict(type='KeepPhoto') after LoadRGBImage in the test pipeline"
+        )
+    return photo

@@ -10,6 +10,7 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 
 from luss.errors import LussError
+from luss.models.refiners import refine_ids
 from luss.models.segmentors import predict_ids
 from luss.registry import MODELS
 
@@ -209,3 +210,27 @@ def test_only_more_than_a_million_pixels_take_the_way_round(size, large):
     around = ids[:, rows][:, :, columns]
     assert not torch.equal(straight, around), "the inputs do not distinguish the two rules"
     assert torch.equal(predict_ids(logits, size), around if large else straight)
+
+
+def test_predictions_are_refined_at_the_photo(scope):
+    torch.manual_seed(0)
+    model = MODELS.build(config(refiner={"type": "PAMR"})).eval()
+    image = torch.randint(0, 256, (3, 64, 75), dtype=torch.uint8)
+    photo = torch.randint(0, 256, (3, 90, 131), dtype=torch.uint8)
+
+    def predict(**fields):
+        given = sample(ori_shape=(90, 131))
+        given.set_data(fields)
+        with torch.no_grad():
+            return model.test_step({"inputs": [image], "data_samples": [given]})[0]
+
+    refined = predict(photo=photo)
+    assert refined.keys() == ["pred_sem_seg"]
+    for fields in ({}, {"photo": photo[:, :80]}):
+        with pytest.raises(LussError, match="KeepPhoto"):
+            predict(**fields)
+    refiner, model.refiner = model.refiner, None
+    plain = predict(photo=photo)
+    assert plain.keys() == ["pred_sem_seg"]
+    expected = refine_ids(refiner, photo, plain.pred_sem_seg.data[0])
+    assert torch.equal(refined.pred_sem_seg.data[0], expected)
