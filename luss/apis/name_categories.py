@@ -99,7 +99,7 @@ def _photos(
     context = Context(config, work_dir)
     inputs = StageInputs.read(work_dir, stage)
     root = context.data["data_root"]
-    if inputs is not None and (difference := inputs.difference(context.dataset, root)):
+    if inputs is not None and (difference := inputs.difference(context.photo_list, root)):
         raise LussError(f"the photos{difference} Give the folder that was clustered (--data-root)")
     return context.dataset({"split": "train", "pipeline": []})
 

@@ -10,7 +10,8 @@ __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = (
     "Print the complete runner configuration of stages, as written to WORK_DIR/<stage>/config.py. "
-    "Nothing is trained; checkpoints that do not exist yet are named iter_<N>.pth."
+    "Nothing is trained or listed; checkpoints that do not exist yet are named iter_<N>.pth, and "
+    "lists of photos <photos>.jsonl.gz."
 )
 
 

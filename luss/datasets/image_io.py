@@ -1,6 +1,7 @@
 """Strict reading of photos: an incomplete or unknown file is an error that names it."""
 
 import contextlib
+import functools
 import os
 import stat
 import warnings
@@ -21,7 +22,6 @@ __all__ = [
     "TooLargeImageError",
     "UnreadableImageError",
     "image_header",
-    "image_size",
     "open_image",
     "read_image",
     "split_suffix",
@@ -56,6 +56,9 @@ _TURNS = {
 _SIXTEEN_BIT_AT_MOST = ("PNG", "PPM")
 """Formats whose 16-bit grey PIL returns as 32-bit integers."""
 
+
+_REMEMBERED = 1 << 16
+"""Number of photos whose headers a process keeps, about 30 MB."""
 
 _ORIENTATION_IN = ("exif", "Raw profile type exif", "XML:com.adobe.xmp")
 """Keys of a PNG's orientation; without them, PIL would decode the file to search for it."""
@@ -119,22 +122,23 @@ def read_image(path: str | os.PathLike, upright: bool = False) -> NDArray[np.uin
     return np.array(open_image(path, upright))
 
 
-def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Return height and width of a photo as it is stored, reading only its header.
+def image_header(path: str | os.PathLike) -> ImageHeader:
+    """Return the header of a photo without decoding it; a process reads an unchanged file once.
 
     Raises:
         UnreadableImageError: if the file is missing, too large or of an unknown format.
     """
-    with _opened(path) as image:
-        return image.height, image.width
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        raise UnreadableImageError(
+            f"cannot read the image {path}: {error}. Replace or remove the file"
+        ) from error
+    return _header(os.fspath(path), status.st_size, status.st_mtime_ns)
 
 
-def image_header(path: str | os.PathLike) -> ImageHeader:
-    """Return the header of a photo without decoding it.
-
-    Raises:
-        UnreadableImageError: as `image_size`.
-    """
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _header(path: str, size: int, changed: int) -> ImageHeader:
     with _opened(path) as image:
         readable = image.format != "PNG" or not image.info.keys().isdisjoint(_ORIENTATION_IN)
         turned = image.format != "TIFF" and readable and _orientation(image) in _TURNS

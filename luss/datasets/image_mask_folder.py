@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from luss.datasets.class_names import find_class_names, metainfo_of, require_masks_for
+from luss.datasets.class_names import find_class_names, metainfo_of
 from luss.datasets.description import DataDescription, Recognition
 from luss.datasets.mask_codec import MaskEncoding, check_shift
 from luss.datasets.photo_folder import find_photos, image_ids
@@ -41,7 +41,6 @@ class ImageMaskFolder(ReproducibleDataset):
         mask_encoding: ``index`` (palette or one channel, 255 ignored; or colours) or ``rgb`` (R +
             256 G, or one channel, 1000 ignored).
         mask_id_shift: added to all mask ids except 'ignore', such as 1 if 0 is the first class.
-        require_masks: raise an error if a photo has no mask; training photos have none.
         metainfo: updates to the metainfo, such as ``palette``.
         **kwargs: see ``ReproducibleDataset``.
 
@@ -59,7 +58,6 @@ class ImageMaskFolder(ReproducibleDataset):
         classes: Iterable[str] | None = None,
         mask_encoding: MaskEncoding = "index",
         mask_id_shift: int = 0,
-        require_masks: bool = False,
         metainfo: Mapping[str, Any] | None = None,
         **kwargs,
     ) -> None:
@@ -72,7 +70,6 @@ class ImageMaskFolder(ReproducibleDataset):
         self.masks = Path(data_root, mask_folder)
         self.mask_encoding = mask_encoding
         self.mask_id_shift = check_shift(mask_id_shift)
-        self.require_masks = require_masks
         self.categories: tuple[str, ...] = ()
         if self.masks.is_dir():
             self.categories = find_class_names(data_root, classes, mask_encoding)
@@ -131,11 +128,7 @@ class ImageMaskFolder(ReproducibleDataset):
             {"img_path": f"{self.images}/{photo}", "image_id": image_id, "upright": upright}
             for photo, image_id in named
         ]
-        if self.split == "train":
-            if self.require_masks:
-                require_masks_for(items, self.masks, self.split)
-            return items
-        return self._measured(items)
+        return items if self.split == "train" else self._measured(items)
 
     def _measured(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not self.masks.is_dir():

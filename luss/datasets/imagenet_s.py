@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from luss.datasets.class_names import metainfo_of, require_masks_for
+from luss.datasets.class_names import metainfo_of
 from luss.datasets.description import ROLES, DataDescription, Recognition
 from luss.datasets.image_io import split_suffix
 from luss.datasets.mask_codec import check_shift
 from luss.datasets.photo_listing import Tally, check_names
+from luss.datasets.photo_lists import read_photo_facts
 from luss.datasets.reproducible import ReproducibleDataset
 from luss.datasets.split_root import (
     SPLITS,
@@ -42,7 +43,6 @@ class ImageNetS(ReproducibleDataset):
         split: one of ``SPLITS``.
         mask_root: folder of ``<class folder>/<stem>.png`` masks, such as pseudo labels; by
             default ``<split>-segmentation`` of the split root, if it exists.
-        require_masks: raise an error if an image has no mask.
         num_mask_classes: largest class id in masks, by default C. Set it for pseudo labels with
             another number of categories.
         mask_id_shift: added to all ids except 1000 in the split root's own masks, such as 1 if 0
@@ -60,7 +60,6 @@ class ImageNetS(ReproducibleDataset):
         split: Split = "train",
         *,
         mask_root: str | None = None,
-        require_masks: bool = False,
         num_mask_classes: int | None = None,
         mask_id_shift: int = 0,
         metainfo: Mapping[str, Any] | None = None,
@@ -69,9 +68,13 @@ class ImageNetS(ReproducibleDataset):
         if split not in SPLITS:
             raise LussError(f"unknown split {split!r}. Expected one of {', '.join(SPLITS)}")
         self.split = split
-        self.categories = find_categories(data_root)
+        self.categories: list[str] = (
+            read_photo_facts(kwargs["ann_file"])["categories"]
+            if kwargs.get("ann_file")
+            else find_categories(data_root)
+        )
         self.mask_root = mask_root
-        self.require_masks = require_masks
+        self.masks = Path(mask_root or f"{Path(data_root, split)}-segmentation")
         self.num_mask_classes = num_mask_classes or len(self.categories)
         self.mask_id_shift = check_shift(mask_id_shift) if mask_root is None else 0
         metainfo = metainfo_of(tuple(self.categories), metainfo)
@@ -124,9 +127,8 @@ class ImageNetS(ReproducibleDataset):
                 f"the folder '{self.split}' is missing in {self.data_root}, which contains "
                 f"{folder_content(Path(self.data_root))}. Add it, or choose another split"
             )
-        masks = Path(self.mask_root or f"{folder}-segmentation")
-        if self.mask_root is not None and not masks.is_dir():
-            raise LussError(f"the folder {masks} is missing. Correct mask_root")
+        if self.mask_root is not None and not self.masks.is_dir():
+            raise LussError(f"the folder {self.masks} is missing. Correct mask_root")
         ids = {name: index for index, name in enumerate(self.categories, 1)}
         items: list[dict[str, Any]] = []
         tally = Tally(stray=_photos_in(folder))
@@ -138,7 +140,7 @@ class ImageNetS(ReproducibleDataset):
                     f"the class folder {folder / name} is missing among the {len(ids)} class "
                     "folders of 'train'. Add it there or remove it here"
                 )
-            items += _list_category(folder / name, masks / name, ids.get(name, 0), tally)
+            items += _list_category(folder / name, self.masks / name, ids.get(name, 0), tally)
         check_names(
             ((item["img_path"][len(str(folder)) + 1 :], item["image_id"]) for item in items),
             folder,
@@ -146,8 +148,6 @@ class ImageNetS(ReproducibleDataset):
         tally.log(folder)
         if not items:
             raise no_images(folder)
-        if self.require_masks:
-            require_masks_for(items, masks, self.split)
         return items
 
 

@@ -10,7 +10,7 @@ from luss.datasets.image_io import (
     IMAGE_SUFFIXES,
     TooLargeImageError,
     UnreadableImageError,
-    image_size,
+    image_header,
     split_suffix,
 )
 from luss.datasets.photo_listing import (
@@ -149,7 +149,7 @@ class PhotoFolder(ReproducibleDataset):
 
 def _is_too_large(root: Path, photo: str, tally: Tally) -> bool:
     try:
-        image_size(root / photo)
+        image_header(root / photo)
     except TooLargeImageError:
         tally.photos[split_suffix(photo)[1]] -= 1
         tally.too_large.append(photo)

@@ -1,70 +1,198 @@
-"""Stored lists of a data set's photos, which show later changes."""
+"""Lists of photos: each folder is listed once, and data sets read the list from a file.
+
+A file is ``<digest of its content>.jsonl.gz``. Its first line contains facts of the data set; each
+other line is an item, with paths relative to the data root.
+"""
 
 import gzip
 import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from mmengine.dataset import BaseDataset
 
-from luss.errors import shorten
+from luss.errors import LussError, shorten
 from luss.files import atomic_write
+from luss.registry import DATASETS
 
-__all__ = ["describe_difference", "list_files", "list_photos", "write_photo_list"]
+__all__ = [
+    "ListedPhotos",
+    "describe_difference",
+    "items_with_sizes",
+    "listing_settings",
+    "read_photo_facts",
+    "read_photo_items",
+    "write_photo_list",
+]
+
+_PATHS = ("img_path", "seg_map_path")
+_OF_ONE_USE = frozenset(
+    {
+        "ann_file",
+        "indices",
+        "mask_id_shift",
+        "metainfo",
+        "num_mask_classes",
+        "on_unreadable",
+        "pipeline",
+        "require_masks",
+        "seed",
+        "without",
+    }
+)
+"""Settings of a data set that do not change what its folder contains."""
 
 
-def list_photos(dataset: BaseDataset) -> list[str] | None:
-    """Return the ids (or paths) of a data set's photos in order; None if it has neither."""
-    photos = []
-    for index in range(len(dataset)):
-        info = dataset.get_data_info(index)
-        photo = info.get("image_id", info.get("img_path"))
-        if photo is None:
-            return None
-        photos.append(str(photo))
-    return photos
+def listing_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a data set that determine what it lists."""
+    return {key: value for key, value in config.items() if key not in _OF_ONE_USE}
 
 
-def list_files(dataset: BaseDataset) -> list[str]:
-    """Return the id of each photo, a tab, and the bytes of its file; 0 bytes if it is missing."""
+class ListedPhotos:
+    """Data sets without pipelines, each of which lists its folder once."""
+
+    def __init__(self) -> None:
+        self._datasets: dict[str, BaseDataset] = {}
+
+    def dataset(self, config: Mapping[str, Any]) -> BaseDataset:
+        """Return the data set of all photos of a config, whatever part of them it uses."""
+        settings = listing_settings(config)
+        key = json.dumps(settings, sort_keys=True, default=str)
+        if key not in self._datasets:
+            self._datasets[key] = DATASETS.build({**settings, "pipeline": []})
+        return self._datasets[key]
+
+    def write(self, config: Mapping[str, Any], folder: Path) -> Path:
+        """Write the list of all photos of a config; see `write_photo_list`."""
+        dataset = self.dataset(config)
+        if not hasattr(dataset, "listed_items"):
+            return write_photo_list(folder, _ids(dataset))
+        facts = {key: getattr(dataset, key, None) for key in ("split", "categories")}
+        return write_photo_list(folder, dataset.listed_items(), dataset.data_root, **facts)
+
+
+def _ids(dataset: BaseDataset) -> list[dict[str, Any]]:
+    """Return the id (or path) of each photo of any data set; nothing if it has neither."""
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    photos = (info.get("image_id", info.get("img_path")) for info in infos)
+    return [{"image_id": str(photo)} for photo in photos if photo is not None]
+
+
+def items_with_sizes(dataset: BaseDataset) -> list[dict[str, Any]]:
+    """Return the id of each photo and the bytes of its file; 0 bytes if it is missing."""
     items = map(dataset.get_data_info, range(len(dataset)))
-    return [f"{item['image_id']}\t{_size(item['img_path'])}" for item in items]
+    return [{"image_id": item["image_id"], "bytes": _size(item["img_path"])} for item in items]
 
 
-def write_photo_list(folder: Path, photos: list[str]) -> str:
-    """Write ``<folder>/<digest>.txt.gz`` if it is missing; return the list's SHA-256 digits."""
-    text = "\n".join(photos).encode()
-    digest = hashlib.sha256(text).hexdigest()
-    path = _path(folder, digest)
-    if not path.exists():
-        with atomic_write(path) as file:
-            file.write(gzip.compress(text, compresslevel=6, mtime=0))
-    return digest
-
-
-def describe_difference(folder: Path, digest: str, photos: list[str]) -> str | None:
-    """Describe changes of the photos since they were listed, with counts and examples.
+def write_photo_list(
+    folder: Path, items: Sequence[Mapping[str, Any]], root: str = "", **facts: Any
+) -> Path:
+    """Write a list of photos, and return its path.
 
     Args:
-        folder: folder of the earlier list.
-        digest: digest of the earlier list.
-        photos: current ids, or the result of `list_files`, whichever was listed.
+        folder: of the lists.
+        items: of plain values, with ``image_id`` or ``img_path``.
+        root: folder that paths in the items become relative to.
+        **facts: of the data set, as plain values.
+
+    Raises:
+        LussError: if an item contains anything but plain values.
+    """
+    below = ({**item, **{k: _below(item[k], root) for k in _PATHS if k in item}} for item in items)
+    try:
+        content = "\n".join(map(json.dumps, (facts, *below))).encode()
+    except TypeError as error:
+        raise LussError(
+            f"the items of a data set cannot be written to {folder}: {error}. Use plain values, "
+            "and load arrays in the pipeline"
+        ) from error
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.jsonl.gz"
+    if not path.exists():
+        with atomic_write(path) as file:
+            file.write(gzip.compress(content, compresslevel=6, mtime=0))
+    return path
+
+
+def read_photo_items(
+    path: str | Path, root: str = "", split: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the items of a list.
+
+    Args:
+        path: from `write_photo_list`.
+        root: folder that paths in the items are relative to.
+        split: that it must be of; None for any.
+
+    Raises:
+        LussError: if the list is missing or damaged, or of another split.
+    """
+    facts, *items = _read(path)
+    if split is not None and facts.get("split") != split:
+        raise LussError(
+            f"the list of photos {path} is of the split {facts.get('split')!r}, not {split!r}; "
+            "remove ann_file, or restore split"
+        )
+    for item in items:
+        item |= {key: os.path.join(root, item[key]) for key in _PATHS if key in item}  # noqa: PTH118
+    return items
+
+
+def read_photo_facts(path: str | Path) -> dict[str, Any]:
+    """Return the facts of a list; raises as `read_photo_items`."""
+    return _read(path, 1)[0]
+
+
+def _read(path: str | Path, most: int | None = None) -> list[dict[str, Any]]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            return list(islice(map(json.loads, file), most))
+    except (OSError, EOFError, ValueError) as error:
+        raise LussError(f"cannot read the list of photos {path}: {error}; run again") from error
+
+
+def _below(path: str, root: str) -> str:
+    """Return a path relative to the root; outside of it, the absolute path."""
+    prefix = f"{root}/"
+    return path.removeprefix(prefix) if path.startswith(prefix) else os.path.abspath(path)  # noqa: PTH100
+
+
+def describe_difference(before: Path, now: Path) -> str | None:
+    """Describe changes of the photos between two lists, with counts and examples.
+
+    Args:
+        before: the earlier list, which may be missing.
+        now: the present list.
 
     Returns:
-        A phrase; None if nothing changed.
+        A phrase; None if ids, their order and known file sizes are the same.
     """
-    if hashlib.sha256("\n".join(photos).encode()).hexdigest() == digest:
+    if before.name == now.name:
         return None
+    items = _by_id(now)
     try:
-        listed = gzip.decompress(_path(folder, digest).read_bytes()).decode().split("\n")
-    except (OSError, EOFError, ValueError):
-        return f"their list differs; there are {len(photos)} now"
-    before, now = (dict(map(_id_and_size, lines)) for lines in (listed, photos))
-    gone, new = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
-    changed = sorted(name for name in before.keys() & now.keys() if before[name] != now[name])
+        old = _by_id(before)
+    except LussError:
+        return f"their list differs; there are {len(items)} now"
+    gone, new = sorted(old.keys() - items.keys()), sorted(items.keys() - old.keys())
+    changed = sorted(name for name in old.keys() & items.keys() if old[name] != items[name])
+    if list(old.items()) == list(items.items()):
+        return None
     if not gone and not new and not changed:
-        return f"there are the same {len(before)}, in another order"
-    text = f"of {len(before)} then, {_counted(gone, 'gone now')}, and {_counted(new, 'new')}"
+        return f"there are the same {len(old)}, in another order"
+    text = f"of {len(old)} then, {_counted(gone, 'gone now')}, and {_counted(new, 'new')}"
     return text + (f"; {_counted(changed, 'changed')}" if changed else "")
+
+
+def _by_id(path: Path) -> dict[str, int | None]:
+    return {_id(item): item.get("bytes") for item in read_photo_items(path)}
+
+
+def _id(item: Mapping[str, Any]) -> str:
+    return item["image_id"] if "image_id" in item else item["img_path"]
 
 
 def _counted(names: list[str], what: str) -> str:
@@ -73,17 +201,8 @@ def _counted(names: list[str], what: str) -> str:
     return f"{len(names)} {'is' if len(names) == 1 else 'are'} {what} ({shorten(names, 3)})"
 
 
-def _id_and_size(line: str) -> tuple[str, str]:
-    name, _, size = line.partition("\t")
-    return name, size
-
-
 def _size(path: str) -> int:
     try:
         return Path(path).stat().st_size
     except OSError:
         return 0
-
-
-def _path(folder: Path, digest: str) -> Path:
-    return folder / f"{digest[:16]}.txt.gz"

@@ -5,6 +5,8 @@ import logging
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +14,9 @@ import torch
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from luss.datasets.class_names import require_masks_for
 from luss.datasets.image_io import UnreadableImageError
+from luss.datasets.photo_lists import read_photo_items
 from luss.errors import LussError
 
 _MANY = 10_000
@@ -128,6 +132,8 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         metainfo: see MMEngine's ``BaseDataset``.
         data_root: folder of the data.
         pipeline: transforms, or their configs.
+        ann_file: a list of the photos, see ``luss.datasets.photo_lists``; the folder is not listed.
+        require_masks: raise an error if an item has no mask.
         indices: number of first items to keep, or indices of items to keep.
         without: ``image_id`` of items to exclude.
         test_mode: no effect; accepted for MMEngine.
@@ -143,6 +149,8 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         on_unreadable: Literal["fail", "skip"] = "fail",
         pipeline: Sequence[dict | Callable] = (),
         metainfo: Mapping[str, Any] | None = None,
+        ann_file: str = "",
+        require_masks: bool = False,
         indices: int | Sequence[int] | None = None,
         without: Collection[str] = (),
         test_mode: bool = False,
@@ -151,8 +159,15 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
     ):
         self._begin(seed, on_unreadable)
         self.without = frozenset(without)
+        self.require_masks = require_masks
+        root = str(Path(data_root)) if data_root else ""
+        if ann_file:
+            split = getattr(self, "split", None)
+            listed = partial(read_photo_items, ann_file, root, split)
+            # Replaces the method of the subclass.
+            object.__setattr__(self, "load_data_list", listed)
         super().__init__(
-            data_root=str(data_root),
+            data_root=root,
             data_prefix={},
             metainfo=metainfo,
             indices=indices,
@@ -166,8 +181,11 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         """Return the items that ``without`` does not exclude.
 
         Raises:
-            LussError: if none is left.
+            LussError: if none is left, or a required mask is missing.
         """
+        if self.require_masks:
+            masks = Path(getattr(self, "masks", str(self.data_root)))
+            require_masks_for(self.data_list, masks, getattr(self, "split", "train"))
         kept = [item for item in self.data_list if item.get("image_id") not in self.without]
         if self.without and not kept:
             raise LussError(
@@ -176,6 +194,13 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         # Serialising a short list saves little, but MMEngine collects garbage after it.
         self.serialize_data: bool = self.serialize_data and len(kept) >= _MANY
         return kept
+
+    def listed_items(self) -> list[dict[str, Any]]:
+        """Return the items as they were listed."""
+        items = [super(ReproducibleDataset, self).get_data_info(i) for i in range(len(self))]
+        for item in items:
+            del item["sample_idx"]
+        return items
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return the item of a draw or an index as it is before the pipeline.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from luss.datasets.class_names import find_class_names, metainfo_of, require_masks_for
+from luss.datasets.class_names import find_class_names, metainfo_of
 from luss.datasets.description import ROLES, DataDescription, Recognition
 from luss.datasets.image_io import IMAGE_SUFFIXES, split_suffix
 from luss.datasets.mask_codec import check_shift
@@ -50,7 +50,6 @@ class VOCFolder(ReproducibleDataset):
             None disables a split.
         mask_folder: folder of the masks in the root.
         mask_id_shift: added to all mask ids except 'ignore', such as 1 if 0 is the first class.
-        require_masks: raise an error if an image has no mask.
         metainfo: updates to the metainfo, such as ``palette``.
         **kwargs: see ``ReproducibleDataset``.
 
@@ -67,16 +66,14 @@ class VOCFolder(ReproducibleDataset):
         lists: Mapping[str, str | None] | None = None,
         mask_folder: str = _MASKS,
         mask_id_shift: int = 0,
-        require_masks: bool = False,
         metainfo: Mapping[str, Any] | None = None,
         **kwargs,
     ) -> None:
         self.split = split
         self.list_file = _require_list(data_root, lists, split)
         self.categories = find_class_names(data_root, classes, "index", VOC_CLASSES)
-        self.mask_folder = mask_folder
+        self.masks = Path(data_root, mask_folder)
         self.mask_id_shift = check_shift(mask_id_shift)
-        self.require_masks = require_masks
         metainfo = metainfo_of(self.categories, metainfo)
         super().__init__(data_root=data_root, metainfo=metainfo, **kwargs)
 
@@ -140,7 +137,7 @@ class VOCFolder(ReproducibleDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """List the photos in the order of the list."""
         root = Path(self.data_root)
-        photos, masks = root / _PHOTOS, root / self.mask_folder
+        photos, masks = root / _PHOTOS, self.masks
         if not photos.is_dir():
             raise LussError(
                 f"the folder {photos} is missing; {root} contains {folder_content(root)}. Correct "
@@ -168,8 +165,6 @@ class VOCFolder(ReproducibleDataset):
             items.append(item)
         check_names(((files[name], name) for name in names), photos)
         log_once(f"{self.list_file}: {len(items):,} photos")
-        if self.require_masks:
-            require_masks_for(items, masks, self.split)
         return items
 
 

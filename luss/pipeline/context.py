@@ -19,17 +19,21 @@ from mmengine.logging import print_log
 
 from luss.datasets import (
     DataDescription,
+    ReproducibleDataset,
     describe,
     draw_demo_data,
     kind_of_data,
     reproducible_dataset,
     split_config,
 )
+from luss.datasets.dataset_class import dataset_class
+from luss.datasets.photo_lists import ListedPhotos, listing_settings
 from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
 from luss.errors import LussError
 from luss.pipeline.inputs import StageInputs
 from luss.pipeline.references import FACTS, Reference, resolve
 from luss.pipeline.work_dir import WorkDir
+from luss.ranks import fail_together, main_process_decides
 from luss.registry import DATASETS, STAGES
 
 __all__ = ["Context", "move_data"]
@@ -44,6 +48,9 @@ _SHARED = (
     "visualizer",
 )
 """Top-level settings that a runner takes as they are."""
+
+_UNLISTED = "<photos>.jsonl.gz"
+"""Name of a list of photos that are not listed, since nothing will run."""
 
 
 def move_data(config: Config, data_root: str | os.PathLike) -> None:
@@ -82,6 +89,7 @@ class Context:
         photos_checked: whether photos to train on were looked at.
         tries_batches: whether the checks of stages that train compute losses and gradients, too.
         planned: whether nothing will run, so that missing checkpoints are allowed.
+        listed: the photos that this process has listed, also for other contexts.
     """
 
     config: Config
@@ -90,12 +98,15 @@ class Context:
     resume: bool = False
     config_hash: str = ""
     _inputs: StageInputs | None = field(default=None, init=False)
+    _is_noting: bool = field(default=False, init=False)
     splits_checked: set[str] = field(default_factory=set, init=False)
     photos_checked: bool = field(default=False, init=False)
     tries_batches: bool = False
     planned: bool = False
+    listed: ListedPhotos = field(default_factory=ListedPhotos)
     _data: dict | None = field(default=None, init=False)
-    _listed: dict[str, BaseDataset] = field(default_factory=dict, init=False)
+    _lists: dict[str, Path] = field(default_factory=dict, init=False)
+    _built: dict[str, BaseDataset] = field(default_factory=dict, init=False)
 
     @property
     def seed(self) -> int:
@@ -140,7 +151,9 @@ class Context:
             if not root.is_dir():
                 raise LussError(f"data_root {root} is not a folder")
             if data["type"] == "auto":
-                data["type"] = kind_of_data(root)
+                with fail_together():
+                    data["type"] = kind_of_data(root) if is_main_process() else None
+                data["type"] = main_process_decides(data["type"])
                 print_log(f"{root} is read as {data['type']}", "current")
             self._data = data
         return self._data
@@ -241,11 +254,37 @@ class Context:
     def dataset_config(self, config: dict) -> dict:
         """Return the complete configuration of a data set; :attr:`data` gives what is missing.
 
-        A ``Reproducible`` one stays as it is. Data sets of other libraries are made reproducible.
+        A ``Reproducible`` one stays as it is. Data sets of other libraries are made reproducible,
+        and list their photos themselves; all others read the run's list (``ann_file``).
 
         Raises:
             LussError: if the type is unknown, or it has no such split.
         """
+        config = self._complete(config)
+        if not issubclass(dataset_class(config["type"]), ReproducibleDataset):
+            return config
+        path = self.work_dir.photos / _UNLISTED if self.planned else self.photo_list(config)
+        return {**config, "ann_file": str(path)}
+
+    def photo_list(self, config: dict) -> Path:
+        """Return the file that lists the photos of a data set, written at its first use.
+
+        The main process lists them; all processes call this together.
+
+        Args:
+            config: of the data set, as far as the stage states it.
+        """
+        config = self._complete(config)
+        key = json.dumps(listing_settings(config), sort_keys=True, default=str)
+        if key not in self._lists:
+            path = None
+            with fail_together():
+                if is_main_process():
+                    path = self.listed.write(config, self.work_dir.photos)
+            self._lists[key] = main_process_decides(path)
+        return self._lists[key]
+
+    def _complete(self, config: dict) -> dict:
         if config.get("type") == "Reproducible":
             return dict(config)
         config = {"seed": self.seed, **self.data, **config}
@@ -257,23 +296,26 @@ class Context:
     def dataset(self, config: dict):
         """Build a data set; what ``config`` leaves open comes from :attr:`data`.
 
-        Stages look at the same images through many pipelines: the files are listed once.
+        Stages look at the same images through many pipelines: their items are read once.
         """
+        self.note_photos(config)
         config = self.dataset_config(config)
         pipeline = config.pop("pipeline", [])
+        if self.planned:
+            config.pop("ann_file", None)
         key = json.dumps(config, sort_keys=True, default=str)
-        if key not in self._listed:
-            self._listed[key] = DATASETS.build({**config, "pipeline": []})
-        if self._inputs is not None:
-            self._inputs.add_photos(config, self._listed[key])
-        dataset = copy.copy(self._listed[key])
+        if key not in self._built:
+            self._built[key] = DATASETS.build({**config, "pipeline": []})
+        dataset = copy.copy(self._built[key])
         dataset.pipeline = Compose(pipeline)
         return dataset
 
     def note_photos(self, config: dict) -> None:
         """Note the photos of a data set in the record of the running stage."""
-        if self._inputs is not None:
-            self.dataset(config)
+        if self._is_noting:
+            path = self.photo_list(config)
+            if self._inputs is not None:
+                self._inputs.add_photos(self._complete(config), path.name)
 
     @contextlib.contextmanager
     def noting_inputs(
@@ -286,13 +328,14 @@ class Context:
         """Keep a record of what a stage reads while it runs; see :meth:`StageInputs.begin`."""
         if is_main_process():
             self._inputs = StageInputs.begin(self.work_dir, stage, requires, goes_on, files)
+        self._is_noting = True
         try:
             yield
             if self._inputs is not None:
                 # The stage may have put another folder in the place of its own.
                 self._inputs.write()
         finally:
-            self._inputs = None
+            self._inputs, self._is_noting = None, False
 
     @property
     def splits_with_masks(self) -> list[str]:

@@ -10,29 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmengine.dataset import BaseDataset
-
-from luss.datasets.photo_lists import describe_difference, list_photos, write_photo_list
+from luss.datasets.photo_lists import describe_difference, listing_settings
 from luss.errors import LussError
 from luss.files import read_json, write_json
 from luss.pipeline.work_dir import WorkDir
 
 __all__ = ["StageInputs"]
-
-_NO_MATTER = frozenset(
-    {
-        "data_root",
-        "mask_id_shift",
-        "mask_root",
-        "metainfo",
-        "num_mask_classes",
-        "on_unreadable",
-        "pipeline",
-        "require_masks",
-        "seed",
-    }
-)
-"""Settings of a data set that do not change which photos it lists."""
 
 
 @dataclass
@@ -44,7 +27,7 @@ class StageInputs:
         stage: its name.
         identity: of the output that is made, drawn at random when it is begun.
         stages: name of each stage it reads from -> identity of that output, where it is known.
-        photos: as JSON text, the settings of each data set it lists -> digest of the photos' ids.
+        photos: as JSON text, the settings of each data set it reads -> name of the photos' list.
         files: see :meth:`Stage.digests_of_files`.
     """
 
@@ -115,33 +98,31 @@ class StageInputs:
                 return name
         return None
 
-    def add_photos(self, config: dict, dataset: BaseDataset) -> None:
-        """Note what a data set lists, once, and keep the list for comparison.
+    def add_photos(self, config: dict, name: str) -> None:
+        """Note the list of a data set's photos, once.
 
         Args:
             config: of the data set.
-            dataset: built from it; nothing is noted if its photos have neither id nor path.
+            name: of the list in the work dir.
         """
         key = _key(config)
-        if key in self.photos or (photos := list_photos(dataset)) is None:
-            return
-        self.photos[key] = write_photo_list(self.work_dir.photos, photos)
-        self.write()
+        if key not in self.photos:
+            self.photos[key] = name
+            self.write()
 
-    def difference(self, build: Callable[[dict], BaseDataset], root: str) -> str | None:
+    def difference(self, photo_list: Callable[[dict], Path], root: str) -> str | None:
         """How the photos that are there differ from those that the stage saw; None if nowhere.
 
         Args:
-            build: from the settings of a data set to the data set.
+            photo_list: from the settings of a data set to its present list.
             root: where the photos lie, for the sentence.
 
         Returns:
             A sentence behind 'the photos', such as " of 'train' in DIR are not those that ...".
         """
-        for key, digest in self.photos.items():
+        for key, name in self.photos.items():
             settings = json.loads(key)
-            photos = list_photos(build({**settings, "pipeline": []}))
-            found = describe_difference(self.work_dir.photos, digest, photos or [])
+            found = describe_difference(self.work_dir.photos / name, photo_list(settings))
             if found:
                 split = f" of {settings['split']!r}" if "split" in settings else ""
                 return f"{split} in {root} are not those that stage {self.stage!r} saw: {found}."
@@ -157,5 +138,7 @@ def _key(config: dict) -> str:
         # Settings as the config has them: where photos lie may change, within the wrapper too.
         outer = {key: value for key, value in config.items() if key != "dataset"}
         config = {**outer, **config["dataset"]}
-    listed = {key: value for key, value in config.items() if key not in _NO_MATTER}
+    listed = listing_settings(config)
+    # The folders may move.
+    listed = {key: listed[key] for key in listed.keys() - {"data_root", "mask_root"}}
     return json.dumps(listed, sort_keys=True, default=str)

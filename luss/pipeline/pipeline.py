@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 
 from luss.build_errors import clear_build_errors
 from luss.config_checks import check_settings
+from luss.datasets.photo_lists import ListedPhotos
 from luss.engine.progress import Position, position
 from luss.engine.resume_from import adopt_checkpoint
 from luss.engine.run_log import open_run_log
@@ -46,6 +47,7 @@ class Pipeline:
         work_dir: folder of the run.
         launcher: as MMEngine's.
         expected: stage -> seconds that it will take, for those of which that is known.
+        listed: photos that were listed before.
 
     Attributes:
         timings: of the stages that this process ran, when and how long.
@@ -61,6 +63,7 @@ class Pipeline:
         work_dir: str,
         launcher: str = "none",
         expected: Mapping[str, float] | None = None,
+        listed: ListedPhotos | None = None,
     ) -> None:
         check_settings(config)
         init_processes(launcher)
@@ -69,6 +72,7 @@ class Pipeline:
         self.work_dir = WorkDir(work_dir)
         self.launcher = launcher
         self.expected = expected or {}
+        self.listed = listed or ListedPhotos()
         self.timings: dict[str, Position] = {}
         self.stages = {name: build_stage(name, stage) for name, stage in config.stages.items()}
         require_known_outputs(self.stages)
@@ -174,6 +178,7 @@ class Pipeline:
                 self.launcher,
                 resume,
                 config_hash=config_hash(identities),
+                listed=self.listed,
             )
 
     def check(self, stage: Stage, context: Context, made: list[str]) -> None:
@@ -316,19 +321,13 @@ class Pipeline:
         begun = main_process_decides([name for name in self._begun() if name in used])
         if not begun:
             return
-        # All processes draw the demo data together, hence not within the block.
-        root = context.data["data_root"]
-        with fail_together():
-            for name in begun if is_main_process() else ():
-                self._check_photos_of(name, root, context)
-
-    def _check_photos_of(self, name: str, root: str, context: Context) -> None:
-        inputs = StageInputs.read(self.work_dir, name)
-        if inputs and (difference := inputs.difference(context.dataset, root)):
-            raise LussError(
-                f"the photos{difference} Let them be as they were, remove "
-                f"{self._folders([name])} to make that again, or choose another --work-dir"
-            )
+        records = {name: StageInputs.read(self.work_dir, name) for name in begun}
+        for name, inputs in main_process_decides(records).items():
+            if inputs and (found := inputs.difference(context.photo_list, context.data_root)):
+                raise LussError(
+                    f"the photos{found} Let them be as they were, remove "
+                    f"{self._folders([name])} to make that again, or choose another --work-dir"
+                )
 
     def _go_back_to(self, checkpoint: str, stage: str | None) -> None:
         """Let a stage resume from this checkpoint."""

@@ -2,12 +2,12 @@
 
 import copy
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mmengine import Config
+from mmengine.dataset import BaseDataset
 
 from luss.datasets.image_io import UnreadableImageError, open_image
 from luss.engine.progress import Position
@@ -15,7 +15,7 @@ from luss.errors import LussError
 from luss.files import temporary_folder
 from luss.pipeline import Pipeline
 from luss.planning.schedule import TRAINED
-from luss.planning.survey import split_of_data
+from luss.planning.survey import Survey
 
 __all__ = ["DryRun", "Sample", "dry_run", "sample_for", "unreadable_photos"]
 
@@ -107,12 +107,12 @@ class DryRun:
         return found
 
 
-def dry_run(config: Config, counts: Mapping[str, int], where: Path, sample: Sample) -> DryRun:
+def dry_run(config: Config, found: Survey, where: Path, sample: Sample) -> DryRun:
     """Run all stages on a few photos in a temporary folder.
 
     Args:
         config: of the run, with its final batch sizes.
-        counts: split -> number of photos.
+        found: the survey of the photos.
         where: parent of the temporary folder.
         sample: numbers of photos and iterations.
 
@@ -120,9 +120,8 @@ def dry_run(config: Config, counts: Mapping[str, int], where: Path, sample: Samp
         LussError: as the stages.
     """
     config = copy.deepcopy(config)
-    data = {**config.get("data", {}), "data_root": config.data_root}
-    without = unreadable_photos(data, counts, sample.photos)
-    counts = {**counts, "train": counts["train"] - len(without)}
+    without = unreadable_photos(found.datasets, sample.photos)
+    counts = {**found.counts, "train": found.photos - len(without)}
     photos = min(sample.photos, *counts.values())
     config.log_level = "ERROR"
     config.data = {**config.get("data", {}), "indices": photos}
@@ -145,19 +144,18 @@ def dry_run(config: Config, counts: Mapping[str, int], where: Path, sample: Samp
     config.num_workers = 0
     start = time.monotonic()
     with temporary_folder(where) as folder:
-        pipeline = Pipeline(config, str(Path(folder) / "dry_run"))
+        pipeline = Pipeline(config, str(Path(folder) / "dry_run"), listed=found.listed)
         pipeline.run()
         seconds = time.monotonic() - start
     took = sum(stage.seconds for stage in pipeline.timings.values())
     return DryRun(photos, batches, pipeline.timings, seconds - took)
 
 
-def unreadable_photos(data: Mapping[str, Any], splits: Iterable[str], number: int) -> list[str]:
+def unreadable_photos(datasets: Mapping[str, BaseDataset], number: int) -> list[str]:
     """Return the ids of unreadable training photos among the first photos.
 
     Args:
-        data: settings of the data set.
-        splits: ``train``, and the splits with masks.
+        datasets: ``train`` and splits with masks -> their data sets.
         number: stop after this many readable photos of each split.
 
     Raises:
@@ -165,8 +163,8 @@ def unreadable_photos(data: Mapping[str, Any], splits: Iterable[str], number: in
             cannot.
     """
     unreadable = []
-    for split in splits:
-        dataset, readable = split_of_data(dict(data), split), 0
+    for split, dataset in datasets.items():
+        readable = 0
         for item in map(dataset.get_data_info, range(len(dataset))):
             if readable == number:
                 break
@@ -180,7 +178,7 @@ def unreadable_photos(data: Mapping[str, Any], splits: Iterable[str], number: in
         if not readable:
             raise LussError(
                 f"cannot read any of the {len(dataset)} photos of {split!r} in "
-                f"{data['data_root']}; replace or remove them"
+                f"{dataset.data_root}; replace or remove them"
             )
     return unreadable
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 
+from luss.datasets.class_names import require_masks_for
 from luss.datasets.image_io import (
     TooLargeImageError,
     UnreadableImageError,
@@ -18,7 +20,7 @@ from luss.engine.progress import Progress
 from luss.errors import LussError, shorten
 from luss.planning.schedule import TRAINED, fitting_batch, full_schedule
 from luss.planning.settings import choose_foreground, settings_for
-from luss.planning.survey import Survey, split_of_data, survey
+from luss.planning.survey import Survey, survey
 
 __all__ = ["Inspection", "inspect_photos"]
 
@@ -53,7 +55,7 @@ def inspect_photos(
     """
     found = survey(root, data)
     result = Inspection([f"{found.root} is read as {found.kind}; {found.summary()}"])
-    datasets = {split: split_of_data(found.settings, split) for split in found.counts}
+    datasets = found.datasets
     deep = DeepPhotos()
     for split, dataset in datasets.items():
         if unreadable := _unreadable(dataset, split, deep):
@@ -64,7 +66,7 @@ def inspect_photos(
                 f"remove them): {shorten(unreadable)}"
             )
         if split in found.description.measured:
-            _check_masks(found, split, result)
+            _check_masks(dataset, split, result)
     paths = (item["img_path"] for dataset in datasets.values() for item in _items(dataset))
     doubts = [deep.doubt(), doubt_of_copies(identical_photos(paths))]
     if found.description.has_categories and found.description.classes is not None:
@@ -93,9 +95,10 @@ def _unreadable(dataset: BaseDataset, split: str, deep: DeepPhotos) -> list[str]
     return unreadable
 
 
-def _check_masks(found: Survey, split: str, result: Inspection) -> None:
+def _check_masks(dataset: BaseDataset, split: str, result: Inspection) -> None:
     try:
-        dataset = split_of_data({**found.settings, "require_masks": True}, split)
+        masks = Path(getattr(dataset, "masks", dataset.data_root))
+        require_masks_for(list(_items(dataset)), masks, split)
         progress = Progress(len(dataset), f"checking the masks of {split}")
         tally = check_masks(dataset, progress.advance)
     except LussError as error:

@@ -11,7 +11,7 @@ from mmengine import Config
 from mmengine.logging import print_log
 
 from luss.config_checks import check_settings
-from luss.datasets.photo_lists import describe_difference, list_files, write_photo_list
+from luss.datasets.photo_lists import describe_difference, items_with_sizes, write_photo_list
 from luss.engine.progress import clock
 from luss.engine.run_log import open_run_log
 from luss.errors import LussError
@@ -29,7 +29,7 @@ from luss.planning.settings import (
     settings_for,
     start_from,
 )
-from luss.planning.survey import Survey, data_settings, split_of_data, survey
+from luss.planning.survey import Survey, data_settings, survey
 from luss.training_switches import scale_learning_rates
 
 __all__ = ["PhotoRun", "outcome"]
@@ -113,7 +113,8 @@ class PhotoRun:
             if not self.given.keys() & {interval, f"stages.{name}.{interval}"}:
                 hooks = stage.setdefault("default_hooks", {})
                 hooks.setdefault("checkpoint", {})["interval"] = min(each, epochs)
-        Pipeline(config, str(self.folder), expected=plan["seconds"]).run(resume=resume)
+        pipeline = Pipeline(config, str(self.folder), expected=plan["seconds"], listed=found.listed)
+        pipeline.run(resume=resume)
         took = time.monotonic() - self._begun
         return outcome(self.folder, found, categories) + f"\nIt took {clock(took)}."
 
@@ -241,9 +242,8 @@ class PhotoRun:
             "before_fitting": before,
             **self._new_plan(config, found),
         }
-        listed = {split: list_files(split_of_data(found.settings, split)) for split in found.counts}
-        folder = WorkDir(self.folder).photos
-        plan["photos"] = {split: write_photo_list(folder, files) for split, files in listed.items()}
+        lists = self._write_lists(found)
+        plan["photos"] = {split: path.name for split, path in lists.items()}
         write_json(path, plan)
         return plan
 
@@ -260,16 +260,22 @@ class PhotoRun:
         if plan["asked"].get("photos") != self._arguments()["photos"]:
             # `_plan` reports that the folder is another one.
             return
-        for split, digest in plan.get("photos", {}).items():
-            files = []
-            if split in found.counts:
-                files = list_files(split_of_data(found.settings, split))
-            difference = describe_difference(WorkDir(self.folder).photos, digest, files)
-            if difference:
+        folder, lists = WorkDir(self.folder).photos, self._write_lists(found)
+        for split, name in plan.get("photos", {}).items():
+            now = lists[split] if split in lists else write_photo_list(folder, [])
+            if difference := describe_difference(folder / name, now):
                 raise LussError(
                     f"the photos of {split!r} in {found.root} have changed since {self.folder} was "
                     f"started: {difference}. Restore them, or choose another --work-dir"
                 )
+
+    def _write_lists(self, found: Survey) -> dict[str, Path]:
+        """Write the ids and file sizes of the photos; split -> path of the list."""
+        folder = WorkDir(self.folder).photos
+        return {
+            split: write_photo_list(folder, items_with_sizes(dataset))
+            for split, dataset in found.datasets.items()
+        }
 
     def _has_trained(self) -> bool:
         """Return whether a stage was started; until then, the plan may be replaced."""
@@ -281,7 +287,7 @@ class PhotoRun:
         largest = max(config.stages[name].train_dataloader.batch_size for name in trained)
         allowed = 60 * self.minutes * _DRY_RUN_SHARE
         sample = sample_for(largest, found.photo_seconds, allowed)
-        timed = dry_run(config, found.counts, self.folder, sample)
+        timed = dry_run(config, found, self.folder, sample)
         open_run_log(self.folder / "run.log")
         batches = {name: config.stages[name].train_dataloader.batch_size for name in trained}
         epoch_seconds = {

@@ -15,12 +15,12 @@ from mmengine.registry import init_default_scope
 from luss.config_checks import check_settings
 from luss.datasets import describe, kind_of_data, reproducible_dataset, split_config
 from luss.datasets.description import DataDescription
-from luss.datasets.image_io import UnreadableImageError, image_size, read_image
+from luss.datasets.image_io import UnreadableImageError, image_header, read_image
+from luss.datasets.photo_lists import ListedPhotos
 from luss.errors import LussError
-from luss.registry import DATASETS
 from luss.visualization.gallery import evenly_spaced
 
-__all__ = ["Survey", "data_settings", "split_of_data", "survey"]
+__all__ = ["Survey", "data_settings", "survey"]
 
 _MEASURED = 500
 _TIMED = 3
@@ -40,6 +40,8 @@ class Survey:
         root: the folder.
         settings: of the data set.
         description: splits, masks and classes.
+        listed: the photos, listed once for the complete run.
+        datasets: ``train`` and splits with masks -> their data sets, without pipelines.
         counts: split -> number of photos.
         short_sides: minimum, median and maximum of the short sides, in pixels.
         photo_seconds: median time to read a photo.
@@ -48,6 +50,8 @@ class Survey:
     root: Path
     settings: dict[str, Any]
     description: DataDescription
+    listed: ListedPhotos
+    datasets: dict[str, BaseDataset]
     counts: dict[str, int]
     short_sides: tuple[int, int, int]
     photo_seconds: float
@@ -144,11 +148,15 @@ def survey(root: str, data: dict[str, Any] | None = None) -> Survey:
             f"splits are: {', '.join(found.splits)}"
         )
     splits = dict.fromkeys(("train", *found.measured))
-    datasets = {split: split_of_data(settings, split) for split in splits}
+    listed = ListedPhotos()
+    configs = {split: reproducible_dataset(split_config(settings, split)) for split in splits}
+    datasets = {split: listed.dataset(config) for split, config in configs.items()}
     return Survey(
         root=path,
         settings=settings,
         description=found,
+        listed=listed,
+        datasets=datasets,
         counts={split: len(dataset) for split, dataset in datasets.items()},
         short_sides=_short_sides(datasets["train"], path),
         photo_seconds=_photo_seconds(datasets["train"]),
@@ -160,12 +168,6 @@ def data_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     config = Config({"data": {}})
     config.merge_from_dict({key: options[key] for key in options if key.startswith("data.")})
     return config.data.to_dict()
-
-
-def split_of_data(settings: dict[str, Any], split: str) -> BaseDataset:
-    """Return the data set of a split, with an empty pipeline that loads no photo."""
-    config = reproducible_dataset(split_config(settings, split))
-    return DATASETS.build({**config, "pipeline": []})
 
 
 def _sample_paths(dataset: BaseDataset, most: int) -> list[str]:
@@ -189,7 +191,7 @@ def _short_sides(dataset: BaseDataset, root: Path) -> tuple[int, int, int]:
     sides, errors = [], []
     for path in _sample_paths(dataset, _MEASURED):
         try:
-            sides.append(min(image_size(path)))
+            sides.append(min(image_header(path).shape))
         except UnreadableImageError as error:
             errors.append(error)
     if not sides:

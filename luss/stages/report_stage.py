@@ -51,13 +51,15 @@ class ReportStage(Stage):
 
     def run(self, context: Context) -> dict:
         """Build the page on the main process."""
+        split = "validation" if context.splits_with_masks else "train"
+        train, gallery = ({"split": each, "pipeline": []} for each in ("train", split))
+        train, gallery = context.dataset(train), context.dataset(gallery)
         if not is_main_process():
             return {}
-        split = "validation" if context.splits_with_masks else "train"
         page = build_report(
             context.work_dir.root,
-            train_dataset=context.dataset({"split": "train", "pipeline": []}),
-            gallery_dataset=context.dataset({"split": split, "pipeline": []}),
+            train_dataset=train,
+            gallery_dataset=gallery,
             gallery_split=split,
             title=self.title,
             sections=self.sections,

@@ -51,13 +51,14 @@ def warn_of_photos(context: Context, dataset: dict) -> None:
         context: of the run.
         dataset: config of the training set.
     """
-    if context.photos_checked or not is_main_process():
+    if context.photos_checked:
         return
     context.photos_checked = True
     known = context.description
     photos = context.dataset({**dataset, "pipeline": []})
     classes = known.classes if known.has_categories else None
-    _warn(dataset.get("split", "train"), quick_doubts(photos, classes))
+    if is_main_process():
+        _warn(dataset.get("split", "train"), quick_doubts(photos, classes))
 
 
 def _warn(split: str, doubts: list[str]) -> None:

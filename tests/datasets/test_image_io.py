@@ -9,7 +9,7 @@ from luss.datasets.image_io import (
     IMAGE_SUFFIXES,
     TooLargeImageError,
     UnreadableImageError,
-    image_size,
+    image_header,
     read_image,
     split_suffix,
 )
@@ -121,7 +121,7 @@ def test_photos_are_turned_upright_only_where_asked_for(tmp_path, orientation):
     Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
     np.testing.assert_array_equal(read_image(path)[..., 0], stored)
     np.testing.assert_array_equal(read_image(path, upright=True)[..., 0], upright)
-    assert image_size(path) == stored.shape
+    assert image_header(path).shape == stored.shape
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
@@ -131,7 +131,7 @@ def test_tiff_files_are_turned_once(tmp_path, compression):
     stored.save(tmp_path / "a.tif", tiffinfo={0x0112: 6}, compression=compression)
     for turned in (False, True):
         np.testing.assert_array_equal(read_image(tmp_path / "a.tif", turned)[..., 0], upright)
-    assert image_size(tmp_path / "a.tif") == (2, 3)
+    assert image_header(tmp_path / "a.tif").shape == (2, 3)
 
 
 def test_damaged_exif_data_do_not_stop_a_photo(tmp_path, noise):
@@ -162,7 +162,7 @@ def test_too_many_pixels_are_refused_before_they_are_read(
     (tmp_path / "a.png").write_bytes(png_header(width, height))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for read in (read_image, image_size):
+        for read in (read_image, image_header):
             with pytest.raises(TooLargeImageError, match=rf"a\.png .*{named}.* 100 megapixels"):
                 read(tmp_path / "a.png")
 
@@ -171,7 +171,7 @@ def test_a_photo_of_just_below_the_limit_is_opened_without_a_warning(tmp_path, p
     (tmp_path / "a.png").write_bytes(png_header(10_000, 10_000))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert image_size(tmp_path / "a.png") == (10_000, 10_000)
+        assert image_header(tmp_path / "a.png").shape == (10_000, 10_000)
 
 
 def test_a_named_pipe_is_not_waited_for(tmp_path):

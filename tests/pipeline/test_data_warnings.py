@@ -10,7 +10,7 @@ from PIL import Image
 
 from luss.pipeline.context import Context
 from luss.pipeline.work_dir import WorkDir
-from luss.planning.survey import data_settings, survey
+from luss.planning.survey import data_settings
 from luss.stages.sound_masks import require_sound_masks, warn_of_photos
 
 
@@ -57,8 +57,8 @@ def test_training_warns_once_of_masks_and_photos(shifted, tmp_path, warnings):
 
 def test_the_remedy_is_an_option(shifted, tmp_path, warnings):
     chosen = data_settings({"data.mask_id_shift": 1, "data.classes": ["a", "b"], "seed": 3})
-    data = survey(str(shifted), chosen).settings
-    context = Context(Config({"data": data}), WorkDir(tmp_path / "run"))
+    config = {"data": chosen, "data_root": str(shifted)}
+    context = Context(Config(config), WorkDir(tmp_path / "run"))
     require_sound_masks(context, "validation")
     assert not [line for line in warnings if "TRAINING photos" not in line]
     assert context.description.classes == ("a", "b")

@@ -11,7 +11,7 @@ from PIL import Image
 from processes import Command, run_command
 
 from luss.configuration import read_config, write_config
-from luss.datasets.photo_lists import list_files, write_photo_list
+from luss.datasets.photo_lists import items_with_sizes, write_photo_list
 from luss.errors import LussError
 from luss.files import write_json
 from luss.folder_lock import LOCK
@@ -21,7 +21,7 @@ from luss.planning.foregrounds import FOREGROUNDS
 from luss.planning.photo_run import PhotoRun
 from luss.planning.schedule import TRAINED
 from luss.planning.settings import settings_for
-from luss.planning.survey import split_of_data, survey
+from luss.planning.survey import survey
 
 TIMES = ("epochs", "epoch_seconds", "seconds")
 
@@ -297,9 +297,9 @@ def test_a_folder_that_another_process_works_in_is_not_planned_anew(photo_folder
 def test_photos_that_moved_changed_or_went_are_named_before_anything_else(photo_folder, tmp_path):
     folder = tmp_path / "run"
     run = PhotoRun(str(photo_folder), str(folder), 12, foreground="boundary-centre")
-    files = list_files(split_of_data(survey(str(photo_folder)).settings, "train"))
+    files = items_with_sizes(survey(str(photo_folder)).datasets["train"])
     (folder / "pretrain").mkdir(parents=True)
-    listed = {"train": write_photo_list(folder / "photos", files)}
+    listed = {"train": write_photo_list(folder / "photos", files).name}
     write_json(folder / "plan.json", {"asked": run._arguments(), "photos": listed})
     photo = photo_folder / "photo_3.png"
     content = photo.read_bytes()
@@ -321,12 +321,12 @@ def test_photos_that_moved_changed_or_went_are_named_before_anything_else(photo_
 
 def test_the_dry_run_passes_over_damaged_photos(photo_folder):
     damage_first_photos(photo_folder)
-    data = {"type": "PhotoFolder", "data_root": str(photo_folder)}
-    assert unreadable_photos(data, ["train"], 8) == [f"a{number}" for number in range(8)]
+    datasets = survey(str(photo_folder)).datasets
+    assert unreadable_photos(datasets, 8) == [f"a{number}" for number in range(8)]
     for path in photo_folder.glob("photo_*"):
         path.unlink()
-    with pytest.raises(LussError, match="any of the 8 photos of 'train'"):
-        unreadable_photos(data, ["train"], 8)
+    with pytest.raises(LussError, match="any of the 20 photos of 'train'"):
+        unreadable_photos(datasets, 8)
 
 
 def test_the_dry_run_rejects_damaged_photos_that_are_measured(photo_folder):
@@ -337,9 +337,8 @@ def test_the_dry_run_rejects_damaged_photos_that_are_measured(photo_folder):
         path.rename(photo_folder / "images" / path.name)
         Image.new("L", (60, 48), 1).save(photo_folder / "masks" / path.name)
     (photo_folder / "images" / "photo_1.png").write_bytes(b"no photo")
-    data = {"type": "ImageMaskFolder", "data_root": str(photo_folder)}
     with pytest.raises(LussError, match=r"validation: .*photo_1\.png.*evaluation needs it"):
-        unreadable_photos(data, ["train", "validation"], 8)
+        unreadable_photos(survey(str(photo_folder)).datasets, 8)
 
 
 @pytest.mark.parametrize(
