@@ -4,6 +4,7 @@ A checkpoint is a zip file of PyTorch. Its zip comment, which PyTorch ignores, c
 of all preceding bytes, since PyTorch does not verify the checksums of the zip.
 """
 
+import argparse
 import hashlib
 import io
 import os
@@ -177,7 +178,9 @@ def load(path: str | os.PathLike) -> dict:
         raise LussError(f"there is no checkpoint {path}; give the path of a .pth file")
     _verify_digest(path)
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        # Arguments of a training, which many programs save beside the weights, are plain values.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):
         raise
     # Damaged files raise UnpicklingError, RuntimeError, EOFError, KeyError, UnicodeDecodeError ...

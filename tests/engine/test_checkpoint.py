@@ -1,5 +1,6 @@
 """Checkpoints are whole, hold data alone, and never execute code."""
 
+import argparse
 import errno
 import hashlib
 import os
@@ -84,6 +85,15 @@ def test_plain_pickle_is_not_executed(tmp_path):
     with pytest.raises(LussError):
         load(tmp_path / "evil.pth")
     assert not made.exists()
+
+
+def test_arguments_beside_the_weights_are_plain_values(tmp_path):
+    """Many programs save them, as those of DINO and PixPro."""
+    arguments = argparse.Namespace(arch="resnet50", crop=0.2)
+    torch.save({"opt": arguments, "model": {"w": torch.ones(2)}}, tmp_path / "ckpt.pth")
+    found = load(tmp_path / "ckpt.pth")
+    assert found["opt"] == arguments
+    assert found["model"]["w"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04", b"\x80\x02}q\x00."])

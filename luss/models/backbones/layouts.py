@@ -1,7 +1,10 @@
 """Checkpoint layouts: tensor names of other programs and the corresponding names in luss."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
 
 __all__ = ["LAYOUTS", "MMSEG_VIT", "PASS_PARTS", "UNNAMED", "Layout", "Renames"]
 
@@ -17,6 +20,8 @@ class Layout:
         keys: possible keys of the tensors; the file itself if it has none of them.
         prefixes: possible prefixes of the names; the one that matches most tensors of a module is
             chosen.
+        convert: from the file's tensors to those of luss, by their names in the file, without the
+            prefix; for layouts with other values or shapes.
         renames: from the file's names, without the prefix, to the names in luss.
         variants: further renames, for networks with different names in luss; the one that matches
             most tensors of a module is chosen.
@@ -33,6 +38,7 @@ class Layout:
 
     keys: tuple[str, ...] = ("state_dict", "model", "teacher")
     prefixes: tuple[str, ...] = ("module.", "")
+    convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
     renames: Renames = ()
     variants: tuple[Renames, ...] = ((),)
     alternatives: Renames = ()
@@ -128,6 +134,62 @@ MMSEG_VIT: Renames = (
 )
 """From the names in mmcls to those in mmseg's vision transformer."""
 
+_DINOV3: Renames = (
+    (r"^storage_tokens$", "reg_token"),
+    (r"^rope_embed\.", "rope."),
+    (r"\.ls([12])\.gamma$", r".gamma_\1"),
+    (r"\.mlp\.w1\.", ".mlp.fc1_g."),
+    (r"\.mlp\.w2\.", ".mlp.fc1_x."),
+    (r"\.mlp\.w3\.", ".mlp.fc2."),
+)
+
+
+def _split_biases(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Split DINOv3's biases of queries, keys and values as timm does; those of keys are zero."""
+    found: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        if name.endswith("attn.qkv.bias"):
+            query, _, values = value.chunk(3)
+            stem = name.removesuffix("qkv.bias")
+            found |= {f"{stem}q_bias": query, f"{stem}v_bias": values}
+        elif not name.endswith("attn.qkv.bias_mask"):
+            found[name] = value
+    return found
+
+
+_CONVNEXT: Renames = (
+    (r"\.dwconv\.", ".depthwise_conv."),
+    (r"\.pwconv([12])\.", r".pointwise_conv\1."),
+    (r"^norm\.", "norm3."),
+)
+_SWIN: Renames = (
+    (r"^patch_embed\.proj\.", "patch_embed.projection."),
+    (r"^layers\.", "stages."),
+    (r"\.attn\.", ".attn.w_msa."),
+    (r"\.mlp\.fc1\.", ".ffn.layers.0.0."),
+    (r"\.mlp\.fc2\.", ".ffn.layers.1."),
+    (r"^norm\.", "norm3."),
+)
+
+
+_MERGED = re.compile(r"layers\.\d+\.downsample\.(norm|reduction)\.")
+
+
+def _order_merged_channels(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Order the channels of Swin's merged patches as mmcls does: by channel, row and column.
+
+    The authors concatenate four pixels: both rows of the first column, then those of the second.
+    Masks and index tables, which networks compute themselves, are dropped.
+    """
+    return {
+        name: value.unflatten(-1, (2, 2, -1)).movedim(-1, -3).mT.flatten(-3)
+        if _MERGED.match(name) and value.shape[-1] % 4 == 0
+        else value
+        for name, value in tensors.items()
+        if not name.endswith(("attn_mask", "relative_position_index"))
+    }
+
+
 PASS_PARTS: tuple[tuple[str, str], ...] = (
     ("projection_head.", "objectives.clustering.projector."),
     ("prototypes.", "objectives.clustering.prototypes."),
@@ -153,6 +215,16 @@ PASS_PARTS: tuple[tuple[str, str], ...] = (
 )
 """Prefixes of names in the released PASS -> prefixes of the same modules in luss."""
 
+_DINOV2 = Layout(
+    keys=("teacher", "model", "state_dict"),
+    prefixes=("module.backbone.", "backbone.", "module.", ""),
+    renames=_TIMM_VIT,
+    # Only used in masked training.
+    dropped=("mask_token", "head."),
+    heads={384: 6, 768: 12, 1024: 16, 1536: 24},
+    position_offset=0.1,
+)
+
 LAYOUTS: dict[str, Layout] = {
     # Also the layout of luss.
     "openmmlab": Layout(
@@ -166,33 +238,40 @@ LAYOUTS: dict[str, Layout] = {
         dropped=("fc.", "heads."),
         heads={768: 12, 1024: 16, 1280: 16},
     ),
-    "timm": Layout(variants=(*_OWN_TIMM, _TIMM_VIT), alternatives=_TIMM_FLAT, dropped=_TIMM_TOPS),
+    # Also EfficientNet-B0 and Lite0 of the package efficientnet-pytorch.
+    "timm": Layout(
+        renames=_EFFICIENTNET_PYTORCH,
+        variants=(*_OWN_TIMM, _TIMM_VIT),
+        alternatives=_TIMM_FLAT,
+        dropped=(*_TIMM_TOPS, "_conv_head.", "_bn1.", "_fc."),
+    ),
     "timm_vit": Layout(
         renames=_TIMM_VIT, dropped=("head.", "head_dist.", "fc_norm.", "pre_logits.")
     ),
-    # EfficientNet-B0 and Lite0 of this package, loaded into timm's networks.
-    "efficientnet_pytorch": Layout(
-        renames=_EFFICIENTNET_PYTORCH,
-        variants=_OWN_TIMM,
-        alternatives=_TIMM_FLAT,
-        dropped=("_conv_head.", "_bn1.", "_fc."),
-    ),
+    # Also iBOT and SERE.
     "dino": Layout(
         keys=("teacher", "state_dict", "model"),
         prefixes=("module.backbone.", "backbone.", "module.", ""),
         renames=_TIMM_VIT,
-        dropped=("head.", "fc."),
+        dropped=("head.", "fc.", "masked_embed", "channel_sere", "pixel_sere"),
         heads={192: 3, 384: 6, 768: 12, 1024: 16},
         position_offset=0.1,
     ),
-    "dinov2": Layout(
-        keys=("teacher", "model", "state_dict"),
-        prefixes=("module.backbone.", "backbone.", "module.", ""),
+    "dinov2": _DINOV2,
+    "dinov2_reg": replace(_DINOV2, position_offset=0.0),
+    "dinov3": replace(
+        _DINOV2,
+        convert=_split_biases,
+        renames=_DINOV3,
+        variants=_OWN_TIMM,
+        dropped=("mask_token", "head.", "local_cls_norm."),
+        position_offset=None,
+    ),
+    "mae": Layout(
         renames=_TIMM_VIT,
-        # Only used in masked training.
-        dropped=("mask_token", "head."),
-        heads={384: 6, 768: 12, 1024: 16, 1536: 24},
-        position_offset=0.1,
+        dropped=("decoder_", "mask_token", "head.", "fc_norm."),
+        heads={768: 12, 1024: 16, 1280: 16},
+        position_offset=0.0,
     ),
     "moco": Layout(
         prefixes=("module.encoder_q.", "encoder_q.", "module.base_encoder."),
@@ -201,6 +280,11 @@ LAYOUTS: dict[str, Layout] = {
         # MoCo v3's ViT-S has twice as many heads as others.
         heads={384: 12, 768: 12},
     ),
+    "swav": Layout(dropped=("projection_head.", "prototypes.")),
+    "pixpro": Layout(prefixes=("module.encoder.", "encoder.")),
+    # The authors' files, for the networks of mmcls.
+    "convnext": Layout(renames=_CONVNEXT, dropped=("head.",)),
+    "swin": Layout(convert=_order_merged_channels, renames=_SWIN, dropped=("head.",)),
     "pass": Layout(dropped=tuple(theirs for theirs, _ in PASS_PARTS), parts=PASS_PARTS),
 }
 """Known layouts by name."""

@@ -18,7 +18,12 @@ Grid = tuple[int, int]
 
 
 def resized_positions(
-    positions: Tensor, own: Grid, grid: Grid, offset: float = 0.0, mode: str = "bicubic"
+    positions: Tensor,
+    own: Grid,
+    grid: Grid,
+    offset: float = 0.0,
+    mode: str = "bicubic",
+    antialias: bool = False,
 ) -> Tensor:
     """Resize position embeddings as the hub models of DINO and DINOv2 do.
 
@@ -29,6 +34,7 @@ def resized_positions(
         offset: added to H' and W' to compute the scale between the grids; DINO and DINOv2 without
             registers use 0.1. With 0 the corners of both grids coincide.
         mode: of the interpolation.
+        antialias: whether to smooth when reducing; DINOv2 with registers does.
 
     Returns:
         (1, 1 + H' W', C), of the dtype of ``positions``.
@@ -40,7 +46,7 @@ def resized_positions(
     to: dict[str, Any] = {"size": grid}
     if offset:
         to = {"scale_factor": [(new + offset) / old for new, old in zip(grid, own, strict=True)]}
-    resized = F.interpolate(places, mode=mode, **to).flatten(2).mT
+    resized = F.interpolate(places, mode=mode, antialias=antialias, **to).flatten(2).mT
     return torch.cat([positions[:, :1], resized.to(positions.dtype)], dim=1)
 
 
@@ -54,12 +60,28 @@ class DINOVisionTransformer(VisionTransformer):
 
     Args:
         interpolate_offset: see :func:`resized_positions`.
+        antialias: see :func:`resized_positions`.
+        num_registers: number of register tokens, which join the patches without a position and are
+            not part of the outputs.
         **kwargs: see ``mmcls.VisionTransformer``.
     """
 
-    def __init__(self, interpolate_offset: float = 0.1, **kwargs) -> None:
+    def __init__(
+        self,
+        interpolate_offset: float = 0.1,
+        antialias: bool = False,
+        num_registers: int = 0,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.interpolate_offset = interpolate_offset
+        self.antialias = antialias
+        self.num_registers = num_registers
+        if num_registers:
+            self.register_tokens = nn.Parameter(
+                torch.zeros(1, num_registers, self.embed_dims),
+                requires_grad=self.frozen_stages <= 0,
+            )
         self.patch_resolution: Grid = tuple(self.patch_embed.init_out_size)
 
     def forward(self, images: Tensor) -> tuple:
@@ -68,6 +90,9 @@ class DINOVisionTransformer(VisionTransformer):
         tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
         tokens = tokens + self._positions(self.pos_embed, self.patch_resolution, tuple(grid))
         tokens = self.pre_norm(self.drop_after_pos(tokens))
+        if self.num_registers:
+            registers = self.register_tokens.expand(len(tokens), -1, -1)
+            tokens = torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)
         if not self.with_cls_token:
             tokens = tokens[:, 1:]
         outputs = []
@@ -80,14 +105,14 @@ class DINOVisionTransformer(VisionTransformer):
         return tuple(outputs)
 
     def _output(self, tokens: Tensor, grid: Grid) -> Tensor | list[Tensor]:
-        patches = tokens[:, 1:] if self.with_cls_token else tokens
+        patches = tokens[:, self.num_registers + self.with_cls_token :]
         pooled = self.avg_token
         found = self.norm2(patches.mean(dim=1)) if pooled else patches.mT.unflatten(2, grid)
         return [found, tokens[:, 0]] if self.output_cls_token else found
 
     def _positions(self, positions: Tensor, own: Grid, grid: Grid) -> Tensor:
         return resized_positions(
-            positions, own, grid, self.interpolate_offset, self.interpolate_mode
+            positions, own, grid, self.interpolate_offset, self.interpolate_mode, self.antialias
         )
 
     def _prepare_pos_embed(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
@@ -103,8 +128,9 @@ class DINOVisionTransformer(VisionTransformer):
 class LayerScaleVisionTransformer(DINOVisionTransformer):
     """A :class:`DINOVisionTransformer` whose blocks scale both branches (LayerScale).
 
-    ``weights=dict(file=FILE, layout='dinov2')`` loads the checkpoints of DINOv2 ViT-S, B and L
-    without registers, which have ``patch_size=14, img_size=518``.
+    ``weights=dict(file=FILE, layout='dinov2')`` loads the checkpoints of DINOv2 ViT-S, B and L,
+    which have ``patch_size=14, img_size=518``. With registers, the layout is ``dinov2_reg`` and the
+    arguments are ``num_registers=4, interpolate_offset=0.0, antialias=True``.
 
     Args:
         layer_scale: initial scale, above 0.

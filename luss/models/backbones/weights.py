@@ -24,6 +24,7 @@ __all__ = [
     "load_tensors",
     "parts_beside_the_backbone",
     "pick",
+    "share_of_matches",
     "tensors_of",
     "weights_entry",
 ]
@@ -46,6 +47,8 @@ class WeightsEntry:
         rename: renames after the layout's, (regular expression, replacement) pairs.
         ignore: regular expressions; tensors of the file whose names, without the prefix, match one
             of them are ignored.
+        allow_missing: regular expressions; tensors of the module whose names match one of them keep
+            their initial values if the file lacks them.
     """
 
     file: str
@@ -54,6 +57,7 @@ class WeightsEntry:
     prefix: str | None = None
     rename: tuple[tuple[str, str], ...] = ()
     ignore: tuple[str, ...] = ()
+    allow_missing: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, value: object, where: str) -> "WeightsEntry":
@@ -97,15 +101,16 @@ class WeightsEntry:
                     f"replacement: {error}"
                 ) from error
         settings["rename"] = tuple((pattern, text) for pattern, text in pairs)
-        ignore = settings.get("ignore", ())
-        settings["ignore"] = tuple([ignore] if isinstance(ignore, str) else ignore)
-        for pattern in settings["ignore"]:
-            try:
-                re.compile(pattern)
-            except (TypeError, re.error) as error:
-                raise LussError(
-                    f"{where}.ignore has {pattern!r}, expected a regular expression: {error}"
-                ) from error
+        for key in ("ignore", "allow_missing"):
+            patterns = settings.get(key, ())
+            settings[key] = tuple([patterns] if isinstance(patterns, str) else patterns)
+            for pattern in settings[key]:
+                try:
+                    re.compile(pattern)
+                except (TypeError, re.error) as error:
+                    raise LussError(
+                        f"{where}.{key} has {pattern!r}, expected a regular expression: {error}"
+                    ) from error
         return cls(**settings)
 
     @property
@@ -222,7 +227,12 @@ def pick(
     reading = _best_reading(tensors, entry, wanted)
     found, written = reading.tensors, reading.written
     # Modules compute integer tensors (counters, index tables) themselves.
-    missing = {name for name in wanted.keys() - found.keys() if wanted[name].is_floating_point()}
+    missing = {
+        name
+        for name in wanted.keys() - found.keys()
+        if wanted[name].is_floating_point()
+        and not any(re.search(pattern, name) for pattern in entry.allow_missing)
+    }
     surplus = {
         name
         for name in found.keys() - wanted.keys()
@@ -309,10 +319,15 @@ def _read(
     found: dict[str, Tensor] = {}
     written: dict[str, str] = {}
     clash = None
-    for name, value in tensors.items():
-        if not name.startswith(prefix):
-            continue
-        own = new = name.removeprefix(prefix)
+    inside = {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+    if entry._layout.convert is not None:
+        inside = entry._layout.convert(inside)
+    for own, value in inside.items():
+        new = own
         if any(re.search(pattern, own) for pattern in entry.ignore):
             continue
         for pattern, text in renames:
@@ -324,6 +339,35 @@ def _read(
             clash = new, written[new], own
         found[new], written[new] = value, own
     return _Reading(prefix, found, written, clash)
+
+
+def share_of_matches(content: Mapping, entry: WeightsEntry, wanted: Mapping[str, Tensor]) -> float:
+    """Return the share of tensors with equal names and shapes among those of module and file.
+
+    Args:
+        content: of the file.
+        entry: file and layout.
+        wanted: the module's tensors by name, on any device.
+
+    Returns:
+        1 if the file fits exactly, 0 if no tensor matches.
+    """
+    try:
+        found = pick(content, entry, wanted)
+    except LussError:
+        try:
+            found = _best_reading(tensors_of(content, entry), entry, wanted).tensors
+        except LussError:
+            return 0.0
+    floats = {name for name, value in wanted.items() if value.is_floating_point()}
+    names = {name for name, value in found.items() if value.is_floating_point()}
+    floats -= {
+        name
+        for name in floats - names
+        if any(re.search(pattern, name) for pattern in entry.allow_missing)
+    }
+    matches = sum(found[name].shape == wanted[name].shape for name in floats & names)
+    return matches / len(floats | names)
 
 
 def parts_beside_the_backbone(content: Mapping, entry: WeightsEntry) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ ARCH = {"embed_dims": 16, "num_layers": 3, "num_heads": 2, "feedforward_channels
 PLAIN = {"type": "mmcls.VisionTransformer", "arch": ARCH, "img_size": 64, "patch_size": 8}
 DINO = {**PLAIN, "type": "DINOVisionTransformer"}
 SCALED = {**PLAIN, "type": "LayerScaleVisionTransformer"}
+REGISTERS = {**SCALED, "num_registers": 2, "interpolate_offset": 0.0, "antialias": True}
 BEIT = {**PLAIN, "type": "AnySizeBEiT"}
 
 
@@ -86,7 +87,7 @@ def test_positions_at_other_sizes_are_those_of_the_hub_models(config):
     torch.testing.assert_close(embedded[0][:, 1:], expected)
 
 
-@pytest.mark.parametrize("config", [DINO, SCALED])
+@pytest.mark.parametrize("config", [DINO, SCALED, REGISTERS])
 def test_a_file_of_another_size_is_resized_by_the_same_rule(config):
     saved, backbone = build(config, 1), build({**config, "img_size": 40}, 2)
     fill_from(backbone, saved.state_dict(), WeightsEntry("f"))
@@ -96,7 +97,9 @@ def test_a_file_of_another_size_is_resized_by_the_same_rule(config):
         torch.testing.assert_close(extract_maps(backbone, images)[-1], expected)
 
 
-@pytest.mark.parametrize("config", [DINO, SCALED, BEIT], ids=lambda config: config["type"])
+@pytest.mark.parametrize(
+    "config", [DINO, SCALED, REGISTERS, BEIT], ids=["dino", "scaled", "registers", "beit"]
+)
 @pytest.mark.parametrize("frozen", [1, 3])
 def test_frozen_stages_are_frozen(config, frozen):
     backbone = build({**config, "frozen_stages": frozen})

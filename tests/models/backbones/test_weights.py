@@ -11,6 +11,7 @@ from torch import nn
 from luss.errors import LussError
 from luss.models.backbones import extract_maps
 from luss.models.backbones.layouts import LAYOUTS
+from luss.models.backbones.presets import PRESETS
 from luss.models.backbones.weights import (
     WeightsEntry,
     fill_from,
@@ -155,7 +156,9 @@ def read(backbone, content, **entry):
 
 
 def test_each_layout_is_tested():
-    assert {layout for layout, _, _ in CASES} | {"efficientnet_pytorch"} == LAYOUTS.keys()
+    """Here, or with the published files of presets."""
+    presets = {preset.weights["layout"] for preset in PRESETS.values()}
+    assert {layout for layout, _, _ in CASES} | presets == LAYOUTS.keys()
 
 
 @pytest.mark.parametrize(
@@ -271,7 +274,7 @@ def test_efficientnets_whose_blocks_are_counted_through():
     file = {name: torch.full((), 100.0 + number) for number, name in enumerate(names)}
     tops = {name: torch.zeros(1) for name in ("_conv_head.weight", "_bn1.bias", "_fc.bias")}
     network = Named([f"timm_model.{name}" for name in names.values()])
-    read(network, file | tops, layout="efficientnet_pytorch")
+    read(network, file | tops, layout="timm")
     values = [network.state_dict()[f"timm_model.{name}"] for name in names.values()]
     assert values == list(file.values())
 
@@ -294,6 +297,11 @@ def test_tensors_that_are_ignored():
             read(backbone, named, layout="torchvision", prefix=prefix, ignore=patterns)
             assert torch.equal(backbone.conv1.weight, file["conv1.weight"])
             assert torch.equal(backbone.layer4[1].conv2.weight, file["layer4.1.conv2.weight"])
+    # A tensor that may be missing keeps its value.
+    backbone = build(RESNET, 1)
+    before = backbone.conv1.weight.clone()
+    read(backbone, file, layout="torchvision", ignore=["^conv1", *patterns], allow_missing="^conv1")
+    assert torch.equal(backbone.conv1.weight, before)
     # What the network has cannot be done without.
     with pytest.raises(LussError, match=r"1 of its .* are missing \(conv1\.weight\)"):
         read(backbone, file, ignore="^conv1")
@@ -415,6 +423,7 @@ def test_entries_that_make_no_sense():
         ({"file": "f", "rename": {"(": "x"}}, "rename has"),
         ({"file": "f", "rename": ["x"]}, "rename has 'x'"),
         ({"file": "f", "ignore": ["head", "("]}, r"ignore has '\('"),
+        ({"file": "f", "allow_missing": "("}, r"allow_missing has '\('"),
     ]:
         with pytest.raises(LussError, match=message):
             WeightsEntry.parse(entry, "weights")
