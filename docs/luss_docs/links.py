@@ -15,6 +15,7 @@ INCLUDED = {
     "benchmarks/RESULTS.md": "results",
     "configs/ablations/README.md": "ablations",
     "projects/README.md": "projects",
+    "projects/c2am/README.md": "c2am_project",
     "projects/example/README.md": "example_project",
     "projects/foreground_analysis/README.md": "foreground_analysis_project",
     "projects/inspection/README.md": "inspection_project",

@@ -657,9 +657,6 @@ PRIORS["pass/pass_s_photos_prior.py"] = (
 TAUGHT = {"pass/pass_s_photos_taught.py": "pass/pass_s_photos_prior.py"}
 """Config whose prior teaches attention, too -> config without a teacher."""
 
-LEARNT = {"pass/pass_s_photos_c2am.py": "pass/pass_s_photos_prior.py"}
-"""Config with a foreground that is learnt -> config with a prior in its place."""
-
 
 def semi_supervised(recipe: list) -> dict:
     return {"pretrain": PRETRAIN, "finetune_semi": recipe, "semi_supervised": SEMI_SUPERVISED}

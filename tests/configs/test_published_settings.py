@@ -8,7 +8,6 @@ import pytest
 import torch
 from described import built, describe, write_root
 from facts import (
-    LEARNT,
     OTHER_BACKBONES,
     PRIORS,
     PUBLISHED,
@@ -42,7 +41,7 @@ def test_every_config_has_its_facts():
     found = {
         str(path.relative_to(CONFIGS)) for name in FOLDERS for path in CONFIGS.glob(f"{name}/*.py")
     }
-    known = {*PUBLISHED, *UNPUBLISHED, *OTHER_BACKBONES, *PRIORS, *TAUGHT, *LEARNT}
+    known = {*PUBLISHED, *UNPUBLISHED, *OTHER_BACKBONES, *PRIORS, *TAUGHT}
     assert found == known
 
 
@@ -149,38 +148,6 @@ def test_a_teacher_has_the_maps_that_labels_follow(name, root, tmp_path):
     with built(read(name), root, tmp_path) as (pipeline, context):
         for stage in ("foreground", "pixel_attention", "label_generation"):
             pipeline.stages[stage].check(context)
-
-
-@pytest.mark.parametrize("name", LEARNT)
-def test_a_learnt_foreground_stands_where_a_prior_does(name, root, tmp_path):
-    ours, theirs = read(name).stages, read(LEARNT[name]).stages
-    order = list(theirs)
-    at = order.index("pixel_attention")
-    assert list(ours) == [*order[:at], "c2am", "foreground", *order[at:]]
-    for same in ("pretrain", "pixel_attention", "finetune", "evaluate"):
-        assert ours[same] == theirs[same]
-    labels = copy.deepcopy(ours.label_generation)
-    assert labels.pop("foreground") == FOUND
-    assert labels == {k: v for k, v in theirs.label_generation.items() if k != "foreground"}
-    # The backbone is that of step 1, of which other maps may be read.
-    backbones = [dict(ours[stage].model.backbone) for stage in ("c2am", "pretrain")]
-    for backbone in backbones:
-        backbone.pop("out_indices")
-    assert backbones[0] == backbones[1]
-    assert ours.c2am.init == {"backbone": "${pretrain.checkpoint}"}
-    assert ours.foreground.model_from == "c2am"
-    # Maps are made of photos as labels are, and mean and deviation are theirs.
-    sizes = [
-        [step.size for step in pipeline if step.type == "ResizeShortSide"]
-        for pipeline in (ours.foreground.pipeline, ours.label_generation.pixels.pipeline)
-    ]
-    assert sizes[0] == sizes[1]
-    assert ours.foreground.preprocessor == ours.label_generation.preprocessor
-    with built(read(name), root, tmp_path) as (pipeline, context):
-        for stage in ("c2am", "foreground", "label_generation"):
-            pipeline.stages[stage].check(context)
-        frozen = pipeline.stages["c2am"].model_config(context)["frozen"]
-    assert frozen == ["backbone"]
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name.startswith("semi")])

@@ -11,6 +11,7 @@ DOCUMENTS = [
     REPOSITORY / "README.md",
     REPOSITORY / "CONTRIBUTING.md",
     REPOSITORY / "projects" / "README.md",
+    REPOSITORY / "projects" / "c2am" / "README.md",
     REPOSITORY / "projects" / "example" / "README.md",
     REPOSITORY / "projects" / "foreground_analysis" / "README.md",
     REPOSITORY / "projects" / "inspection" / "README.md",

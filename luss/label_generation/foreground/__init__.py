@@ -6,7 +6,6 @@ available to configs.
 """
 
 from luss.label_generation.foreground.boundary_prior import boundary_prior
-from luss.label_generation.foreground.c2am import C2AM
 from luss.label_generation.foreground.centre_prior import centre_prior
 from luss.label_generation.foreground.combinations import (
     PAMR,
@@ -41,7 +40,6 @@ from luss.label_generation.foreground.sources import (
 )
 
 __all__ = [
-    "C2AM",
     "PAMR",
     "Attention",
     "BoundaryPrior",

@@ -1,10 +1,8 @@
-from luss.models.heads.disentangler import Disentangler
 from luss.models.heads.pixel_attention import PixelAttention
 from luss.models.heads.pixel_propagation import PixelPropagation
 from luss.models.heads.projector import LinearProjector, PixelProjector
 
 __all__ = [
-    "Disentangler",
     "LinearProjector",
     "PixelAttention",
     "PixelProjector",

@@ -2,11 +2,8 @@
 
 import pytest
 import torch
-from halves_of_maps import draw, find_lead
 from processes import run_ranks
 from shared_batches import STEPS, clustering_codes, train, work
-
-from luss.models.pretrainers.c2am import lead_at_frame
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +42,3 @@ def test_three_steps(ranks):
     for name, value in expected.items():
         assert torch.equal(first[name], second[name])
         assert_close(first[name], value)
-
-
-def test_the_lead_at_frames_is_that_of_all_views(tmp_path):
-    run_ranks(find_lead, tmp_path)
-    expected = lead_at_frame(*draw(), torch.tensor(0.0))
-    for rank in range(2):
-        assert_close(torch.load(tmp_path / f"{rank}.pth", weights_only=True), expected)

@@ -9,10 +9,10 @@ from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
 from torch import Tensor
 
+from c2am.contrast import negative_pairs_loss, positive_pairs_loss
+from c2am.disentangler import disentangle
 from luss.errors import LussError
 from luss.models.backbones import extract_maps, probe
-from luss.models.heads.disentangler import disentangle
-from luss.models.objectives.foreground_contrast import negative_pairs_loss, positive_pairs_loss
 from luss.registry import MODELS
 from luss.structures import ViewGeometry, sample_in_views, size_of
 
@@ -102,7 +102,7 @@ class C2AM(BaseModel):
     Args:
         backbone: config of a backbone that returns the maps to read: stages 3 and 4 in the paper,
             ``out_indices=(3, 4)``.
-        disentangler: config of a :class:`luss.models.Disentangler`, the default; a missing
+        disentangler: config of a :class:`Disentangler`, the default; a missing
             ``in_channels`` is set to the channels of all maps.
         alpha: see :func:`positive_pairs_loss`.
         frame: thickness of a photo's frame as a fraction of each of its sides.

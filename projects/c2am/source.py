@@ -8,12 +8,12 @@ from luss.label_generation.foreground.photo import LazyPhoto
 from luss.label_generation.foreground.source import ForegroundSource
 from luss.registry import FOREGROUND_SOURCES
 
-__all__ = ["C2AM"]
+__all__ = ["C2AMSource"]
 
 
-@FOREGROUND_SOURCES.register_module()
-class C2AM(ForegroundSource):
-    """The class-agnostic activation map of a trained :class:`luss.models.C2AM`.
+@FOREGROUND_SOURCES.register_module(name="C2AM")
+class C2AMSource(ForegroundSource):
+    """The class-agnostic activation map of a trained :class:`c2am.C2AM`.
 
     Args:
         finer: factor by which the map is finer than the feature map, see :func:`finer_features`.

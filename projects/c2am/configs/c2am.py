@@ -1,7 +1,8 @@
 # PASS_s on photos with a foreground that is learnt without labels (C2AM): after step 1, a 3x3
 # convolution on its frozen features learns to split all photos into the same two parts. Its maps
 # replace those of pass_s_photos_prior.py.
-_base_ = ["pass_s_photos_prior.py"]
+_base_ = "luss::pass/pass_s_photos_prior.py"
+custom_imports = dict(imports=["c2am"])
 
 short_side = _base_.short_side
 whole_photo = [

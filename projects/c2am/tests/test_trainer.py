@@ -4,11 +4,9 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from c2am import C2AM, disentangle, negative_pairs_loss, positive_pairs_loss
+from c2am.trainer import frame_shares, joined_maps, lead_at_frame
 from luss.errors import LussError
-from luss.models import C2AM
-from luss.models.heads.disentangler import disentangle
-from luss.models.objectives.foreground_contrast import negative_pairs_loss, positive_pairs_loss
-from luss.models.pretrainers.c2am import frame_shares, joined_maps, lead_at_frame
 from luss.structures import ViewGeometry
 
 SIDE = 64

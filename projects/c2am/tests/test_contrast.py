@@ -6,12 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from luss.errors import LussError
-from luss.models.objectives.foreground_contrast import (
+from c2am.contrast import (
     negative_pairs_loss,
     pair_similarities,
     positive_pairs_loss,
 )
+from luss.errors import LussError
 
 
 def draw(count, seed=0, length=6):

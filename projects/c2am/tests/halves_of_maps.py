@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from luss.models.pretrainers.c2am import lead_at_frame
+from c2am.trainer import lead_at_frame
 
 
 def draw():
