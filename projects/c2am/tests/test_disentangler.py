@@ -3,8 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from luss.models import Disentangler
-from luss.models.heads.disentangler import disentangle
+from c2am import Disentangler
+from c2am.disentangler import disentangle
 
 
 def test_the_map_is_that_of_plain_layers():
