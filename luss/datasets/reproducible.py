@@ -18,6 +18,7 @@ from luss.datasets.class_names import require_masks_for
 from luss.datasets.image_io import UnreadableImageError
 from luss.datasets.photo_lists import read_photo_items
 from luss.errors import LussError
+from luss.randomness import seed_words
 
 _MANY = 10_000
 
@@ -31,7 +32,7 @@ def seeded(*entropy: int) -> Iterator[None]:
     Args:
         entropy: integers that are mixed into one seed.
     """
-    words = np.random.SeedSequence([word % 2**64 for word in entropy]).generate_state(8)
+    words = seed_words(8, *(word % 2**64 for word in entropy))
     states = get_states()
     try:
         random.seed(words[:4].tobytes())

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
-from luss.evaluation.distance_matching import full_precision, nearest_neighbour_labels
+from luss.evaluation.distance_matching import nearest_neighbour_labels
 from luss.files import atomic_write
 from luss.models.heads.pixel_attention import upsample
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids
+from luss.structures import at_least_float32
 
 __all__ = ["DistanceBank", "class_vectors", "nearest_class_map"]
 
@@ -77,7 +78,7 @@ def nearest_class_map(
         (N, 4h, 4w) int64.
     """
     count, channels, height, width = features.shape
-    features, bank = full_precision(features), full_precision(bank)
+    features, bank = at_least_float32(features), at_least_float32(bank)
     upsampled = upsample(features)
     lengths = upsampled.norm(dim=1).clamp_min(_SMALLEST_NORM)
     mixing = None

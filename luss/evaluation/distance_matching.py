@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from luss.errors import LussError
+from luss.structures import at_least_float32
 
-__all__ = ["full_precision", "nearest_neighbour_labels"]
+__all__ = ["nearest_neighbour_labels"]
 
 
 @torch.no_grad()
@@ -52,10 +53,10 @@ def nearest_neighbour_labels(
         raise LussError(f"k is {k} and temperature is {temperature}. Expected k >= 1 and > 0")
     k = min(k, len(bank))
     labels = torch.empty(len(query), dtype=torch.int64, device=query.device)
-    bank = full_precision(bank)
+    bank = at_least_float32(bank)
     with torch.autocast(query.device.type, enabled=False):
         for start in range(0, len(query), batch_size):
-            part = full_precision(query[start : start + batch_size])
+            part = at_least_float32(query[start : start + batch_size])
             similarity, neighbour = (part @ bank.T).topk(k, dim=1, sorted=False)
             votes = similarity.new_zeros(len(part), num_labels)
             # Subtracting the maximum prevents overflow at low temperatures.
@@ -64,8 +65,3 @@ def nearest_neighbour_labels(
             highest = votes == votes.amax(dim=1, keepdim=True)
             labels[start : start + batch_size] = highest.to(torch.uint8).argmax(dim=1)
     return labels
-
-
-def full_precision(values: Tensor) -> Tensor:
-    """Convert half precision to float32; keep float64."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -85,7 +85,7 @@ def evaluate_folders(
     if len(names) == num_classes:
         categories = {name: index for index, name in enumerate(names, 1)}
         pair = replace(pair, categories=categories)
-    pair = replace(pair, predicted_encoding=encoding, true_encoding=encoding)
+    pair = replace(pair, encoding=encoding)
     images, held = len(pair.names), MaskTally(num_classes)
 
     def count(known: np.ndarray | None) -> Counts:

@@ -24,7 +24,6 @@ from luss.datasets.mask_codec import (
     ignored_value,
     open_mask,
     read_mask,
-    shift_ids,
 )
 from luss.datasets.mask_tally import MaskTally
 from luss.errors import LussError
@@ -104,18 +103,14 @@ class FolderPair:
         predicted: files of predictions by name ('<class folder>/<image>', without suffix).
         true: files of truths by the same names.
         problems: problems found while pairing.
-        predicted_encoding: of the files of predictions.
-        true_encoding: of the files of truths.
-        true_id_shift: added to all true ids except 'ignore'.
+        encoding: of the PNG files.
         categories: class folder -> id of its class, if folders are classes.
     """
 
     predicted: dict[str, Path]
     true: dict[str, Path]
     problems: Problems = field(default_factory=Problems)
-    predicted_encoding: MaskEncoding = "rgb"
-    true_encoding: MaskEncoding = "rgb"
-    true_id_shift: int = 0
+    encoding: MaskEncoding = "rgb"
     categories: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -244,7 +239,6 @@ def count_masks(
     boundary: bool = True,
     jobs: int = 1,
     progress: Callable[[int], None] | None = None,
-    num_matched: int | None = None,
     tally: MaskTally | None = None,
 ) -> tuple[Counts, Problems]:
     """Count all images of two folders, and collect all problems.
@@ -257,7 +251,6 @@ def count_masks(
         boundary: whether to count boundaries.
         jobs: number of processes.
         progress: called with the number of finished images, about once a second and at the end.
-        num_matched: largest id in the match; by default C.
         tally: counts over the truths are added to it.
 
     Returns:
@@ -271,7 +264,7 @@ def count_masks(
         raise LussError(f"jobs is {jobs}. Expected at least 1")
     if num_generated is None:
         num_generated = num_classes if match is None else len(match) - 1
-    rows = num_generated if match is None else num_matched or num_classes
+    rows = num_generated if match is None else num_classes
     shared = (pair, num_classes, num_generated, match, boundary, rows)
     if jobs == 1:
         counts, problems, held = _count_shard(slice(None), shared, progress)
@@ -306,14 +299,10 @@ def _read_pair(
     pair: FolderPair, name: str, num_classes: int, num_generated: int, problems: Problems
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Read and check one image's masks; return None if there is a problem."""
-    masks = []
-    files = [
-        ("prediction", pair.predicted[name], pair.predicted_encoding, 0),
-        ("truth", pair.true[name], pair.true_encoding, pair.true_id_shift),
-    ]
-    for kind, path, encoding, shift in files:
+    masks, encoding = [], pair.encoding
+    for kind, path in (("prediction", pair.predicted[name]), ("truth", pair.true[name])):
         try:
-            masks.append(shift_ids(read_ids(path, encoding), shift))
+            masks.append(read_ids(path, encoding))
         except LussError as error:
             problems.add(f"unreadable {kind}s", str(error))
     if len(masks) < 2:
@@ -328,7 +317,7 @@ def _read_pair(
         return None
     low, high = prediction.min(initial=0), prediction.max(initial=0)
     if low < 0 or high > num_generated:
-        path, encoding = pair.predicted[name], pair.predicted_encoding
+        path = pair.predicted[name]
         found = low if low < 0 else ignored_value(encoding) if high == IGNORE_ID else high
         problems.add(
             f"predictions with ids outside 0..{num_generated}{_hint(path, found, encoding)}",
@@ -337,7 +326,7 @@ def _read_pair(
         return None
     outside = (truth > num_classes) & (truth != IGNORE_ID) | (truth < 0)
     if outside.any():
-        path, encoding, largest = pair.true[name], pair.true_encoding, truth[outside].max()
+        path, largest = pair.true[name], truth[outside].max()
         hint = _hint(path, largest, encoding) or " (check the number of classes)"
         problems.add(
             f"truths with ids outside 0..{num_classes} and {ignored_value(encoding)}{hint}",

@@ -18,28 +18,27 @@ class SeenImages:
     """Images that this rank has evaluated.
 
     Attributes:
-        facts: identity of each image -> stored facts, in the order of evaluation.
+        identities: of the images, in the order of evaluation.
         unnamed: images without identity.
     """
 
-    facts: dict[Hashable, Any] = field(default_factory=dict)
+    identities: dict[Hashable, None] = field(default_factory=dict)
     unnamed: int = 0
 
-    def is_new(self, sample: Mapping[str, Any], facts: Any = None) -> bool:
+    def is_new(self, sample: Mapping[str, Any]) -> bool:
         """Record an image, and return whether it is new.
 
         Args:
             sample: with an identity (``sample_idx``, ``image_id``, ``img_path``), or none.
-            facts: facts to store.
         """
         # Concatenated data sets may share indices, but not paths.
         identity = tuple(sample[key] for key in _IDENTITIES if key in sample)
         if not identity:
             self.unnamed += 1
-        elif identity in self.facts:
+        elif identity in self.identities:
             return False
         else:
-            self.facts[identity] = facts
+            self.identities[identity] = None
         return True
 
     def last_is_repeated(self, size: int) -> bool:
@@ -54,7 +53,7 @@ class SeenImages:
             LussError: on all ranks, if the number of images differs, images other than the last of
                 a rank were evaluated twice, or images have no identity.
         """
-        ranks = all_gather_object((list(self.facts), self.unnamed))
+        ranks = all_gather_object((list(self.identities), self.unnamed))
         seen = [of_rank for of_rank, _ in ranks]
         unnamed = sum(of_rank for _, of_rank in ranks)
         if unnamed and len(ranks) > 1:

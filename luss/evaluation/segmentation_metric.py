@@ -1,9 +1,9 @@
 """ImageNet-S metrics for MMEngine's test and validation loops."""
 
 import os
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts, ImageCounts, check_numbers
 from luss.evaluation.dump_masks import ids_of
-from luss.evaluation.folders import FolderPair, Problems, count_masks
+from luss.evaluation.folders import Problems
 from luss.evaluation.match_source import MatchSource
 from luss.evaluation.matching import apply_match
 from luss.evaluation.metrics import (
@@ -33,8 +33,8 @@ from luss.registry import METRICS
 
 __all__ = ["SegmentationMetric"]
 
-_FILES = ("image_id", "seg_map_path", "mask_encoding", "mask_id_shift")
-"""Keys of an image that a second pass needs: its id, and its true mask."""
+_Masks = tuple[bytes, tuple[int, ...]]
+"""Compressed prediction and truth of an image, and their shape."""
 
 
 @METRICS.register_module()
@@ -55,10 +55,9 @@ class SegmentationMetric(BaseMetric):
         match_file: with ``matcher``, file to write the match to.
         variants: further matches of the same predictions, name -> arguments of
             :class:`MatchSource`; their metrics are named ``<name>/<metric>``.
-        predictions: folder where ``DumpMasks`` writes the predictions. A match that joins generated
-            ids, such as with more of them than true classes (table 6) or with merged categories,
-            changes boundaries and largest classes, so predictions and true masks
-            (``seg_map_path``) are read and counted again.
+        keep_masks: keep all masks in memory, compressed, to count them again after matching. A
+            match that joins generated ids changes boundaries and largest classes. By default, if
+            there are more generated than true classes (table 6), or categories are merged.
         metrics: names of ``COUNT_METRICS``, see :func:`luss.evaluation.named_metrics`.
         boundary: whether to count boundaries (b-mIoU, BS, BMS, BML, BL).
         without_other: add every metric of ImageNet-S without class 0, under '<name> without
@@ -82,7 +81,7 @@ class SegmentationMetric(BaseMetric):
         num_generated: int | None = None,
         match_file: str | os.PathLike | None = None,
         variants: Mapping[str, Mapping[str, Any]] | None = None,
-        predictions: str | os.PathLike | None = None,
+        keep_masks: bool = False,
         metrics: Sequence[str | dict] = IMAGENET_S,
         boundary: bool = True,
         without_other: bool = False,
@@ -105,7 +104,7 @@ class SegmentationMetric(BaseMetric):
         self.num_generated = num_generated
         # Count generated ids and match the sums; otherwise each prediction is matched at once.
         self.counts_generated = matcher is not None or num_generated is not None or bool(variants)
-        self.predictions = None if predictions is None else Path(predictions)
+        self.keep_masks = keep_masks
         self.functions = named_metrics(metrics, "SegmentationMetric.metrics")
         self.boundary = boundary
         self.without_other = without_other
@@ -124,11 +123,14 @@ class SegmentationMetric(BaseMetric):
                 several ranks, an identity (``sample_idx``, ``image_id`` or ``img_path``).
         """
         for sample in data_samples:
-            files = tuple(map(sample.get, _FILES))
-            if not self._seen.is_new(sample, files if self.predictions else None):
+            if not self._seen.is_new(sample):
                 continue
+            masks = None
             try:
-                image = self._count(ids_of(sample, "pred_sem_seg"), ids_of(sample, "gt_sem_seg"))
+                prediction, truth = ids_of(sample, "pred_sem_seg"), ids_of(sample, "gt_sem_seg")
+                image = self._count(prediction, truth)
+                if self._keeps_masks:
+                    masks = _compressed(prediction, truth)
             except LussError as error:
                 name = sample.get("img_path", sample.get("image_id", "without a name"))
                 message = f"image {name}: {error}"
@@ -136,7 +138,7 @@ class SegmentationMetric(BaseMetric):
                     raise LussError(message) from error
                 self._problems.add("images cannot be counted", message)
                 continue
-            self._add_last(image)
+            self._add_last((image, masks))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Add the counts of all ranks, and return the metrics on each rank.
@@ -194,9 +196,7 @@ class SegmentationMetric(BaseMetric):
         with fail_together():
             counts = self._require_counts()
         sum(all_gather_object(self._problems), Problems()).raise_if_any("nothing was evaluated")
-        if self._seen.last_is_repeated(size):
-            del self._seen.facts[next(reversed(self._seen.facts))]
-        else:
+        if not self._seen.last_is_repeated(size):
             self._add_last(None)
         return _sum_over_ranks(counts)
 
@@ -204,13 +204,18 @@ class SegmentationMetric(BaseMetric):
         self._counts: Counts | None = None
         self._true_of: np.ndarray | None = None
         # A sampler may repeat the last image of a rank, so that image is added at the end.
-        self._last: ImageCounts | None = None
+        self._last: tuple[ImageCounts, _Masks | None] | None = None
+        self._keeps_masks = False
+        self._masks: list[_Masks] = []
         self._seen: SeenImages = SeenImages()
         self._problems: Problems = Problems()
 
-    def _add_last(self, following: ImageCounts | None) -> None:
+    def _add_last(self, following: tuple[ImageCounts, _Masks | None] | None) -> None:
         if self._last is not None:
-            self._require_counts().add(self._last)
+            image, masks = self._last
+            self._require_counts().add(image)
+            if masks is not None:
+                self._masks.append(masks)
         self._last = following
 
     def _require_counts(self) -> Counts:
@@ -227,9 +232,16 @@ class SegmentationMetric(BaseMetric):
                 )
             classes = len(names) - 1
         sources = [self.source, *self.variants.values()] if self.source else []
-        given = [source.given(classes) for source in sources]
+        given = [match for source in sources if (match := source.given(classes)) is not None]
         if given and not self.counts_generated:
             self._true_of = given[0]
+        else:
+            self._keeps_masks = bool(sources) and (
+                self.keep_masks
+                or (self.num_generated or classes) > classes
+                or any(source.joined is not None for source in sources)
+                or any(len(np.unique(match)) <= (self.num_generated or classes) for match in given)
+            )
         self._counts = Counts.zeros(classes, self.num_generated, self.boundary)
         return self._counts
 
@@ -245,52 +257,44 @@ class SegmentationMetric(BaseMetric):
         """Return counts over true ids, from the sums or by counting the predictions again."""
         joined = counts
         if source.joined is not None:
-            joined = self._count_again(counts, source, source.joined, counts.num_generated)
+            joined = self._count_again(counts, source.joined, counts.num_generated)
         match = source.of(joined)
         if counts.can_match(match):
             return counts.matched(match)
-        return self._count_again(counts, source, match, counts.num_classes)
+        return self._count_again(counts, match, counts.num_classes)
 
-    def _count_again(
-        self, counts: Counts, source: MatchSource, match: np.ndarray, num_matched: int
-    ) -> Counts:
+    def _count_again(self, counts: Counts, match: np.ndarray, num_matched: int) -> Counts:
         """Return counts over the ids 0..``num_matched`` that a match gives to predictions."""
         if len(match) != counts.num_generated + 1:
             raise LussError(
                 f"`joined` has {len(match) - 1} categories, but the model has "
                 f"{counts.num_generated}. Use the names of this model's categories"
             )
-        if self.predictions is None:
-            file = "match_file" if source.match_file is None else repr(str(source.match_file))
+        if not self._keeps_masks:
             raise LussError(
-                f"the match joins generated categories, for example more than the "
-                f"{counts.num_classes} true ones, so predictions must be counted again. Set "
-                f"`predictions` to the folder of DumpMasks, or evaluate again with match={file}"
+                "the match joins generated categories, so the predictions must be counted again; "
+                "set keep_masks=True in SegmentationMetric"
             )
-        files = self._seen.facts.values()
+        found = Counts.zeros(counts.num_classes, num_matched, self.boundary)
         with fail_together():
-            if self._seen.unnamed or any(None in of_image[:2] for of_image in files):
-                raise LussError(
-                    "images have no image_id or seg_map_path, so predictions cannot be counted "
-                    "again. Add both to the meta_keys of the pipeline"
+            for masks in self._masks:
+                prediction, truth = _uncompressed(masks)
+                matched = apply_match(prediction, match)
+                found.add(
+                    count_image(matched, truth, counts.num_classes, num_matched, self.boundary)
                 )
-            pair = FolderPair(
-                {name: self.predictions / f"{name}.png" for name, *_ in files},
-                {name: Path(mask) for name, mask, *_ in files},
-                # Encoding and shift are the same for all masks of a data set.
-                true_encoding=next((of_mask[2] for of_mask in files if of_mask[2]), "rgb"),
-                true_id_shift=next((of_mask[3] for of_mask in files if of_mask[3]), 0),
-            )
-            found, problems = count_masks(
-                pair,
-                counts.num_classes,
-                match=match,
-                boundary=self.boundary,
-                num_matched=num_matched,
-            )
-        problems = sum(all_gather_object(problems), Problems())
-        problems.raise_if_any(f"the predictions in {self.predictions} cannot be counted")
         return _sum_over_ranks(found)
+
+
+def _compressed(prediction: np.ndarray, truth: np.ndarray) -> _Masks:
+    ids = np.stack([prediction, truth]).astype(np.uint16)
+    return zlib.compress(ids.tobytes(), level=1), truth.shape
+
+
+def _uncompressed(masks: _Masks) -> np.ndarray:
+    """Return prediction and truth, (2, H, W) uint16."""
+    content, shape = masks
+    return np.frombuffer(zlib.decompress(content), np.uint16).reshape(2, *shape)
 
 
 def _sum_over_ranks(counts: Counts) -> Counts:

@@ -59,13 +59,11 @@ class ThresholdCurve:
         thresholds: (K,) float64.
         miou: (K,) float64 in 0..1, mean over C+1 classes, with a separate match per threshold.
         best: index of the first maximum of ``miou``.
-        match: (G+1,) true ids of the generated ids at the best threshold.
     """
 
     thresholds: np.ndarray
     miou: np.ndarray
     best: int
-    match: np.ndarray
 
     @property
     def threshold(self) -> float:
@@ -221,39 +219,12 @@ class ThresholdSearch:
         pixels, presence = self._pixels[: self._cells], self._presence[: self._cells]
         area, images = pixels.sum(axis=1), presence.sum(axis=1)
         miou = np.zeros(len(self.thresholds))
-        best = 0
-        best_match = np.zeros(self.num_generated + 1, np.int64)
         for k in range(len(self.thresholds)):
             # The remaining pixels reach threshold k.
             area, images = area - pixels[:, k], images - presence[:, k]
             counts = self._counts(area, images)
-            match = self.matcher(counts)
-            miou[k] = matched_miou(counts.confusion[0, 0, :-1, :-1], match)
-            if k == 0 or miou[k] > miou[best]:
-                best, best_match = k, match
-        return ThresholdCurve(self.thresholds, miou, best, best_match)
-
-    def miou(self, index: int, match: np.ndarray) -> float:
-        """Return mIoU at one threshold with a given match.
-
-        Args:
-            index: position of the threshold in ``thresholds``.
-            match: (G+1,) true id of each cluster.
-        """
-        return matched_miou(self.counts(index).confusion[0, 0, :-1, :-1], match)
-
-    def counts(self, index: int) -> Counts:
-        """Return the matcher's counts at one threshold.
-
-        Args:
-            index: position of the threshold in ``thresholds``.
-
-        Returns:
-            ``confusion`` (1, 1, G+2, C+2) of pixels, with those below the threshold as 'other';
-            ``cooccurrence`` (G+1, C+1), number of images with both ids; ``images``.
-        """
-        above = slice(0, self._cells), slice(index + 1, None)
-        return self._counts(self._pixels[above].sum(axis=1), self._presence[above].sum(axis=1))
+            miou[k] = matched_miou(counts.confusion[0, 0, :-1, :-1], self.matcher(counts))
+        return ThresholdCurve(self.thresholds, miou, int(miou.argmax()))
 
     def _counts(self, area: np.ndarray, images: np.ndarray) -> Counts:
         """Build counts from each cell's number of foreground pixels and images."""

@@ -135,7 +135,6 @@ class EvaluateStage(ProtocolStage):
         return {
             **super().segmentation_metric(context, split),
             "num_generated": context.num_categories,
-            "predictions": str(self.folder(context, split)),
             **first,
             "variants": variants if is_found else {},
         }

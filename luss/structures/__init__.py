@@ -1,4 +1,4 @@
-from luss.structures.batches import step_by_size
+from luss.structures.batches import at_least_float32, step_by_size
 from luss.structures.geometry import (
     OUTSIDE,
     ViewGeometry,
@@ -14,6 +14,7 @@ __all__ = [
     "Assignment",
     "ViewFeatures",
     "ViewGeometry",
+    "at_least_float32",
     "near_pixels",
     "overlap_grids",
     "sample_in_views",

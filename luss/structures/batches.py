@@ -1,11 +1,17 @@
-"""Batches of images of different sizes."""
+"""Batches of images of different sizes, and their precision."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
-__all__ = ["step_by_size"]
+__all__ = ["at_least_float32", "step_by_size"]
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Convert half precision to float32; keep float64."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def step_by_size(step: Callable[[Any], Sequence], batch: Any) -> Sequence:

@@ -1,6 +1,6 @@
 """Mean and deviation over seeds."""
 
-import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,15 +27,12 @@ class Spread:
     @property
     def mean(self) -> float | None:
         """Mean of the values that there are; None if there is none."""
-        return math.fsum(self.defined) / len(self.defined) if self.defined else None
+        return statistics.fmean(self.defined) if self.defined else None
 
     @property
     def deviation(self) -> float | None:
         """Sample standard deviation, by n - 1; None for fewer than two values."""
-        count, mean = len(self.defined), self.mean
-        if mean is None or count < 2:
-            return None
-        return math.sqrt(math.fsum((value - mean) ** 2 for value in self.defined) / (count - 1))
+        return statistics.stdev(self.defined) if len(self.defined) > 1 else None
 
 
 def spread_of_results(runs: Sequence[tuple[int, Results]]) -> dict[str, dict[str, Spread]]:

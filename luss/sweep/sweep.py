@@ -22,6 +22,7 @@ from luss.sweep.tables import Methods, as_json, as_markdown, main_columns
 __all__ = ["Sweep", "visible_devices"]
 
 _EVALUATED = "evaluated.json"
+_say = partial(print, flush=True)
 
 
 class Sweep:
@@ -35,7 +36,6 @@ class Sweep:
         protocols: to tabulate; those that training does not evaluate are evaluated afterwards. A
             run without a stage for a protocol is not in its table. None for all protocols of the
             runs.
-        say: called with a line for the user; None prints it.
 
     Raises:
         LussError: if a config has none of the protocols, or no config has one of them.
@@ -48,14 +48,12 @@ class Sweep:
         tools: str | Path,
         python: str,
         protocols: Sequence[str] | None = None,
-        say: Callable[[str], None] | None = None,
     ) -> None:
         self.runs = list(runs)
         self.folder = Path(folder).expanduser()
         self.tools, self.python = Path(tools), python
         self.protocols = None if protocols is None else tuple(protocols)
         self._check_protocols()
-        self.say = say or partial(print, flush=True)
         self.problems: dict[str, str] = {}
         """Name of a run -> why it is not in the tables."""
 
@@ -84,13 +82,13 @@ class Sweep:
         def ended(job: Job, code: int, seconds: float) -> None:
             took = f"{seconds / 60:.1f} minutes"
             if code == 0:
-                self.say(f"{job.name}: done, {took}")
+                _say(f"{job.name}: done, {took}")
             else:
                 self.problems[job.name] = _failure(by_name[job.name], code)
-                self.say(f"{job.name}: {self.problems[job.name]}, {took}")
+                _say(f"{job.name}: {self.problems[job.name]}, {took}")
 
-        self.say(f"{len(work)} runs, {min(jobs, len(work))} at a time, in {self.folder}")
-        start = lambda job: self.say(f"{job.name}: started; log: {job.log}")  # noqa: E731
+        _say(f"{len(work)} runs, {min(jobs, len(work))} at a time, in {self.folder}")
+        start = lambda job: _say(f"{job.name}: started; log: {job.log}")  # noqa: E731
         _, number = run_jobs(work, environments, start, ended)
         return number
 

@@ -114,7 +114,7 @@ def test_d2s_weighs_as_equation_4_in_pass_p_and_as_the_code_in_pass_s(name, monk
     stages = model.objectives.d2s.stages
     scores = {f"loss_d2s_stage{stage}": torch.randn(2, 5, 7) for stage in stages}
     losses = {key: d2s_loss(of_stage, codes, 0.1) for key, of_stage in scores.items()}
-    found, _ = weighted_total(losses, {"loss_d2s": model.loss_weights.loss_d2s})
+    found, _ = weighted_total(losses, {"loss_d2s": model.loss_weights.loss_d2s}, ["d2s"])
     both = [
         cross_entropy(codes[0], of_stage[1]) + cross_entropy(codes[1], of_stage[0])
         for of_stage in scores.values()

@@ -11,7 +11,6 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement, PixelData
 from processes import Command
 
-from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
@@ -106,54 +105,22 @@ def test_match_found_on_the_way(tmp_path):
     assert found == pytest.approx(expected(images(), read_match(path)), nan_ok=True)
 
 
-def test_left_over_categories_take_a_second_pass(tmp_path):
-    path, items = tmp_path / "match.json", images(num_generated=5)
-    matcher = {"type": "ImageLevelMatcher"}
-    metric = SegmentationMetric(CLASSES, matcher=matcher, num_generated=5, match_file=path)
-    with pytest.raises(LussError, match=r"evaluate again with match=.*match\.json"):
-        run(metric, samples(items), 5)
-    found = run(SegmentationMetric(CLASSES, match=path), samples(items), 5)
-    assert found == pytest.approx(expected(items, read_match(path)), nan_ok=True)
-
-
-def written(items, folder):
-    """Samples whose predictions and true masks lie in a folder, too."""
-    data_samples = samples(items)
-    for n, (sample, (prediction, truth)) in enumerate(zip(data_samples, items, strict=True)):
-        write_mask(folder / "true" / f"{n}.png", truth)
-        write_mask(folder / "predicted" / f"{n}.png", prediction)
-        mask = str(folder / "true" / f"{n}.png")
-        sample.set_metainfo({"image_id": str(n), "seg_map_path": mask})
-    return data_samples
-
-
-def test_predictions_are_read_again_where_the_match_joins_categories(tmp_path):
+def test_masks_are_counted_again_where_the_match_joins_categories(tmp_path):
     path, items = tmp_path / "match.json", images(num_generated=5)
     metric = SegmentationMetric(
-        CLASSES,
-        matcher={"type": "ImageLevelMatcher"},
-        num_generated=5,
-        match_file=path,
-        predictions=tmp_path / "predicted",
+        CLASSES, matcher={"type": "ImageLevelMatcher"}, num_generated=5, match_file=path
     )
-    data_samples = written(items, tmp_path)
-    found = run(metric, data_samples, 5)
+    found = run(metric, samples(items), 5)
     np.testing.assert_equal(found, expected(items, read_match(path)))
-    write_mask(tmp_path / "predicted" / "3.png", np.zeros((2, 2), int))
-    with pytest.raises(LussError, match=r"(?s)predictions in .* cannot be counted.*3\.png: 2x2"):
-        run(metric, data_samples, 5)
-    data_samples[1] = samples(items)[1]
-    with pytest.raises(LussError, match="no image_id or seg_map_path"):
-        run(metric, data_samples, 5)
+    assert metric._masks == []
 
 
 @pytest.mark.parametrize("generated", [CLASSES, 5])
 def test_several_matches_of_one_counting(tmp_path, generated):
     """Found on these images, or given, also where they leave generated ids out."""
     items = images(num_generated=generated)
-    data_samples = written(items, tmp_path)
     files = [tmp_path / "image.json", tmp_path / "pixel.json"]
-    shared = {"num_generated": generated, "predictions": tmp_path / "predicted"}
+    shared = {"num_generated": generated, "keep_masks": True}
     matchers = [{"type": "ImageLevelMatcher"}, {"type": "PixelOverlapMatcher", "unmatched": "best"}]
     finding = SegmentationMetric(
         CLASSES,
@@ -162,12 +129,12 @@ def test_several_matches_of_one_counting(tmp_path, generated):
         variants={"pixel": {"matcher": matchers[1], "match_file": files[1]}},
         **shared,
     )
-    found = run(finding, data_samples, 5)
+    found = run(finding, samples(items), 5)
     short = [0, 2]
     given = SegmentationMetric(
         CLASSES, match=files[0], variants={"pixel": {"match": short}}, **shared
     )
-    again = run(given, data_samples, 5)
+    again = run(given, samples(items), 5)
     padded = np.pad(short, (0, generated - 1))
     for metrics, pixel_match in ((found, read_match(files[1])), (again, padded)):
         first, second = expected(items, read_match(files[0])), expected(items, pixel_match)

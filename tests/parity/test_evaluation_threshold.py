@@ -6,7 +6,7 @@ import pytest
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import ImageLevelMatcher, apply_match
-from luss.evaluation.metrics import compute_metrics
+from luss.evaluation.metrics import compute_metrics, matched_miou
 from luss.label_generation.threshold_search import ThresholdSearch
 
 SETS = ("A", "B")
@@ -35,20 +35,30 @@ def golden_match(result, mode):
 def test_curve(golden, which):
     masks, result = golden("eval_masks.npz"), golden("evaluator_pass.npz")
     thresholds = tuple(result[f"{which}_curve_thresholds"].tolist())
-    search = ThresholdSearch(int(masks[f"num_classes_{which}"]), thresholds=thresholds)
+    matcher, seen = ImageLevelMatcher(), []
+
+    def recording(counts):
+        seen.append(counts)
+        return matcher(counts)
+
+    classes = int(masks[f"num_classes_{which}"])
+    search = ThresholdSearch(classes, thresholds=thresholds, matcher=recording)
+    # The first is a trial.
+    seen.clear()
     for attention, clusters, truth in images(masks, which):
         search.add(attention, clusters, truth)
     column = result["metric_names"].tolist().index("mIoU")
     curve, with_golden_match = search.curve(), []
     for index, (_, mode) in enumerate(modes(result, which)):
         theirs, expected = golden_match(result, mode), result[f"{mode}_metrics"][column]
-        with_golden_match.append(search.miou(index, theirs))
+        counts, ids = seen[index], np.arange(len(theirs) - 1)
+        confusion = counts.confusion[0, 0, :-1, :-1]
+        with_golden_match.append(matched_miou(confusion, theirs))
         assert 100 * with_golden_match[-1] == pytest.approx(expected, rel=1e-6, abs=1e-5)
         # Several matches may reach the same total; the released code's choice is one of them.
-        counts, ids = search.counts(index), np.arange(len(theirs) - 1)
-        score, ours = counts.cooccurrence[1:, 1:], ImageLevelMatcher()(counts)
+        score, ours = counts.cooccurrence[1:, 1:], matcher(counts)
         assert score[ids, ours[1:] - 1].sum() == score[ids, theirs[1:] - 1].sum()
-        assert curve.miou[index] == pytest.approx(search.miou(index, ours), rel=1e-12)
+        assert curve.miou[index] == pytest.approx(matched_miou(confusion, ours), rel=1e-12)
         if np.array_equal(ours, theirs):
             assert curve.miou[index] == pytest.approx(with_golden_match[-1], rel=1e-12)
     best = thresholds[int(np.argmax(with_golden_match))]

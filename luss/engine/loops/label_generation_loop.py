@@ -40,6 +40,7 @@ from luss.registry import (
     LOOPS,
     THRESHOLD_RULES,
 )
+from luss.structures.batches import step_by_size
 
 __all__ = ["LabelGenerationLoop"]
 
@@ -172,25 +173,20 @@ class LabelGenerationLoop(StreamingLoop):
         Raises:
             LussError: if the embedder gives vectors of each pixel, and photos differ in size.
         """
-        rows_of: dict[tuple[int, ...], list[int]] = {}
-        for row, image in enumerate(batch["inputs"]):
-            rows_of.setdefault(tuple(image.shape), []).append(row)
-        parts = []
-        for rows in rows_of.values():
-            images = torch.stack([batch["inputs"][row] for row in rows])
+
+        def embed(part: dict[str, list]) -> list[Tensor]:
+            images = torch.stack(part["inputs"])
             inputs = self.model.data_preprocessor({"inputs": [images]})["inputs"][0]
-            maps: tuple[Tensor, ...] = ()
-            if self._reads_maps:
-                samples = [batch["data_samples"][row] for row in rows]
-                maps = (_maps_of(samples, inputs),)
-            parts.append(self.embedder.embed(self.model, inputs, *maps))
-        if len({part.shape[1:] for part in parts}) > 1:
+            maps = (_maps_of(part["data_samples"], inputs),) if self._reads_maps else ()
+            return list(self.embedder.embed(self.model, inputs, *maps))
+
+        embeddings = step_by_size(embed, batch)
+        if len({embedding.shape for embedding in embeddings}) > 1:
             raise LussError(
                 f"{type(self.embedder).__name__} embeds every pixel, so photos must be of one "
                 "size; end the pipeline of 'embedding' with CenterCrop"
             )
-        order = torch.tensor([row for rows in rows_of.values() for row in rows])
-        return torch.cat(parts)[order.argsort()]
+        return torch.stack(list(embeddings))
 
     def _cluster(self) -> None:
         """Write centroids and assignments; log how well they fit the class folders, if any."""

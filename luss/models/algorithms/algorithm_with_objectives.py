@@ -135,7 +135,7 @@ class ObjectivesMixin(BaseModel):
         total, logged = super().parse_losses(own)
         if not ours:
             return total, logged
-        added, our_logs = weighted_total(ours, self.loss_weights)
+        added, our_logs = weighted_total(ours, self.loss_weights, self.objectives)
         plain = {"loss": "loss_algorithm"}
         own_logs = {plain.get(key, key): logged[key] for key in own}
         return total + added, {**our_logs, **own_logs, "loss": total + added}

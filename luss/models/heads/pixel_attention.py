@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from luss.errors import LussError
 from luss.models.heads.projector import init_convolutions
 from luss.registry import MODELS
+from luss.structures import at_least_float32
 
 __all__ = ["PixelAttention", "upsample"]
 
@@ -30,7 +31,7 @@ def upsample(features: Tensor, scale: int = SCALE) -> Tensor:
     Returns:
         (N, L, scale * h, scale * w), float32 (float64 for float64).
     """
-    features = features.float() if features.dtype != torch.float64 else features
+    features = at_least_float32(features)
     return F.interpolate(features, scale_factor=scale, mode="bilinear", align_corners=False)
 
 

@@ -14,7 +14,7 @@ from luss.models.heads.projector import LinearProjector
 from luss.models.objectives.objective import Objective
 from luss.models.objectives.sinkhorn import sinkhorn
 from luss.registry import MODELS
-from luss.structures import Assignment, ViewFeatures
+from luss.structures import Assignment, ViewFeatures, at_least_float32
 
 __all__ = [
     "Clustering",
@@ -39,11 +39,6 @@ def prototype_scores(embeddings: Tensor, prototypes: Tensor) -> Tensor:
     """
     with torch.autocast(embeddings.device.type, enabled=False):
         return at_least_float32(embeddings) @ at_least_float32(prototypes).T
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Convert half precision to float32; keep float64."""
-    return values if values.dtype == torch.float64 else values.float()
 
 
 def soft_cross_entropy(scores: Tensor, codes: Tensor, temperature: float) -> Tensor:

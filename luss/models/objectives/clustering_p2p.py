@@ -5,14 +5,13 @@ from torch import Tensor
 
 from luss.errors import LussError
 from luss.models.objectives.clustering import (
-    at_least_float32,
     codes_like,
     prototype_scores,
     soft_cross_entropy,
 )
 from luss.models.objectives.pixel_alignment import PixelAlignment, mean_of_overlapping
 from luss.registry import MODELS
-from luss.structures import ViewFeatures
+from luss.structures import ViewFeatures, at_least_float32
 
 __all__ = ["ClusteringP2P", "clustering_p2p_loss"]
 

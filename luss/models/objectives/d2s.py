@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from luss.errors import LussError
 from luss.models.heads.projector import LinearProjector, PixelProjector
 from luss.models.objectives.clustering import (
-    at_least_float32,
     codes_like,
     prototype_scores,
     soft_cross_entropy,
 )
 from luss.models.objectives.objective import Objective
 from luss.registry import MODELS
-from luss.structures import ViewFeatures
+from luss.structures import ViewFeatures, at_least_float32
 
 __all__ = ["D2S", "d2s_loss"]
 

@@ -1,6 +1,6 @@
 """Base class of objectives (from features of views to named losses), and how they are built."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mmengine.model import BaseModule, ModuleDict
 from torch import Tensor, nn
@@ -104,13 +104,7 @@ def objective_losses(objectives: ModuleDict, views: ViewFeatures) -> dict[str, T
     }
 
 
-def objective_of(loss_name: str, objectives: ModuleDict) -> str | None:
-    """Return the name of the objective of a loss; None if no objective has it."""
-    return next(
-        (
-            name
-            for name in objectives
-            if loss_name == f"loss_{name}" or loss_name.startswith(f"loss_{name}_")
-        ),
-        None,
-    )
+def objective_of(loss_name: str, objectives: Iterable[str]) -> str | None:
+    """Return the name of the objective of a loss, the longest that fits; None if none does."""
+    fitting = [name for name in objectives if f"{loss_name}_".startswith(f"loss_{name}_")]
+    return max(fitting, key=len, default=None)

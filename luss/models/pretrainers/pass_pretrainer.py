@@ -1,6 +1,6 @@
 """Step 1 of PASS: one backbone, many objectives, L = L_P2P + L_D2S + L_e (equation 5)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import groupby
 from typing import ClassVar
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from luss.errors import LussError
 from luss.models.backbones import extract_maps, name_stages, probe
-from luss.models.objectives.objective import build_objectives, objective_losses
+from luss.models.objectives.objective import build_objectives, objective_losses, objective_of
 from luss.registry import MODELS
 from luss.structures import ViewFeatures, ViewGeometry
 
@@ -19,7 +19,7 @@ __all__ = ["PASSPretrainer", "weighted_total"]
 
 
 def weighted_total(
-    losses: dict[str, Tensor], weights: dict[str, float]
+    losses: dict[str, Tensor], weights: dict[str, float], objectives: Iterable[str] = ()
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the weighted total of named losses, and the values to log.
 
@@ -27,6 +27,7 @@ def weighted_total(
         losses: scalars by name; they are logged unweighted.
         weights: weight by name of a loss, or of an objective (``loss_d2s``) for all its losses
             without their own weight; 1 by default.
+        objectives: names of the objectives.
 
     Returns:
         The scalar to minimise, and ``{"loss": total, **losses}``.
@@ -34,24 +35,17 @@ def weighted_total(
     Raises:
         LussError: if a weight belongs to no loss.
     """
-    named = {name: _weight_name(name, weights) for name in losses}
+    named = {
+        name: name if name in weights else f"loss_{objective_of(name, objectives)}"
+        for name in losses
+    }
     if unknown := weights.keys() - named.values():
         raise LussError(
             f"loss_weights contains {sorted(unknown)}, but the losses are {sorted(losses)}; "
             "correct the names in loss_weights"
         )
-    weighted = [
-        loss if (key := named[name]) is None else weights[key] * loss
-        for name, loss in losses.items()
-    ]
-    total = reduce(torch.add, weighted)
+    total = reduce(torch.add, (weights.get(named[n], 1) * loss for n, loss in losses.items()))
     return total, {"loss": total, **losses}
-
-
-def _weight_name(loss: str, weights: dict[str, float]) -> str | None:
-    """Return the name of a loss's weight: its own, or the longest that it begins with."""
-    names = [name for name in weights if loss == name or loss.startswith(f"{name}_")]
-    return max(names, key=len, default=None)
 
 
 @MODELS.register_module()
@@ -137,4 +131,4 @@ class PASSPretrainer(BaseModel):
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the weighted total, see :func:`weighted_total`."""
-        return weighted_total(losses, self.loss_weights)
+        return weighted_total(losses, self.loss_weights, self.objectives)

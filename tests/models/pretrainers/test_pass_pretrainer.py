@@ -111,9 +111,11 @@ def test_an_added_stage_weighs_as_the_others_of_its_objective():
         "loss_d2s_stage2": torch.tensor(10.0),
         "loss_d2sx": torch.tensor(100.0),
     }
-    total, _ = weighted_total(losses, {"loss_d2s": 0.5})
+    total, _ = weighted_total(losses, {"loss_d2s": 0.5}, ["d2s"])
     assert total == 0.5 * 2 + 0.5 * 10 + 100
-    total, _ = weighted_total(losses, {"loss_d2s": 0.5, "loss_d2s_stage2": 2.0})
+    total, _ = weighted_total(losses, {"loss_d2s": 0.5}, ["d2s", "d2s_stage2"])
+    assert total == 0.5 * 2 + 10 + 100
+    total, _ = weighted_total(losses, {"loss_d2s": 0.5, "loss_d2s_stage2": 2.0}, ["d2s"])
     assert total == 0.5 * 2 + 2 * 10 + 100
 
 
