@@ -149,7 +149,10 @@ def read_photo_facts(path: str | Path) -> dict[str, Any]:
 def _read(path: str | Path, most: int | None = None) -> list[dict[str, Any]]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
-            return list(islice(map(json.loads, file), most))
+            lines = list(islice(map(json.loads, file), most))
+        if not lines:
+            raise ValueError("it is empty")
+        return lines
     except (OSError, EOFError, ValueError) as error:
         raise LussError(f"cannot read the list of photos {path}: {error}; run again") from error
 
