@@ -25,6 +25,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "predict": "luss.commands.predict",
         "name-categories": "luss.commands.name_categories",
         "export": "luss.commands.export",
+        "backbones": "luss.commands.backbones",
     },
     "inspecting configs and runs": {
         "print-config": "luss.commands.print_config",

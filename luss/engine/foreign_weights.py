@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from luss.datasets.reproducible import seeded
 from luss.engine.checkpoint import load
 from luss.engine.pretrained import load_pretrained, take_pretrained
+from luss.errors import LussError
+from luss.models.backbones.presets import nearest_preset
 from luss.models.backbones.weights import WeightsEntry, fill_from, parts_beside_the_backbone
 from luss.registry import MODELS
 
@@ -24,10 +26,15 @@ def fill_backbone(backbone: nn.Module, weights: object, where: str = "weights") 
         where: its place in the config, for messages.
 
     Raises:
-        LussError: if the file is missing, contains code, or names or shapes of tensors differ.
+        LussError: if the file is missing, contains code, or names or shapes of tensors differ; then
+            it names the preset that the file fits best.
     """
     entry = WeightsEntry.parse(weights, where)
-    fill_from(backbone, load(entry.path), entry)
+    content = load(entry.path)
+    try:
+        fill_from(backbone, content, entry)
+    except LussError as error:
+        raise LussError(f"{error}.{nearest_preset(content, entry.file)}") from error
 
 
 def read_parts(weights: object, where: str = "weights") -> dict[str, Tensor]:

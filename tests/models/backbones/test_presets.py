@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from official import FILES, with_values
 
+from luss.engine.foreign_weights import fill_backbone
 from luss.errors import LussError
 from luss.models.backbones import extract_maps, probe
 from luss.models.backbones.presets import (
@@ -278,7 +279,7 @@ def test_settings_of_a_config():
     # Configs may be changed.
     settings["backbone"].clear()
     assert backbone_settings("dinov2_vits14")["backbone"]
-    for name, message in [("dinov2_vits1", "dinov2_vits14"), ("resnet", "torchvision_resnet50")]:
+    for name, message in [("dinov2_vits1", "dinov2_vits14"), ("resnet", "luss backbones")]:
         with pytest.raises(LussError, match=message):
             find_preset(name)
     if importlib.util.find_spec("timm") is None:
@@ -310,9 +311,18 @@ def test_presets_that_a_file_fits(name, file, others):
 
 def test_the_nearest_preset_of_a_file():
     content = FILES["dinov2_vits14_reg"]()
-    assert "fits the backbone 'dinov2_vits14_reg'" in nearest_preset(content, "f.pth")
+    assert "fits the backbone dinov2_vits14_reg " in nearest_preset(content, "f.pth")
     del content["register_tokens"], content["norm.bias"]
     # One of 174 tensors is missing.
-    assert "(at 99%) the backbone 'dinov2_vits14'" in nearest_preset(content, "f.pth")
+    assert "is dinov2_vits14 (99% of the tensors)" in nearest_preset(content, "f.pth")
     assert nearest_preset({"net": {"w": torch.zeros(2)}}, "f.pth") == ""
     assert nearest_preset({}, "f.pth") == ""
+
+
+def test_a_file_of_another_network_names_its_preset(tmp_path):
+    content = with_values(FILES["swin_tiny"]())
+    torch.save(content, tmp_path / "w.pth")
+    backbone = MODELS.build(backbone_settings("dino_resnet50")["backbone"])
+    weights = {"file": tmp_path / "w.pth", "layout": "dino"}
+    with pytest.raises(LussError, match="swin_tiny"):
+        fill_backbone(backbone, weights)

@@ -18,6 +18,10 @@ from luss.models.backbones.weights import WeightsEntry, share_of_matches
 __all__ = ["Fit", "fitting_presets", "nearest_preset"]
 
 
+_CLOSE = 0.2
+"""Smallest share of tensors that makes a preset worth naming."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """How well a weight file fits a preset.
@@ -58,13 +62,17 @@ def fitting_presets(content: Mapping, file: str) -> list[Fit]:
 
 
 def nearest_preset(content: Mapping, file: str) -> str:
-    """Return a sentence about the preset that fits a weight file best; empty if none does."""
+    """Return a sentence, after a space, on the preset that a file fits best; empty if none."""
     fits = fitting_presets(content, file)
-    if not fits:
+    if not fits or fits[0].share < _CLOSE:
         return ""
+    exact = [fit.name for fit in fits if fit.share == 1]
+    if exact:
+        return f" The file fits the backbone {' or '.join(exact[:3])} of luss backbones"
     best = fits[0]
-    how = "fits" if best.share == 1 else f"fits best (at {best.share:.0%})"
-    return f"The file {how} the backbone {best.name!r} of luss backbones"
+    return (
+        f" The nearest backbone of luss backbones is {best.name} ({best.share:.0%} of the tensors)"
+    )
 
 
 def _share(content: Mapping, preset: Preset, file: str) -> float:

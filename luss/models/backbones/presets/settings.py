@@ -68,7 +68,7 @@ def find_preset(name: str) -> Preset:
         return preset_of_timm(name.removeprefix(TIMM_PREFIX))
     if name not in PRESETS:
         raise LussError(
-            f"unknown backbone {name!r}{nearest(name, PRESETS)} Known are {', '.join(PRESETS)} and "
-            f"{TIMM_PREFIX}NAME; run luss backbones for their descriptions"
+            f"unknown backbone {name!r}{nearest(name, PRESETS)} Run luss backbones for the list; "
+            f"{TIMM_PREFIX}NAME is a network of timm"
         )
     return PRESETS[name]

@@ -13,12 +13,20 @@ _RESNET50 = {"type": "mmcls.ResNet", "depth": 50, "out_indices": [2, 3]}
 """Two maps, at strides 16 and 32."""
 
 
-def _resnet50(trained: str, layout: str, file: str, source: str, licence: str, **facts) -> Preset:
+def _resnet50(
+    trained: str,
+    layout: str,
+    file: str,
+    source: str,
+    licence: str,
+    images: str = "ImageNet-1k",
+    **facts: Any,
+) -> Preset:
     return Preset(
         network="ResNet-50",
         backbone=_RESNET50,
         weights={"layout": layout},
-        trained=f"{trained}, ImageNet-1k",
+        trained=f"{trained}, {images}",
         file=file,
         source=source,
         licence=licence,
@@ -160,7 +168,7 @@ PRESETS: dict[str, Preset] = {
         "supervised", "torchvision", "resnet50-0676ba61.pth", "torchvision", "BSD-3", labels=True
     ),
     "openmmlab_resnet50": _resnet50(
-        "any of OpenMMLab",
+        "any method",
         "openmmlab",
         "resnet50_8xb32_in1k_20210831-ea4938fc.pth",
         "open-mmlab/mmpretrain",
@@ -195,7 +203,13 @@ PRESETS: dict[str, Preset] = {
         "PixPro", "pixpro", "pixpro_base_r50_400ep_md5_919c6612.pth", "zdaxie/PixPro", _MIT
     ),
     "pass_resnet50": _resnet50(
-        "PASS", "pass", "checkpoint.pth.tar", "LUSSeg/PASS", "not stated", std=_SWAV_STD
+        "PASS",
+        "pass",
+        "checkpoint.pth.tar",
+        "LUSSeg/PASS",
+        "not stated",
+        "ImageNet-S",
+        std=_SWAV_STD,
     ),
     **_vits(
         "DINO, ImageNet-1k",
