@@ -19,6 +19,7 @@ INCLUDED = {
     "projects/example/README.md": "example_project",
     "projects/foreground_analysis/README.md": "foreground_analysis_project",
     "projects/inspection/README.md": "inspection_project",
+    "projects/taught_foreground/README.md": "taught_foreground_project",
 }
 """Files outside ``docs/`` -> names of the pages in ``docs/generated/`` that show them."""
 

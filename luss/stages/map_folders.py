@@ -4,12 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from luss.datasets.transforms import (
-    LoadForegroundAsMask,
-    LoadForegroundMap,
-    StandInForegroundAsMask,
-    StandInForegroundMap,
-)
+from luss.datasets.transforms import LoadForegroundAsMask, StandInForegroundAsMask
 from luss.label_generation.foreground import FolderOfMaps, ForegroundSource
 from luss.pipeline.context import Context
 
@@ -21,12 +16,6 @@ __all__ = [
     "with_stand_in_maps",
     "without_map_loading",
 ]
-
-_STAND_INS = {
-    LoadForegroundAsMask.__name__: StandInForegroundAsMask.__name__,
-    LoadForegroundMap.__name__: StandInForegroundMap.__name__,
-}
-_TRANSFORMS = (LoadForegroundAsMask.__name__, LoadForegroundMap.__name__)
 
 
 def with_own_maps(config: Any, folder: Path) -> Any:
@@ -114,7 +103,7 @@ def with_stand_in_maps(config: Any, root: Path) -> Any:
         return config
     config = {key: with_stand_in_maps(value, root) for key, value in config.items()}
     if _loads_map(config) and _is_pending(config.get("folder"), root):
-        config["type"] = _STAND_INS[config["type"]]
+        config["type"] = StandInForegroundAsMask.__name__
     return config
 
 
@@ -126,4 +115,4 @@ def loads_maps(config: Any) -> bool:
 
 
 def _loads_map(step: Any) -> bool:
-    return isinstance(step, dict) and step.get("type") in _TRANSFORMS
+    return isinstance(step, dict) and step.get("type") == LoadForegroundAsMask.__name__

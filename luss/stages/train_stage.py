@@ -22,7 +22,7 @@ from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import MODELS, STAGES
-from luss.stages.map_folders import loads_maps, with_stand_in_maps
+from luss.stages.map_folders import with_stand_in_maps
 from luss.stages.patch_sizes import require_whole_patches
 from luss.stages.sound_masks import warn_of_photos
 from luss.stages.starting_parts import StartingParts
@@ -220,12 +220,6 @@ class TrainStage(RunnerStage):
         require_keys(self.runner, _NEEDED, where, optional=_OPTIONAL)
 
         def compare_starts(model: nn.Module) -> None:
-            if getattr(model, "reads_maps", False) != loads_maps(self.train_dataloader["dataset"]):
-                raise LussError(
-                    f"{where}: a model with a teacher and LoadForegroundMap in the pipeline belong "
-                    "together, one of them is missing; set model.teacher, and the folder of "
-                    "LoadForegroundMap, such as '${foreground.maps}/train'"
-                )
             self._starts(context).require_equal_tensors(model, where)
             if getattr(model, "reads_feature_maps", False):
                 pipeline = self.train_dataloader["dataset"].get("pipeline", ())

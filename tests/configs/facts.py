@@ -654,10 +654,6 @@ PRIORS["pass/pass_s_photos_prior.py"] = (
 """Config with a shape prior -> (config without, tables of the stages that differ)."""
 
 
-TAUGHT = {"pass/pass_s_photos_taught.py": "pass/pass_s_photos_prior.py"}
-"""Config whose prior teaches attention, too -> config without a teacher."""
-
-
 def semi_supervised(recipe: list) -> dict:
     return {"pretrain": PRETRAIN, "finetune_semi": recipe, "semi_supervised": SEMI_SUPERVISED}
 

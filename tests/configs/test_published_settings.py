@@ -1,6 +1,5 @@
 """Every resolved setting of the configs against the published ones, read off built objects."""
 
-import copy
 import functools
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from facts import (
     PRIORS,
     PUBLISHED,
     SHARED,
-    TAUGHT,
     UNPUBLISHED,
     table,
 )
@@ -41,7 +39,7 @@ def test_every_config_has_its_facts():
     found = {
         str(path.relative_to(CONFIGS)) for name in FOLDERS for path in CONFIGS.glob(f"{name}/*.py")
     }
-    known = {*PUBLISHED, *UNPUBLISHED, *OTHER_BACKBONES, *PRIORS, *TAUGHT}
+    known = {*PUBLISHED, *UNPUBLISHED, *OTHER_BACKBONES, *PRIORS}
     assert found == known
 
 
@@ -117,37 +115,6 @@ def test_a_shape_prior_changes_label_generation_alone(name, root, tmp_path):
         expected = table(rows, 50)
         keys = expected if without in PUBLISHED else SHARED[stage]
         assert {key: found[key] for key in keys} == {key: expected[key] for key in keys}
-
-
-FOUND = {"type": "FolderOfMaps", "folder": "${foreground.maps}"}
-
-
-def steps_with_maps(stage):
-    pipeline = stage.train_dataloader.dataset.pipeline
-    return [step.folder for step in pipeline if step.type == "LoadForegroundMap"]
-
-
-@pytest.mark.parametrize("name", TAUGHT)
-def test_a_teacher_has_the_maps_that_labels_follow(name, root, tmp_path):
-    ours, theirs = read(name).stages, read(TAUGHT[name]).stages
-    order = list(theirs)
-    order.insert(order.index("pixel_attention"), "foreground")
-    assert list(ours) == order
-    assert ours.foreground.foreground == theirs.label_generation.foreground
-    # Nothing of training changes but the teacher and the maps that views bring along.
-    stage = copy.deepcopy(ours.pixel_attention)
-    assert ours.label_generation.foreground == FOUND
-    assert steps_with_maps(stage) == ["${foreground.maps}/train"]
-    assert stage.model.pop("teacher") == {"type": "ForegroundTeacher", "weight": 0.9}
-    steps = stage.train_dataloader.dataset.pipeline
-    steps[:] = [step for step in steps if step.type != "LoadForegroundMap"]
-    assert stage == theirs.pixel_attention
-    assert ours.label_generation.embedding == theirs.label_generation.embedding
-    for same in ("pretrain", "finetune", "evaluate"):
-        assert ours[same] == theirs[same]
-    with built(read(name), root, tmp_path) as (pipeline, context):
-        for stage in ("foreground", "pixel_attention", "label_generation"):
-            pipeline.stages[stage].check(context)
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name.startswith("semi")])

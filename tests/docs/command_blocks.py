@@ -15,6 +15,7 @@ DOCUMENTS = [
     REPOSITORY / "projects" / "example" / "README.md",
     REPOSITORY / "projects" / "foreground_analysis" / "README.md",
     REPOSITORY / "projects" / "inspection" / "README.md",
+    REPOSITORY / "projects" / "taught_foreground" / "README.md",
     REPOSITORY / "configs" / "ablations" / "README.md",
     *sorted(
         path

@@ -1,4 +1,4 @@
-"""Maps as a stage of their own, attention that they teach, and embeddings pooled over them."""
+"""Maps as a stage of their own, and embeddings pooled over them."""
 
 import os
 import shutil
@@ -20,12 +20,6 @@ from luss.pipeline import Pipeline
 from luss.registry import DATASETS, MODELS, RUNNERS
 
 PRIOR = {"type": "MeanOfRanks", "sources": [{"type": "BoundaryPrior"}, {"type": "CentrePrior"}]}
-VIEWS = [
-    {"type": "LoadRGBImage"},
-    {"type": "LoadForegroundMap", "folder": "${foreground.maps}/train"},
-    {"type": "MultiCrop", "views": [{"count": 2, "size": 32, "scale": (0.3, 1.0)}]},
-    {"type": "PackViews"},
-]
 EMBEDDING = [
     {"type": "LoadRGBImage"},
     {"type": "ResizeShortSide", "size": 48},
@@ -42,14 +36,12 @@ WHOLE = [
 ]
 HOOKED = {key: hooks for key, hooks in FAULTY.items() if "pretrain" not in key}
 """Pretraining is that of a run without the hook."""
-TAUGHT = {
+WITH_MAPS = {
     "stages__foreground": {
         "type": "ForegroundStage",
         "foreground": PRIOR,
         "before": "pixel_attention",
     },
-    "stages__pixel_attention__model__teacher": {"type": "ForegroundTeacher", "weight": 0.75},
-    "stages__pixel_attention__train_dataloader__dataset__pipeline": VIEWS,
     "stages__label_generation__foreground": {
         "type": "FolderOfMaps",
         "folder": "${foreground.maps}",
@@ -68,42 +60,42 @@ EVALUATED = {
 
 
 @pytest.fixture(scope="module")
-def taught(pretrained, tmp_path_factory):
-    """The whole of a run with a teacher; not to be written to."""
-    folder = tmp_path_factory.mktemp("taught") / "run"
+def mapped(pretrained, tmp_path_factory):
+    """A complete run with such a stage; do not write to it."""
+    folder = tmp_path_factory.mktemp("mapped") / "run"
     shutil.copytree(pretrained, folder)
-    return run_tiny(folder, resume=True, **HOOKED, **TAUGHT)
+    return run_tiny(folder, resume=True, **HOOKED, **WITH_MAPS)
 
 
-def test_maps_are_those_of_the_source(taught):
-    maps = sorted((taught / "foreground" / "maps").rglob("*.png"))
+def test_maps_are_those_of_the_source(mapped):
+    maps = sorted((mapped / "foreground" / "maps").rglob("*.png"))
     assert len(maps) == 18 + 6 + 6
     for path in maps:
-        photo = taught / "data" / path.relative_to(taught / "foreground" / "maps")
+        photo = mapped / "data" / path.relative_to(mapped / "foreground" / "maps")
         image = read_image(photo.with_suffix(".JPEG"))
         prior = mean_of_ranks([boundary_prior(image), centre_prior(*image.shape[:2])])
         found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(found, np.round(255 * prior))
 
 
-def test_labels_follow_the_maps(taught):
-    folder = taught / "label_generation" / "pseudo_labels"
-    for path in sorted((taught / "foreground" / "maps" / "train").rglob("*.png")):
+def test_labels_follow_the_maps(mapped):
+    folder = mapped / "label_generation" / "pseudo_labels"
+    for path in sorted((mapped / "foreground" / "maps" / "train").rglob("*.png")):
         levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) / np.float32(255)
-        name = path.relative_to(taught / "foreground" / "maps" / "train")
+        name = path.relative_to(mapped / "foreground" / "maps" / "train")
         np.testing.assert_array_equal(read_mask(folder / name) > 0, levels >= np.float32(0.6))
 
 
 @pytest.fixture(scope="module")
-def evaluated(taught, tmp_path_factory):
+def evaluated(mapped, tmp_path_factory):
     """The same run, whose labels are evaluated, too; not to be written to."""
     folder = tmp_path_factory.mktemp("evaluated") / "run"
-    shutil.copytree(taught, folder)
-    return run_tiny(folder, "evaluate_labels", **HOOKED, **TAUGHT, **EVALUATED)
+    shutil.copytree(mapped, folder)
+    return run_tiny(folder, "evaluate_labels", **HOOKED, **WITH_MAPS, **EVALUATED)
 
 
 def test_labels_of_maps_that_are_yet_to_come_can_be_evaluated(tmp_path):
-    pipeline = Pipeline(read_tiny(**TAUGHT, **EVALUATED), str(tmp_path / "run"))
+    pipeline = Pipeline(read_tiny(**WITH_MAPS, **EVALUATED), str(tmp_path / "run"))
     with pipeline.opened() as context:
         for stage in pipeline.stages.values():
             pipeline.check(stage, context, made=list(pipeline.stages))
@@ -138,7 +130,7 @@ def test_labels_of_training_photos_are_predicted_as_they_were_written(evaluated)
     """Of maps that label generation keeps in 8 bits, and that are made anew here."""
     config = Config.fromfile(evaluated / "evaluate_labels" / "config.py")
     dataset = config.test_dataloader["validation"]["dataset"]
-    dataset.update(split="train", require_masks=False)
+    dataset.update(split="train", require_masks=False, ann_file="")
     config.model.foreground = PRIOR
     model = MODELS.build(config.model).eval()
     checkpoint = load(evaluated / "pixel_attention" / "iter_8.pth")
@@ -154,10 +146,10 @@ def as_batch(item):
 
 
 def test_a_folder_without_maps_of_evaluated_photos_is_refused_before_anything_runs(
-    taught, tmp_path
+    mapped, tmp_path
 ):
     train = tmp_path / "maps" / "train"
-    shutil.copytree(taught / "foreground" / "maps" / "train", train)
+    shutil.copytree(mapped / "foreground" / "maps" / "train", train)
     source = {"type": "FolderOfMaps", "folder": str(tmp_path / "maps")}
     options = {
         "stages__label_generation__foreground": source,
@@ -169,40 +161,27 @@ def test_a_folder_without_maps_of_evaluated_photos_is_refused_before_anything_ru
     # Labels alone need those of training photos.
     (missing, *_) = sorted(train.rglob("*.png"))
     missing.unlink()
-    nested = {"type": "MeanOfMaps", "sources": [{"type": "CentrePrior"}, source]}
+    nested = {"type": "ProductOfMaps", "sources": [{"type": "CentrePrior"}, source]}
     options["stages__label_generation__foreground"] = nested
     with pytest.raises(LussError, match=f"1 of 18 photos of train .*{missing.stem}"):
         run_tiny(tmp_path / "run", **options)
     assert not (tmp_path / "run" / "pretrain").exists()
 
 
-def test_the_teacher_changes_attention_alone(taught, finished_run):
-    own, theirs = (load(root / "pixel_attention" / "iter_8.pth") for root in (taught, finished_run))
-    own, theirs = own["state_dict"], theirs["state_dict"]
-    assert own.keys() == theirs.keys()
-    learnt = [name for name in own if name.startswith("attention")]
-    assert any(not torch.equal(own[name], theirs[name]) for name in learnt)
-    kept = [name for name in own if name.startswith("backbone")]
-    kept += [name for name in own if "projector" in name and name.endswith(("weight", "bias"))]
-    assert len(kept) > 20
-    for name in kept:
-        assert torch.equal(own[name], theirs[name]), name
-
-
-def test_embeddings_are_pooled_over_the_maps(taught):
-    config = Config.fromfile(taught / "label_generation" / "config.py")
+def test_embeddings_are_pooled_over_the_maps(mapped):
+    config = Config.fromfile(mapped / "label_generation" / "config.py")
     torch.manual_seed(0)
     model = MODELS.build(config.model).eval()
-    checkpoint = load(taught / "pixel_attention" / "iter_8.pth")
+    checkpoint = load(mapped / "pixel_attention" / "iter_8.pth")
     model.load_state_dict(checkpoint["state_dict"])
-    found = np.load(taught / "label_generation" / "embeddings.npy")
-    photos = sorted((taught / "data" / "train").rglob("*.JPEG"))
+    found = np.load(mapped / "label_generation" / "embeddings.npy")
+    photos = sorted((mapped / "data" / "train").rglob("*.JPEG"))
     assert len(found) == len(photos)
     for row, path in zip(found, photos, strict=True):
-        name = path.relative_to(taught / "data").with_suffix(".png")
+        name = path.relative_to(mapped / "data").with_suffix(".png")
         image = read_image(path)
         assert image.shape[:2] == (48, 48)
-        levels = cv2.imread(str(taught / "foreground" / "maps" / name), cv2.IMREAD_UNCHANGED)
+        levels = cv2.imread(str(mapped / "foreground" / "maps" / name), cv2.IMREAD_UNCHANGED)
         inner = np.s_[8:40, 8:40]
         inputs = torch.from_numpy(image[inner]).permute(2, 0, 1)[None].clone()
         inputs = model.data_preprocessor({"inputs": [inputs]})["inputs"][0]
@@ -212,9 +191,7 @@ def test_embeddings_are_pooled_over_the_maps(taught):
         np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_run_killed_in_maps_and_in_teaching_ends_the_same(
-    pretrained, taught, tmp_path, monkeypatch, fault
-):
+def test_a_run_killed_in_maps_ends_the_same(pretrained, mapped, tmp_path, monkeypatch):
     shutil.copytree(pretrained, tmp_path / "run")
     sync, left = os.fsync, [12]
 
@@ -226,37 +203,28 @@ def test_a_run_killed_in_maps_and_in_teaching_ends_the_same(
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(os, "fsync", sync_until_killed)
-        run_tiny(tmp_path / "run", resume=True, **HOOKED, **TAUGHT)
+        run_tiny(tmp_path / "run", resume=True, **HOOKED, **WITH_MAPS)
     made = {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "foreground").rglob("*.png")}
     assert 0 < len(made) < 24
 
-    def kill_in_teaching(runner):
-        if runner.work_dir.endswith("pixel_attention") and runner.iter == 6:
-            raise Killed
-
-    fault.plan = kill_in_teaching
-    with pytest.raises(Killed):
-        run_tiny(tmp_path / "run", resume=True, **HOOKED, **TAUGHT)
-    fault.plan = None
-    assert (tmp_path / "run" / "pixel_attention" / "iter_4.pth").exists()
-    run_tiny(tmp_path / "run", resume=True, **HOOKED, **TAUGHT)
+    run_tiny(tmp_path / "run", resume=True, **HOOKED, **WITH_MAPS)
     assert made == {path: path.stat().st_mtime_ns for path in made}
-    assert_same(outcome(taught), outcome(tmp_path / "run"))
+    assert_same(outcome(mapped), outcome(tmp_path / "run"))
 
 
-def test_the_configs_of_the_stages_run_on_their_own(taught, tmp_path):
-    config = Config.fromfile(taught / "foreground" / "config.py")
+def test_the_configs_of_the_stages_run_on_their_own(mapped, tmp_path):
+    config = Config.fromfile(mapped / "foreground" / "config.py")
     config.test_cfg.folder = config.work_dir = str(tmp_path / "copy")
     config.run_log = None
     config.experiment_name = "copy"
     assert RUNNERS.build(config).test() == {"maps": 30}
-    for path in (taught / "foreground" / "maps").rglob("*.png"):
-        again = tmp_path / "copy" / path.relative_to(taught / "foreground")
+    for path in (mapped / "foreground" / "maps").rglob("*.png"):
+        again = tmp_path / "copy" / path.relative_to(mapped / "foreground")
         assert again.read_bytes() == path.read_bytes()
 
 
 def changed(**options):
-    return {**TAUGHT, **options}
+    return {**WITH_MAPS, **options}
 
 
 @pytest.mark.parametrize(
@@ -278,14 +246,6 @@ def changed(**options):
         ),
         (
             changed(
-                stages__pixel_attention__train_dataloader__dataset__pipeline=[
-                    step for step in VIEWS if step["type"] != "LoadForegroundMap"
-                ]
-            ),
-            "teacher.*LoadForegroundMap",
-        ),
-        (
-            changed(
                 stages__label_generation__foreground={"type": "Attention"},
             ),
             "ForegroundEmbeddings reads maps of foreground, of which Attention leaves none",
@@ -298,23 +258,13 @@ def test_what_does_not_fit_is_refused_before_anything_runs(tmp_path, options, me
     assert not (tmp_path / "pretrain").exists()
 
 
-def test_teachers_need_a_stage_with_maps(tmp_path):
-    teacher = {"stages__pixel_attention__model__teacher": {"type": "ForegroundTeacher"}}
-    with pytest.raises(LussError, match="LoadForegroundMap"):
-        run_tiny(tmp_path, **teacher)
-    without = changed(stages__pixel_attention__model__teacher=None)
-    with pytest.raises(LussError, match="teacher"):
-        run_tiny(tmp_path, **without)
-    assert not (tmp_path / "pretrain").exists()
-
-
-def test_embeddings_may_read_the_maps_of_their_own_stage(taught, tmp_path):
+def test_embeddings_may_read_the_maps_of_their_own_stage(mapped, tmp_path):
     options = changed(stages__label_generation__foreground=PRIOR)
     parts = ("label_generation", "finetune", "evaluate")
-    shutil.copytree(taught, tmp_path / "run", ignore=shutil.ignore_patterns(*parts))
+    shutil.copytree(mapped, tmp_path / "run", ignore=shutil.ignore_patterns(*parts))
     run_tiny(tmp_path / "run", "label_generation", **HOOKED, **options)
-    for path in (taught / "label_generation").rglob("*.np?"):
-        again = tmp_path / "run" / path.relative_to(taught)
+    for path in (mapped / "label_generation").rglob("*.np?"):
+        again = tmp_path / "run" / path.relative_to(mapped)
         if path.suffix == ".npy":
             assert again.read_bytes() == path.read_bytes()
     pipeline = Pipeline(read_tiny(**HOOKED, **options), str(tmp_path / "run"))

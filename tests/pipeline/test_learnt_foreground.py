@@ -1,6 +1,5 @@
 """Foreground maps of any pretrained backbone."""
 
-import json
 import shutil
 
 import cv2
@@ -18,14 +17,11 @@ from luss.label_generation.foreground.feature_cut import normalised_cut, oriente
 from luss.pipeline import Pipeline
 from luss.registry import MODELS
 
-FOUND = {"type": "FolderOfMaps", "folder": "${foreground.maps}"}
 WHOLE = [
     {"type": "LoadRGBImage"},
     {"type": "ResizeShortSide", "size": 48},
     {"type": "PackInputs"},
 ]
-CROP = {"count": 1, "size": 32, "scale": (0.6, 1.0)}
-EMBEDDING = [*WHOLE[:2], {"type": "LoadForegroundAsMask"}, {"type": "CenterCrop", "crop_size": 32}]
 CUT = {
     "stages__foreground": {
         "type": "ForegroundStage",
@@ -35,16 +31,6 @@ CUT = {
         "pipeline": WHOLE,
         "preprocessor": {"type": "ViewPreprocessor"},
     }
-}
-TAUGHT_BY_CUT = {
-    **CUT,
-    "stages__pixel_attention__model__teacher": {"type": "ForegroundTeacher"},
-    "stages__pixel_attention__train_dataloader__dataset__pipeline": [
-        {"type": "LoadRGBImage"},
-        {"type": "LoadForegroundMap", "folder": "${foreground.maps}/train"},
-        {"type": "MultiCrop", "views": [{**CROP, "count": 2}]},
-        {"type": "PackViews"},
-    ],
 }
 
 
@@ -89,17 +75,14 @@ def backbone_of(checkpoint):
     return {k.removeprefix("backbone."): v for k, v in state.items() if k.startswith("backbone.")}
 
 
-def test_attention_is_taught_by_cuts_of_the_pretrained_features(pretrained, tmp_path):
+def test_the_pretrained_features_are_cut(pretrained, tmp_path):
     shutil.copytree(pretrained, tmp_path / "run")
-    run_tiny(tmp_path / "run", resume=True, **TAUGHT_BY_CUT)
+    run_tiny(tmp_path / "run", "foreground", **CUT)
     state = backbone_of(tmp_path / "run" / "pretrain" / "iter_12.pth")
     pairs = list(cut_by_hand(tmp_path / "run", state))
     assert len(pairs) == 18 + 6 + 6
     for found, expected in pairs:
         np.testing.assert_allclose(found, expected, atol=0.51 / 255)
-    (scalars,) = tmp_path.glob("run/pixel_attention/*/vis_data/scalars.json")
-    assert all("loss_foreground" in json.loads(line) for line in scalars.open())
-    assert (tmp_path / "run" / "results.json").exists()
 
 
 def test_a_backbone_from_a_file_is_cut(pretrained, tmp_path):

@@ -3,14 +3,13 @@
 from luss.datasets.transforms.crop_rectangle import draw_crop_rectangle
 from luss.datasets.transforms.find_mask import FindMask
 from luss.datasets.transforms.flipping import RandomFlipWithMask
-from luss.datasets.transforms.foreground_map import LoadForegroundAsMask, LoadForegroundMap
+from luss.datasets.transforms.foreground_map import LoadForegroundAsMask
 from luss.datasets.transforms.loading import KeepPhoto, LoadMask, LoadRGBImage
 from luss.datasets.transforms.multi_crop import MultiCrop, PackViews
 from luss.datasets.transforms.packing import PackInputs
 from luss.datasets.transforms.resizing import RandomResizedCropWithMask, ResizeShortSide
 from luss.datasets.transforms.stand_ins import (
     StandInForegroundAsMask,
-    StandInForegroundMap,
     StandInMask,
 )
 
@@ -18,7 +17,6 @@ __all__ = [
     "FindMask",
     "KeepPhoto",
     "LoadForegroundAsMask",
-    "LoadForegroundMap",
     "LoadMask",
     "LoadRGBImage",
     "MultiCrop",
@@ -28,7 +26,6 @@ __all__ = [
     "RandomResizedCropWithMask",
     "ResizeShortSide",
     "StandInForegroundAsMask",
-    "StandInForegroundMap",
     "StandInMask",
     "draw_crop_rectangle",
 ]

@@ -1,4 +1,4 @@
-"""Transforms that load foreground maps of photos."""
+"""Transform that loads foreground maps of photos."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from luss.errors import LussError
 from luss.registry import TRANSFORMS
 
-__all__ = ["LoadForegroundAsMask", "LoadForegroundMap"]
+__all__ = ["LoadForegroundAsMask"]
 
 
-class _LoadMap(BaseTransform):
-    """Base class of transforms that read the map of an item's ``image_id``.
+@TRANSFORMS.register_module()
+class LoadForegroundAsMask(BaseTransform):
+    """Transform that loads the map as ``gt_seg_map``, (H, W) int32 in 0..255, in ``img``'s size.
+
+    Place it before crops and flips, which then apply to image and map.
 
     Args:
         folder: of ``<image_id>.png``, 8-bit grey, 255 where an object is most likely, such as
@@ -24,6 +27,12 @@ class _LoadMap(BaseTransform):
 
     def __init__(self, folder: str | None = None) -> None:
         self.folder = folder
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add ``gt_seg_map``."""
+        height, width = results["img"].shape[:2]
+        results["gt_seg_map"] = self._read(results, width, height).astype(np.int32)
+        return results
 
     def _read(self, results: dict[str, Any], width: int, height: int) -> NDArray[np.uint8]:
         """Return the map resized to (height, width) uint8.
@@ -45,40 +54,3 @@ class _LoadMap(BaseTransform):
             )
         resized = cv2.resize(values, (width, height), interpolation=cv2.INTER_AREA)
         return np.asarray(resized, np.uint8)
-
-
-@TRANSFORMS.register_module()
-class LoadForegroundMap(_LoadMap):
-    """Transform that loads a photo's map as ``foreground``, (size, size) uint8, for views.
-
-    The model cuts out each view's part on the device, by the view's geometry.
-
-    Args:
-        folder: see :class:`_LoadMap`.
-        size: side to which all maps are resized, so that they fit into one batch.
-    """
-
-    def __init__(self, folder: str | None = None, size: int = 64) -> None:
-        super().__init__(folder)
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise LussError(f"LoadForegroundMap: size is {size!r}. Expected a positive integer")
-        self.size = size
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add ``foreground``."""
-        results["foreground"] = self._read(results, self.size, self.size)
-        return results
-
-
-@TRANSFORMS.register_module()
-class LoadForegroundAsMask(_LoadMap):
-    """Transform that loads the map as ``gt_seg_map``, (H, W) int32 in 0..255, in ``img``'s size.
-
-    Place it before crops and flips, which then apply to image and map.
-    """
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Add ``gt_seg_map``."""
-        height, width = results["img"].shape[:2]
-        results["gt_seg_map"] = self._read(results, width, height).astype(np.int32)
-        return results

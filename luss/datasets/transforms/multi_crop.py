@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -137,21 +136,14 @@ class PackViews(BaseTransform):
         """Pack the views and their geometry.
 
         Returns:
-            ``inputs``, V contiguous uint8 tensors (3, S, S), and ``geometry``, (V, 7) float32;
-            ``foreground``, (1, h, w) uint8, if ``LoadForegroundMap`` has loaded a map.
+            ``inputs``, V contiguous uint8 tensors (3, S, S), and ``geometry``, (V, 7) float32.
         """
         # Stacking permuted tensors would give channels-last batches.
         inputs = [
             torch.from_numpy(np.ascontiguousarray(view.transpose(2, 0, 1)))
             for view in results["views"]
         ]
-        packed: dict[str, Any] = {
-            "inputs": inputs,
-            "geometry": torch.from_numpy(results["geometry"]),
-        }
-        if "foreground" in results:
-            packed["foreground"] = torch.from_numpy(results["foreground"])[None]
-        return packed
+        return {"inputs": inputs, "geometry": torch.from_numpy(results["geometry"])}
 
 
 def _view_spec(view: dict) -> ViewSpec:

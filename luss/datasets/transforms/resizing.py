@@ -158,7 +158,6 @@ _KEEP_SIZES = (
     "FindMask",
     "KeepPhoto",
     "LoadForegroundAsMask",
-    "LoadForegroundMap",
     "LoadMask",
     "LoadRGBImage",
     "PackInputs",

@@ -6,10 +6,10 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from numpy.typing import NDArray
 
-from luss.datasets.transforms.foreground_map import LoadForegroundAsMask, LoadForegroundMap
+from luss.datasets.transforms.foreground_map import LoadForegroundAsMask
 from luss.registry import TRANSFORMS
 
-__all__ = ["StandInForegroundAsMask", "StandInForegroundMap", "StandInMask"]
+__all__ = ["StandInForegroundAsMask", "StandInMask"]
 
 
 @TRANSFORMS.register_module()
@@ -32,18 +32,9 @@ class StandInMask(BaseTransform):
         return results
 
 
-class _StandInMap:
-    """Mixin that replaces the map by a gradient from 255 at the left to 0 at the right."""
+@TRANSFORMS.register_module()
+class StandInForegroundAsMask(LoadForegroundAsMask):
+    """Replacement of :class:`LoadForegroundAsMask` with a gradient from 255 to 0, left to right."""
 
     def _read(self, results: dict[str, Any], width: int, height: int) -> NDArray[np.uint8]:
         return np.tile(np.linspace(255, 0, width).astype(np.uint8), (height, 1))
-
-
-@TRANSFORMS.register_module()
-class StandInForegroundMap(_StandInMap, LoadForegroundMap):
-    """Replacement of :class:`LoadForegroundMap` with a placeholder map."""
-
-
-@TRANSFORMS.register_module()
-class StandInForegroundAsMask(_StandInMap, LoadForegroundAsMask):
-    """Replacement of :class:`LoadForegroundAsMask` with a placeholder map."""

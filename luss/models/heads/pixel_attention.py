@@ -104,26 +104,11 @@ class PixelAttention(BaseModule):
         Returns:
             (N, L), not normalised.
         """
-        return self._pool_normalised(features)[0]
-
-    def pool_normalised_with_mean(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute :meth:`pool_normalised` and :meth:`mean_attention` in one pass.
-
-        Args:
-            features: the backbone's last feature map (N, L, h, w).
-
-        Returns:
-            (N, L) and (N, 1, 4h, 4w).
-        """
-        pooled, attention = self._pool_normalised(features)
-        return pooled, attention.mean(dim=1, keepdim=True)
-
-    def _pool_normalised(self, features: Tensor) -> tuple[Tensor, Tensor]:
         upsampled = upsample(features)
         norm = _norm(upsampled)
         attention = self._attention(features, norm)
         # Dividing the attention instead of the features saves a normalised copy of the features.
-        return _weighted_mean(upsampled, attention / norm), attention
+        return _weighted_mean(upsampled, attention / norm)
 
     def pool_raw(self, features: Tensor, foreground: Tensor | None = None) -> Tensor:
         """Compute the spatial mean of c(z) * z, with z not normalised (step 2.2).

@@ -8,13 +8,12 @@ import torch.nn.functional as F
 from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor
 
-from luss.errors import LussError
 from luss.models.backbones import extract_maps, name_stages, probe
 from luss.models.backbones.widths import fill_widths
 from luss.models.heads.pixel_attention import SCALE
 from luss.models.pretrainers.pass_pretrainer import weighted_total
 from luss.registry import MODELS
-from luss.structures import ViewFeatures, ViewGeometry
+from luss.structures import ViewFeatures
 
 __all__ = ["PixelAttentionTrainer"]
 
@@ -32,8 +31,6 @@ class PixelAttentionTrainer(BaseModel):
         attention: config of :class:`luss.models.PixelAttention`; a missing ``channels`` is set to
             the backbone's channels.
         clustering: config of :class:`luss.models.Clustering`, with the pretrainer's channels.
-        teacher: config of a :class:`luss.models.ForegroundTeacher`, an additional loss of the mean
-            attention against foreground maps; None, as in the paper, for none.
         frozen: names of frozen modules. By default the pretrained parts; a stage excludes those
             with random weights, such as M_I if only the backbone was pretrained.
         data_preprocessor: see :class:`luss.models.ViewPreprocessor`.
@@ -51,7 +48,6 @@ class PixelAttentionTrainer(BaseModel):
         backbone: dict,
         attention: dict,
         clustering: dict,
-        teacher: dict | None = None,
         frozen: Sequence[str] | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
@@ -62,16 +58,10 @@ class PixelAttentionTrainer(BaseModel):
         self.attention = MODELS.build(fill_widths(attention, found, "attention", "channels"))
         clustering = fill_widths(clustering, found, "clustering")
         self.objectives = ModuleDict({"clustering": MODELS.build(clustering)})
-        self.teacher = None if teacher is None else MODELS.build(teacher)
         self._backbone_learns = True
         for name in self.pretrained_parts if frozen is None else frozen:
             self.get_submodule(name).requires_grad_(False)
             self._backbone_learns &= name != "backbone"
-
-    @property
-    def reads_maps(self) -> bool:
-        """Return whether batches must contain foreground maps."""
-        return self.teacher is not None
 
     def extract(self, images: Tensor) -> Tensor:
         """Return the last feature map (N, L, h, w) of images (N, 3, H, W)."""
@@ -95,48 +85,30 @@ class PixelAttentionTrainer(BaseModel):
         self,
         inputs: list[Tensor] | Tensor,
         geometry: Tensor | None = None,
-        foreground: Tensor | None = None,
         mode: str = "tensor",
     ) -> dict[str, Tensor] | Tensor:
         """Compute losses of a batch of views of one resolution, or the feature map of images.
 
         Args:
             inputs: V tensors (N, 3, H, W) for losses, one (N, 3, H, W) for features.
-            geometry: (N, V, 7), as collated; only read with a teacher.
-            foreground: (N, 1, h, w) uint8, the teacher's maps of the complete photos, 255 for the
-                likeliest foreground.
+            geometry: (N, V, 7), as collated; not read.
             mode: ``loss`` or ``tensor``.
-
-        Raises:
-            LussError: if there are maps without a teacher, or a teacher without maps.
         """
         if mode == "tensor":
             assert isinstance(inputs, Tensor)
             return self.extract(inputs)
         if mode != "loss":
             raise ValueError(f"mode is {mode!r}, expected 'loss' or 'tensor'")
-        clustering = self.objectives["clustering"]
-        if (foreground is None) == self.reads_maps:
-            found = "no foreground maps" if self.reads_maps else "foreground maps"
-            raise LussError(
-                f"the batch has {found}, but model.teacher is {'' if self.reads_maps else 'not '}"
-                "set; add LoadForegroundMap to the pipeline and set model.teacher, or neither"
-            )
-        batch_size = len(inputs[0])
         features = self.extract(torch.cat(list(inputs)))
+        return {"loss_clustering": self.clustering_loss(features, len(inputs[0]))}
+
+    def clustering_loss(self, features: Tensor, batch_size: int) -> Tensor:
+        """Compute the clustering loss of the features (V N, L, h, w) of V views of N images."""
+        clustering = self.objectives["clustering"]
         views = ViewFeatures(groups=[], batch_size=batch_size, geometry=[])
-        if self.teacher is None:
-            pooled, taught = self.attention.pool_normalised(features), {}
-        else:
-            pooled, attention = self.attention.pool_normalised_with_mean(features)
-            positions = ViewGeometry.unpack_views(geometry)
-            taught = {"loss_foreground": self.teacher(attention, foreground, positions)}
-        embeddings = clustering.embed_checked(pooled, batch_size)
-        return {"loss_clustering": clustering.loss(embeddings, views), **taught}
+        pooled = self.attention.pool_normalised(features)
+        return clustering.loss(clustering.embed_checked(pooled, batch_size), views)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Compute the total, with the teacher's weights; losses are logged unweighted."""
-        if self.teacher is None:
-            return weighted_total(losses, {})
-        share = self.teacher.weight
-        return weighted_total(losses, {"loss_clustering": 1 - share, "loss_foreground": share})
+        """Compute the total; losses are logged unweighted."""
+        return weighted_total(losses, {})

@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import DefaultScope
 
-from luss.errors import LussError
 from luss.models import PixelAttentionTrainer
 from luss.models.objectives.clustering import swapped_prediction_loss
 from luss.models.objectives.sinkhorn import sinkhorn
@@ -132,68 +131,6 @@ def test_raw_features_are_clustered(model):
         raw, unit, attention = plain_attention(model, model.extract(images))
     torch.testing.assert_close(found, (attention * raw).mean(dim=(2, 3)), rtol=1e-4, atol=1e-6)
     assert not torch.allclose(found, (attention * unit).mean(dim=(2, 3)), rtol=1e-2)
-
-
-TEACHER = {"type": "ForegroundTeacher", "weight": 0.75}
-
-
-def maps_and_geometry(count=4):
-    """Maps that are foreground on the left; views that show whole photos, the second mirrored."""
-    maps = torch.zeros(count, 1, 8, 8, dtype=torch.uint8)
-    maps[..., :4] = 255
-    whole = torch.tensor([0, 0, 64, 64, 0, 64, 64.0])
-    mirrored = whole.clone()
-    mirrored[4] = 1
-    return {
-        "foreground": maps,
-        "geometry": torch.stack([whole, mirrored]).expand(count, -1, -1),
-    }
-
-
-def test_a_teacher_is_joined_to_the_clustering_loss(model):
-    taught = build(teacher=TEACHER)
-    assert taught.state_dict().keys() == model.state_dict().keys()
-    losses = taught(views(), **maps_and_geometry(), mode="loss")
-    own = model(views(), mode="loss")["loss_clustering"]
-    torch.testing.assert_close(losses["loss_clustering"], own, rtol=0, atol=0)
-    total, logged = taught.parse_losses(losses)
-    expected = 0.25 * losses["loss_clustering"] + 0.75 * losses["loss_foreground"]
-    torch.testing.assert_close(total, expected)
-    assert logged.keys() == {"loss", "loss_clustering", "loss_foreground"}
-
-    with torch.no_grad():
-        features = taught.extract(torch.cat(views()))
-        attention = taught.attention.mean_attention(features)
-    width = attention.shape[3]
-    left = torch.zeros_like(attention)
-    left[:4, ..., : width // 2] = 1
-    left[4:, ..., width // 2 :] = 1
-    by_hand = -torch.where(left > 0.5, attention.log(), (1 - attention).log()).mean()
-    assert losses["loss_foreground"].item() == pytest.approx(by_hand.item(), rel=0.05)
-
-
-def test_attention_learns_what_it_is_taught():
-    taught = build(teacher={**TEACHER, "weight": 1.0})
-    inputs, maps = views(), maps_and_geometry()
-    # Brighter where the map is, so that there is something to see.
-    inputs[0][..., :32] += 2
-    inputs[1][..., 32:] += 2
-    optimizer = torch.optim.SGD(taught.attention.parameters(), lr=3.0)
-    history = []
-    for _ in range(30):
-        losses = taught(inputs, **maps, mode="loss")
-        history.append(losses["loss_foreground"].item())
-        optimizer.zero_grad()
-        taught.parse_losses(losses)[0].backward()
-        optimizer.step()
-    assert history[-1] < 0.7 * history[0]
-
-
-def test_maps_and_teachers_belong_together(model):
-    with pytest.raises(LussError, match="LoadForegroundMap"):
-        model(views(), **maps_and_geometry(), mode="loss")
-    with pytest.raises(LussError, match="LoadForegroundMap"):
-        build(teacher=TEACHER)(views(), maps_and_geometry()["geometry"], mode="loss")
 
 
 def test_image_embeddings_look_at_the_foreground_alone(model):

@@ -1,12 +1,13 @@
 # PASS_s on photos with the foreground of pass_s_photos_prior.py, which also teaches attention. The
 # maps are computed first; their loss has weight 0.9, the clustering loss 0.1.
-_base_ = ["pass_s_photos_prior.py"]
+_base_ = "luss::pass/pass_s_photos_prior.py"
+custom_imports = dict(imports=["taught_foreground"])
 
 two_views = [
     dict(type="LoadRGBImage"),
-    dict(type="LoadForegroundMap", folder="${foreground.maps}/train"),
+    dict(type="LoadForegroundAsMask", folder="${foreground.maps}/train"),
     dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.2, 1.0))]),
-    dict(type="PackViews"),
+    dict(type="PackViewsAndMap"),
 ]
 
 stages = dict(
@@ -16,7 +17,7 @@ stages = dict(
         foreground=_base_.stages.label_generation.foreground,
     ),
     pixel_attention=dict(
-        model=dict(teacher=dict(type="ForegroundTeacher", weight=0.9)),
+        model=dict(type="TaughtAttentionTrainer", weight=0.9),
         train_dataloader=dict(dataset=dict(pipeline=two_views)),
     ),
     label_generation=dict(
