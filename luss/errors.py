@@ -3,8 +3,11 @@
 import difflib
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-__all__ = ["LussError", "nearest", "printable", "shorten"]
+__all__ = ["LussError", "Problems", "nearest", "printable", "shorten"]
+
+_SHOWN = 10
 
 
 class LussError(Exception):
@@ -36,3 +39,47 @@ def shorten(names: Iterable[object], most: int = 10) -> str:
 def printable(path: str) -> str:
     r"""Return a path with bytes that are not UTF-8 written as \xNN."""
     return os.fsencode(path).decode(errors="backslashreplace")
+
+
+@dataclass
+class Problems:
+    """Invalid files by kind of problem.
+
+    Attributes:
+        found: kind of problem -> files, with details.
+    """
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, kind: str, file: str) -> None:
+        """Add a file to a kind of problem."""
+        self.found.setdefault(kind, []).append(file)
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def __iadd__(self, other: "Problems") -> "Problems":
+        for kind, files in other.found.items():
+            self.found.setdefault(kind, []).extend(files)
+        return self
+
+    def __add__(self, other: "Problems") -> "Problems":
+        total = Problems()
+        total += self
+        total += other
+        return total
+
+    def __str__(self) -> str:
+        """Return up to ten files of each kind, and the number of files."""
+        lines = []
+        for kind, files in self.found.items():
+            lines.append(f"{len(files)} {kind}:")
+            lines += [f"  {file}" for file in sorted(files)[:_SHOWN]]
+            if len(files) > _SHOWN:
+                lines.append(f"  and {len(files) - _SHOWN} more")
+        return "\n".join(lines)
+
+    def raise_if_any(self, title: str) -> None:
+        """Raise `LussError` with ``title`` and the list if there is any problem."""
+        if self:
+            raise LussError(f"{title}\n{self}")

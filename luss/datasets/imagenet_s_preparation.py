@@ -2,19 +2,17 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from luss.datasets.image_io import IMAGE_SUFFIXES, split_suffix
 from luss.datasets.imagenet_s_lists import EXPECTED, MERGED_CATEGORIES, Lists, read_lists
 from luss.datasets.mask_archive import unpack_masks
-from luss.errors import LussError
+from luss.errors import LussError, Problems
 from luss.files import is_system_name
 
 __all__ = ["Report", "prepare"]
-
-_SHOWN = 10
 
 
 @dataclass
@@ -24,22 +22,17 @@ class Report:
     Attributes:
         root: the split root.
         counts: part of the split root -> (number found, number expected).
-        missing: kind of file -> missing files.
+        missing: the missing files.
     """
 
     root: Path
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
-    missing: dict[str, list[str]] = field(default_factory=dict)
+    missing: Problems = field(default_factory=Problems)
 
     @property
     def is_complete(self) -> bool:
         """Whether all numbers equal the paper's and nothing is missing."""
         return not self.missing and all(found == due for found, due in self.counts.values())
-
-    def miss(self, kind: str, names: Iterable[str]) -> None:
-        """Record missing files."""
-        if names := list(names):
-            self.missing.setdefault(kind, []).extend(names)
 
     def __str__(self) -> str:
         """Return the counts, and the first ten missing files of each kind."""
@@ -47,12 +40,7 @@ class Report:
         for part, (found, due) in self.counts.items():
             verdict = "" if found == due else "  (fewer)" if found < due else "  (more)"
             lines.append(f"  {part:<26}{found:>11,} of {due:>9,}{verdict}")
-        for kind, names in self.missing.items():
-            lines.append(f"  {len(names):,} missing: {kind}")
-            lines += [f"    {name}" for name in names[:_SHOWN]]
-            if len(names) > _SHOWN:
-                lines.append(f"    and {len(names) - _SHOWN:,} more")
-        return "\n".join(lines)
+        return "\n".join([*lines, str(self.missing)]).rstrip()
 
 
 def prepare(
@@ -114,10 +102,9 @@ def _prepare_split(
     sources: dict[str, list[str]] = {category: [category] for category in lists.categories}
     for source, target in merged.items():
         sources[target].append(source)
-    report.miss(
-        "class folders of ImageNet's train",
-        (name for names in sources.values() for name in names if not (train / name).is_dir()),
-    )
+    for name in (name for names in sources.values() for name in names):
+        if not (train / name).is_dir():
+            report.missing.add("missing class folders of ImageNet's train", name)
     found = 0
     for category, names in sources.items():
         folders = [train / name for name in names if (train / name).is_dir()]
@@ -144,19 +131,19 @@ def _prepare_split(
         "test": [(held_out.get(name, Path(name)), image) for name, image in lists.test],
     }
     for part, images in parts.items():
-        missing = []
+        found = len(images)
         for photo, image in images:
             if photo.is_file():
                 _place(photo, root / part / image, copy)
             elif not (root / part / image).is_file():
-                missing.append(f"{photo} (for {image})")
-        report.miss(f"photos of {part}", missing)
-        due = getattr(expected, part.replace("-", "_"))
-        report.counts[part] = (len(images) - len(missing), due)
+                report.missing.add(f"missing photos of {part}", f"{photo} (for {image})")
+                found -= 1
+        report.counts[part] = (found, getattr(expected, part.replace("-", "_")))
     for part, masks in lists.masks.items():
         folder = root / f"{part}-segmentation"
         missing = [mask for mask in masks if not (folder / mask).is_file()]
-        report.miss(f"masks of {part}", missing)
+        for mask in missing:
+            report.missing.add(f"missing masks of {part}", mask)
         due = getattr(expected, part.replace("-", "_"))
         report.counts[folder.name] = (len(masks) - len(missing), due)
     return report

@@ -26,7 +26,7 @@ from luss.datasets.mask_codec import (
     read_mask,
 )
 from luss.datasets.mask_tally import MaskTally
-from luss.errors import LussError
+from luss.errors import LussError, Problems
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import apply_match
@@ -35,7 +35,6 @@ from luss.files import is_system_name
 __all__ = [
     "MASK_SUFFIXES",
     "FolderPair",
-    "Problems",
     "count_masks",
     "list_masks",
     "mask_class_folders",
@@ -46,53 +45,7 @@ __all__ = [
 MASK_SUFFIXES = (".png", ".npy")
 """Suffixes of masks: PNG in the official encoding or of single-channel ids, NPY of ids."""
 
-SHOWN = 10
-
 _NPY_HEAD = 1 << 14
-
-
-@dataclass
-class Problems:
-    """Invalid files by kind of problem.
-
-    Attributes:
-        found: kind of problem -> files, with details.
-    """
-
-    found: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: str, file: str) -> None:
-        """Add a file to a kind of problem."""
-        self.found.setdefault(kind, []).append(file)
-
-    def __bool__(self) -> bool:
-        return bool(self.found)
-
-    def __iadd__(self, other: "Problems") -> "Problems":
-        for kind, files in other.found.items():
-            self.found.setdefault(kind, []).extend(files)
-        return self
-
-    def __add__(self, other: "Problems") -> "Problems":
-        total = Problems()
-        total += self
-        total += other
-        return total
-
-    def __str__(self) -> str:
-        """Return up to ten files of each kind, and the number of files."""
-        lines = []
-        for kind, files in self.found.items():
-            lines.append(f"{len(files)} {kind}:")
-            lines += [f"  {file}" for file in sorted(files)[:SHOWN]]
-            if len(files) > SHOWN:
-                lines.append(f"  and {len(files) - SHOWN} more")
-        return "\n".join(lines)
-
-    def raise_if_any(self, title: str) -> None:
-        """Raise `LussError` with ``title`` and the list if there is any problem."""
-        if self:
-            raise LussError(f"{title}\n{self}")
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ from mmengine.dist import all_gather_object, all_reduce, get_world_size, is_main
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from luss.errors import LussError
+from luss.errors import LussError, Problems
 from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts, ImageCounts, check_numbers
 from luss.evaluation.dump_masks import ids_of
-from luss.evaluation.folders import Problems
 from luss.evaluation.match_source import MatchSource
 from luss.evaluation.matching import apply_match
 from luss.evaluation.metrics import (

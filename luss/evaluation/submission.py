@@ -18,9 +18,9 @@ from PIL import Image
 from luss.datasets.image_io import IMAGE_SUFFIXES
 from luss.datasets.mask_archive import LARGEST_FILE, read_entry
 from luss.datasets.mask_codec import encode_mask, parse_mask
-from luss.errors import LussError
+from luss.errors import LussError, Problems
 from luss.evaluation.counts import check_numbers
-from luss.evaluation.folders import Problems, list_masks, read_ids
+from luss.evaluation.folders import list_masks, read_ids
 from luss.evaluation.matching import parse_match, read_match
 from luss.files import atomic_write, is_system_name
 

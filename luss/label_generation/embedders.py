@@ -6,8 +6,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.label_generation.feature_maps import deepest_map
-from luss.label_generation.pooling import fill_empty_maps, pool_over
+from luss.label_generation.feature_maps import deepest_map, fill_empty_maps, pool_over
 from luss.registry import EMBEDDERS
 
 __all__ = ["ForegroundEmbeddings", "ImageEmbeddings", "PixelEmbeddings", "PooledFeatures"]

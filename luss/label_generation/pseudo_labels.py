@@ -17,7 +17,7 @@ from torch import Tensor
 
 from luss.datasets.mask_codec import write_mask
 from luss.errors import LussError
-from luss.label_generation.pooling import fill_empty_maps, pool_over
+from luss.label_generation.feature_maps import fill_empty_maps, pool_over
 from luss.models.heads.pixel_attention import SCALE
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
 

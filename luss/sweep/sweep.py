@@ -16,8 +16,7 @@ from luss.files import atomic_write, read_json, write_json
 from luss.sweep.chart import plot_methods
 from luss.sweep.plan import Run
 from luss.sweep.processes import Job, child_environment, run_jobs
-from luss.sweep.spread import spread_of_results
-from luss.sweep.tables import Methods, as_json, as_markdown, main_columns
+from luss.sweep.tables import Methods, as_json, as_markdown, main_columns, spread_of_results
 
 __all__ = ["Sweep", "visible_devices"]
 

@@ -27,10 +27,10 @@ from luss.errors import LussError
 from luss.evaluation.match_source import MatchSource
 from luss.files import read_arrays, write_json
 from luss.label_generation.clustering_quality import matched_accuracy
+from luss.label_generation.feature_maps import pool_over
 from luss.label_generation.foreground import LazyPhoto, resize_map
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import as_stored
-from luss.label_generation.pooling import pool_over
 from luss.label_generation.threshold_file import read_threshold
 from luss.label_generation.threshold_search import ThresholdSearch
 from luss.models.heads.pixel_attention import SCALE

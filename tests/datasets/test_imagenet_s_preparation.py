@@ -188,9 +188,9 @@ def test_what_is_missing_is_named(imagenet):
     [report] = build(imagenet, (50,))
     text = str(report)
     assert not report.is_complete
-    assert "1 missing: class folders of ImageNet's train\n    n01\n" in text
-    assert "1 missing: photos of validation\n    val_1n01.JPEG (for n01/val_1n01.JPEG)" in text
-    assert "2 missing: masks of validation" in text
+    assert "1 missing class folders of ImageNet's train:\n  n01\n" in text
+    assert "1 missing photos of validation:\n  val_1n01.JPEG (for n01/val_1n01.JPEG)" in text
+    assert "2 missing masks of validation:" in text
     assert report.counts["validation"] == (1, 752)
     assert report.counts["train"] == (2, 64431)
 

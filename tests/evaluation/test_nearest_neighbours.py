@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 
 from luss.errors import LussError
-from luss.evaluation.distance_matching import nearest_neighbour_labels
+from luss.evaluation.distance_bank import nearest_neighbour_labels
 
 
 def test_votes_equal_a_plain_loop():

@@ -4,8 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from luss.evaluation.distance_bank import nearest_class_map
-from luss.evaluation.distance_matching import nearest_neighbour_labels
+from luss.evaluation.distance_bank import nearest_class_map, nearest_neighbour_labels
 from luss.label_generation.threshold_search import THRESHOLDS
 
 

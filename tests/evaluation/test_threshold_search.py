@@ -13,9 +13,8 @@ from luss.evaluation.counting import count_image
 from luss.evaluation.counts import Counts
 from luss.evaluation.matching import ImageLevelMatcher, PixelOverlapMatcher, apply_match
 from luss.evaluation.metrics import compute_metrics
-from luss.label_generation.otsu import AttentionHistogram, otsu_threshold
 from luss.label_generation.threshold_file import Threshold
-from luss.label_generation.threshold_rules import OtsuThreshold
+from luss.label_generation.threshold_rules import AttentionHistogram, OtsuThreshold, otsu_threshold
 from luss.label_generation.threshold_search import THRESHOLDS, ThresholdSearch, attention_level
 
 GENERATED, CLASSES = 4, 3

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from luss.label_generation.pooling import pool_over
+from luss.label_generation.feature_maps import pool_over
 
 
 def test_features_are_pooled_over_cells():

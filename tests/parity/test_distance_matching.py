@@ -2,7 +2,7 @@
 
 import torch
 
-from luss.evaluation.distance_matching import nearest_neighbour_labels
+from luss.evaluation.distance_bank import nearest_neighbour_labels
 
 
 def test_labels(golden):

@@ -17,7 +17,7 @@ from luss.datasets import read_mask
 from luss.datasets.image_io import read_image
 from luss.errors import LussError
 from luss.label_generation.foreground import boundary_prior, ranks
-from luss.label_generation.otsu import AttentionHistogram, otsu_threshold
+from luss.label_generation.threshold_rules import AttentionHistogram, otsu_threshold
 from luss.pipeline import Pipeline
 from luss.registry import FOREGROUND_SOURCES, HOOKS, RUNNERS
 

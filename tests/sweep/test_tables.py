@@ -7,8 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luss.sweep.chart import plot_methods
-from luss.sweep.spread import Spread, spread_of_results
-from luss.sweep.tables import as_json, as_markdown, main_columns, size_columns
+from luss.sweep.tables import (
+    Spread,
+    as_json,
+    as_markdown,
+    main_columns,
+    size_columns,
+    spread_of_results,
+)
 
 PERCENT = st.floats(0, 100)
 

@@ -82,24 +82,14 @@ class CheckpointHook(MMEngineCheckpointHook):
     Args:
         interval: iterations, or epochs if ``by_epoch``, between checkpoints; -1 for none. The end
             of training is always saved.
-        by_epoch: whether ``interval`` counts epochs.
-        save_optimizer: whether to save the optimizer's state, which resuming needs.
-        save_param_scheduler: whether to save the schedulers' states, which resuming needs.
         max_keep_ckpts: number of newest checkpoints to keep; -1 for all.
         save_best: one or several metrics of validation whose best model is kept; ``auto`` for the
             first metric.
         rule: ``greater`` or ``less``, one for each metric or one for all; by default derived from
             ``greater_keys`` and ``less_keys``.
-        greater_keys: metrics, or parts of their names, of which more is better.
-        less_keys: metrics, or parts of their names, of which less is better.
-        published_keys: keys of a checkpoint, such as ``['meta', 'state_dict']``, in a copy to
-            publish: ``iter_<N>-<8 digits of its digest>.pth`` of the last and best checkpoints.
-        save_begin: epoch or iteration from which the interval counts.
-        save_last: must be True; the end is always saved.
-        out_dir: not supported, since later stages read checkpoints from the work dir.
-        filename_tmpl: not supported, see ``out_dir``.
-        backend_args: not supported, see ``out_dir``.
-        file_client_args: not supported, see ``out_dir``.
+        **kwargs: see MMEngine's hook. ``save_last`` must be True, and ``out_dir``,
+            ``filename_tmpl``, ``backend_args`` and ``file_client_args`` are not supported, since
+            later stages read checkpoints from the work dir.
 
     Raises:
         LussError: if an argument is invalid; later, if weights are not finite, or validation lacks
@@ -110,57 +100,34 @@ class CheckpointHook(MMEngineCheckpointHook):
     def __init__(
         self,
         interval: int = 1,
-        by_epoch: bool = True,
-        save_optimizer: bool = True,
-        save_param_scheduler: bool = True,
-        out_dir: str | Path | None = None,
         max_keep_ckpts: int = 2,
-        save_last: bool = True,
         save_best: str | list[str] | None = None,
         rule: str | list[str] | None = None,
-        greater_keys: list[str] | None = None,
-        less_keys: list[str] | None = None,
-        file_client_args: dict | None = None,
-        filename_tmpl: str | None = None,
-        backend_args: dict | None = None,
-        published_keys: str | list[str] | None = None,
-        save_begin: int = 0,
+        **kwargs,
     ) -> None:
         if interval < 1 and interval != -1:
             raise LussError(
                 f"CheckpointHook: interval is {interval}, expected 1 or more, or -1 to save only "
                 "the end of training"
             )
-        if not save_last:
+        if not kwargs.get("save_last", True):
             raise LussError(
                 "CheckpointHook: save_last is False, but later stages read the model at the end of "
                 "training; remove it"
             )
-        elsewhere = {
-            "out_dir": out_dir,
-            "filename_tmpl": filename_tmpl if filename_tmpl != _NAME else None,
-            "file_client_args": file_client_args,
-            "backend_args": backend_args,
-        }
-        for key, value in elsewhere.items():
-            if value is not None:
+        for key in ("out_dir", "filename_tmpl", "file_client_args", "backend_args"):
+            if (value := kwargs.pop(key, None)) not in (None, _NAME):
                 raise LussError(
                     f"CheckpointHook: {key} is {value!r}, but later stages and --resume read "
                     "iter_<N>.pth from the stage's folder; remove it"
                 )
         super().__init__(
             interval=interval,
-            by_epoch=by_epoch,
-            save_optimizer=save_optimizer,
-            save_param_scheduler=save_param_scheduler,
             max_keep_ckpts=max_keep_ckpts,
             save_best=list(save_best) if isinstance(save_best, tuple) else save_best,
             rule=list(rule) if isinstance(rule, tuple) else rule,
-            greater_keys=greater_keys,
-            less_keys=less_keys,
             filename_tmpl=_NAME,
-            published_keys=published_keys,
-            save_begin=save_begin,
+            **kwargs,
         )
         self._waits = False
         self._saved: int | None = None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from luss.errors import LussError
-from luss.label_generation.typical_members import distances_to_centroids, members_by_distance
+from luss.visualization.category_sheets import distances_to_centroids, members_by_distance
 
 
 @pytest.mark.parametrize("vectors", [(), (3,)])
