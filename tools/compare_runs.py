@@ -63,7 +63,9 @@ def dataset_of(run: Path, split: str, data_root: str | None):
     config = read_config(str(work_dir / "config.py"))
     if data_root:
         move_data(config, data_root)
-    return Context(config, WorkDir(work_dir)).dataset({"split": split, "pipeline": []})
+    return Context(config, WorkDir(work_dir), planned=True).dataset(
+        {"split": split, "pipeline": []}
+    )
 
 
 if __name__ == "__main__":

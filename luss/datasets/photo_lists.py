@@ -8,8 +8,8 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def items_with_sizes(dataset: BaseDataset) -> list[dict[str, Any]]:
 
 
 def write_photo_list(
-    folder: Path, items: Sequence[Mapping[str, Any]], root: str = "", **facts: Any
+    folder: Path, items: Iterable[Mapping[str, Any]], root: str = "", **facts: Any
 ) -> Path:
     """Write a list of photos, and return its path.
 
@@ -104,7 +104,7 @@ def write_photo_list(
     """
     below = ({**item, **{k: _below(item[k], root) for k in _PATHS if k in item}} for item in items)
     try:
-        content = "\n".join(map(json.dumps, (facts, *below))).encode()
+        content = "\n".join(map(json.dumps, chain([facts], below))).encode()
     except TypeError as error:
         raise LussError(
             f"the items of a data set cannot be written to {folder}: {error}. Use plain values, "
@@ -195,7 +195,7 @@ def _by_id(path: Path) -> dict[str, int | None]:
 
 
 def _id(item: Mapping[str, Any]) -> str:
-    return item["image_id"] if "image_id" in item else item["img_path"]
+    return item.get("image_id", item.get("img_path", ""))
 
 
 def _counted(names: list[str], what: str) -> str:

@@ -196,12 +196,12 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         self.serialize_data: bool = self.serialize_data and len(kept) >= _MANY
         return kept
 
-    def listed_items(self) -> list[dict[str, Any]]:
-        """Return the items as they were listed."""
-        items = [super(ReproducibleDataset, self).get_data_info(i) for i in range(len(self))]
-        for item in items:
+    def listed_items(self) -> Iterator[dict[str, Any]]:
+        """Yield the items as they were listed."""
+        for index in range(len(self)):
+            item = super().get_data_info(index)
             del item["sample_idx"]
-        return items
+            yield item
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         """Return the item of a draw or an index as it is before the pipeline.

@@ -98,7 +98,6 @@ class Context:
     resume: bool = False
     config_hash: str = ""
     _inputs: StageInputs | None = field(default=None, init=False)
-    _is_noting: bool = field(default=False, init=False)
     splits_checked: set[str] = field(default_factory=set, init=False)
     photos_checked: bool = field(default=False, init=False)
     tries_batches: bool = False
@@ -312,10 +311,8 @@ class Context:
 
     def note_photos(self, config: dict) -> None:
         """Note the photos of a data set in the record of the running stage."""
-        if self._is_noting:
-            path = self.photo_list(config)
-            if self._inputs is not None:
-                self._inputs.add_photos(self._complete(config), path.name)
+        if self._inputs is not None:
+            self._inputs.add_photos(self._complete(config), self.photo_list(config).name)
 
     @contextlib.contextmanager
     def noting_inputs(
@@ -326,16 +323,13 @@ class Context:
         files: Mapping[str, str],
     ) -> Iterator[None]:
         """Keep a record of what a stage reads while it runs; see :meth:`StageInputs.begin`."""
-        if is_main_process():
-            self._inputs = StageInputs.begin(self.work_dir, stage, requires, goes_on, files)
-        self._is_noting = True
+        self._inputs = StageInputs.begin(self.work_dir, stage, requires, goes_on, files)
         try:
             yield
-            if self._inputs is not None:
-                # The stage may have put another folder in the place of its own.
-                self._inputs.write()
+            # The stage may have put another folder in the place of its own.
+            self._inputs.write()
         finally:
-            self._inputs, self._is_noting = None, False
+            self._inputs = None
 
     @property
     def splits_with_masks(self) -> list[str]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mmengine.dist import is_main_process
+
 from luss.datasets.photo_lists import describe_difference, listing_settings
 from luss.errors import LussError
 from luss.files import read_json, write_json
@@ -81,7 +83,9 @@ class StageInputs:
         return inputs
 
     def write(self) -> None:
-        """Write the record atomically."""
+        """Write the record atomically; only the main process does."""
+        if not is_main_process():
+            return
         content = {"identity": self.identity, "stages": self.stages, "photos": self.photos}
         files = {"files": self.files} if self.files else {}
         write_json(self._path(self.work_dir, self.stage), content | files)

@@ -38,7 +38,7 @@ class Survey:
 
     Attributes:
         root: the folder.
-        settings: of the data set.
+        kind: class name of the data set.
         description: splits, masks and classes.
         listed: the photos, listed once for the complete run.
         datasets: ``train`` and splits with masks -> their data sets, without pipelines.
@@ -48,18 +48,13 @@ class Survey:
     """
 
     root: Path
-    settings: dict[str, Any]
+    kind: str
     description: DataDescription
     listed: ListedPhotos
     datasets: dict[str, BaseDataset]
     counts: dict[str, int]
     short_sides: tuple[int, int, int]
     photo_seconds: float
-
-    @property
-    def kind(self) -> str:
-        """Class name of the data set."""
-        return self.settings["type"]
 
     @property
     def photos(self) -> int:
@@ -153,7 +148,7 @@ def survey(root: str, data: dict[str, Any] | None = None) -> Survey:
     datasets = {split: listed.dataset(config) for split, config in configs.items()}
     return Survey(
         root=path,
-        settings=settings,
+        kind=settings["type"],
         description=found,
         listed=listed,
         datasets=datasets,
