@@ -18,6 +18,7 @@ INCLUDED = {
     "projects/c2am/README.md": "c2am_project",
     "projects/example/README.md": "example_project",
     "projects/foreground_analysis/README.md": "foreground_analysis_project",
+    "projects/foreground_sources/README.md": "foreground_sources_project",
     "projects/inspection/README.md": "inspection_project",
     "projects/taught_foreground/README.md": "taught_foreground_project",
 }

@@ -23,13 +23,10 @@ class MapFolder:
 
     Args:
         root: the folder.
-        kind: dtype of the pixels; its largest value stands for 1.
     """
 
-    def __init__(self, root: Path, kind: type[np.unsignedinteger] = np.uint8) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self.kind = kind
-        self.largest = np.iinfo(kind).max
 
     def path(self, split: str, image_id: str) -> Path:
         """Return the file of a photo's map."""
@@ -51,25 +48,21 @@ class MapFolder:
                 f"{values.min() if values.size else None} to "
                 f"{values.max() if values.size else None}; expected (h, w) in 0..1"
             )
-        grey = (values * self.largest).round().astype(self.kind)
+        grey = (values * 255).round().astype(np.uint8)
         with atomic_write(self.path(split, image_id)) as file:
             file.write(cv2.imencode(".png", grey)[1].tobytes())
 
-    def read_levels(self, split: str, image_id: str) -> NDArray[np.unsignedinteger]:
-        """Read a map (h, w) as stored.
+    def read(self, split: str, image_id: str) -> NDArray[np.float32]:
+        """Read a map (h, w) in [0, 1].
 
         Raises:
             LussError: if the file is missing or damaged.
         """
         path = self.path(split, image_id)
         levels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED) if path.is_file() else None
-        if levels is None or levels.ndim != 2 or levels.dtype != self.kind:
+        if levels is None or levels.ndim != 2 or levels.dtype != np.uint8:
             raise LussError(
                 f"the foreground map {path} is missing or damaged; run with --resume to recompute "
                 "it"
             )
-        return np.asarray(levels, self.kind)
-
-    def read(self, split: str, image_id: str) -> NDArray[np.float32]:
-        """Read a map (h, w) in [0, 1], see :meth:`read_levels`."""
-        return np.asarray(self.read_levels(split, image_id) / np.float32(self.largest), np.float32)
+        return np.asarray(levels / np.float32(255), np.float32)

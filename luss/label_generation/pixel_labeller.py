@@ -59,11 +59,6 @@ class PixelLabeller(BaseModel):
         self.foreground = FOREGROUND_SOURCES.build(foreground)
         self.rule = THRESHOLD_RULES.build(rule)
         self.writer = LABEL_WRITERS.build(writer)
-        if self.foreground.scale_of_set:
-            raise LussError(
-                "PixelLabeller processes single photos, but the foreground source scales its maps "
-                "over all photos; set over='image', or remove the evaluation before fine-tuning"
-            )
 
     @property
     def backbone(self) -> nn.Module | None:

@@ -68,7 +68,7 @@ class ForegroundStage(RunnerStage):
 
     def has_partial_output(self, folder: Path) -> bool:
         """Whether any map was begun."""
-        return (folder / "maps").exists() or (folder / "maps_raw").exists()
+        return (folder / "maps").exists()
 
     def check(self, context: Context) -> None:
         """Build the source and list the photos.

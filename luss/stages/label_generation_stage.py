@@ -49,7 +49,6 @@ _PARTS = {
 _OUTPUTS = (
     "embeddings.npy",
     "centroids.npz",
-    "foreground_raw",
     "foreground",
     "threshold.json",
     "pseudo_labels",

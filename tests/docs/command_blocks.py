@@ -14,6 +14,7 @@ DOCUMENTS = [
     REPOSITORY / "projects" / "c2am" / "README.md",
     REPOSITORY / "projects" / "example" / "README.md",
     REPOSITORY / "projects" / "foreground_analysis" / "README.md",
+    REPOSITORY / "projects" / "foreground_sources" / "README.md",
     REPOSITORY / "projects" / "inspection" / "README.md",
     REPOSITORY / "projects" / "taught_foreground" / "README.md",
     REPOSITORY / "configs" / "ablations" / "README.md",

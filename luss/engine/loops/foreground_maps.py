@@ -12,22 +12,17 @@ from mmengine.dist import barrier, is_main_process
 from numpy.typing import NDArray
 
 from luss.engine.loops.streaming_loop import PhotoSet, ShareLoader, StreamingLoop
-from luss.files import atomic_write
 from luss.label_generation.foreground import ForegroundSource, LazyPhoto
-from luss.label_generation.foreground.normalising import LEVELS, scale_levels
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import MapFolder
 from luss.label_generation.step_record import StepRecord
-from luss.ranks import fail_together, summed_over_ranks
+from luss.ranks import fail_together
 
 __all__ = ["ForegroundMaps", "digest_of_ids", "digest_of_settings", "photos_of", "split_of"]
 
 
 class ForegroundMaps:
     """A folder of maps.
-
-    Maps that are scaled over the set are first written with 16 bits to ``<name>_raw``; the scale,
-    of 65,536 levels, is that of the training photos.
 
     Args:
         loop: with data loaders such as ``pixels``, ``validation`` and ``report``.
@@ -46,9 +41,7 @@ class ForegroundMaps:
         self.loop = loop
         self.source = source
         self.record = record
-        self.final = MapFolder(record.folder / name)
-        self.raw = MapFolder(record.folder / f"{name}_raw", np.uint16)
-        self.scale = f"{name}_scale.npy"
+        self.folder = MapFolder(record.folder / name)
 
     def make(self, sources: dict[str, str], names: list[str]) -> dict[str, str]:
         """Write the missing maps of photos of data loaders.
@@ -60,12 +53,23 @@ class ForegroundMaps:
         Returns:
             Name -> digest of the folder.
         """
-        if not self.source.scale_of_set:
-            return self._fill(self.final, sources, names, self._from_photos)
-        raw = self._fill(self.raw, sources, names, self._from_photos)
-        scale = self.record.ensure(self.scale, raw, self._find_scale)
-        self.table = np.load(self.record.folder / self.scale)
-        return self._fill(self.final, raw | scale, names, self._from_raw)
+        root = self.folder.root
+        made = self.record.ensure(root.name, sources, lambda: _empty(root))
+        for name in names:
+            loader = self.loop.loader(name)
+            split = split_of(loader)
+            missing = [
+                index
+                for index in loader.sampler.indices
+                if not self.folder.is_complete(
+                    split, loader.dataset.get_data_info(index)["image_id"]
+                )
+            ]
+            with fail_together():
+                for image_id, values in self._from_photos(name, split, missing) if missing else ():
+                    self.folder.write(split, image_id, values)
+        barrier()
+        return made
 
     def read(self, photo: LazyPhoto) -> NDArray[np.float32]:
         """Return the map (h, w) of a photo.
@@ -73,23 +77,7 @@ class ForegroundMaps:
         Raises:
             LussError: if its file is missing or damaged.
         """
-        return self.final.read(photo.split, photo.image_id)
-
-    def _fill(self, folder: MapFolder, sources: dict[str, str], names: list[str], maps) -> dict:
-        made = self.record.ensure(folder.root.name, sources, lambda: _empty(folder.root))
-        for name in names:
-            loader = self.loop.loader(name)
-            split = split_of(loader)
-            missing = [
-                index
-                for index in loader.sampler.indices
-                if not folder.is_complete(split, loader.dataset.get_data_info(index)["image_id"])
-            ]
-            with fail_together():
-                for image_id, values in maps(name, split, missing) if missing else ():
-                    folder.write(split, image_id, values)
-        barrier()
-        return made
+        return self.folder.read(photo.split, photo.image_id)
 
     def _from_photos(self, name: str, split: str, indices: list[int]) -> Iterator[tuple]:
         """Yield (image id, map), by the source."""
@@ -108,32 +96,6 @@ class ForegroundMaps:
             {"type": "MakeForegroundMap", "source": self.source, "split": split}
         ]
         return self.loop.build_loader(config)
-
-    def _from_raw(self, name: str, split: str, indices: list[int]) -> Iterator[tuple]:
-        """Yield (image id, map), scaled."""
-        dataset = self.loop.loader(name).dataset
-        for index in indices:
-            image_id = dataset.get_data_info(index)["image_id"]
-            # An unreadable photo has no map.
-            if self.raw.path(split, image_id).exists():
-                yield image_id, self.table[self.raw.read_levels(split, image_id)]
-
-    def _find_scale(self) -> None:
-        loader = self.loop.loader("pixels")
-        split = split_of(loader)
-        counts = np.zeros(LEVELS, np.int64)
-        with fail_together():
-            for index in loader.sampler.indices:
-                image_id = loader.dataset.get_data_info(index)["image_id"]
-                if self.raw.path(split, image_id).exists():
-                    levels = self.raw.read_levels(split, image_id)
-                    counts += np.bincount(levels.ravel(), minlength=LEVELS)
-        counts = summed_over_ranks(counts)
-        # Only sources with a scale get here.
-        assert self.source.scale_of_set is not None
-        if is_main_process():
-            with atomic_write(self.record.folder / self.scale) as file:
-                np.save(file, scale_levels(counts, self.source.scale_of_set))
 
 
 def photos_of(

@@ -10,19 +10,15 @@ from luss.label_generation.foreground.centre_prior import centre_prior
 from luss.label_generation.foreground.combinations import (
     PAMR,
     GrabCut,
-    MeanOfMaps,
+    JoinedSource,
     MeanOfRanks,
-    Normalised,
     ProductOfMaps,
-    ProductOfRanks,
 )
 from luss.label_generation.foreground.feature_cut import FeatureCut
 from luss.label_generation.foreground.grabcut import refine_by_grabcut
 from luss.label_generation.foreground.joining import (
-    mean_of_maps,
     mean_of_ranks,
     product_of_maps,
-    product_of_ranks,
 )
 from luss.label_generation.foreground.map_transform import MakeForegroundMap
 from luss.label_generation.foreground.normalising import range_to_one, ranks
@@ -48,22 +44,18 @@ __all__ = [
     "FolderOfMaps",
     "ForegroundSource",
     "GrabCut",
+    "JoinedSource",
     "LazyPhoto",
     "MakeForegroundMap",
-    "MeanOfMaps",
     "MeanOfRanks",
-    "Normalised",
     "ProductOfMaps",
-    "ProductOfRanks",
     "RegionContrast",
     "WholePhoto",
     "WrappingSource",
     "boundary_prior",
     "centre_prior",
-    "mean_of_maps",
     "mean_of_ranks",
     "product_of_maps",
-    "product_of_ranks",
     "range_to_one",
     "ranks",
     "refine_by_grabcut",

@@ -1,39 +1,25 @@
-"""Foreground sources that combine, scale or refine the maps of other sources."""
+"""Foreground sources that combine or refine the maps of other sources."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from luss.errors import LussError
 from luss.label_generation.foreground.grabcut import refine_by_grabcut
-from luss.label_generation.foreground.joining import (
-    mean_of_maps,
-    mean_of_ranks,
-    product_of_maps,
-    product_of_ranks,
-)
-from luss.label_generation.foreground.normalising import range_to_one, ranks
+from luss.label_generation.foreground.joining import mean_of_ranks, product_of_maps
 from luss.label_generation.foreground.pamr import refine_by_pamr
 from luss.label_generation.foreground.photo import LazyPhoto, resize_map
 from luss.label_generation.foreground.source import ForegroundSource, WrappingSource
 from luss.registry import FOREGROUND_SOURCES
 
-__all__ = [
-    "PAMR",
-    "GrabCut",
-    "MeanOfMaps",
-    "MeanOfRanks",
-    "Normalised",
-    "ProductOfMaps",
-    "ProductOfRanks",
-]
+__all__ = ["PAMR", "GrabCut", "JoinedSource", "MeanOfRanks", "ProductOfMaps"]
 
 Source = dict | ForegroundSource
 
 
-class _Joined(WrappingSource):
+class JoinedSource(WrappingSource):
     """Base class of combinations of maps, resized to the largest map.
 
     Args:
@@ -44,6 +30,7 @@ class _Joined(WrappingSource):
     """
 
     join: ClassVar[Callable[..., NDArray[np.float32]]]
+    """Function from a list of maps (H, W) to the combined map."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         if len(sources) < 2:
@@ -61,69 +48,17 @@ class _Joined(WrappingSource):
 
 
 @FOREGROUND_SOURCES.register_module()
-class MeanOfMaps(_Joined):
-    """The mean of several sources' maps."""
-
-    join = staticmethod(mean_of_maps)
-
-
-@FOREGROUND_SOURCES.register_module()
-class ProductOfMaps(_Joined):
+class ProductOfMaps(JoinedSource):
     """The product of several sources' maps."""
 
     join = staticmethod(product_of_maps)
 
 
 @FOREGROUND_SOURCES.register_module()
-class MeanOfRanks(_Joined):
+class MeanOfRanks(JoinedSource):
     """The mean of the ranks of several sources' maps."""
 
     join = staticmethod(mean_of_ranks)
-
-
-@FOREGROUND_SOURCES.register_module()
-class ProductOfRanks(_Joined):
-    """The geometric mean of the ranks of several sources' maps."""
-
-    join = staticmethod(product_of_ranks)
-
-
-@FOREGROUND_SOURCES.register_module()
-class Normalised(WrappingSource):
-    """Scaled maps, so that one threshold suits many photos.
-
-    Args:
-        source: config of the source.
-        by: ``'ranks'`` replaces a value by the share of pixels below it; ``'range'`` maps the
-            lowest value to 0 and the highest to 1.
-        over: ``'image'`` scales each map on its own; ``'set'`` scales the maps of all training
-            photos together, which only the outermost source can do.
-
-    Raises:
-        LussError: if ``by`` or ``over`` has another value.
-    """
-
-    _BY: ClassVar[dict] = {"ranks": ranks, "range": range_to_one}
-
-    def __init__(
-        self,
-        source: Source,
-        by: Literal["ranks", "range"] = "ranks",
-        over: Literal["image", "set"] = "image",
-    ) -> None:
-        if by not in self._BY or over not in ("image", "set"):
-            raise LussError(
-                f"Normalised: by is {by!r}, expected 'ranks' or 'range'; over is {over!r}, "
-                "expected 'image' or 'set'"
-            )
-        super().__init__(source)
-        self.by = by
-        self.scale_of_set = by if over == "set" else None
-
-    def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
-        """Return the scaled map (h, w); with ``over='set'``, the map before scaling."""
-        (values,) = self.maps(photo)
-        return values if self.scale_of_set else self._BY[self.by](values)
 
 
 class _Refined(WrappingSource):

@@ -1,4 +1,4 @@
-"""Means and products of foreground maps, or of their ranks, which are on a common scale."""
+"""Products of foreground maps, and means of their ranks, which are on a common scale."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,7 @@ from numpy.typing import NDArray
 from luss.errors import LussError
 from luss.label_generation.foreground.normalising import ranks
 
-__all__ = ["mean_of_maps", "mean_of_ranks", "product_of_maps", "product_of_ranks"]
-
-
-def mean_of_maps(maps: Sequence[NDArray]) -> NDArray[np.float32]:
-    """Compute the mean of maps (H, W) in [0, 1], float32."""
-    return np.mean(_of_one_size(maps), axis=0, dtype=np.float32)
+__all__ = ["mean_of_ranks", "product_of_maps"]
 
 
 def product_of_maps(maps: Sequence[NDArray]) -> NDArray[np.float32]:
@@ -24,12 +19,6 @@ def product_of_maps(maps: Sequence[NDArray]) -> NDArray[np.float32]:
 def mean_of_ranks(maps: Sequence[NDArray]) -> NDArray[np.float32]:
     """Compute the mean of the maps' ranks, (H, W) float32 in (0, 1)."""
     return np.mean([ranks(values) for values in _of_one_size(maps)], axis=0, dtype=np.float32)
-
-
-def product_of_ranks(maps: Sequence[NDArray]) -> NDArray[np.float32]:
-    """Compute the geometric mean of the maps' ranks, (H, W) float32 in (0, 1)."""
-    logs = [np.log(ranks(values)) for values in _of_one_size(maps)]
-    return np.exp(np.mean(logs, axis=0, dtype=np.float32))
 
 
 def _of_one_size(maps: Sequence[NDArray]) -> Sequence[NDArray]:

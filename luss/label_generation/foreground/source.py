@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from luss.errors import LussError
 from luss.label_generation.foreground.photo import LazyPhoto
 from luss.registry import FOREGROUND_SOURCES
 
@@ -35,9 +34,6 @@ class ForegroundSource(ABC):
 
     largest_threshold: ClassVar[float] = 1.0
     """The largest candidate threshold."""
-
-    scale_of_set: str | None = None
-    """How maps are scaled after those of all training photos are computed, see ``Normalised``."""
 
     @abstractmethod
     def __call__(self, photo: LazyPhoto) -> NDArray[np.floating] | Tensor:
@@ -69,13 +65,6 @@ class WrappingSource(ForegroundSource):
         ]
         self.needs_model = any(source.needs_model for source in self.sources)
         self.model_parts = frozenset().union(*(source.model_parts for source in self.sources))
-        for source in self.sources:
-            if source.scale_of_set:
-                raise LussError(
-                    f"{type(self).__name__} contains {type(source).__name__}(over='set'), which "
-                    "must be the outermost source since it needs the maps of all training photos; "
-                    "set over='image', or make it the outermost source"
-                )
 
     def check_photos(self, split: str, image_ids: Iterable[str]) -> None:
         """Check the photos by all other sources."""

@@ -12,9 +12,7 @@ from luss.label_generation.foreground import (
     LazyPhoto,
     boundary_prior,
     centre_prior,
-    mean_of_maps,
-    product_of_ranks,
-    ranks,
+    mean_of_ranks,
     refine_by_pamr,
     region_contrast,
 )
@@ -23,7 +21,7 @@ from luss.label_generation.foreground.feature_cut import (
     normalised_cut,
     oriented_by_frame,
 )
-from luss.label_generation.foreground.normalising import range_to_one, scale_levels
+from luss.label_generation.foreground.normalising import range_to_one
 from luss.registry import FOREGROUND_SOURCES
 
 CENTRE, BOUNDARY = {"type": "CentrePrior"}, {"type": "BoundaryPrior"}
@@ -49,8 +47,8 @@ def test_sources_of_a_photo_are_the_functions(photo):
     contrast = region_contrast(image, near_centre=False)
     found = map_of(photo, type="RegionContrast", near_centre=False)
     np.testing.assert_array_equal(found, contrast)
-    joined = map_of(photo, type="MeanOfMaps", sources=[BOUNDARY, CENTRE])
-    expected = (boundary_prior(image) + centre_prior(*image.shape[:2])) / 2
+    joined = map_of(photo, type="ProductOfMaps", sources=[BOUNDARY, CENTRE])
+    expected = boundary_prior(image) * centre_prior(*image.shape[:2])
     np.testing.assert_allclose(joined, expected, rtol=1e-6)
 
 
@@ -62,10 +60,10 @@ def test_maps_of_several_sizes_are_joined_at_the_largest(photo, tmp_path):
     (tmp_path / "drawing.png.png").rename(folder / "drawing.png")
     source = {"type": "FolderOfMaps", "folder": str(tmp_path / "maps")}
     np.testing.assert_allclose(map_of(photo, **source), small / 255, rtol=1e-6)
-    joined = map_of(photo, type="ProductOfRanks", sources=[source, CENTRE])
+    joined = map_of(photo, type="MeanOfRanks", sources=[source, CENTRE])
     height, width = drawing()[1].shape
     large = cv2.resize(small / np.float32(255), (width, height), interpolation=cv2.INTER_LINEAR)
-    expected = product_of_ranks([large, centre_prior(height, width)])
+    expected = mean_of_ranks([large, centre_prior(height, width)])
     np.testing.assert_allclose(joined, expected, rtol=1e-5)
 
 
@@ -89,16 +87,11 @@ def _train_folder(tmp_path):
     ("config", "message"),
     [
         ({"type": "MeanOfRanks", "sources": [CENTRE]}, "has 1 source"),
-        ({"type": "Normalised", "source": CENTRE, "by": "rank"}, "by is 'rank'"),
         ({"type": "CentrePrior", "sigma": 0}, "sigma is 0"),
         ({"type": "GrabCut", "source": CENTRE, "sure_background": 0.9}, "must ascend"),
         ({"type": "PAMR", "source": CENTRE, "dilations": ()}, "must be positive"),
         ({"type": "FolderOfMaps", "folder": None}, "folder is None"),
         ({"type": "FeatureCut", "finer": 0}, "finer is 0"),
-        (
-            {"type": "PAMR", "source": {"type": "Normalised", "source": CENTRE, "over": "set"}},
-            "outermost",
-        ),
     ],
 )
 def test_settings_of_no_use_are_rejected_when_built(config, message):
@@ -133,21 +126,6 @@ def test_a_range_goes_from_zero_to_one():
     values = np.array([[2.0, 4.0], [3.0, 2.5]])
     np.testing.assert_allclose(range_to_one(values), [[0, 1], [0.5, 0.25]])
     np.testing.assert_array_equal(range_to_one(np.full((2, 3), 7.0)), np.zeros((2, 3)))
-
-
-def test_a_scale_of_the_set_is_that_of_all_maps_as_one():
-    draw = np.random.default_rng(0)
-    maps = [draw.integers(20, 90, size) for size in ((4, 5), (3, 9))]
-    together = np.concatenate([values.ravel() for values in maps])
-    counts = np.bincount(together, minlength=100)
-    np.testing.assert_allclose(
-        scale_levels(counts, "ranks")[together], ranks(together[None])[0], rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        scale_levels(counts, "range")[together], range_to_one(together), rtol=1e-6
-    )
-    with pytest.raises(LussError, match="one foreground map"):
-        scale_levels(np.zeros(4, int), "ranks")
 
 
 # ---- PAMR --------------------------------------------------------------------------------------
@@ -268,8 +246,3 @@ def test_cells_that_are_alike_but_for_rounding_have_no_cut():
     features = np.random.default_rng(0).random(6) * np.ones((5, 7, 1))
     features += np.random.default_rng(1).normal(0, 1e-7, features.shape)
     assert not normalised_cut(features.astype(np.float32), np.full((5, 7, 3), 40.0)).any()
-
-
-def test_means_of_maps():
-    first, second = np.zeros((2, 3)), np.full((2, 3), 0.5)
-    np.testing.assert_array_equal(mean_of_maps([first, second]), np.full((2, 3), 0.25))
