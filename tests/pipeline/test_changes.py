@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from tiny_run import read_tiny
@@ -196,6 +197,34 @@ def test_other_photos_are_noticed(work_dir, photos, change, message):
     change(sorted(photos.glob("train/*/*"))[1])
     with pytest.raises(LussError, match=rf"photos of 'train'.*'pretrain' saw: {message}"):
         pipeline(work_dir, photos).run()
+
+
+@STAGES.register_module(force=True)
+class AddPhoto(Stage):
+    """Adds a photo without a mask while the run goes on."""
+
+    def __init__(self, name, photo):
+        super().__init__(name)
+        self.photo = photo
+
+    def run(self, context):
+        add(Path(self.photo))
+        return {}
+
+
+def test_a_photo_that_comes_during_a_run_is_noticed_by_the_next(work_dir, photos):
+    remove(work_dir, "evaluate")
+    photo = sorted(photos.glob("validation/*/*"))[1]
+    config = config_on(photos)
+    stages = {"add": {"type": "AddPhoto", "photo": str(photo)}, **config.stages}
+    config.stages = {**stages, "evaluate": stages.pop("evaluate")}
+    Pipeline(config, str(work_dir)).run()
+    assert not list(work_dir.glob("evaluate/predictions/**/*added*"))
+    with pytest.raises(
+        LussError, match=r"'validation'.*none are gone now, and 1 is new \(.*added\)"
+    ):
+        remove(work_dir, "evaluate")
+        Pipeline(config, str(work_dir)).run()
 
 
 @pytest.mark.parametrize(
