@@ -18,6 +18,7 @@ DESCRIPTION = (
 )
 
 _NEAREST = 3
+_SUFFIXES = (".pth", ".pt", ".tar", ".bin", ".safetensors")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
     path = Path(args.what).expanduser()
     if path.is_file():
         _print_fits(path)
-    elif path.suffix in (".pth", ".pt", ".tar", ".bin") or path.parent != Path():
+    elif path.suffix in _SUFFIXES or path.parent != Path():
         raise LussError(f"there is no weight file {path}; correct its path")
     else:
         _print_settings(args.what, find_preset(args.what))

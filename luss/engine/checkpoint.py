@@ -176,6 +176,8 @@ def load(path: str | os.PathLike) -> dict:
     path = Path(path)
     if not path.is_file():
         raise LussError(f"there is no checkpoint {path}; give the path of a .pth file")
+    if path.suffix == ".safetensors":
+        return _load_safetensors(path)
     _verify_digest(path)
     try:
         # Arguments of a training, which many programs save beside the weights, are plain values.
@@ -197,6 +199,24 @@ def load(path: str | os.PathLike) -> dict:
         raise LussError(f"{path} contains a {type(checkpoint).__name__}, expected a dict")
     _require_finite(checkpoint, path)
     return checkpoint
+
+
+def _load_safetensors(path: Path) -> dict:
+    """Read a file of the package safetensors, in which timm and others publish weights."""
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise LussError(
+            f"{path} needs the package safetensors, which is not installed; run pip install "
+            "safetensors"
+        ) from error
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise _damaged(path, f"cannot be read as safetensors ({error})") from error
+    _require_finite(tensors, path)
+    return tensors
 
 
 def _require_finite(checkpoint: dict, path: Path) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import hashlib
+import importlib.util
 import os
 import pickle
 import random
@@ -85,6 +86,24 @@ def test_plain_pickle_is_not_executed(tmp_path):
     with pytest.raises(LussError):
         load(tmp_path / "evil.pth")
     assert not made.exists()
+
+
+def test_files_of_safetensors(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"damaged")
+    if importlib.util.find_spec("safetensors") is None:
+        with pytest.raises(LussError, match="pip install safetensors"):
+            load(path)
+        return
+    from safetensors.torch import save_file
+
+    with pytest.raises(DamagedCheckpointError, match=r"model\.safetensors"):
+        load(path)
+    save_file({"w": torch.arange(3.0)}, path)
+    assert load(path)["w"].tolist() == [0, 1, 2]
+    save_file({"w": torch.tensor([torch.nan])}, path)
+    with pytest.raises(LussError, match="w"):
+        load(path)
 
 
 def test_arguments_beside_the_weights_are_plain_values(tmp_path):

@@ -80,6 +80,14 @@ FAMILIES = {
     "vit with layer scale": Family(
         {"type": "LayerScaleVisionTransformer", "arch": _VIT, "img_size": 32, "patch_size": 8}
     ),
+    "vit with registers": Family(
+        {"type": "LayerScaleVisionTransformer", "arch": _VIT, "img_size": 32, "patch_size": 8,
+         "num_registers": 2, "interpolate_offset": 0.0, "antialias": True}
+    ),
+    "dinov3": Family(
+        {"type": "DINOv3VisionTransformer", "model_name": "vit_tiny_patch16_dinov3_qkvb"},
+        needs="timm",
+    ),
     "mmseg vit": Family(
         {"type": "mmseg.VisionTransformer", "img_size": 32, "patch_size": 8, **_PLAIN_VIT,
          "out_indices": (0, 1)},

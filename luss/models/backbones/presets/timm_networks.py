@@ -83,7 +83,7 @@ def _options(name: str) -> tuple[dict[str, Any], int]:
         strides = network.feature_info.reduction()
     if len(strides) > 1 and strides[-1] == strides[-2]:
         network, size = _any_size(name)
-        return size, max(patch_side(network) or (1,))
+        return size, strides[-1] if strides[-1] > 1 else max(patch_side(network) or (1,))
     places = list(range(len(strides)))[-2:]
     # Networks that cut images into patches drop or pad the rest.
     multiple = strides[-1] if patch_side(network) else 1
