@@ -13,6 +13,7 @@ LINKED = {
     "tools": "tools",
     "project_template": "projects/template",
     "projects/foreground_analysis": "projects/foreground_analysis",
+    "projects/sweeps": "projects/sweeps",
 }
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from luss.command_line import exit_cleanly
 
+# The project stands beside this folder, in a checkout and in the wheel.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "projects"))
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -53,7 +56,7 @@ def main() -> int:
     args = parse_args()
     from luss.errors import LussError
     from luss.files import output_folder
-    from luss.sweep import Sweep, expand_settings, plan_runs, visible_devices
+    from sweeps import Sweep, expand_settings, plan_runs, visible_devices
 
     output_folder(args.work_dir, "--work-dir")
     settings = [chosen for texts in args.set or [[]] for chosen in expand_settings(texts)]

@@ -20,6 +20,7 @@ INCLUDED = {
     "projects/foreground_analysis/README.md": "foreground_analysis_project",
     "projects/foreground_sources/README.md": "foreground_sources_project",
     "projects/inspection/README.md": "inspection_project",
+    "projects/sweeps/README.md": "sweeps_project",
     "projects/taught_foreground/README.md": "taught_foreground_project",
 }
 """Files outside ``docs/`` -> names of the pages in ``docs/generated/`` that show them."""

@@ -16,6 +16,7 @@ DOCUMENTS = [
     REPOSITORY / "projects" / "foreground_analysis" / "README.md",
     REPOSITORY / "projects" / "foreground_sources" / "README.md",
     REPOSITORY / "projects" / "inspection" / "README.md",
+    REPOSITORY / "projects" / "sweeps" / "README.md",
     REPOSITORY / "projects" / "taught_foreground" / "README.md",
     REPOSITORY / "configs" / "ablations" / "README.md",
     *sorted(

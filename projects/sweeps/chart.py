@@ -6,7 +6,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from luss.files import atomic_write
-from luss.sweep.tables import Methods, main_columns
+from sweeps.tables import Methods, main_columns
 
 __all__ = ["plot_methods"]
 

@@ -13,9 +13,9 @@ import pytest
 from tiny_run import TINY, finish, start
 
 from luss.errors import LussError
-from luss.sweep import Sweep, plan_runs
+from sweeps import Sweep, plan_runs
 
-PIXPRO = Path(__file__).resolve().parents[2] / "configs" / "ablations" / "pixpro.py"
+PIXPRO = Path(__file__).resolve().parents[3] / "configs" / "ablations" / "pixpro.py"
 SHORT = [
     f"stages.{stage}.train_cfg.max_epochs=1"
     for stage in ("pretrain", "pixel_attention", "finetune")
@@ -143,7 +143,7 @@ def test_killed_sweep_goes_on(tmp_path):
     assert code == 2, said
     assert "error: 2 of 4 runs are not in the tables" in said
     assert f"log: {bad / 'seed_0' / 'console.log'}\n" in said
-    # What was whole was not made again.
+    # Complete runs were not recomputed.
     assert all(path.stat().st_mtime_ns == time for path, time in made.items())
     results = [json.loads((good / f"seed_{seed}" / "results.json").read_text()) for seed in (0, 1)]
     assert [one["provenance"]["seed"] for one in results] == [0, 1]

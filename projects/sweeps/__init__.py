@@ -1,6 +1,6 @@
 """Sweeps: configs, settings and seeds, a process a run, and one table of means and deviations."""
 
-from luss.sweep.plan import Run, Variant, expand_settings, plan_runs
-from luss.sweep.sweep import Sweep, visible_devices
+from sweeps.plan import Run, Variant, expand_settings, plan_runs
+from sweeps.sweep import Sweep, visible_devices
 
 __all__ = ["Run", "Sweep", "Variant", "expand_settings", "plan_runs", "visible_devices"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from luss.sweep import processes
-from luss.sweep.processes import Job, child_environment, run_jobs
+from sweeps import processes
+from sweeps.processes import Job, child_environment, run_jobs
 
 
 def job(folder, name, *programs):

@@ -13,10 +13,10 @@ from luss.errors import LussError
 from luss.evaluation.provenance import versions
 from luss.evaluation.results import Results
 from luss.files import atomic_write, read_json, write_json
-from luss.sweep.chart import plot_methods
-from luss.sweep.plan import Run
-from luss.sweep.processes import Job, child_environment, run_jobs
-from luss.sweep.tables import Methods, as_json, as_markdown, main_columns, spread_of_results
+from sweeps.chart import plot_methods
+from sweeps.plan import Run
+from sweeps.processes import Job, child_environment, run_jobs
+from sweeps.tables import Methods, as_json, as_markdown, main_columns, spread_of_results
 
 __all__ = ["Sweep", "visible_devices"]
 
@@ -28,7 +28,7 @@ class Sweep:
     """Runs of a sweep, in one folder.
 
     Args:
-        runs: as :func:`luss.sweep.plan_runs` gives them.
+        runs: as :func:`sweeps.plan_runs` gives them.
         folder: of the tables.
         tools: folder of ``train.py`` and ``test.py``.
         python: the interpreter that runs them.

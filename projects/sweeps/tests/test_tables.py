@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luss.sweep.chart import plot_methods
-from luss.sweep.tables import (
+from sweeps.chart import plot_methods
+from sweeps.tables import (
     Spread,
     as_json,
     as_markdown,

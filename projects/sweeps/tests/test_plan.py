@@ -1,10 +1,10 @@
-"""Which runs a sweep has, and what is refused before any of them starts."""
+"""Which runs a sweep has, and what is rejected before any of them starts."""
 
 import pytest
 import tiny_run
 
 from luss.errors import LussError
-from luss.sweep import Variant, expand_settings, plan_runs
+from sweeps import Variant, expand_settings, plan_runs
 
 TINY = str(tiny_run.TINY)
 EPOCHS = "stages.finetune.train_cfg.max_epochs"
