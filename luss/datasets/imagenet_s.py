@@ -69,8 +69,8 @@ class ImageNetS(ReproducibleDataset):
             raise LussError(f"unknown split {split!r}. Expected one of {', '.join(SPLITS)}")
         self.split = split
         self.categories: list[str] = (
-            read_photo_facts(kwargs["ann_file"])["categories"]
-            if kwargs.get("ann_file")
+            read_photo_facts(kwargs["photo_list"])["categories"]
+            if kwargs.get("photo_list")
             else find_categories(data_root)
         )
         self.mask_root = mask_root

@@ -32,12 +32,12 @@ __all__ = [
 _PATHS = ("img_path", "seg_map_path")
 _OF_ONE_USE = frozenset(
     {
-        "ann_file",
         "indices",
         "mask_id_shift",
         "metainfo",
         "num_mask_classes",
         "on_unreadable",
+        "photo_list",
         "pipeline",
         "require_masks",
         "seed",
@@ -134,7 +134,7 @@ def read_photo_items(
     if split is not None and facts.get("split") != split:
         raise LussError(
             f"the list of photos {path} is of the split {facts.get('split')!r}, not {split!r}; "
-            "remove ann_file, or restore split"
+            "remove photo_list, or restore split"
         )
     for item in items:
         item |= {key: os.path.join(root, item[key]) for key in _PATHS if key in item}  # noqa: PTH118

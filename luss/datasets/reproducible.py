@@ -133,7 +133,8 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         metainfo: see MMEngine's ``BaseDataset``.
         data_root: folder of the data.
         pipeline: transforms, or their configs.
-        ann_file: a list of the photos, see ``luss.datasets.photo_lists``; the folder is not listed.
+        photo_list: file that lists the photos, see ``luss.datasets.photo_lists``, to be read
+            instead of the folder.
         require_masks: raise an error if an item has no mask.
         indices: number of first items to keep, or indices of items to keep.
         without: ``image_id`` of items to exclude.
@@ -150,7 +151,7 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         on_unreadable: Literal["fail", "skip"] = "fail",
         pipeline: Sequence[dict | Callable] = (),
         metainfo: Mapping[str, Any] | None = None,
-        ann_file: str = "",
+        photo_list: str = "",
         require_masks: bool = False,
         indices: int | Sequence[int] | None = None,
         without: Collection[str] = (),
@@ -162,11 +163,11 @@ class ReproducibleDataset(SeededByDraw, BaseDataset):
         self.without = frozenset(without)
         self.require_masks = require_masks
         root = str(Path(data_root)) if data_root else ""
-        if ann_file:
+        if photo_list:
             split = getattr(self, "split", None)
-            listed = partial(read_photo_items, ann_file, root, split)
+            read = partial(read_photo_items, photo_list, root, split)
             # Replaces the method of the subclass.
-            object.__setattr__(self, "load_data_list", listed)
+            object.__setattr__(self, "load_data_list", read)
         super().__init__(
             data_root=root,
             data_prefix={},

@@ -254,7 +254,7 @@ class Context:
         """Return the complete configuration of a data set; :attr:`data` gives what is missing.
 
         A ``Reproducible`` one stays as it is. Data sets of other libraries are made reproducible,
-        and list their photos themselves; all others read the run's list (``ann_file``).
+        and list their photos themselves; all others read the run's list (``photo_list``).
 
         Raises:
             LussError: if the type is unknown, or it has no such split.
@@ -263,7 +263,7 @@ class Context:
         if not issubclass(dataset_class(config["type"]), ReproducibleDataset):
             return config
         path = self.work_dir.photos / _UNLISTED if self.planned else self.photo_list(config)
-        return {**config, "ann_file": str(path)}
+        return {**config, "photo_list": str(path)}
 
     def photo_list(self, config: dict) -> Path:
         """Return the file that lists the photos of a data set, written at its first use.
@@ -301,7 +301,7 @@ class Context:
         config = self.dataset_config(config)
         pipeline = config.pop("pipeline", [])
         if self.planned:
-            config.pop("ann_file", None)
+            config.pop("photo_list", None)
         key = json.dumps(config, sort_keys=True, default=str)
         if key not in self._built:
             self._built[key] = DATASETS.build({**config, "pipeline": []})

@@ -45,7 +45,7 @@ def test_a_list_gives_the_items_of_the_folder(config, tmp_path):
     listed = items_of(DATASETS.build(dict(config)))
     path = ListedPhotos().write(config, tmp_path / "lists")
     moved = (tmp_path / "data").rename(tmp_path / "moved")
-    config_of_list = {**config, "data_root": str(moved), "ann_file": str(path)}
+    config_of_list = {**config, "data_root": str(moved), "photo_list": str(path)}
     read = DATASETS.build(dict(config_of_list))
     expected = [
         {
@@ -62,17 +62,17 @@ def test_a_list_gives_the_items_of_the_folder(config, tmp_path):
 def test_photos_that_come_later_are_not_used(config, tmp_path, write_image):
     photos = ListedPhotos()
     path = photos.write(config, tmp_path)
-    before = items_of(DATASETS.build({**config, "ann_file": str(path)}))
+    before = items_of(DATASETS.build({**config, "photo_list": str(path)}))
     write_image(tmp_path / "data" / "z.jpg")
     assert photos.write({**config, "seed": 3}, tmp_path) == path
-    assert items_of(DATASETS.build({**config, "ann_file": str(path)})) == before
+    assert items_of(DATASETS.build({**config, "photo_list": str(path)})) == before
 
 
 def test_a_list_of_another_split_is_rejected(split_root, tmp_path):
     config = {"type": "ImageNetS", "data_root": str(split_root), "split": "train"}
     path = ListedPhotos().write(config, tmp_path)
     with pytest.raises(LussError, match=r"'train', not 'validation'"):
-        DATASETS.build({**config, "split": "validation", "ann_file": str(path)})
+        DATASETS.build({**config, "split": "validation", "photo_list": str(path)})
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no gzip"])
@@ -103,7 +103,7 @@ class TwoPhotos(ReproducibleDataset):
 def test_data_sets_of_users_are_listed_once_too(tmp_path):
     photos, config = ListedPhotos(), {"type": "TwoPhotos", "data_root": str(tmp_path)}
     paths = {photos.write(config, tmp_path) for _ in range(2)}
-    read = [DATASETS.build({**config, "ann_file": str(path)}) for path in paths]
+    read = [DATASETS.build({**config, "photo_list": str(path)}) for path in paths]
     assert [items[1]["img_path"] for items in map(items_of, read)] == [f"{tmp_path}/b.jpg"]
     assert TwoPhotos.listings == 1
 

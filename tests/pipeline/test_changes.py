@@ -220,10 +220,8 @@ def test_a_photo_that_comes_during_a_run_is_noticed_by_the_next(work_dir, photos
     config.stages = {**stages, "evaluate": stages.pop("evaluate")}
     Pipeline(config, str(work_dir)).run()
     assert not list(work_dir.glob("evaluate/predictions/**/*added*"))
-    with pytest.raises(
-        LussError, match=r"'validation'.*none are gone now, and 1 is new \(.*added\)"
-    ):
-        remove(work_dir, "evaluate")
+    remove(work_dir, "evaluate")
+    with pytest.raises(LussError, match=r"'validation'.*none are gone now, and 1 is new \(.*added"):
         Pipeline(config, str(work_dir)).run()
 
 

@@ -130,7 +130,7 @@ def test_labels_of_training_photos_are_predicted_as_they_were_written(evaluated)
     """Of maps that label generation keeps in 8 bits, and that are made anew here."""
     config = Config.fromfile(evaluated / "evaluate_labels" / "config.py")
     dataset = config.test_dataloader["validation"]["dataset"]
-    dataset.update(split="train", require_masks=False, ann_file="")
+    dataset.update(split="train", require_masks=False, photo_list="")
     config.model.foreground = PRIOR
     model = MODELS.build(config.model).eval()
     checkpoint = load(evaluated / "pixel_attention" / "iter_8.pth")

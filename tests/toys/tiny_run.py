@@ -52,7 +52,7 @@ def predict_train(path):
     """Predict the training photos by the config of a protocol's stage; the folder of the masks."""
     config = Config.fromfile(path)
     loader = config.test_dataloader["validation"]
-    loader.dataset.update(split="train", require_masks=False, ann_file="")
+    loader.dataset.update(split="train", require_masks=False, photo_list="")
     config.test_dataloader = {"train": loader}
     folder = Path(path).parents[1] / "again"
     config.test_evaluator = {"train": [{"type": "DumpMasks", "folder": str(folder)}]}
