@@ -1,6 +1,5 @@
 """Foreground sources for comparison, by name."""
 
-import inspect
 import json
 import logging
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from luss.build_errors import clear_build_errors
 from luss.errors import LussError
 from luss.label_generation.foreground import ForegroundSource, LazyPhoto
 from luss.registry import FOREGROUND_SOURCES
@@ -78,15 +78,19 @@ def build_sources(names: Sequence[str] | None, own: dict, model: Any) -> dict[st
     """
     built: dict[str, _Once] = {}
     found: dict[str, _Once] = {}
-    configs = SOURCES if names is None else {name: _config_of(name) for name in names}
+    configs = {name: SOURCES.get(name, {"type": name}) for name in names or SOURCES}
     for name, config in {**configs, own_name(own): own}.items():
         try:
-            found[name] = _build(config, built)
-            _require_parts(name, found[name], model)
+            with clear_build_errors(f"foreground source {name!r}"):
+                source = _build(config, built)
+            if source.needs_model and model is None:
+                raise LussError(f"the foreground source {name!r} reads a model")
+            if missing := [part for part in source.model_parts if not hasattr(model, part)]:
+                raise LussError(f"the foreground source {name!r} reads {missing[0]!r} of the model")
+            found[name] = source
         except LussError as error:
             if names is not None or config == own:
                 raise
-            found.pop(name, None)
             print_log(f"{name} is not compared: {error}", "current", level=logging.WARNING)
     return found
 
@@ -95,29 +99,9 @@ def _build(config: dict, built: dict[str, _Once]) -> _Once:
     key = json.dumps(config, sort_keys=True, default=str)
     if key not in built:
         filled = dict(config)
-        if isinstance(config.get("source"), dict):
+        if "source" in config:
             filled["source"] = _build(config["source"], built)
-        if isinstance(config.get("sources"), list | tuple):
+        if "sources" in config:
             filled["sources"] = [_build(inner, built) for inner in config["sources"]]
         built[key] = _Once(FOREGROUND_SOURCES.build(filled))
     return built[key]
-
-
-def _config_of(name: str) -> dict:
-    if name in SOURCES:
-        return SOURCES[name]
-    kind = FOREGROUND_SOURCES.get(name)
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    parameters = inspect.signature(kind).parameters.values() if kind else ()
-    if kind is None or any(p.default is p.empty and p.kind not in variable for p in parameters):
-        raise LussError(
-            f"unknown foreground source {name!r} to compare, or it has required settings; known "
-            f"are: {', '.join(SOURCES)}. The run's own source is always compared"
-        )
-    return {"type": name}
-
-
-def _require_parts(name: str, source: _Once, model: Any) -> None:
-    parts = [*source.model_parts, *(["backbone"] if source.needs_model and model is None else ())]
-    if missing := [part for part in parts if not hasattr(model, part)]:
-        raise LussError(f"the source {name} reads {missing[0]!r} of a model, which is missing")

@@ -36,8 +36,12 @@ def test_names_choose_and_the_own_source_is_added():
     assert list(chosen) == ["boundary-centre", "WholePhoto", "CentrePrior"]
     assert own_name({"type": "CentrePrior", "sigma": 0.3}) == "own (CentrePrior)"
     assert own_name(SOURCES["photo-ranks"]) == "photo-ranks"
-    with pytest.raises(LussError, match=r"'PAMR' to compare.*known are: .*BoundaryPrior"):
-        build_sources(["PAMR"], CENTRE, None)
+    for name, message in (
+        ("PAMR", "'PAMR'.* missing .*'source'"),
+        ("None", "'None'.*BoundaryPrior"),
+    ):
+        with pytest.raises(LussError, match=message):
+            build_sources([name], CENTRE, None)
     with pytest.raises(LussError, match="'attention'"):
         build_sources(["Attention"], CENTRE, SimpleNamespace(backbone=None))
 
