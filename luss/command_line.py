@@ -24,6 +24,8 @@ __all__ = [
     "ADVICE_ON_KILLED",
     "LAUNCHED",
     "add_config_arguments",
+    "add_finished_run",
+    "add_options",
     "add_run_arguments",
     "chosen_work_dir",
     "exit_cleanly",
@@ -91,18 +93,30 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add config, work dir and options."""
+    parser.add_argument("config", help="path of a config file")
+    parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
+    add_options(
+        parser,
+        "override settings of the config, such as data_root=DIR "
+        "stages.pretrain.train_cfg.max_epochs=10",
+    )
+
+
+def add_options(parser: argparse.ArgumentParser, description: str) -> None:
+    """Add ``--cfg-options`` with this description."""
     # Imports MMEngine, which other commands do not need.
     from luss.configuration import ConfigOptions
 
-    parser.add_argument("config", help="path of a config file")
-    parser.add_argument("--work-dir", help="folder of the run (default: work_dirs/<config name>)")
     parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=ConfigOptions,
-        metavar="KEY=VALUE",
-        help="override settings of the config, such as data_root=DIR "
-        "stages.pretrain.train_cfg.max_epochs=10",
+        "--cfg-options", nargs="+", action=ConfigOptions, metavar="KEY=VALUE", help=description
+    )
+
+
+def add_finished_run(parser: argparse.ArgumentParser) -> None:
+    """Add the work dir or checkpoint of a finished run, and its config."""
+    parser.add_argument("model", metavar="RUN", help="work dir of a finished run, or a checkpoint")
+    parser.add_argument(
+        "--config", help="config of the run, for a checkpoint outside of its work dir"
     )
 
 

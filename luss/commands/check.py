@@ -2,6 +2,8 @@
 
 import argparse
 
+from luss.command_line import add_options
+
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = "Read all photos and masks of a folder; report problems and what train would do."
@@ -9,20 +11,11 @@ DESCRIPTION = "Read all photos and masks of a folder; report problems and what t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the folder and the settings for reading it."""
-    # Loads MMEngine.
-    from luss.configuration import ConfigOptions
-
     parser.add_argument("photos", metavar="PHOTOS", help="a folder of photos, flat or nested")
     parser.add_argument(
         "--categories", type=int, metavar="C", help="number of categories to find, as for train"
     )
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=ConfigOptions,
-        metavar="KEY=VALUE",
-        help="data settings, as for train, such as data.type=PhotoFolder",
-    )
+    add_options(parser, "data settings, as for train, such as data.type=PhotoFolder")
 
 
 def run(args: argparse.Namespace) -> None:

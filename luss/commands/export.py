@@ -2,6 +2,8 @@
 
 import argparse
 
+from luss.command_line import add_finished_run
+
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = "Write the segmentor of a finished run as one ONNX file."
@@ -9,12 +11,9 @@ DESCRIPTION = "Write the segmentor of a finished run as one ONNX file."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run, the file, and the photos to compare on."""
-    parser.add_argument("model", metavar="RUN", help="work dir of a finished run, or a checkpoint")
+    add_finished_run(parser)
     parser.add_argument("--out", required=True, metavar="FILE", help="such as model.onnx")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    parser.add_argument(
-        "--config", help="config of the run, for a checkpoint outside of its work dir"
-    )
     parser.add_argument(
         "--categories",
         choices=["named", "generated", "true"],

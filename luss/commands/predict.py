@@ -2,6 +2,8 @@
 
 import argparse
 
+from luss.command_line import add_finished_run, leave_on_signals
+
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
 DESCRIPTION = "Predict masks of any photos with the segmentor of a finished run."
@@ -9,16 +11,13 @@ DESCRIPTION = "Predict masks of any photos with the segmentor of a finished run.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run, the photos and the outputs."""
-    parser.add_argument("model", metavar="RUN", help="work dir of a finished run, or a checkpoint")
+    add_finished_run(parser)
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
     parser.add_argument(
         "--out",
         required=True,
         metavar="DIR",
         help="output folder; photos that it already contains predictions of are skipped",
-    )
-    parser.add_argument(
-        "--config", help="config of the run, for a checkpoint outside of its work dir"
     )
     parser.add_argument(
         "--categories",
@@ -55,7 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Predict, and print a summary."""
     from luss.apis import LUSSInferencer, predict_photos
-    from luss.command_line import leave_on_signals
     from luss.files import output_folder
 
     # Fail before the model is loaded.

@@ -2,6 +2,7 @@
 
 import argparse
 
+from luss.command_line import add_options, leave_on_signals
 from luss.planning.foregrounds import FOREGROUNDS
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
@@ -11,9 +12,6 @@ DESCRIPTION = "Find categories in a folder of photos, without labels, and segmen
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the photos, the number of categories, the time and other settings."""
-    # Loads MMEngine.
-    from luss.configuration import ConfigOptions
-
     parser.add_argument("photos", metavar="PHOTOS", help="a folder of photos, flat or nested")
     parser.add_argument(
         "--categories",
@@ -45,18 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="reuse the pretraining of this run, to change categories, foreground or threshold",
     )
     parser.add_argument("--resume", action="store_true", help="resume a run that was stopped")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=ConfigOptions,
-        metavar="KEY=VALUE",
-        help="settings that override the config's, such as stages.label_generation.threshold=0.4",
+    add_options(
+        parser, "override settings of the config, such as stages.label_generation.threshold=0.4"
     )
 
 
 def run(args: argparse.Namespace) -> None:
     """Check the photos, time a dry run, plan, train, and print the result."""
-    from luss.command_line import leave_on_signals
     from luss.planning.photo_run import PhotoRun
 
     leave_on_signals()
