@@ -152,6 +152,34 @@ def swin(width, depths, heads, window=7, size=224):
     return found
 
 
+def efficientnet_lite0():
+    """Of efficientnet-lite-pytorch: kernel, expansion, channels and number of blocks by stage."""
+    stages = [
+        (3, 1, 16, 1),
+        (3, 6, 24, 2),
+        (5, 6, 40, 2),
+        (3, 6, 80, 3),
+        (5, 6, 112, 3),
+        (5, 6, 192, 4),
+        (3, 6, 320, 1),
+    ]
+    found = {"_conv_stem.weight": tensor(32, 3, 3, 3), **batch_norm("_bn0", 32)}
+    channels, number = 32, 0
+    for kernel, expansion, width, count in stages:
+        for _ in range(count):
+            name, inner = f"_blocks.{number}", channels * expansion
+            if expansion > 1:
+                found[f"{name}._expand_conv.weight"] = tensor(inner, channels, 1, 1)
+                found |= batch_norm(f"{name}._bn0", inner)
+            found[f"{name}._depthwise_conv.weight"] = tensor(inner, 1, kernel, kernel)
+            found |= batch_norm(f"{name}._bn1", inner)
+            found[f"{name}._project_conv.weight"] = tensor(width, inner, 1, 1)
+            found |= batch_norm(f"{name}._bn2", width)
+            channels, number = width, number + 1
+    found["_conv_head.weight"] = tensor(1280, 320, 1, 1)
+    return found | batch_norm("_bn1", 1280) | linear("_fc", 1280, 1000)
+
+
 def below(prefix, tensors):
     return {prefix + name: value for name, value in tensors.items()}
 
@@ -266,6 +294,7 @@ FILES = {
     "byol_resnet50": lambda: {"state_dict": below("backbone.", resnet50())},
     "pixpro_resnet50": lambda: of_pixpro(resnet50()),
     "pass_resnet50": lambda: of_pass(resnet50()),
+    "efficientnet_lite0": efficientnet_lite0,
     "dinov3_vits16": lambda: dinov3(384, 6),
     "dinov3_vits16plus": lambda: dinov3(384, 6, hidden=1536, gated=True),
     "dinov3_vitb16": lambda: dinov3(768, 12),

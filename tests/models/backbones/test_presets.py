@@ -2,6 +2,9 @@
 
 import importlib.util
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -299,6 +302,12 @@ def test_settings_of_a_config():
         ("dinov2_vits14_reg", "dinov2_vits14_reg4_pretrain.pth", set()),
         ("swin_tiny", "swin_tiny_patch4_window7_224.pth", set()),
         ("openmmlab_convnext_small", "weights.pth", set()),
+        pytest.param(
+            "efficientnet_lite0",
+            "efficientnet-lite0-57934424.pth",
+            {"timm:tf_efficientnet_lite0", "timm:efficientnet_lite0"},
+            marks=needs("timm"),
+        ),
     ],
 )
 def test_presets_that_a_file_fits(name, file, others):
@@ -307,6 +316,60 @@ def test_presets_that_a_file_fits(name, file, others):
     assert fits[0].name == name
     assert others < exact if others else exact == {name}
     assert [fit.share for fit in fits] == sorted((fit.share for fit in fits), reverse=True)
+
+
+def test_downloads_are_for_networks_of_timm():
+    with pytest.raises(LussError, match=r"dino_deitsmall16_pretrain\.pth"):
+        backbone_settings("dino_vits16", "hub")
+
+
+_WITH_A_CACHE = """
+import os
+import shutil
+import torch
+from luss.errors import LussError
+from luss.models.backbones.presets import backbone_settings
+
+def load():
+    return torch.load(backbone_settings("timm:test_resnet", "hub")["weights"]["file"])
+
+torch.save(load(), "first.pth")
+shutil.rmtree(os.environ["HF_HOME"])
+torch.save(load(), "second.pth")
+shutil.rmtree(os.environ["TORCH_HOME"])
+try:
+    load()
+except LussError as error:
+    print(error)
+"""
+
+
+@needs("timm")
+def test_timms_download_with_a_local_cache(tmp_path):
+    """The file is taken from the hub's cache, without a connection, and kept."""
+    import timm
+    from safetensors.torch import save_file
+
+    network = timm.create_model("test_resnet")
+    revision = "a" * 40
+    repository = tmp_path / "cache" / "hub" / "models--timm--test_resnet.r160_in1k"
+    snapshot = repository / "snapshots" / revision
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(revision)
+    save_file(network.state_dict(), snapshot / "model.safetensors")
+    places = {"HF_HOME": str(tmp_path / "cache"), "TORCH_HOME": str(tmp_path / "torch")}
+    result = subprocess.run(
+        [sys.executable, "-c", _WITH_A_CACHE],
+        env={**os.environ, **places, "HF_HUB_OFFLINE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert "timm could not get the weights of 'test_resnet'" in result.stdout, result.stderr
+    for name in ("first.pth", "second.pth"):
+        found = torch.load(tmp_path / name)
+        assert all(torch.equal(found[key], value) for key, value in network.state_dict().items())
 
 
 def test_the_nearest_preset_of_a_file():

@@ -1,12 +1,17 @@
 """Settings of a preset, for configs."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from luss.errors import LussError, nearest
 from luss.models.backbones.presets.preset import Preset, is_installed
 from luss.models.backbones.presets.table import PRESETS
-from luss.models.backbones.presets.timm_networks import TIMM_PREFIX, preset_of_timm
+from luss.models.backbones.presets.timm_networks import (
+    TIMM_PREFIX,
+    download_from_timm,
+    preset_of_timm,
+)
 
 __all__ = ["backbone_settings", "find_preset"]
 
@@ -31,10 +36,12 @@ def backbone_settings(preset: str, weights: str | Mapping[str, Any] | None = Non
         preset: one of ``PRESETS``, or ``timm:NAME`` for any network of timm.
         weights: path of the file, or a dict as
             :class:`luss.models.backbones.weights.WeightsEntry`, whose settings override those of
-            the preset. Without a file, ``weights`` of the result is None.
+            the preset. Without a file, ``weights`` of the result is None. ``"hub"`` lets timm
+            download its file, once.
 
     Raises:
-        LussError: if the preset is unknown, or a package that it needs is not installed.
+        LussError: if the preset is unknown, a package that it needs is not installed, or a download
+            fails.
     """
     found = find_preset(preset)
     if not is_installed(found.needs):
@@ -43,6 +50,8 @@ def backbone_settings(preset: str, weights: str | Mapping[str, Any] | None = Non
             f"pip install {found.needs} (see docs/stacks.md), or choose another of luss backbones"
         )
     given = dict(weights) if isinstance(weights, Mapping) else {"file": weights}
+    if given.get("file") == "hub":
+        given["file"] = str(_downloaded(preset, found))
     return {
         "backbone": found.backbone_config(),
         "weights": {**found.weights, **given} if given.get("file") else None,
@@ -53,6 +62,15 @@ def backbone_settings(preset: str, weights: str | Mapping[str, Any] | None = Non
         "in_index": found.in_index,
         "labels": found.labels,
     }
+
+
+def _downloaded(name: str, preset: Preset) -> Path:
+    if not name.startswith(TIMM_PREFIX):
+        raise LussError(
+            f"weights 'hub' are for {TIMM_PREFIX}NAME only, found backbone {name!r}; download "
+            f"{preset.file} of {preset.source} and give its path"
+        )
+    return download_from_timm(name.removeprefix(TIMM_PREFIX))
 
 
 def find_preset(name: str) -> Preset:

@@ -1,13 +1,17 @@
 """Presets of timm's networks, described by timm."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+import torch
+
 from luss.errors import LussError, nearest
+from luss.files import atomic_write
 from luss.models.backbones.feature_maps import patch_side
 from luss.models.backbones.presets.preset import Preset, is_installed, without_memory
 
-__all__ = ["TIMM_PREFIX", "preset_of_timm", "timm_names_in"]
+__all__ = ["TIMM_PREFIX", "download_from_timm", "preset_of_timm", "timm_names_in"]
 
 TIMM_PREFIX = "timm:"
 """Prefix of the presets of timm's networks, as in ``timm:resnet18``."""
@@ -58,12 +62,49 @@ def preset_of_timm(name: str) -> Preset:
 
 
 def timm_names_in(text: str) -> list[str]:
-    """Return timm's networks whose names occur in a text, longest first; none without timm."""
+    """Return timm's networks whose names occur in a text, and their variants of TensorFlow.
+
+    Returns:
+        Names, longest first; none without timm.
+    """
     if not is_installed("timm"):
         return []
     import timm
 
-    return sorted((name for name in timm.list_models() if name in text), key=len, reverse=True)
+    text = text.replace("-", "_")
+    found = [name for name in timm.list_models() if name.removeprefix("tf_") in text]
+    return sorted(found, key=len, reverse=True)
+
+
+def download_from_timm(name: str) -> Path:
+    """Return the file of a network's weights, downloaded by timm if it is not there yet.
+
+    It lies in PyTorch's folder of downloads (``TORCH_HOME``).
+
+    Args:
+        name: of the network, with or without the tag of its weights.
+
+    Raises:
+        LussError: if timm has no weights of it, or the download fails.
+    """
+    import timm
+
+    preset_of_timm(name)
+    facts = timm.get_pretrained_cfg(name)
+    path = Path(torch.hub.get_dir()) / "luss" / f"{facts.architecture}.{facts.tag}.pth"
+    if not path.is_file():
+        try:
+            network = timm.create_model(name, pretrained=True)
+        # Networks without weights, and all kinds of failures of a connection.
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise LussError(
+                f"timm could not get the weights of {name!r} ({type(error).__name__}: {reason}); "
+                "check the connection, or download a file and give its path"
+            ) from error
+        with atomic_write(path) as file:
+            torch.save(network.state_dict(), file)
+    return path
 
 
 def _nearest(name: str) -> str:
