@@ -3,7 +3,7 @@
 mmselfsup's constructor supports ViT, Swin and MixMIM, mmseg's ConvNeXt, BEiT and MAE; neither
 supports ResNet, or disables weight decay only for one-dimensional parameters. This one derives
 blocks from names of parameters of ResNet, ViT, Swin, ConvNeXt, MiT and MobileNet of OpenMMLab, and
-rejects other names.
+of timm's ResNet, ViT, Swin, ConvNeXt and EfficientNet, and rejects other names.
 """
 
 import re
@@ -33,8 +33,27 @@ _STEM = re.compile(
     r"backbone\.(?:stem|conv1|layer0|register_tokens|[bg]n1|patch_embed|cls_token|mask_token|pos_embed|"
     r"absolute_pos_embed|downsample_layers\.0)(?:\.|$)"
 )
+# From timm's names to those above. Its networks shrink before a stage.
+_TIMM = "backbone.timm_model."
+_OF_TIMM = (
+    (r"^backbone\.timm_model\.(?:model\.|body\.)?", "backbone."),
+    # Feature wrappers flatten some parts.
+    (r"^backbone\.(stem|stages|layers|blocks|patch_embed)_(\w+)\.", r"backbone.\1.\2."),
+    (r"^backbone\.(?:stages|layers)\.(\d+)\.downsample\.", r"backbone.downsample_layers.\1."),
+    (r"^backbone\.layers\.(\d+)\.blocks\.", r"backbone.stages.\1.blocks."),
+    (r"^backbone\.blocks\.(\d+)\.(\d+)\.", r"backbone.stages.\1.\2."),
+    (r"^backbone\.blocks\.(\d+)\.", r"backbone.layers.\1."),
+    (r"^backbone\.(?:conv_stem|norm_pre|reg_token)\b", "backbone.stem"),
+)
 _BEHIND = re.compile(r"backbone\.(?:fc_norm|norm|ln|conv)\d*\.")
-_NEVER_DECAYED = ("cls_token", "register_tokens", "mask_token", "pos_embed", "absolute_pos_embed")
+_NEVER_DECAYED = (
+    "cls_token",
+    "register_tokens",
+    "reg_token",
+    "mask_token",
+    "pos_embed",
+    "absolute_pos_embed",
+)
 
 
 def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
@@ -50,7 +69,8 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
     Raises:
         LussError: if no block can be found, or the place of a backbone's parameter.
     """
-    names = list(names)
+    given = list(names)
+    names = [_without_timm(name) for name in given]
     of_mit = any((match := _BLOCK.match(name)) and match["mit"] for name in names)
     between = (_MIT_BEFORE, _MIT_AFTER) if of_mit else (_BEFORE_STAGE, _AFTER_STAGE)
     place = {
@@ -85,12 +105,20 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
         if name.startswith("backbone.") and not _BEHIND.match(name):
             raise LussError(
                 f"layer-wise decay does not know the block of {name}; it supports ResNet, ViT, "
-                "ConvNeXt, Swin, MiT and MobileNet of OpenMMLab. Remove the constructor for other "
-                "backbones"
+                "ConvNeXt, Swin, MiT and MobileNet of OpenMMLab, and ResNet, ViT, ConvNeXt, Swin "
+                "and EfficientNet of timm. Remove the constructor for other backbones"
             )
         return last
 
-    return {name: layer_of(name) for name in names}, last
+    return {old: layer_of(name) for old, name in zip(given, names, strict=True)}, last
+
+
+def _without_timm(name: str) -> str:
+    """Return the name that OpenMMLab gives the same part of a network of timm."""
+    if name.startswith(_TIMM):
+        for pattern, text in _OF_TIMM:
+            name = re.sub(pattern, text, name)
+    return name
 
 
 def _place(name: str) -> tuple[int, int] | None:

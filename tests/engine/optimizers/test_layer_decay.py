@@ -1,5 +1,7 @@
 """Layers of real networks, and the rates that follow."""
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
@@ -112,6 +114,71 @@ def test_other_networks(backbone, expected, last):
     found, number = layers(backbone)
     assert number == last
     assert {name: found[f"backbone.{name}"] for name in expected} == expected
+    assert found["decode_head.weight"] == last
+
+
+def timm(name, **options):
+    return {"type": "mmcls.TIMMBackbone", "model_name": name, **options}
+
+
+@pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed")
+@pytest.mark.parametrize(
+    ("backbone", "expected", "last"),
+    [
+        (
+            timm("resnet18", features_only=True, out_indices=[3, 4]),
+            {"conv1.weight": 0, "bn1.bias": 0, "layer1.1.bn1.weight": 2, "layer4.1.bn2.bias": 8},
+            9,
+        ),
+        (
+            timm("convnext_atto", features_only=True, out_indices=[2, 3]),
+            {
+                "stem_0.weight": 0,
+                "stages_0.blocks.1.gamma": 2,
+                "stages_1.downsample.1.weight": 3,
+                "stages_1.blocks.0.conv_dw.weight": 3,
+                "stages_3.blocks.1.conv_dw.weight": 12,
+            },
+            13,
+        ),
+        (
+            timm("swin_tiny_patch4_window7_224", features_only=True, out_indices=[2, 3]),
+            {
+                "patch_embed.proj.weight": 0,
+                "layers_0.blocks.1.norm1.weight": 2,
+                "layers_1.downsample.norm.weight": 3,
+                "layers_3.blocks.1.attn.qkv.weight": 12,
+            },
+            13,
+        ),
+        (
+            timm("tf_efficientnet_lite0", features_only=True, out_indices=[3, 4]),
+            {
+                "conv_stem.weight": 0,
+                "blocks.0.0.conv_dw.weight": 1,
+                "blocks.1.1.conv_pw.weight": 3,
+                "blocks.6.0.bn3.bias": 16,
+            },
+            17,
+        ),
+        (
+            {"type": "DINOv3VisionTransformer", "model_name": "vit_tiny_patch16_dinov3_qkvb"},
+            {
+                "cls_token": 0,
+                "reg_token": 0,
+                "patch_embed.proj.bias": 0,
+                "blocks.0.gamma_1": 1,
+                "blocks.11.attn.q_bias": 12,
+                "norm.weight": 13,
+            },
+            13,
+        ),
+    ],
+)
+def test_networks_of_timm(backbone, expected, last):
+    found, number = layers(backbone)
+    assert number == last
+    assert {name: found[f"backbone.timm_model.{name}"] for name in expected} == expected
     assert found["decode_head.weight"] == last
 
 
