@@ -2,7 +2,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test test-slow mutants docs lint format bench clean
+TIMM_VENV ?= $(VENV)-timm
+
+.PHONY: setup demo test test-slow test-timm mutants docs lint format bench clean
 
 # Rebuilt when its inputs change.
 $(VENV)/installed: setup.py requirements/tested.txt
@@ -21,6 +23,19 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# timm needs torchvision, whose wheels need another build of torch than tested.txt has.
+$(TIMM_VENV)/installed: setup.py requirements/tested.txt requirements/tested_timm.txt
+	$(PYTHON) -m venv $(TIMM_VENV)
+	$(TIMM_VENV)/bin/pip install --quiet --upgrade pip
+	grep -v '^torch==' requirements/tested.txt > $(TIMM_VENV)/requirements.txt
+	$(TIMM_VENV)/bin/pip install -r $(TIMM_VENV)/requirements.txt -r requirements/tested_timm.txt -e ".[cpu,tests]"
+	touch $@
+
+# Tests that need optional packages, which `make test` skips.
+test-timm: $(TIMM_VENV)/installed
+	$(TIMM_VENV)/bin/python -m pytest -n auto tests/models/backbones tests/commands/test_backbones.py \
+		tests/engine/optimizers/test_layer_decay.py tests/engine/test_checkpoint.py
 
 # Do the fast tests notice deliberate mistakes in the lines that matter?
 mutants: setup
