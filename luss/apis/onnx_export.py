@@ -225,7 +225,7 @@ def traced(model: PhotoSegmentor) -> bytes:
                 opset_version=OPSET,
                 dynamo=False,
             )
-        except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
+        except (RuntimeError, TypeError, torch.onnx.errors.OnnxExporterError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise LussError(f"ONNX does not support this model: {reason}") from error
     if buffer.tell() > _LARGEST_FILE:

@@ -39,15 +39,57 @@ def resized_positions(
     Returns:
         (1, 1 + H' W', C), of the dtype of ``positions``.
     """
-    if own == grid:
+    places = positions[:, 1:].unflatten(1, own).float()
+    if torch.onnx.is_in_onnx_export():
+        rows, columns = _resizing(own, grid, offset, antialias)
+        resized = torch.einsum("ya,xb,nabc->nyxc", rows, columns, places).flatten(1, 2)
+    elif own == grid:
         return positions
-    places = positions[:, 1:].unflatten(1, own).permute(0, 3, 1, 2).float()
-    # An offset below 1 does not change the output's H' x W' positions.
-    to: dict[str, Any] = {"size": grid}
-    if offset:
-        to = {"scale_factor": [(new + offset) / old for new, old in zip(grid, own, strict=True)]}
-    resized = F.interpolate(places, mode=mode, antialias=antialias, **to).flatten(2).mT
+    else:
+        # An offset below 1 does not change the output's H' x W' positions.
+        to: dict[str, Any] = {"size": grid}
+        if offset:
+            scales = [(new + offset) / old for new, old in zip(grid, own, strict=True)]
+            to = {"scale_factor": scales}
+        places = places.permute(0, 3, 1, 2)
+        resized = F.interpolate(places, mode=mode, antialias=antialias, **to).flatten(2).mT
     return torch.cat([positions[:, :1], resized.to(positions.dtype)], dim=1)
+
+
+def _resizing(own: Grid, grid: Grid, offset: float, antialias: bool) -> list[Tensor]:
+    """Return the matrices (new, old) that resize both axes by bicubic interpolation.
+
+    In ONNX, whose own operation has neither offset nor antialiasing, for a grid that is only known
+    when the model runs.
+    """
+    sides: list[Any] = [torch.as_tensor(side) for side in grid]
+    same = (sides[0] == own[0]) & (sides[1] == own[1])
+    matrices = []
+    for old, new in zip(own, sides, strict=True):
+        scale = torch.where(same, 1.0, old / (new + offset))
+        centers = (torch.arange(new) + 0.5) * scale - 0.5
+        places = torch.arange(old)
+        if antialias:
+            distances = (places - centers[:, None]).abs() / scale.clamp(min=1)
+            weights = _cubic(distances, -0.5)
+            matrices.append(weights / weights.sum(1, keepdim=True))
+            continue
+        first = centers.floor()
+        # Neighbours beyond the edge are those of the edge.
+        taps = [
+            _cubic((centers - first - tap).abs(), -0.75)[:, None]
+            * (places == (first + tap).clamp(0, old - 1)[:, None])
+            for tap in (-1, 0, 1, 2)
+        ]
+        matrices.append(torch.stack(taps).sum(0))
+    return matrices
+
+
+def _cubic(x: Tensor, a: float) -> Tensor:
+    """Return the kernel of cubic convolution (Keys, 1981), with parameter a, at distances x."""
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return torch.where(x <= 1, near, torch.where(x < 2, far, 0.0))
 
 
 @MODELS.register_module()
@@ -106,8 +148,10 @@ class DINOVisionTransformer(VisionTransformer):
 
     def _output(self, tokens: Tensor, grid: Grid) -> Tensor | list[Tensor]:
         patches = tokens[:, self.num_registers + self.with_cls_token :]
-        pooled = self.avg_token
-        found = self.norm2(patches.mean(dim=1)) if pooled else patches.mT.unflatten(2, grid)
+        if self.avg_token:
+            found = self.norm2(patches.mean(dim=1))
+        else:
+            found = patches.transpose(1, 2).unflatten(2, grid)
         return [found, tokens[:, 0]] if self.output_cls_token else found
 
     def _positions(self, positions: Tensor, own: Grid, grid: Grid) -> Tensor:

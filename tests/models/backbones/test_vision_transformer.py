@@ -1,6 +1,8 @@
 """DINO's vision transformers: mmcls' at their own size, and the hub models' positions at others."""
 
 import copy
+import io
+import warnings
 
 import pytest
 import torch
@@ -85,6 +87,37 @@ def test_positions_at_other_sizes_are_those_of_the_hub_models(config):
         places = torch.nn.functional.interpolate(places, scale_factor=scale, mode="bicubic")
         expected = patches + places.permute(0, 2, 3, 1).reshape(1, 60, 16)
     torch.testing.assert_close(embedded[0][:, 1:], expected)
+
+
+@pytest.mark.parametrize("config", [DINO, REGISTERS], ids=["dino", "registers"])
+def test_onnx_resizes_positions_for_images_of_any_size(config):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    backbone = build({**config, "output_cls_token": False})
+
+    class Last(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.backbone = backbone
+
+        def forward(self, images):
+            return self.backbone(images)[-1]
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Last(), (torch.randn(1, 3, 48, 80),), buffer, dynamo=False, opset_version=17,
+            input_names=["x"], output_names=["y"], training=torch.onnx.TrainingMode.PRESERVE,
+            dynamic_axes={name: {2: "height", 3: "width"} for name in "xy"},
+        )  # fmt: skip
+    session = onnxruntime.InferenceSession(buffer.getvalue())
+    # Traced; the own size; the own height alone; smaller and larger than that.
+    for size in [(48, 80), (64, 64), (64, 40), (16, 200)]:
+        images = torch.randn(1, 3, *size)
+        (found,) = session.run(None, {"x": images.numpy()})
+        with torch.no_grad():
+            expected = extract_maps(backbone, images)[-1]
+        torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("config", [DINO, SCALED, REGISTERS])
