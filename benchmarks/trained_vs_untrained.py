@@ -81,7 +81,7 @@ def ceiling(config: Config, context: Context) -> float:
     """Return validation mIoU of true masks at the resolution of the last features, in percent."""
     checkpoint = latest_checkpoint(context.work_dir.stage(STAGE))
     model = load_model(config.stages[STAGE].model, checkpoint, context.device)
-    pipeline = config.stages.evaluate.pipeline
+    pipeline = config.stages.evaluate.test_dataloader.dataset.pipeline
     dataset = context.dataset(evaluation_set_config(context, "validation", pipeline))
     classes = context.num_classes
     counts = Counts.zeros(classes, boundary=False)

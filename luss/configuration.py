@@ -9,6 +9,7 @@ from pprint import pformat
 from typing import Any
 
 from mmengine import Config, DictAction
+from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 
 from luss.config_checks import check_settings
@@ -22,6 +23,7 @@ from luss.config_files import (
 )
 from luss.errors import LussError, nearest
 from luss.files import atomic_write
+from luss.references import references_in, resolve_settings, settings_of
 from luss.registry import STAGES
 from luss.unread_settings import (
     RUNNER_KEYS,
@@ -146,7 +148,13 @@ def read_config(path: str, options: dict | None = None) -> Config:
     reject_misspelt(variables, _read_settings(config), path)
     _remove_runner_keys(config, unused, of_libraries, path)
     stages = list(config.stages)
-    for key, value in (options or {}).items():
+    # First those that references in stages take the value of, then those of stages.
+    given = sorted((options or {}).items(), key=lambda option: option[0].startswith("stages"))
+    has_values = False
+    for key, value in given:
+        if key.startswith("stages") and not has_values:
+            _give_values(config, path)
+            has_values = True
         reject_option(key, value, config, path, _read_settings(config), variables)
         try:
             with dicts_replace_none():
@@ -157,6 +165,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
                 "of a setting, such as stages.pretrain.train_cfg.max_epochs=10"
             ) from error
         _require_stages(config)
+    _give_values(config, path)
     _join_number_keys(config._cfg_dict)
     for name, stage in config.stages.items():
         if name not in stages and not (isinstance(stage, dict) and "type" in stage):
@@ -251,13 +260,20 @@ def _read(path: str) -> tuple[Config, set[str], set[str]]:
     return config, unused, unused - own
 
 
+def _give_values(config: Config, path: str) -> None:
+    """Put settings of the top level in the place of the references to them, ``${config.NAME}``."""
+    settings = {key: value for key, value in config._cfg_dict.items() if key != "stages"}
+    stages = resolve_settings(config.stages, settings, f"{path}: stages")
+    config._cfg_dict["stages"] = ConfigDict(stages)
+
+
 def _read_settings(config: Config) -> set[str]:
     """Return the top-level keys that all runs or the config's stages read."""
     found = set(SETTINGS)
     for stage in config.stages.values():
         kind = stage.get("type") if isinstance(stage, dict) else None
         found.update(getattr(STAGES.get(kind) if isinstance(kind, str) else kind, "settings", ()))
-    return found
+    return found.union(settings_of(list(references_in(config.stages, "stages"))))
 
 
 def _require_stages(config: Config) -> None:
@@ -274,10 +290,10 @@ def _remove_runner_keys(
     Raises:
         LussError: if a file sets such a key, and no file reads it.
     """
-    stage_settings = {
+    of_stages = {
         key for kind in STAGES.module_dict.values() for key in getattr(kind, "settings", ())
     }
-    without_effect = (RUNNER_KEYS.keys() | stage_settings) - _read_settings(config)
+    without_effect = (RUNNER_KEYS.keys() | of_stages | {"weights"}) - _read_settings(config)
     ignored = []
     for key in sorted(without_effect & set(config)):
         # None and False are as if unset.

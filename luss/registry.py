@@ -1,9 +1,9 @@
 """Registries of scope ``luss``.
 
 They are children of MMEngine's root registries: in configs, components of ``luss`` have no scope
-(``type='P2P'``), those of other libraries do (``type='mmseg.ResNet'``). ``COUNT_METRICS``,
-``MATCHERS``, ``REPORT_SECTIONS``, ``STAGES`` and those of label generation have no counterpart in
-MMEngine.
+(``type='P2P'``), those of other libraries do (``type='mmseg.ResNet'``). ``CHECKS``,
+``COUNT_METRICS``, ``MATCHERS``, ``PROTOCOLS``, ``REPORT_SECTIONS``, ``RULES``, ``STAGES`` and those
+of label generation have no counterpart in MMEngine.
 """
 
 import sys
@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.registry import Registry, root
 
 __all__ = [
+    "CHECKS",
     "COUNT_METRICS",
     "DATASETS",
     "DATA_SAMPLERS",
@@ -32,7 +33,9 @@ __all__ = [
     "OPTIM_WRAPPERS",
     "OPTIM_WRAPPER_CONSTRUCTORS",
     "PARAM_SCHEDULERS",
+    "PROTOCOLS",
     "REPORT_SECTIONS",
+    "RULES",
     "RUNNERS",
     "STAGES",
     "TASK_UTILS",
@@ -108,3 +111,9 @@ COUNT_METRICS = Registry("metric", scope="luss", locations=["luss.evaluation"])
 REPORT_SECTIONS = Registry("report section", scope="luss", locations=["luss.visualization"])
 """Functions of :class:`luss.visualization.RunFiles`, see ``luss/visualization/sections.py``."""
 STAGES = Registry("stage", scope="luss", locations=["luss.stages"])
+PROTOCOLS = Registry("protocol", scope="luss", locations=["luss.stages"])
+"""How models are evaluated, see :class:`luss.stages.protocols.Protocol`."""
+CHECKS = Registry("check", scope="luss", locations=["luss.stages"])
+"""Functions of a stage and its context: checks before a test loop runs, by the loop's name."""
+RULES = Registry("rule", scope="luss", locations=["luss.pipeline.rules"])
+"""Functions of a context and settings, see :mod:`luss.pipeline.rules`."""

@@ -35,9 +35,7 @@ _OF_A_TEST = ("test_cfg", "test_dataloader", "test_evaluator")
 
 RUNNER_KEYS: dict[str, str] = {
     **dict.fromkeys(_OF_A_TRAINING, "set stages.{stage}.{key}, for each stage that trains"),
-    **dict.fromkeys(
-        _OF_A_TEST, "the stages that evaluate build it from their own settings, such as 'pipeline'"
-    ),
+    **dict.fromkeys(_OF_A_TEST, "set stages.{stage}.{key}, for each stage that tests"),
     "default_scope": "it is always 'luss'; types of other libraries carry their scope, such as "
     "mmseg.FCNHead",
     "experiment_name": "each stage has its folder's name",
@@ -140,7 +138,7 @@ def _remedy(key: str, config: Config) -> str:
     trained = [name for name, stage in stages.items() if "optim_wrapper" in stage]
     remedy = RUNNER_KEYS.get(key, "no stage of this config takes {key}")
     if key == "weights":
-        remedy += " (a PretrainStage does)"
+        remedy += " (a stage does that has pretrained='${{facts.weights}}')"
     return remedy.format(key=key, stage=trained[0] if trained else "NAME")
 
 

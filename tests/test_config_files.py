@@ -9,7 +9,7 @@ from luss.config_files import library_config, make_importable, merged
 from luss.configuration import read_config, write_config
 from luss.errors import LussError
 
-STAGES = "stages = dict(report=dict(type='ReportStage'))\n"
+STAGES = "stages = dict(report=dict(type='Report'))\n"
 
 
 @pytest.fixture(autouse=True)
@@ -51,12 +51,13 @@ def test_a_dict_takes_the_place_of_none(tmp_path):
     base, child, path = (tmp_path / f"{name}.py" for name in ("base", "child", "config"))
     base.write_text(
         "weights = None\n"
-        "stages = dict(pretrain=dict(type='PretrainStage', weights=None, model=None,\n"
-        "                            default_hooks=dict(logger=None)))\n"
+        "stages = dict(pretrain=dict(type='Train', pretrained=None, model=None,\n"
+        "                            default_hooks=dict(logger=None)),\n"
+        "              other=dict(type='Train', pretrained='${facts.weights}'))\n"
     )
     child.write_text(
         "_base_ = 'base.py'\nweights = dict(file='a.pth')\n"
-        "stages = dict(pretrain=dict(weights=dict(layout='dino', rename={'a': 'b'})))\n"
+        "stages = dict(pretrain=dict(pretrained=dict(layout='dino', rename={'a': 'b'})))\n"
     )
     path.write_text("_base_ = 'child.py'\nweights = dict(layout='timm')\n")
     options = {
@@ -67,7 +68,7 @@ def test_a_dict_takes_the_place_of_none(tmp_path):
     config = read_config(path, options)
     assert config.weights == {"file": "a.pth", "layout": "timm", "key": "model"}
     stage = config.stages.pretrain
-    assert stage.weights == {"layout": "dino", "rename": {"a": "b"}}
+    assert stage.pretrained == {"layout": "dino", "rename": {"a": "b"}}
     assert stage.model == {"type": "BackboneFeatures", "backbone": {"depth": 18}}
     assert "_delete_" not in config.pretty_text
     # A hook that the top level switches off, and a stage on again.
@@ -83,7 +84,7 @@ def test_bases_that_come_with_other_libraries(tmp_path):
     path = tmp_path / "config.py"
     path.write_text(
         "_base_ = 'mmselfsup::selfsup/_base_/models/simsiam.py'\n"
-        "stages = dict(pretrain=dict(type='TrainStage', model={{_base_.model}}))\n"
+        "stages = dict(pretrain=dict(type='Train', model={{_base_.model}}))\n"
     )
     assert read_config(path).stages.pretrain.model.type == "SimSiam"
 

@@ -2,11 +2,23 @@
 # the labels for fine-tuning are evaluated as before_fine_tuning in results.json.
 _base_ = ["_base_/pass_s.py"]
 
+labels = _base_.stages.label_generation
 stages = dict(
     evaluate_labels=dict(
-        type="EvaluateLabelsStage",
+        _base_.stages.evaluate,
         after="label_generation",
-        pipeline=_base_.stages.evaluate.pipeline,
+        protocol=dict(_base_.stages.evaluate.protocol, type="BeforeFineTuning"),
+        model=dict(
+            type="PixelLabeller",
+            model="${label_generation.model}",
+            centroids="${label_generation.clustering}",
+            threshold="${label_generation.threshold}",
+            foreground=labels.test_cfg.foreground,
+            rule=labels.test_cfg.threshold,
+            writer=labels.test_cfg.writer,
+        ),
+        checkpoint=labels.checkpoint,
+        data_preprocessor=labels.data_preprocessor,
     ),
     report=dict(title="PASS_s, before and after fine-tuning"),
 )

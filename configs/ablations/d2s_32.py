@@ -2,10 +2,10 @@
 # default: 25.2). The losses of clustering and D2S are averaged, as for D2S3.
 _base_ = ["_base_/pass_s.py"]
 
+backbone = dict(out_indices=(2, 3, 4))
 stages = dict(
     pretrain=dict(
         model=dict(
-            backbone=dict(out_indices=(2, 3, 4)),
             stages=(2, 3, 4),
             objectives=dict(d2s=dict(stages=(3, 2))),
             loss_weights=dict(loss_clustering=1 / 3, loss_d2s=1 / 3),

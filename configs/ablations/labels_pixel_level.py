@@ -6,27 +6,33 @@ _base_ = ["_base_/pass_s.py"]
 num_categories = 51
 
 steps = _base_.stages
+labels = steps.label_generation
 # Pooling without a map.
 whole = [
     step
-    for step in steps.label_generation.embedding.pipeline
+    for step in labels.test_dataloader.embedding.dataset.pipeline
     if step["type"] != "LoadForegroundAsMask"
 ]
+pooled = dict(dataset=dict(split="train", on_unreadable="skip", pipeline=whole))
 stages = dict(
     _delete_=True,
     pretrain=steps.pretrain,
     label_generation=dict(
-        steps.label_generation,
-        model_from="pretrain",
+        labels,
+        model="${pretrain.model}",
+        checkpoint="${pretrain.checkpoint}",
         # 7 x 7 vectors per photo: 6.4 GB on disk for ImageNet-S50.
-        embedding=dict(type="PixelEmbeddings", batch_size=32, pipeline=whole),
-        # The assignment of k-means.
-        pixels=dict(
-            type="PixelLabels", by="cluster", pipeline=steps.label_generation.pixels.pipeline
+        test_dataloader=dict(
+            embedding=dict(pooled, batch_size=32), pixels=labels.test_dataloader.pixels
         ),
-        foreground=dict(type="WholePhoto"),
-        threshold=0.0,
-        num_attention_maps=0,
+        test_cfg=dict(
+            labels.test_cfg,
+            embedder=dict(type="PixelEmbeddings"),
+            foreground=dict(type="WholePhoto"),
+            threshold=0.0,
+            writer=dict(type="PixelLabels", by="cluster"),
+            num_attention_maps=0,
+        ),
     ),
     finetune=steps.finetune,
     evaluate=steps.evaluate,

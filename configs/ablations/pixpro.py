@@ -16,8 +16,10 @@ stages = dict(
     ),
     # The same photo size as in the other rows.
     distance_matching=dict(
-        type="DistanceMatchingStage",
-        model_from="pretrain",
-        pipeline=_base_.stages.evaluate.pipeline,
+        type="Test",
+        protocol=dict(type="DistanceMatching"),
+        model=dict(type="DistanceMatcher", backbone="${pretrain.model.backbone}"),
+        weights="${pretrain.checkpoint}",
+        test_dataloader=dict(_base_.stages.evaluate.test_dataloader, batch_size=8),
     ),
 )

@@ -4,6 +4,6 @@ _base_ = ["../_base_/protocols/distance_matching.py"]
 
 stages = dict(
     distance_matching=dict(
-        backbone=dict(type="mmcls.ConvNeXt", arch="tiny", gap_before_final_norm=False)
+        model=dict(backbone=dict(type="mmcls.ConvNeXt", arch="tiny", gap_before_final_norm=False))
     )
 )

@@ -1,4 +1,6 @@
 # Table 14, EfficientNet-B3: test mIoU 32.3 on ImageNet-S.
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
-stages = dict(distance_matching=dict(backbone=dict(type="mmcls.EfficientNet", arch="b3")))
+stages = dict(
+    distance_matching=dict(model=dict(backbone=dict(type="mmcls.EfficientNet", arch="b3")))
+)

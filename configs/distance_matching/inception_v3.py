@@ -4,6 +4,6 @@ _base_ = ["../_base_/protocols/distance_matching.py"]
 # The network of mmcls includes a classifier; we use the features of the last mixed block.
 stages = dict(
     distance_matching=dict(
-        backbone=dict(type="mmcls.InceptionV3", aux_logits=False), layer="Mixed_7c"
+        model=dict(backbone=dict(type="mmcls.InceptionV3", aux_logits=False), layer="Mixed_7c")
     )
 )

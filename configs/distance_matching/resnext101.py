@@ -3,6 +3,6 @@ _base_ = ["../_base_/protocols/distance_matching.py"]
 
 stages = dict(
     distance_matching=dict(
-        backbone=dict(type="mmcls.ResNeXt", depth=101, groups=32, width_per_group=8)
+        model=dict(backbone=dict(type="mmcls.ResNeXt", depth=101, groups=32, width_per_group=8))
     )
 )

@@ -4,15 +4,21 @@ _base_ = [
     "../_base_/protocols/semi_supervised_adamw_vit_s.py",
 ]
 vit = dict(type="LayerScaleVisionTransformer", arch="deit-small", patch_size=14, img_size=518)
-new = dict(model=dict(backbone=dict(vit, _delete_=True)))
+backbone = dict(vit, _delete_=True)
 tuned = dict(vit, drop_path_rate=_base_.drop_path_rate)
-model = dict(_base_.stages.finetune.model, **_base_.semi_supervised_model, backbone=tuned)
-photos = dict(pipeline=_base_.stages.evaluate.pipeline)
+photos = _base_.stages.evaluate.test_dataloader
 stages = dict(
-    pretrain=dict(new, type="PretrainStage", weights=dict(layout="dinov2")),
-    pixel_attention=new,
-    finetune=new,
-    distance_matching=dict(photos, type="DistanceMatchingStage"),
-    finetune_semi=dict(_base_.stages.finetune, **_base_.semi_supervised_adamw, model=model),
-    semi_supervised=dict(photos, type="SemiSupervisedStage"),
+    pretrain=dict(pretrained=dict(_delete_=True, file="${facts.weights}", layout="dinov2")),
+    distance_matching=dict(
+        type="Test",
+        protocol=dict(type="DistanceMatching"),
+        model=dict(type="DistanceMatcher", backbone="${pretrain.model.backbone}"),
+        weights="${pretrain.checkpoint}",
+        test_dataloader=photos,
+    ),
+    finetune_semi=dict(
+        _base_.finetune_semi,
+        model=dict(_base_.stages.finetune.model, **_base_.semi_supervised_model, backbone=tuned),
+    ),
+    semi_supervised=dict(_base_.semi_supervised, test_dataloader=photos),
 )

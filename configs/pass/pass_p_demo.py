@@ -2,7 +2,8 @@
 _base_ = ["pass_s_demo.py", "../_base_/pass/pass_p_small.py"]
 
 # As in pass_s_demo.py, views share neither colour nor brightness; their blur differs.
-colours = _base_.color_augmentations[:3]
+colours = _base_.views.augmentations[:3]
+backbone = dict(out_indices=(2, 3, 4))
 stages = dict(
     pretrain=dict(
         _base_.pass_p,

@@ -4,6 +4,6 @@
 _base_ = ["pass_p_in50.py"]
 
 stages = dict(
-    label_generation=dict(foreground=dict(type="RegionContrast")),
+    label_generation=dict(test_cfg=dict(foreground=dict(type="RegionContrast"))),
     report=dict(title="PASS_p + RC"),
 )

@@ -2,6 +2,7 @@
 # As PASS_s, but step 1 uses PixPro and clustering as L_e, and D2S32.
 _base_ = ["pass_s_in919.py", "../_base_/pass/pass_p.py"]
 
+backbone = dict(out_indices=(2, 3, 4))
 stages = dict(
     pretrain=_base_.pass_p,
     pixel_attention=_base_.pass_p_attention,

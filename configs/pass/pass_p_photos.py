@@ -1,6 +1,7 @@
 # PASS_p on a few thousand photos of about 160 px: --cfg-options data_root=DIR, as pass_s_photos.py.
 _base_ = ["pass_s_photos.py", "../_base_/pass/pass_p_small.py"]
 
+backbone = dict(out_indices=(2, 3, 4))
 stages = dict(
     pretrain=_base_.pass_p,
     pixel_attention=_base_.pass_p_attention,

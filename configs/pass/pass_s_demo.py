@@ -1,79 +1,243 @@
 # PASS_s on the built-in demo data, all steps in minutes on two cores. Nothing is downloaded.
 # A prior without training separates objects, and the features pooled over it give their category,
 # because attention cannot separate objects after a training of minutes.
-_base_ = ["../_base_/pass/pass_s_small.py"]
+#
+# ${stage.output} is what another stage wrote, ${facts.name} a fact of the data, ${config.name} a
+# setting of this level; see docs/training.md.
+_base_ = ["../_base_/default_runtime.py"]
 
+data_root = None
 data = dict(type="demo")
+num_categories = None
 
-# Colour and brightness do not depend on the category here, so views must not share them: half of
-# the views are grey, half are inverted. Crops are large enough to contain a part of the object.
-color_augmentations = [
-    dict(
-        type="ColorJitter", brightness=0.6, contrast=0.6, saturation=0.6, hue=0.15, probability=0.8
-    ),
-    dict(type="RandomGrayscale", probability=0.5),
-    dict(type="Solarize", threshold=0.0, probability=0.5),
-    dict(type="GaussianBlur", radius=(0.1, 1.0), probability=0.5),
-]
-view_preprocessor = dict(augmentations=color_augmentations)
+# ---- what users change --------------------------------------------------------------------------
+# Widths of feature maps are inferred from the backbone.
+backbone = dict(
+    type="mmselfsup.ResNet",
+    depth=18,
+    stem_channels=16,
+    base_channels=16,
+    strides=(1, 2, 2, 1),
+    out_indices=(3, 4),
+)
+hidden_channels = 128  # of all projectors
+short_side = 128  # of whole photos, for labels and evaluation
+crop_size = 64
+# By which discovered categories get the names of true ones.
+matcher = dict(type="ImageLevelMatcher")
+
+# ---- shared by several stages -------------------------------------------------------------------
+mean = (0.485, 0.456, 0.406)
+std = (0.229, 0.224, 0.225)
+views = dict(
+    type="ViewPreprocessor",
+    mean=mean,
+    std=(0.228, 0.224, 0.225),  # as in the released code
+    # Colour and brightness do not depend on the category here, so views must not share them: half
+    # of the views are grey, half are inverted. Crops are large enough to contain a part of the
+    # object.
+    augmentations=[
+        dict(
+            type="ColorJitter",
+            brightness=0.6,
+            contrast=0.6,
+            saturation=0.6,
+            hue=0.15,
+            probability=0.8,
+        ),
+        dict(type="RandomGrayscale", probability=0.5),
+        dict(type="Solarize", threshold=0.0, probability=0.5),
+        dict(type="GaussianBlur", radius=(0.1, 1.0), probability=0.5),
+    ],
+)
 two_views = [
     dict(type="LoadRGBImage"),
-    dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.4, 1.0))]),
+    dict(type="MultiCrop", views=[dict(count=2, size="${config.crop_size}", scale=(0.4, 1.0))]),
     dict(type="PackViews"),
 ]
-whole_image = [
+whole_photo = [
     dict(type="LoadRGBImage"),
     dict(type="LoadMask", optional=True),
-    dict(type="ResizeShortSide", size=128),
+    dict(type="ResizeShortSide", size="${config.short_side}"),
     dict(type="PackInputs"),
 ]
-# Colour distance to the photo's frame, times closeness to its centre.
-prior = dict(type="ProductOfMaps", sources=[dict(type="BoundaryPrior"), dict(type="CentrePrior")])
-lars = dict(optimizer=dict(lr=1.2))
+# At this size, SwAV stays at ln K unless codes are hard (epsilon 0.03) and prototypes frozen:
+# trained prototypes collapse before the features separate anything.
+clustering = dict(
+    type="Clustering",
+    hidden_channels="${config.hidden_channels}",
+    num_prototypes=32,
+    epsilon=0.03,
+    queue_length=0,
+    frozen_prototype_iters=10**9,
+)
 cosine = [dict(type="CosineAnnealingLR", eta_min=1.2e-3, by_epoch=True, convert_to_iter_based=True)]
+lars = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="LARS", lr=1.2, momentum=0.9, weight_decay=1e-6),
+)
+# Images per step over all processes for these learning rates; --auto-scale-lr scales them with the
+# batch.
+auto_scale_lr = dict(base_batch_size=32)
+view_loader = dict(
+    batch_size=32,
+    drop_last=True,
+    sampler=dict(type="EpochSampler", shuffle=True),
+    collate_fn=dict(type="default_collate"),
+    dataset=dict(split="train", on_unreadable="skip", pipeline=two_views),
+)
 
 stages = dict(
+    # Step 1, equation 5.
     pretrain=dict(
+        type="Train",
+        pretrained="${facts.weights}",  # with weights=FILE, nothing is trained
         model=dict(
-            objectives=dict(clustering=dict(num_prototypes=32)),
-            data_preprocessor=view_preprocessor,
+            type="PASSPretrainer",
+            backbone="${config.backbone}",
+            stages=(3, 4),
+            objectives=dict(
+                clustering=clustering,
+                d2s=dict(type="D2S", stages=(3,), hidden_channels="${config.hidden_channels}"),
+                p2p=dict(type="P2P", hidden_channels="${config.hidden_channels}"),
+            ),
+            loss_weights=dict(loss_clustering=0.5, loss_d2s=0.5, loss_p2p=1.0),
+            data_preprocessor=views,
         ),
+        sync_bn="torch",
         # Batches of 32 give half the updates in the same time; whether they suffice then depends on
         # rounding, such as by the number of threads.
-        train_dataloader=dict(batch_size=16, dataset=dict(pipeline=two_views)),
+        train_dataloader=dict(view_loader, batch_size=16),
         optim_wrapper=lars,
         param_scheduler=cosine,
-        train_cfg=dict(max_epochs=24),
+        train_cfg=dict(type="EpochTrainLoop", max_epochs=24),
+        custom_hooks=[dict(type="ClusteringHook"), dict(type="CollapseHook")],
     ),
+    # Step 2.1, equation 6.
     pixel_attention=dict(
+        type="Train",
+        init={
+            "backbone": "${pretrain.checkpoint}",
+            "objectives.clustering.projector": "${pretrain.checkpoint}",
+            "objectives.clustering.prototypes": "${pretrain.checkpoint}",
+        },
         model=dict(
-            clustering=dict(num_prototypes=32),
-            data_preprocessor=view_preprocessor,
+            type="PixelAttentionTrainer",
+            backbone="${config.backbone}",
+            attention=dict(type="PixelAttention"),
+            clustering=clustering,
+            data_preprocessor=views,
         ),
-        train_dataloader=dict(dataset=dict(pipeline=two_views)),
+        sync_bn="torch",
+        train_dataloader=view_loader,
         optim_wrapper=lars,
         param_scheduler=cosine,
-        train_cfg=dict(max_epochs=5),
+        train_cfg=dict(type="EpochTrainLoop", max_epochs=5),
+        custom_hooks=[dict(type="ClusteringHook"), dict(type="CollapseHook")],
     ),
+    # Steps 2.2 to 2.4, equation 7.
     label_generation=dict(
-        foreground=prior,
-        embedding=dict(
-            type="ForegroundEmbeddings",
-            attention=False,
-            pipeline=[
-                dict(type="LoadRGBImage"),
-                dict(type="ResizeShortSide", size=128),
-                dict(type="LoadForegroundAsMask"),
-                dict(type="PackInputs"),
-            ],
+        type="Test",
+        model="${pixel_attention.model}",
+        checkpoint="${pixel_attention.checkpoint}",
+        data_preprocessor=dict(type="ViewPreprocessor", mean=mean, std=std),
+        test_dataloader=dict(
+            embedding=dict(
+                batch_size=32,
+                dataset=dict(
+                    split="train",
+                    on_unreadable="skip",
+                    pipeline=[
+                        dict(type="LoadRGBImage"),
+                        dict(type="ResizeShortSide", size="${config.short_side}"),
+                        dict(
+                            type="LoadForegroundAsMask",
+                            folder="${label_generation.foreground}/train",
+                        ),
+                        dict(type="PackInputs"),
+                    ],
+                ),
+            ),
+            pixels=dict(dataset=dict(split="train", on_unreadable="skip", pipeline=whole_photo)),
+            validation=dict(
+                only_with_masks=True,
+                dataset=dict(split="validation", require_masks=True, pipeline=whole_photo),
+            ),
         ),
-        pixels=dict(type="ImageLabels", over_foreground=True, pipeline=whole_image),
+        test_cfg=dict(
+            type="LabelGenerationLoop",
+            num_categories="${facts.num_categories}",
+            embedder=dict(type="ForegroundEmbeddings", attention=False),
+            generator=dict(type="FaissKMeans", iterations=20, restarts=30),
+            # Colour distance to the photo's frame, times closeness to its centre.
+            foreground=dict(
+                type="ProductOfMaps",
+                sources=[dict(type="BoundaryPrior"), dict(type="CentrePrior")],
+            ),
+            threshold=dict(type="AutoThreshold", matcher="${config.matcher}"),
+            writer=dict(type="ImageLabels", over_foreground=True),
+        ),
     ),
+    # Step 3: starts from the backbone of step 1; labels are unmatched generated ids.
     finetune=dict(
+        type="Train",
+        init=dict(backbone="${pretrain.checkpoint}"),
+        model=dict(
+            type="PassSegmentor",
+            label_stride=2,
+            data_preprocessor=dict(
+                type="mmseg.SegDataPreProcessor",
+                mean=[255 * value for value in mean],
+                std=[255 * value for value in std],
+                size_divisor=1,
+                seg_pad_val=1000,
+            ),
+            backbone="${config.backbone}",
+            decode_head=dict(type="PassHead", in_index=-1, num_classes="${facts.num_outputs}"),
+        ),
+        sync_bn="torch",
+        train_dataloader=dict(
+            batch_size=32,
+            drop_last=True,
+            sampler=dict(type="EpochSampler", shuffle=True),
+            collate_fn=dict(type="pseudo_collate"),
+            dataset=dict(
+                split="train",
+                on_unreadable="skip",
+                # Photos that could not be read have no label.
+                without="${label_generation.unlabelled}",
+                pipeline=[
+                    dict(
+                        type="FindMask",
+                        root="${label_generation.pseudo_labels}",
+                        num_classes="${facts.num_categories}",
+                    ),
+                    dict(type="LoadRGBImage"),
+                    dict(type="LoadMask"),
+                    dict(type="RandomResizedCropWithMask", size=96, scale=(0.3, 1.0)),
+                    dict(type="RandomFlipWithMask"),
+                    dict(type="PackInputs"),
+                ],
+            ),
+        ),
         optim_wrapper=lars,
         param_scheduler=cosine,
-        train_cfg=dict(max_epochs=10),
+        train_cfg=dict(type="EpochTrainLoop", max_epochs=10),
     ),
-    evaluate=dict(pipeline=whole_image),
-    report=dict(title="PASS_s on the demo data"),
+    # Step 4.
+    evaluate=dict(
+        type="Test",
+        protocol=dict(
+            type="FullyUnsupervised",
+            matcher="${config.matcher}",
+            threshold="${label_generation.threshold}",
+            clustering="${label_generation.clustering}",
+        ),
+        model="${finetune.model}",
+        checkpoint="${finetune.checkpoint}",
+        test_dataloader=dict(
+            splits="${facts.evaluated_splits}", dataset=dict(pipeline=whole_photo)
+        ),
+    ),
+    report=dict(type="Report", title="PASS_s on the demo data"),
 )

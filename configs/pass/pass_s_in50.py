@@ -3,19 +3,15 @@
 _base_ = ["pass_s_in300.py"]
 
 backbone = dict(depth=18)
-clustering = dict(
-    hidden_channels=512,
-    num_prototypes=500,
-    queue_length=2048,
-    frozen_prototype_iters=1001,
-)
-views = [
+hidden_channels = 512
+small_crop_size = 96
+multi_crop = [
     dict(type="LoadRGBImage"),
     dict(
         type="MultiCrop",
         views=[
-            dict(count=2, size=224, scale=(0.14, 1.0)),
-            dict(count=6, size=96, scale=(0.05, 0.14)),
+            dict(count=2, size="${config.crop_size}", scale=(0.14, 1.0)),
+            dict(count=6, size="${config.small_crop_size}", scale=(0.05, 0.14)),
         ],
     ),
     dict(type="PackViews"),
@@ -24,27 +20,16 @@ views = [
 stages = dict(
     pretrain=dict(
         model=dict(
-            backbone=backbone,
             objectives=dict(
-                clustering=clustering,
-                d2s=dict(hidden_channels=512),
-                p2p=dict(hidden_channels=512),
+                clustering=dict(num_prototypes=500, queue_length=2048, frozen_prototype_iters=1001)
             ),
         ),
-        train_dataloader=dict(dataset=dict(pipeline=views)),
+        train_dataloader=dict(dataset=dict(pipeline=multi_crop)),
         train_cfg=dict(max_epochs=200),
     ),
     # Crops and queue as for all splits. C uses ten times the rate; P uses that of step 1.
     pixel_attention=dict(
-        model=dict(
-            backbone=backbone,
-            clustering=dict(
-                clustering, queue_length=3840, queue_start_epoch=0, frozen_prototype_iters=0
-            ),
-        ),
+        model=dict(clustering=dict(num_prototypes=500)),
         optim_wrapper=dict(optimizer=dict(lr=6.0)),
-    ),
-    finetune=dict(
-        model=dict(backbone=backbone),
     ),
 )

@@ -1,50 +1,257 @@
 # PASS_s on a few thousand photos of about 160 px: --cfg-options data_root=DIR. DIR is an ImageNet-S
 # split root, or any folder of photos; for the latter add num_categories=C.
-_base_ = ["../_base_/pass/pass_s_small.py"]
+#
+# A narrow ResNet-18 whose last stage keeps its resolution (stride 16), so that small crops still
+# have a feature map to align; for the CPU. Child configs and --cfg-options override any setting.
+# ${stage.output} is what another stage wrote, ${facts.name} a fact of the data, ${config.name} a
+# setting of this level; see docs/training.md.
+_base_ = ["../_base_/default_runtime.py"]
 
-# Crops of 64 px show photos at about this scale. At 160 px, objects are twice as large as in
-# training.
+# Folder of the photos: an ImageNet-S split root, or any folder of photos.
+data_root = None
+data = dict(type="auto")
+# Number of categories to discover; None uses the number of class folders.
+num_categories = None
+
+# ---- what users change --------------------------------------------------------------------------
+# Widths of feature maps are inferred from the backbone.
+backbone = dict(
+    type="mmselfsup.ResNet",
+    depth=18,
+    stem_channels=16,
+    base_channels=16,
+    strides=(1, 2, 2, 1),
+    out_indices=(3, 4),
+)
+hidden_channels = 128  # of all projectors
+# Of whole photos, for labels, fine-tuning and evaluation. Crops of 64 px show photos at about this
+# scale; at 160 px, objects would be twice as large as in training.
 short_side = 96
-whole_image = [
+crop_size = 64
+small_crop_size = 32
+# By which discovered categories get the names of true ones.
+matcher = dict(type="ImageLevelMatcher")
+
+# ---- shared by several stages -------------------------------------------------------------------
+mean = (0.485, 0.456, 0.406)
+std = (0.229, 0.224, 0.225)
+views = dict(
+    type="ViewPreprocessor",
+    mean=mean,
+    std=(0.228, 0.224, 0.225),  # as in the released code
+    augmentations=[
+        dict(
+            type="ColorJitter",
+            brightness=0.3,
+            contrast=0.3,
+            saturation=0.3,
+            hue=0.08,
+            probability=0.8,
+        ),
+        dict(type="RandomGrayscale", probability=0.1),
+        dict(type="GaussianBlur", radius=(0.1, 1.0), probability=0.5),
+    ],
+)
+multi_crop = [
+    dict(type="LoadRGBImage"),
+    dict(
+        type="MultiCrop",
+        views=[
+            dict(count=2, size="${config.crop_size}", scale=(0.2, 1.0)),
+            dict(count=2, size="${config.small_crop_size}", scale=(0.05, 0.2)),
+        ],
+    ),
+    dict(type="PackViews"),
+]
+two_views = [
+    dict(type="LoadRGBImage"),
+    dict(type="MultiCrop", views=[dict(count=2, size="${config.crop_size}", scale=(0.2, 1.0))]),
+    dict(type="PackViews"),
+]
+whole_photo = [
     dict(type="LoadRGBImage"),
     dict(type="LoadMask", optional=True),
-    dict(type="ResizeShortSide", size=short_side),
+    dict(type="ResizeShortSide", size="${config.short_side}"),
     dict(type="PackInputs"),
 ]
+# At this size, SwAV stays at ln K unless codes are hard (epsilon 0.03) and prototypes frozen:
+# trained prototypes collapse before the features separate anything.
+clustering = dict(
+    type="Clustering",
+    hidden_channels="${config.hidden_channels}",
+    num_prototypes=64,
+    epsilon=0.03,
+    queue_length=0,
+    frozen_prototype_iters=10**9,
+)
+cosine = [dict(type="CosineAnnealingLR", eta_min=1.5e-3, by_epoch=True, convert_to_iter_based=True)]
+lars = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="LARS", lr=1.5, momentum=0.9, weight_decay=1e-6),
+)
+# Images per step over all processes for these learning rates; --auto-scale-lr scales them with the
+# batch.
+auto_scale_lr = dict(base_batch_size=32)
+view_loader = dict(
+    batch_size=32,
+    drop_last=True,
+    sampler=dict(type="EpochSampler", shuffle=True),
+    collate_fn=dict(type="default_collate"),
+    dataset=dict(split="train", on_unreadable="skip", pipeline=two_views),
+)
 
 stages = dict(
-    # 200,000 image views with 1,200 photos; k-NN stops rising at about 125,000.
-    pretrain=dict(train_cfg=dict(max_epochs=165)),
-    pixel_attention=dict(train_cfg=dict(max_epochs=5)),
-    label_generation=dict(
-        embedding=dict(
-            pipeline=[
-                dict(type="LoadRGBImage"),
-                dict(type="ResizeShortSide", size=short_side),
-                dict(type="CenterCrop", crop_size=short_side),
-                dict(type="PackInputs"),
-            ],
+    # Step 1, equation 5. 200,000 image views with 1,200 photos; k-NN stops rising at about 125,000.
+    pretrain=dict(
+        type="Train",
+        pretrained="${facts.weights}",  # with weights=FILE, nothing is trained
+        model=dict(
+            type="PASSPretrainer",
+            backbone="${config.backbone}",
+            stages=(3, 4),
+            objectives=dict(
+                clustering=clustering,
+                d2s=dict(type="D2S", stages=(3,), hidden_channels="${config.hidden_channels}"),
+                p2p=dict(type="P2P", hidden_channels="${config.hidden_channels}"),
+            ),
+            loss_weights=dict(loss_clustering=0.5, loss_d2s=0.5, loss_p2p=1.0),
+            data_preprocessor=views,
         ),
-        pixels=dict(pipeline=whole_image),
-    ),
-    finetune=dict(
+        sync_bn="torch",
         train_dataloader=dict(
+            view_loader, dataset=dict(view_loader["dataset"], pipeline=multi_crop)
+        ),
+        optim_wrapper=lars,
+        param_scheduler=cosine,
+        train_cfg=dict(type="EpochTrainLoop", max_epochs=165),
+        custom_hooks=[dict(type="ClusteringHook"), dict(type="CollapseHook")],
+    ),
+    # Step 2.1, equation 6.
+    pixel_attention=dict(
+        type="Train",
+        init={
+            "backbone": "${pretrain.checkpoint}",
+            "objectives.clustering.projector": "${pretrain.checkpoint}",
+            "objectives.clustering.prototypes": "${pretrain.checkpoint}",
+        },
+        model=dict(
+            type="PixelAttentionTrainer",
+            backbone="${config.backbone}",
+            attention=dict(type="PixelAttention"),
+            clustering=clustering,
+            data_preprocessor=views,
+        ),
+        sync_bn="torch",
+        train_dataloader=view_loader,
+        optim_wrapper=lars,
+        param_scheduler=cosine,
+        train_cfg=dict(type="EpochTrainLoop", max_epochs=5),
+        custom_hooks=[dict(type="ClusteringHook"), dict(type="CollapseHook")],
+    ),
+    # Steps 2.2 to 2.4, equation 7.
+    label_generation=dict(
+        type="Test",
+        model="${pixel_attention.model}",
+        checkpoint="${pixel_attention.checkpoint}",
+        data_preprocessor=dict(type="ViewPreprocessor", mean=mean, std=std),
+        test_dataloader=dict(
+            embedding=dict(
+                batch_size=32,
+                dataset=dict(
+                    split="train",
+                    on_unreadable="skip",
+                    pipeline=[
+                        dict(type="LoadRGBImage"),
+                        dict(type="ResizeShortSide", size="${config.short_side}"),
+                        dict(type="CenterCrop", crop_size="${config.short_side}"),
+                        dict(type="PackInputs"),
+                    ],
+                ),
+            ),
+            pixels=dict(dataset=dict(split="train", on_unreadable="skip", pipeline=whole_photo)),
+            validation=dict(
+                only_with_masks=True,
+                dataset=dict(split="validation", require_masks=True, pipeline=whole_photo),
+            ),
+        ),
+        test_cfg=dict(
+            type="LabelGenerationLoop",
+            num_categories="${facts.num_categories}",
+            embedder=dict(type="ImageEmbeddings"),
+            generator=dict(type="FaissKMeans", iterations=20, restarts=30),
+            foreground=dict(type="Attention"),
+            threshold=dict(type="AutoThreshold", matcher="${config.matcher}"),
+            writer=dict(type="PixelLabels"),
+        ),
+    ),
+    # Step 3: starts from the backbone of step 1; labels are unmatched generated ids.
+    finetune=dict(
+        type="Train",
+        init=dict(backbone="${pretrain.checkpoint}"),
+        model=dict(
+            type="PassSegmentor",
+            label_stride=2,
+            data_preprocessor=dict(
+                type="mmseg.SegDataPreProcessor",
+                mean=[255 * value for value in mean],
+                std=[255 * value for value in std],
+                size_divisor=1,
+                seg_pad_val=1000,
+            ),
+            backbone="${config.backbone}",
+            decode_head=dict(type="PassHead", in_index=-1, num_classes="${facts.num_outputs}"),
+        ),
+        sync_bn="torch",
+        train_dataloader=dict(
+            batch_size=32,
+            drop_last=True,
+            sampler=dict(type="EpochSampler", shuffle=True),
+            collate_fn=dict(type="pseudo_collate"),
             dataset=dict(
+                split="train",
+                on_unreadable="skip",
+                # Photos that could not be read have no label.
+                without="${label_generation.unlabelled}",
                 pipeline=[
-                    _base_.find_labels,
+                    dict(
+                        type="FindMask",
+                        root="${label_generation.pseudo_labels}",
+                        num_classes="${facts.num_categories}",
+                    ),
                     dict(type="LoadRGBImage"),
                     dict(type="LoadMask"),
                     # Nearly complete photos, as at inference: the background helps to recognise an
                     # object.
-                    dict(type="RandomResizedCropWithMask", size=short_side, scale=(0.6, 1.0)),
+                    dict(
+                        type="RandomResizedCropWithMask",
+                        size="${config.short_side}",
+                        scale=(0.6, 1.0),
+                    ),
                     dict(type="RandomFlipWithMask"),
                     dict(type="PackInputs"),
                 ],
             ),
         ),
-        train_cfg=dict(max_epochs=15),
+        optim_wrapper=lars,
+        param_scheduler=cosine,
+        train_cfg=dict(type="EpochTrainLoop", max_epochs=15),
     ),
-    # Edges follow the photo. Configs of the paper do not refine; refiner=None for comparisons.
-    evaluate=dict(pipeline=whole_image, refiner=dict(type="PAMR")),
-    report=dict(title="PASS_s on photos"),
+    # Step 4.
+    evaluate=dict(
+        type="Test",
+        protocol=dict(
+            type="FullyUnsupervised",
+            matcher="${config.matcher}",
+            threshold="${label_generation.threshold}",
+            clustering="${label_generation.clustering}",
+        ),
+        model="${finetune.model}",
+        checkpoint="${finetune.checkpoint}",
+        # Edges follow the photo. Configs of the paper do not refine; refiner=None for comparisons.
+        refiner=dict(type="PAMR"),
+        test_dataloader=dict(
+            splits="${facts.evaluated_splits}", dataset=dict(pipeline=whole_photo)
+        ),
+    ),
+    report=dict(type="Report", title="PASS_s on photos"),
 )

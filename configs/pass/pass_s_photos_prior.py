@@ -5,35 +5,35 @@
 # takes about 0.2 s on one core.
 _base_ = ["pass_s_photos.py"]
 
-short_side = 96
+over_foreground = [
+    dict(type="LoadRGBImage"),
+    dict(type="ResizeShortSide", size="${config.short_side}"),
+    dict(type="LoadForegroundAsMask", folder="${label_generation.foreground}/train"),
+    dict(type="CenterCrop", crop_size="${config.short_side}"),
+    dict(type="PackInputs"),
+]
+prior = dict(
+    type="GrabCut",
+    source=dict(
+        type="MeanOfRanks",
+        sources=[
+            dict(
+                type="ProductOfMaps",
+                sources=[dict(type="BoundaryPrior"), dict(type="CentrePrior")],
+            ),
+            dict(type="RegionContrast"),
+        ],
+    ),
+)
 
 stages = dict(
     label_generation=dict(
-        foreground=dict(
-            type="GrabCut",
-            source=dict(
-                type="MeanOfRanks",
-                sources=[
-                    dict(
-                        type="ProductOfMaps",
-                        sources=[dict(type="BoundaryPrior"), dict(type="CentrePrior")],
-                    ),
-                    dict(type="RegionContrast"),
-                ],
-            ),
+        test_dataloader=dict(embedding=dict(dataset=dict(pipeline=over_foreground))),
+        test_cfg=dict(
+            embedder=dict(type="ForegroundEmbeddings", attention=False),
+            foreground=prior,
+            writer=dict(type="ImageLabels", over_foreground=True),
         ),
-        embedding=dict(
-            type="ForegroundEmbeddings",
-            attention=False,
-            pipeline=[
-                dict(type="LoadRGBImage"),
-                dict(type="ResizeShortSide", size=short_side),
-                dict(type="LoadForegroundAsMask"),
-                dict(type="CenterCrop", crop_size=short_side),
-                dict(type="PackInputs"),
-            ],
-        ),
-        pixels=dict(type="ImageLabels", over_foreground=True),
     ),
     report=dict(title="PASS_s + prior on photos"),
 )

@@ -3,6 +3,6 @@
 _base_ = ["pass_s_photos.py"]
 
 stages = dict(
-    label_generation=dict(foreground=dict(type="RegionContrast")),
+    label_generation=dict(test_cfg=dict(foreground=dict(type="RegionContrast"))),
     report=dict(title="PASS_s + RC on photos"),
 )

@@ -1,8 +1,7 @@
-# PASS_s on a few thousand photos with a Swin Transformer. All steps use the same out_indices,
-# because Swin has a norm for each index.
+# PASS_s on a few thousand photos with a Swin Transformer.
 _base_ = ["pass_s_photos.py"]
 
-swin = dict(
+backbone = dict(
     _delete_=True,
     type="mmcls.SwinTransformer",
     arch="tiny",
@@ -11,7 +10,7 @@ swin = dict(
 )
 adamw = dict(_delete_=True, type="OptimWrapper", optimizer=dict(type="AdamW", lr=5e-4))
 cosine = [dict(type="CosineAnnealingLR", eta_min=5e-6, by_epoch=True, convert_to_iter_based=True)]
-changes = dict(model=dict(backbone=swin), optim_wrapper=adamw, param_scheduler=cosine)
+changes = dict(optim_wrapper=adamw, param_scheduler=cosine)
 stages = dict(
     pretrain=changes,
     pixel_attention=changes,

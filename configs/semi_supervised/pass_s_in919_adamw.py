@@ -1,15 +1,14 @@
 # PASS_s on ImageNet-S919, then semi-supervised fine-tuning with AdamW.
 _base_ = ["../pass/pass_s_in919.py", "../_base_/protocols/semi_supervised_adamw.py"]
 
-finetune = _base_.stages.finetune
 stages = dict(
     _delete_=True,
-    pretrain=dict(_base_.stages.pretrain, type="PretrainStage"),
+    pretrain=_base_.stages.pretrain,
     finetune_semi=dict(
-        init=dict(backbone="${pretrain.checkpoint}"),
-        model=dict(finetune.model, **_base_.semi_supervised_model),
-        sync_bn="torch",
-        **_base_.semi_supervised_adamw,
+        _base_.finetune_semi,
+        model=dict(_base_.stages.finetune.model, **_base_.semi_supervised_model),
     ),
-    semi_supervised=dict(type="SemiSupervisedStage", pipeline=_base_.stages.evaluate.pipeline),
+    semi_supervised=dict(
+        _base_.semi_supervised, test_dataloader=_base_.stages.evaluate.test_dataloader
+    ),
 )

@@ -9,7 +9,9 @@ stages = dict(
             # mmseg's ResNet supports another dilation for the first block; mmselfsup's does not.
             # Otherwise the network and names are the same; the last stage has index 3 here.
             backbone=dict(
+                _delete_=True,
                 type="mmseg.ResNet",
+                depth=50,
                 out_indices=(3,),
                 strides=(1, 2, 2, 1),
                 dilations=(1, 1, 1, 2),

@@ -2,37 +2,26 @@
 # fine-tuning with AdamW: at stride 16, crops of 96, a batch of 32.
 _base_ = ["../pass/pass_s_photos.py", "../_base_/protocols/semi_supervised_adamw.py"]
 
-finetune = _base_.stages.finetune
-recipe = _base_.semi_supervised_adamw
+recipe = _base_.finetune_semi
+loader = recipe.train_dataloader
+crop = dict(type="RandomResizedCropWithMask", size="${config.short_side}", scale=(0.14, 1.0))
+crops = [crop if step["type"] == crop["type"] else step for step in loader.dataset.pipeline]
 batch_size = 32
+adamw = dict(type="AdamW", lr=_base_.base_lr * batch_size / 256, weight_decay=5e-4)
 stages = dict(
     _delete_=True,
-    pretrain=dict(_base_.stages.pretrain, type="PretrainStage"),
+    pretrain=_base_.stages.pretrain,
     finetune_semi=dict(
         recipe,
-        init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(
-            finetune.model,
-            label_stride=4,
-            data_preprocessor=_base_.semi_supervised_model.data_preprocessor,
+            _base_.stages.finetune.model, **dict(_base_.semi_supervised_model, label_stride=4)
         ),
         train_dataloader=dict(
-            recipe.train_dataloader,
-            batch_size=batch_size,
-            dataset=dict(
-                pipeline=[
-                    dict(type="LoadRGBImage"),
-                    dict(type="LoadMask"),
-                    dict(type="RandomResizedCropWithMask", size=96, scale=(0.14, 1.0)),
-                    dict(type="RandomFlipWithMask"),
-                    dict(type="PackInputs"),
-                ],
-            ),
+            loader, batch_size=batch_size, dataset=dict(loader.dataset, pipeline=crops)
         ),
-        optim_wrapper=dict(
-            recipe.optim_wrapper,
-            optimizer=dict(type="AdamW", lr=_base_.base_lr * batch_size / 256, weight_decay=5e-4),
-        ),
+        optim_wrapper=dict(recipe.optim_wrapper, optimizer=adamw),
     ),
-    semi_supervised=dict(type="SemiSupervisedStage", pipeline=_base_.stages.evaluate.pipeline),
+    semi_supervised=dict(
+        _base_.semi_supervised, test_dataloader=_base_.stages.evaluate.test_dataloader
+    ),
 )

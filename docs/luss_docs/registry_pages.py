@@ -21,29 +21,36 @@ ABOUT = {
     "DATASETS": ("Data sets", "Values of `data.type`; see [Data sets](../../data_sets.md)."),
     "DATA_SAMPLERS": ("Samplers", "The order of the photos, as in MMEngine."),
     "TRANSFORMS": ("Transforms", "Steps of a `pipeline`, from a file to a batch."),
-    "EMBEDDERS": ("Embedders", "Images to embeddings: `stages.label_generation.embedding.type`."),
+    "EMBEDDERS": (
+        "Embedders",
+        "Images to embeddings: `stages.label_generation.test_cfg.embedder.type`.",
+    ),
     "LABEL_GENERATORS": (
         "Label generators",
-        "Embeddings to categories: `stages.label_generation.generator`.",
+        "Embeddings to categories: `stages.label_generation.test_cfg.generator`.",
     ),
     "FOREGROUND_SOURCES": (
         "Foreground sources",
-        "Photos to foreground maps: `stages.label_generation.foreground`; see "
+        "Photos to foreground maps: `stages.label_generation.test_cfg.foreground`; see "
         "[Foreground sources](../../foreground.md).",
     ),
     "THRESHOLD_RULES": (
         "Threshold rules",
-        "Foreground maps to a threshold: `stages.label_generation.threshold`.",
+        "Foreground maps to a threshold: `stages.label_generation.test_cfg.threshold`.",
     ),
     "LABEL_WRITERS": (
         "Label writers",
-        "Categories and foreground to pseudo labels: `stages.label_generation.pixels.type`.",
+        "Categories and foreground to pseudo labels: "
+        "`stages.label_generation.test_cfg.writer.type`.",
     ),
     "MATCHERS": (
         "Matchers",
-        "Generated to true categories: `stages.evaluate.matcher`.",
+        "Generated to true categories: `stages.evaluate.protocol.matcher`.",
     ),
-    "COUNT_METRICS": ("Metrics of counts", "Counts to metrics: `stages.evaluate.metrics`."),
+    "COUNT_METRICS": (
+        "Metrics of counts",
+        "Counts to metrics: `stages.evaluate.protocol.metrics`.",
+    ),
     "METRICS": ("Metrics of MMEngine", "Metrics for `val_evaluator` and `test_evaluator`."),
     "REPORT_SECTIONS": ("Sections of the report", "Values of `report.sections`."),
     "HOOKS": ("Hooks", "Actions at points of a run: `custom_hooks`, `default_hooks`."),

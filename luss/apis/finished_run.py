@@ -27,12 +27,9 @@ from luss.evaluation.category_names import (
     read_category_names,
 )
 from luss.evaluation.matching import read_match
-from luss.models.segmentors.heads import fill_num_classes
 from luss.pipeline import Context
-from luss.pipeline.stage import build_stage
 from luss.pipeline.work_dir import WorkDir
-from luss.registry import STAGES
-from luss.stages import ProtocolStage
+from luss.stages import Test
 from luss.visualization.colours import Legend, generated_legend, true_legend
 
 __all__ = ["FinishedRun"]
@@ -129,17 +126,25 @@ class FinishedRun:
     ) -> "FinishedRun":
         context = Context(config, work_dir or WorkDir(Path.cwd()))
         trained_in = checkpoint.absolute().parent.name if checkpoint and work_dir else None
-        stage, model = _segmentor(context, trained_in)
+        stage = _segmentor(context, trained_in)
         if checkpoint is None:
             checkpoint = _last_checkpoint(stage, context)
         outputs = _num_outputs(checkpoint)
+        # The photos, which state these facts, may be missing.
+        context.given_facts = dict.fromkeys(("num_outputs", "num_true_outputs"), outputs)
+        context.given_facts["num_categories"] = outputs - 1
+        where = f"stages.{stage.name}"
+        protocol = stage.protocol
+        assert protocol is not None, "segmentors are evaluated by a protocol"
+        pipeline = context.resolve(stage.test_dataloader["dataset"]["pipeline"], where)
+        refiner = {} if stage.refiner is None else {"refiner": stage.refiner}
         return cls(
             config=config,
             stage=stage.name,
             checkpoint=checkpoint,
-            model=fill_num_classes(model, outputs, f"the model of {checkpoint}"),
-            pipeline=[dict(step) for step in stage.pipeline if step["type"] != "LoadMask"],
-            predicts_true_classes=not stage.predicts_generated_ids,
+            model={**context.resolve(stage.config["model"], where), **refiner},
+            pipeline=[dict(step) for step in pipeline if step["type"] != "LoadMask"],
+            predicts_true_classes=not protocol.predicts_generated_ids,
             num_categories=outputs - 1,
             match=_match(stage, context, outputs - 1) if work_dir else None,
             class_names=_class_names(stage, context) if work_dir else None,
@@ -206,21 +211,18 @@ def _is_work_dir(root: Path) -> bool:
     return (root / _CONFIG).is_file() and (root / _RECORD).is_file()
 
 
-def _segmentor(context: Context, trained_in: str | None) -> tuple[ProtocolStage, dict]:
-    """Return the first stage that evaluates a segmentor, and the segmentor's configuration.
+def _segmentor(context: Context, trained_in: str | None) -> Test:
+    """Return the first stage that evaluates a segmentor.
 
     Args:
         context: of the run.
         trained_in: name of the stage that trained it; None for any.
     """
-    found = [
-        (stage, model)
-        for stage, model in _segmentors(context)
-        if trained_in in (None, stage.model_from)
-    ]
+    segmentors = list(_segmentors(context))
+    found = [stage for stage in segmentors if trained_in in (None, stage.source_of("checkpoint"))]
     if found:
         return found[0]
-    every = ", ".join(str(stage.model_from) for stage, _ in _segmentors(context))
+    every = ", ".join(str(stage.source_of("checkpoint")) for stage in segmentors)
     if trained_in and every:
         raise LussError(
             f"no stage of {context.work_dir.root} evaluates a segmentor of the stage "
@@ -233,24 +235,17 @@ def _segmentor(context: Context, trained_in: str | None) -> tuple[ProtocolStage,
     )
 
 
-def _segmentors(context: Context) -> Iterator[tuple[ProtocolStage, dict]]:
-    """Yield the stages that evaluate a segmentor, with its configuration, in order."""
-    stages = context.config["stages"]
-    for name, settings in stages.items():
-        with clear_build_errors(f"stages.{name}"):
-            kind = STAGES.get(settings["type"])
-            if not (isinstance(kind, type) and issubclass(kind, ProtocolStage)):
-                continue
-            stage = build_stage(name, settings)
-            assert isinstance(stage, ProtocolStage)
-        if stage.model is None and stage.model_from not in stages:
-            continue
-        model = stage.stated_model(context)
-        if "decode_head" in model:
-            yield stage, model
+def _segmentors(context: Context) -> Iterator[Test]:
+    """Yield the stages that evaluate a segmentor, in order."""
+    for stage in context.stages.values():
+        if isinstance(stage, Test) and stage.protocol is not None:
+            source = stage.source_of("model")
+            model = context.stages[source].config["model"] if source else stage.config["model"]
+            if "decode_head" in model:
+                yield stage
 
 
-def _last_checkpoint(stage: ProtocolStage, context: Context) -> Path:
+def _last_checkpoint(stage: Test, context: Context) -> Path:
     """Return the checkpoint that a stage evaluates; check that its stages are complete."""
     work_dir = context.work_dir
     unfinished = [name for name in (*stage.requires, stage.name) if not work_dir.is_done(name)]
@@ -261,14 +256,14 @@ def _last_checkpoint(stage: ProtocolStage, context: Context) -> Path:
             f"{'is' if len(unfinished) == 1 else 'are'} not complete. If it is still running, wait "
             f"for it; if it was stopped, run luss run {root / _CONFIG} --work-dir {root} --resume"
         )
-    if stage.checkpoint is not None or stage.model_from is None:
-        path = stage.checkpoint_path(context)
-        if path is None:
-            raise LussError(
-                f"stages.{stage.name} evaluates a model without a checkpoint; give a checkpoint"
-            )
-        return path
-    return required_checkpoint(work_dir.stage(stage.model_from))
+    source = stage.source_of("checkpoint")
+    if source is not None:
+        return required_checkpoint(work_dir.stage(source))
+    if stage.checkpoint is None:
+        raise LussError(
+            f"stages.{stage.name} evaluates a model without a checkpoint; give a checkpoint"
+        )
+    return Path(stage.checkpoint)
 
 
 def _num_outputs(checkpoint: Path) -> int:
@@ -282,13 +277,12 @@ def _num_outputs(checkpoint: Path) -> int:
     return len(weights[_CLASS_WEIGHTS])
 
 
-def _match(stage: ProtocolStage, context: Context, num_categories: int) -> np.ndarray | None:
+def _match(stage: Test, context: Context, num_categories: int) -> np.ndarray | None:
     """Return the match that the run was evaluated with, one entry for each generated id."""
-    if not stage.predicts_generated_ids:
+    if stage.protocol is None or not stage.protocol.predicts_generated_ids:
         return None
     path = context.work_dir.stage(stage.name) / "match.json"
-    # Of stages that match; semi-supervised ones have no such setting.
-    if (given := getattr(stage, "match", None)) is not None:
+    if (given := stage.protocol.match) is not None:
         path = Path(given)
     if not path.is_file():
         return None
@@ -301,7 +295,7 @@ def _match(stage: ProtocolStage, context: Context, num_categories: int) -> np.nd
     return np.pad(match, (0, num_categories + 1 - len(match)))
 
 
-def _class_names(stage: ProtocolStage, context: Context) -> tuple[str, ...] | None:
+def _class_names(stage: Test, context: Context) -> tuple[str, ...] | None:
     """Return the names of the true classes, from the run's record or else from its photos."""
     if context.work_dir.is_done(stage.name):
         noted = context.work_dir.facts(stage.name).get("classes")

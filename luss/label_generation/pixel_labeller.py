@@ -14,12 +14,8 @@ from luss.label_generation.foreground.source import as_array
 from luss.label_generation.given_centroids import read_centroids
 from luss.label_generation.map_folder import as_stored
 from luss.label_generation.threshold_file import Threshold, read_threshold
-from luss.registry import (
-    FOREGROUND_SOURCES,
-    LABEL_WRITERS,
-    MODELS,
-    THRESHOLD_RULES,
-)
+from luss.label_generation.threshold_rules import threshold_rule
+from luss.registry import FOREGROUND_SOURCES, LABEL_WRITERS, MODELS
 
 __all__ = ["PixelLabeller"]
 
@@ -32,12 +28,13 @@ class PixelLabeller(BaseModel):
     rounded to 8 bits if label generation stores them in files.
 
     Args:
-        model: config of the trained model, with its data preprocessor.
+        model: config of the trained model.
         centroids: path of ``centroids.npz``.
         threshold: path of ``threshold.json``; both files are read at the first image.
         foreground: config of one of ``FOREGROUND_SOURCES``.
-        rule: config of one of ``THRESHOLD_RULES``, for thresholds per image.
+        rule: a number, or config of one of ``THRESHOLD_RULES``, for thresholds per image.
         writer: config of one of ``LABEL_WRITERS``.
+        data_preprocessor: instead of the model's.
 
     Raises:
         LussError: if the source scales its maps over the set.
@@ -50,14 +47,16 @@ class PixelLabeller(BaseModel):
         centroids: str,
         threshold: str,
         foreground: dict,
-        rule: dict,
+        rule: float | dict,
         writer: dict,
+        data_preprocessor: dict | None = None,
     ) -> None:
         super().__init__()
-        self.model = MODELS.build(model).requires_grad_(False)
+        own = {} if data_preprocessor is None else {"data_preprocessor": data_preprocessor}
+        self.model = MODELS.build({**model, **own}).requires_grad_(False)
         self.files = Path(centroids), Path(threshold)
         self.foreground = FOREGROUND_SOURCES.build(foreground)
-        self.rule = THRESHOLD_RULES.build(rule)
+        self.rule = threshold_rule(rule)
         self.writer = LABEL_WRITERS.build(writer)
 
     @property

@@ -5,6 +5,7 @@
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ __all__ = [
     "ValidationThreshold",
     "between_class_variance",
     "otsu_threshold",
+    "threshold_rule",
 ]
 
 
@@ -79,9 +81,9 @@ class ValidationThreshold(ThresholdRule):
     """The threshold of the best mIoU on validation masks, as in the released code.
 
     Args:
-        matcher: config of one of ``MATCHERS``, to match clusters at each threshold. By default that
-            of the stage that evaluates these labels, so that both report the same mIoU; without
-            one, ``ImageLevelMatcher``.
+        matcher: config of one of ``MATCHERS``, to match clusters at each threshold; by default
+            ``ImageLevelMatcher``. With that of the stage that evaluates the labels, both report the
+            same mIoU.
 
     Raises:
         LussError: if the matcher needs more counts than the search has.
@@ -231,3 +233,10 @@ class OtsuThreshold(ThresholdRule):
 
 
 _ALL = tuple(step / 255 for step in range(256))
+
+
+def threshold_rule(setting: float | dict) -> ThresholdRule:
+    """Return the rule of a setting: a fixed tau, or the config of one of ``THRESHOLD_RULES``."""
+    if isinstance(setting, Mapping):
+        return THRESHOLD_RULES.build(dict(setting))
+    return GivenThreshold(setting)

@@ -125,7 +125,7 @@ class ThresholdSearch:
             raise LussError(
                 f"{name} cannot match at every threshold: {error}. The threshold search only "
                 "counts confusion[0, 0] and cooccurrence; set another matcher by "
-                "stages.label_generation.threshold=dict(type='ValidationThreshold', "
+                "stages.label_generation.test_cfg.threshold=dict(type='ValidationThreshold', "
                 "matcher=dict(type='ImageLevelMatcher'))"
             ) from error
 

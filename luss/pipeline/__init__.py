@@ -1,7 +1,7 @@
 """What runs stages in order in a work dir, whatever they are."""
 
 from luss.pipeline.context import Context
-from luss.pipeline.evaluation import build_protocol, evaluate, known_protocols, protocols_of
+from luss.pipeline.evaluation import evaluate, known_protocols, protocols_of
 from luss.pipeline.pipeline import Pipeline
 from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.stage import Stage
@@ -11,7 +11,6 @@ __all__ = [
     "Pipeline",
     "RunnerStage",
     "Stage",
-    "build_protocol",
     "evaluate",
     "known_protocols",
     "protocols_of",

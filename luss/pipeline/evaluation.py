@@ -1,30 +1,25 @@
 """Evaluate by the name of a protocol, as ``tools/test.py --protocol`` does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmengine import Config
 from mmengine.registry import init_default_scope
 
-from luss.build_errors import clear_build_errors, require_known
+from luss.build_errors import clear_build_errors
 from luss.errors import LussError
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
-from luss.pipeline.stage import Stage, build_stage, resolved_stage
+from luss.pipeline.stage import Stage, build_stage
 from luss.ranks import main_process_decides
-from luss.registry import STAGES
+from luss.registry import PROTOCOLS
 
-__all__ = ["build_protocol", "evaluate", "known_protocols", "protocols_of"]
+__all__ = ["evaluate", "known_protocols", "protocols_of"]
 
 
-def known_protocols() -> dict[str, type]:
-    """Name of each protocol that a registered stage has -> the stage's class."""
-    STAGES.import_from_location()
-    found: dict[str, type] = {}
-    for kind in STAGES.module_dict.values():
-        if name := getattr(kind, "protocol", None):
-            found.setdefault(name, kind)
-    return found
+def known_protocols() -> dict[str, Any]:
+    """Name of each registered protocol -> its class."""
+    PROTOCOLS.import_from_location()
+    return {kind.name: kind for kind in PROTOCOLS.module_dict.values() if kind.name}
 
 
 def evaluate(
@@ -50,10 +45,11 @@ def evaluate(
     """
     init_default_scope("luss")
     # A protocol stage is defined above this package.
-    built: Any = resolved_stage(build_protocol(context.config, protocol), context)
+    # Stages with a protocol are defined above this package.
+    built: Any = context.resolved(_stage_of(context, protocol))
     stage = built.for_checkpoint(context.work_dir, checkpoint)
     if hooks:
-        stage.custom_hooks = [*getattr(stage, "custom_hooks", ()), *hooks]
+        stage.custom_hooks = [*stage.custom_hooks, *hooks]
     if not context.splits_with_masks:
         raise LussError(
             f"no split of {context.data['data_root']} has masks, so there is nothing to compare "
@@ -71,57 +67,45 @@ def evaluate(
     return stage.evaluate(context)
 
 
-def protocols_of(config: Config) -> dict[str, tuple[str, dict[str, Any]]]:
-    """By which protocols a config can be evaluated -> name and settings of the stage that does.
+def protocols_of(context: Context) -> dict[str, Any]:
+    """By which protocols a config can be evaluated -> the stage that does.
 
     Those of its stages come first, then those that need no entry of their own
-    (``without_entry_after`` of the stage's class). These show the model photos as the first of the
-    config's own protocols does: a size that suits the features suits them for all.
-
-    Raises:
-        LussError: if a stage is of an unknown type.
+    (``entry_after`` of the protocol). These show the model photos as the first of the config's own
+    protocols does: a size that suits the features suits them for all.
     """
-    stages = config["stages"]
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
-    for name, settings in stages.items():
-        if protocol := _protocol_of(settings, f"stages.{name}"):
-            found.setdefault(protocol, (name, settings))
-    pipelines = [entry["pipeline"] for _, entry in found.values() if entry.get("pipeline")]
-    shared = {"pipeline": pipelines[0]} if pipelines else {}
-    for protocol, kind in known_protocols().items():
-        if getattr(kind, "without_entry_after", None) in stages:
-            found.setdefault(protocol, (protocol, {"type": kind, **shared}))
+    found: dict[str, Any] = {}
+    for stage in context.stages.values():
+        if protocol := getattr(stage, "protocol", None):
+            found.setdefault(protocol.name, stage)
+    shared = next((_pipeline(stage) for stage in found.values()), [])
+    for name, kind in known_protocols().items():
+        entry = kind.entry_after(context.config["stages"], shared) if shared else None
+        if entry is not None and name not in found:
+            found[name] = build_stage(name, entry)
     return found
 
 
-def build_protocol(config: Config, protocol: str) -> Stage:
-    """Build the config's stage of a protocol.
-
-    Args:
-        config: of the run.
-        protocol: one of :func:`protocols_of`.
+def _stage_of(context: Context, protocol: str) -> Stage:
+    """Return the config's stage of a protocol.
 
     Raises:
         LussError: if the protocol is unknown, or the config has no stage for it.
     """
-    known, found = known_protocols(), protocols_of(config)
-    if protocol not in found:
-        if protocol not in known:
-            names = dict.fromkeys([*known, *found])
-            raise LussError(f"unknown protocol {protocol!r}; known are: {', '.join(names)}")
-        kind = known[protocol]
-        example = getattr(kind, "example_configs", "")
-        raise LussError(
-            f"this config has no stage for the protocol {protocol!r}; add one of the type "
-            f"{kind.__name__!r}"
-            + (f", or take a config that has it ({example})" if example else "")
-        )
-    name, settings = found[protocol]
-    return build_stage(name, settings)
+    known, found = known_protocols(), protocols_of(context)
+    if protocol in found:
+        return found[protocol]
+    if protocol not in known:
+        names = dict.fromkeys([*known, *found])
+        raise LussError(f"unknown protocol {protocol!r}; known are: {', '.join(names)}")
+    example = known[protocol].example_configs
+    raise LussError(
+        f"this config has no stage with the protocol {protocol!r}; add one, or take a config that "
+        f"has it ({example})"
+    )
 
 
-def _protocol_of(settings: dict[str, Any], where: str) -> str | None:
-    require_known(settings, STAGES, where)
-    kind = settings["type"]
-    kind = STAGES.get(kind) if isinstance(kind, str) else kind
-    return settings.get("protocol") or getattr(kind, "protocol", None)
+def _pipeline(stage: Any) -> list[dict]:
+    """Return the pipeline of a stage's photos, as its config states it."""
+    dataset: Mapping[str, Any] = stage.config["test_dataloader"].get("dataset", {})
+    return list(dataset.get("pipeline", ()))

@@ -24,12 +24,7 @@ from luss.evaluation.results import Results
 from luss.pipeline.context import Context
 from luss.pipeline.evaluation import evaluate
 from luss.pipeline.inputs import StageInputs
-from luss.pipeline.stage import (
-    Stage,
-    build_stage,
-    require_known_outputs,
-    resolved_stage,
-)
+from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
 from luss.ranks import fail_together
 
@@ -74,11 +69,7 @@ class Pipeline:
         self.expected = expected or {}
         self.listed = listed or ListedPhotos()
         self.timings: dict[str, Position] = {}
-        self.stages = {name: build_stage(name, stage) for name, stage in config.stages.items()}
-        require_known_outputs(self.stages)
-        for place, stage in enumerate(self.stages.values()):
-            if stage.reads_all_before:
-                stage.named = tuple(self.stages)[:place]
+        self.stages = Context(config, self.work_dir).stages
 
     def run(self, only: str | None = None, resume: bool | str = False) -> None:
         """Run the stages that are not finished.
@@ -172,7 +163,7 @@ class Pipeline:
             if not running:
                 self._record()
             print_log(f"{describe_machine()}; {get_world_size()} process(es)", "current")
-            yield Context(
+            context = Context(
                 self.config,
                 self.work_dir,
                 self.launcher,
@@ -180,6 +171,8 @@ class Pipeline:
                 config_hash=config_hash(identities),
                 listed=self.listed,
             )
+            context.stages = self.stages
+            yield context
 
     def check(self, stage: Stage, context: Context, made: list[str]) -> None:
         """Check that a stage can run to its end.
@@ -204,7 +197,7 @@ class Pipeline:
                 f"{missing[0]} first"
             )
         with clear_build_errors(f"stages.{stage.name}"):
-            resolved_stage(stage, context).check(context)
+            context.resolved(stage).check(context)
 
     def _identities(self) -> dict[str, dict]:
         """Stage -> the settings that its output depends on, as plain JSON values.
@@ -214,7 +207,7 @@ class Pipeline:
         settings = json.loads(json.dumps(self.config.to_dict(), default=str))
         return {
             name: {
-                **{key: settings[key] for key in stage.settings if key in settings},
+                **{key: settings[key] for key in stage.depends_on if key in settings},
                 "stages": {name: settings["stages"][name]},
             }
             for name, stage in self.stages.items()
@@ -374,7 +367,7 @@ class Pipeline:
         goes_on = self._is_begun(stage.name)
         files = stage.digests_of_files(self.work_dir)
         with context.noting_inputs(stage.name, stage.requires, goes_on, files):
-            facts = resolved_stage(stage, context).run(context)
+            facts = context.resolved(stage).run(context)
         # A runner and its hooks refer to each other: only a collection ends its data loaders.
         gc.collect()
         barrier()

@@ -3,20 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
 from luss.build_errors import clear_build_errors, require_known
 from luss.errors import LussError
-from luss.pipeline.context import Context
-from luss.pipeline.references import FACTS, Reference, references_in, require_known_references
 from luss.pipeline.work_dir import WorkDir
+from luss.references import CONFIG, FACTS, Reference, references_in, settings_of
 from luss.registry import STAGES
 
-__all__ = ["Stage", "build_stage", "require_known_outputs", "resolved_stage"]
+if TYPE_CHECKING:
+    from luss.pipeline.context import Context
 
-_Kind = TypeVar("_Kind", bound="Stage")
+__all__ = ["Stage", "build_stage"]
 
 
 class Stage(ABC):
@@ -24,18 +24,15 @@ class Stage(ABC):
 
     Args:
         name: its name in the config, and that of its folder in the work dir.
-        requires: names of the stages whose output it reads.
+
+    Attributes:
+        before: if it reads all stages before it, their names.
     """
 
-    settings: ClassVar[tuple[str, ...]] = (
-        "seed",
-        "data",
-        "num_categories",
-        "env_cfg",
-        "default_hooks",
-    )
-    """Top-level settings of the config that its output depends on. Once the stage has begun, they
-    and its own settings must stay as they are. The folder of the photos may change."""
+    settings: ClassVar[tuple[str, ...]] = ("seed", "data")
+    """Top-level settings of the config that its output depends on, beside those that its own
+    settings refer to. Once the stage has begun, they and its own settings must stay as they are.
+    The folder of the photos may change."""
 
     made_again_on_change: ClassVar[bool] = False
     """Whether other settings, or other inputs, lead to a new output instead of an error."""
@@ -43,32 +40,49 @@ class Stage(ABC):
     goes_on_from_checkpoints: ClassVar[bool] = False
     """Whether ``--resume CHECKPOINT`` may name one of its checkpoints."""
 
-    roles: ClassVar[Mapping[str, str]] = {}
+    roles: Mapping[str, str] = {}
     """Role -> path below the stage's folder, of each output that it may write. Whoever reads an
     output looks its role up (:meth:`WorkDir.outputs`), so that a stage may have any name."""
 
-    references: tuple[Reference, ...] = ()
-    """What the stage's settings refer to, see :mod:`luss.pipeline.references`."""
+    config: Mapping[str, Any] = {}
+    """The stage's settings, with references."""
 
-    noted: ClassVar[tuple[str, ...]] = ()
+    references: tuple[Reference, ...] = ()
+    """What the settings refer to, see :mod:`luss.references`."""
+
+    noted: tuple[str, ...] = ()
     """Names of the facts in ``done.json`` that settings may refer to beside the roles."""
 
     reads_all_before: ClassVar[bool] = False
     """Whether it reads what every stage before it in the config writes."""
 
-    def __init__(self, name: str, requires: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.named = requires
+        self.before: tuple[str, ...] = ()
 
     @property
     def requires(self) -> tuple[str, ...]:
         """Names of the stages whose output it reads."""
-        referred = (each.stage for each in self.references)
-        others = (stage for stage in referred if stage not in (FACTS, self.name))
-        return tuple(dict.fromkeys([*self.named, *others]))
+        referred = (each.stage for each in self.references if each.needs_output)
+        return tuple(dict.fromkeys([*self.before, *(s for s in referred if s != self.name)]))
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """Names of the top-level settings that the output depends on."""
+        return tuple(dict.fromkeys([*self.settings, *settings_of(self.references)]))
+
+    def source_of(self, setting: str) -> str | None:
+        """Return the stage whose output a setting refers to; None if it refers to none.
+
+        Args:
+            setting: such as ``checkpoint``.
+        """
+        where = f"stages.{self.name}.{setting}"
+        found = (each.stage for each in self.references if each.where == where)
+        return next((stage for stage in found if stage not in (FACTS, CONFIG)), None)
 
     @abstractmethod
-    def run(self, context: Context) -> dict:
+    def run(self, context: "Context") -> dict:
         """Make the stage's output, or what is missing of it.
 
         Called by all processes together. Files are written atomically.
@@ -100,15 +114,16 @@ class Stage(ABC):
         """Return whether a killed run left output from which ``--resume`` continues."""
         return False
 
-    def output_state(self, context: Context) -> Mapping[str, Tensor]:
+    def output_state(self, context: "Context") -> Mapping[str, Tensor]:
         """Tensors of the names and shapes that the stage's checkpoint will have, if it has one."""
         return {}
 
-    def takes_weights(self, context: Context) -> bool:
-        """Return whether the checkpoint contains external weights instead of trained ones."""
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the stage's checkpoint is made from a file, and nothing is trained."""
         return False
 
-    def check(self, context: Context) -> None:  # noqa: B027 -- most have nothing to look for
+    def check(self, context: "Context") -> None:  # noqa: B027 -- most have nothing to look for
         """Look for what would fail later, before the first stage starts and hours pass.
 
         Raises:
@@ -132,38 +147,6 @@ def build_stage(name: str, config: Mapping[str, Any]) -> Stage:
     require_known(dict(config), STAGES, where)
     with clear_build_errors(where):
         stage = STAGES.build({**config, "name": name})
+    stage.config = config
     stage.references = tuple(references_in(config, where))
     return stage
-
-
-def resolved_stage(stage: _Kind, context: Context) -> _Kind:
-    """Build a stage again, with the values of what its settings refer to.
-
-    Args:
-        stage: of the run's config.
-        context: of the run. Outputs that do not exist yet have the paths where they will be.
-    """
-    if not stage.references:
-        return stage
-    settings = context.resolve(context.config["stages"][stage.name], f"stages.{stage.name}")
-    resolved = build_stage(stage.name, settings)
-    assert isinstance(resolved, type(stage)), "both were built from the same type"
-    resolved.references = stage.references
-    return resolved
-
-
-def require_known_outputs(stages: Mapping[str, Stage]) -> None:
-    """Check that what stages refer to exists.
-
-    Args:
-        stages: of a config, by name.
-
-    Raises:
-        LussError: as :func:`luss.pipeline.references.require_known_references`, or if a stage has
-            the name that stands for facts.
-    """
-    if FACTS in stages:
-        raise LussError(f"a stage is named {FACTS!r}, which stands for facts; rename it")
-    outputs = {name: (*stage.roles, *stage.noted) for name, stage in stages.items()}
-    for stage in stages.values():
-        require_known_references(stage.references, outputs, Context.facts)

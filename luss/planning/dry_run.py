@@ -134,7 +134,7 @@ def dry_run(config: Config, found: Survey, where: Path, sample: Sample) -> DryRu
     for name in TRAINED:
         stage = config.stages[name]
         loader = stage.train_dataloader
-        labelled = stage.type == "FinetuneStage"
+        labelled = any(step.type == "FindMask" for step in loader.dataset.pipeline)
         batch_size = min(loader.batch_size, sample.batch_size)
         seen = photos if labelled else min(counts["train"], sample.iterations * batch_size)
         loader["batch_size"] = batches[name] = min(batch_size, seen)

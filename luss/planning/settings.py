@@ -93,7 +93,8 @@ def settings_for(foreground: str, options: dict[str, Any]) -> Config:
     """
     if foreground == "boundary-centre":
         # First, so that the user's options can change it.
-        options = {"stages.label_generation.foreground": copy.deepcopy(_BOUNDARY_CENTRE), **options}
+        chosen = copy.deepcopy(_BOUNDARY_CENTRE)
+        options = {"stages.label_generation.test_cfg.foreground": chosen, **options}
     return read_config(FOREGROUNDS[foreground], options)
 
 
@@ -149,9 +150,8 @@ def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -
         raise LussError(
             f"--from {work_dir}: the pretraining of that run is not complete; resume that run first"
         )
-    pretrain = config.stages.pretrain
-    pretrain["type"] = "PretrainStage"
-    pretrain["weights"] = str(required_checkpoint(other.stage("pretrain")).resolve())
+    checkpoint = required_checkpoint(other.stage("pretrain")).resolve()
+    config.stages.pretrain["pretrained"] = str(checkpoint)
     if foreground is not None:
         # Embeddings and pseudo labels depend on the foreground.
         config.stages.label_generation = settings_for(foreground, options).stages.label_generation

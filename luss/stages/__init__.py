@@ -1,29 +1,27 @@
-"""The steps of PASS and the evaluation protocols, a stage each."""
+"""The three kinds of stage, train, test and report, and the protocols of tests."""
 
-from luss.stages.distance_matching import DistanceMatchingStage
-from luss.stages.finetune_stage import FinetuneStage
-from luss.stages.foreground_stage import ForegroundStage
-from luss.stages.fully_unsupervised import EvaluateStage
-from luss.stages.label_evaluation import EvaluateLabelsStage
-from luss.stages.label_generation_stage import LabelGenerationStage
-from luss.stages.pretrain_stage import PretrainStage
-from luss.stages.protocol_stage import ProtocolStage, evaluation_set_config
-from luss.stages.report_stage import ReportStage
-from luss.stages.semi_supervised import FinetuneSemiStage, SemiSupervisedStage
-from luss.stages.train_stage import TrainStage
+from luss.stages.foreground_check import check_foreground
+from luss.stages.label_generation_check import check_label_generation
+from luss.stages.protocols import (
+    BeforeFineTuning,
+    DistanceMatching,
+    FullyUnsupervised,
+    Protocol,
+    SemiSupervised,
+)
+from luss.stages.report import Report
+from luss.stages.test import Test
+from luss.stages.train import Train
 
 __all__ = [
-    "DistanceMatchingStage",
-    "EvaluateLabelsStage",
-    "EvaluateStage",
-    "FinetuneSemiStage",
-    "FinetuneStage",
-    "ForegroundStage",
-    "LabelGenerationStage",
-    "PretrainStage",
-    "ProtocolStage",
-    "ReportStage",
-    "SemiSupervisedStage",
-    "TrainStage",
-    "evaluation_set_config",
+    "BeforeFineTuning",
+    "DistanceMatching",
+    "FullyUnsupervised",
+    "Protocol",
+    "Report",
+    "SemiSupervised",
+    "Test",
+    "Train",
+    "check_foreground",
+    "check_label_generation",
 ]

@@ -11,7 +11,6 @@ from luss.engine.checkpoint import in_module, latest_checkpoint, load, required_
 from luss.errors import LussError
 from luss.pipeline.context import Context
 from luss.pipeline.stage import Stage
-from luss.registry import STAGES
 
 __all__ = ["StartingParts"]
 
@@ -55,7 +54,7 @@ class StartingParts:
             source = self._source(name)
             if source is None:
                 continue
-            if source.takes_weights(self.context):
+            if source.is_pretrained:
                 state = self._state(name)
                 found[name] = [part for part in parts if not _below(state, part)]
             else:
@@ -65,7 +64,7 @@ class StartingParts:
     def why_absent(self, stage: str) -> str:
         """Return why a stage lacks parts."""
         source = self._source(stage)
-        if source is not None and source.takes_weights(self.context):
+        if source is not None and source.is_pretrained:
             return f"the weights that stage {stage} took from a file have none of it"
         return f"stage {stage} trains no such objective"
 
@@ -128,8 +127,8 @@ class StartingParts:
                     _require_equal_tensors(_below(state, part), here, part, where, stage, state)
 
     def _source(self, name: str) -> Stage | None:
-        config = self.context.config["stages"].get(name)
-        return STAGES.build({**config, "name": name}) if config is not None else None
+        stages = self.context.stages
+        return self.context.resolved(stages[name]) if name in stages else None
 
     def _state(self, name: str) -> Shapes:
         """Names and shapes in the checkpoint of another stage, there or to come."""

@@ -32,13 +32,13 @@ from luss.label_generation.foreground import LazyPhoto, resize_map
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import as_stored
 from luss.label_generation.threshold_file import read_threshold
+from luss.label_generation.threshold_rules import threshold_rule
 from luss.label_generation.threshold_search import ThresholdSearch
 from luss.models.heads.pixel_attention import SCALE
 from luss.models.segmentors import foreground_of_logits, predict_ids
 from luss.pipeline import Pipeline
 from luss.pipeline.context import Context
-from luss.pipeline.stage import resolved_stage
-from luss.registry import EMBEDDERS, LABEL_GENERATORS, LABEL_WRITERS, THRESHOLD_RULES
+from luss.registry import EMBEDDERS, LABEL_GENERATORS, LABEL_WRITERS
 from luss.stages.sound_masks import require_sound_masks
 from luss.visualization.gallery import evenly_spaced
 from luss.visualization.report import whole_folder
@@ -102,7 +102,7 @@ def analyze_foreground(
 def _finished(pipeline: Pipeline, context: Context, role: str) -> list[dict]:
     """Return the runner configurations of the finished stages that have outputs of a role."""
     return [
-        resolved_stage(stage, context).runner_config(context)
+        context.resolved(stage).runner_config(context)
         for name, stage in pipeline.stages.items()
         if context.work_dir.is_done(name) and role in context.work_dir.outputs(name)
     ]
@@ -146,15 +146,16 @@ class _Analysis:
         self.model: Any = load_model(dict(labels["model"]), Path(labels["load_from"]), device)
         self.has_attention = hasattr(self.model, "attention")
         self.embedder = EMBEDDERS.build(dict(settings["embedder"]))
-        self.generator = LABEL_GENERATORS.build(dict(settings["generator"]))
-        self.rule = THRESHOLD_RULES.build(dict(settings["threshold"]))
+        filled = {"num_clusters": settings["num_categories"], "seed": context.seed}
+        self.generator = LABEL_GENERATORS.build({**filled, **settings["generator"]})
+        self.rule = threshold_rule(settings["threshold"])
         self.writer = LABEL_WRITERS.build(dict(settings["writer"]))
         self.own = own_name(own)
         self.sources = build_sources(names, own, self.model)
-        threshold = read_threshold(Path(settings["folder"], "threshold.json"))
+        threshold = read_threshold(Path(labels["work_dir"], "threshold.json"))
         assert threshold is not None, "a finished label generation has written it"
         self.threshold = threshold
-        (centroids,) = read_arrays(Path(settings["folder"], "centroids.npz"), "centroids")
+        (centroids,) = read_arrays(Path(labels["work_dir"], "centroids.npz"), "centroids")
         self.centroids = torch.from_numpy(centroids)
         classes = len(self.photos.metainfo["classes"]) - 1
         self.num_categories = settings["num_categories"]
@@ -391,4 +392,6 @@ def _matching(labels: dict, segmentor: dict | None) -> dict[str, Any]:
             return {"matcher": metric["matcher"]}
         if "match" in metric:
             return {"match": metric["match"]}
-    return {"matcher": labels["threshold"].get("matcher") or {"type": "ImageLevelMatcher"}}
+    rule = labels["threshold"]
+    matcher = rule.get("matcher") if isinstance(rule, Mapping) else None
+    return {"matcher": matcher or {"type": "ImageLevelMatcher"}}

@@ -22,8 +22,8 @@ from luss.errors import LussError
 from luss.files import atomic_write, create_output_folder, output_folder
 from luss.pipeline import Context
 from luss.registry import MODELS
-from luss.stages import TrainStage
-from luss.stages.map_folders import without_map_loading
+from luss.stages import Train
+from luss.stages.stand_ins import without_map_loading
 from luss.structures import ViewGeometry, overlap_grids
 from luss.visualization.gallery import evenly_spaced
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"--photos is {args.photos} and --epoch {args.epoch}, expected at least 1 and 0"
         )
     pipeline, context = dry_pipeline(args)
-    stages = chosen_stages(pipeline, args.stage, TrainStage, "training")
+    stages = chosen_stages(pipeline, args.stage, Train, "training")
     drawn = [path for stage in stages for path in _draw_stage(stage, context, args, out)]
     if not drawn:
         names = ", ".join(repr(stage.name) for stage in stages)
@@ -70,10 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _draw_stage(
-    stage: TrainStage, context: Context, args: argparse.Namespace, out: Path
+    stage: Train, context: Context, args: argparse.Namespace, out: Path
 ) -> Iterator[Path]:
     # Foreground maps may not exist yet, and views do not need them.
-    config = without_map_loading(stage.unlabelled_dataset_config(context))
+    config = without_map_loading(stage.checked_dataset_config(context))
     dataset = context.dataset(config)
     preprocessor = MODELS.build(stage.model_config(context)["data_preprocessor"])
     for index in evenly_spaced(len(dataset), args.photos).tolist():

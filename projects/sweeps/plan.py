@@ -11,7 +11,8 @@ from mmengine import Config
 
 from luss.configuration import read_config, read_option
 from luss.errors import LussError
-from luss.pipeline import protocols_of
+from luss.pipeline import Context, protocols_of
+from luss.pipeline.work_dir import WorkDir
 
 __all__ = ["Run", "Variant", "expand_settings", "plan_runs"]
 
@@ -170,9 +171,11 @@ def plan_runs(
             folder = root / variant.folder / f"seed_{seed}"
             given = (*options, *variant.settings, *_own_demo_data(read[variant], folder))
             stages = read[variant].stages
-            own_seeds = tuple(name for name, stage in stages.items() if "seed" in stage)
+            own_seeds = tuple(
+                name for name, stage in stages.items() if stage.get("seed") is not None
+            )
             all_options = (*given, f"seed={seed}")
-            protocols = tuple(protocols_of(read[variant]))
+            protocols = tuple(protocols_of(Context(read[variant], WorkDir(folder))))
             names = tuple(stages)
             runs.append(Run(variant, seed, folder, all_options, names, own_seeds, protocols))
     return runs

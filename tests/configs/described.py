@@ -13,11 +13,11 @@ from torch import nn
 
 from luss.datasets.mask_codec import write_mask
 from luss.engine.checkpoint import save
+from luss.engine.loops import LabelGenerationLoop
 from luss.models.objectives import Clustering
 from luss.pipeline import Pipeline
-from luss.pipeline.stage import resolved_stage
 from luss.registry import LABEL_GENERATORS, MODELS
-from luss.stages import TrainStage
+from luss.stages import Report, Train
 
 PROCESSES = 8  # the published runs are of eight GPUs
 CLASSES = 4
@@ -54,7 +54,7 @@ def built(config, root: Path, work_dir: Path):
             outputs = dict(stage.roles)
             for path in outputs.values():
                 (folder / path).mkdir(exist_ok=True)
-            if isinstance(stage, TrainStage):
+            if isinstance(stage, Train):
                 outputs["checkpoint"] = "iter_1.pth"
                 save(folder / "iter_1.pth", {"state_dict": {}, "meta": {}})
             context.work_dir.mark_done(name, {"outputs": outputs})
@@ -63,16 +63,20 @@ def built(config, root: Path, work_dir: Path):
 
 def describe(name: str, pipeline: Pipeline, context) -> dict:
     """The settings of a stage by what they mean."""
-    stage = resolved_stage(pipeline.stages[name], context)
-    if isinstance(stage, TrainStage):
+    stage = context.resolved(pipeline.stages[name])
+    if isinstance(stage, Train):
         return _training(stage, context)
-    return _OTHERS[type(stage).__name__](stage, context)
+    if isinstance(stage, Report):
+        return _report(stage, context)
+    if stage.protocol is None:
+        return _label_generation(stage, context)
+    return _OTHERS[type(stage.protocol).__name__](stage, context)
 
 
 # Training
 
 
-def _training(stage: TrainStage, context) -> dict:
+def _training(stage: Train, context) -> dict:
     runner = stage.build_runner(context)
     model = runner.model
     runner._train_loop = runner.build_train_loop(runner._train_loop)
@@ -116,7 +120,7 @@ def _training(stage: TrainStage, context) -> dict:
         "hooks": [_hook(hook) for hook in runner.hooks if type(hook).__name__ in _TOLD_HOOKS],
         **_optimizer(runner),
         **_preprocessor(model.data_preprocessor),
-        **_backbone(model.backbone),
+        **_backbone(model.backbone, all_maps=hasattr(model, "stages")),
         **_PARTS[type(model).__name__](model),
     }
 
@@ -256,14 +260,16 @@ def _preprocessor(preprocessor: nn.Module) -> dict:
 # Networks
 
 
-def _backbone(backbone: nn.Module) -> dict:
+def _backbone(backbone: nn.Module, all_maps: bool) -> dict:
     norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
     with torch.no_grad():
         maps = backbone(torch.zeros(2, 3, 64, 64))
     return {
         "convolutions": convolutions(backbone),
         "BN": {(norm.momentum, norm.eps, norm.affine, norm.training) for norm in norms},
-        "feature maps of 64 px": [tuple(map_.shape[1:]) for map_ in maps],
+        "feature maps of 64 px": [
+            tuple(one.shape[1:]) for one in (maps if all_maps else maps[-1:])
+        ],
     }
 
 
@@ -396,26 +402,27 @@ def _layer_in_words(layer: nn.Module) -> str:
 
 
 def _label_generation(stage, context) -> dict:
-    generator = LABEL_GENERATORS.build(stage.parts(context)["generator"])
-    normalize = _preprocessor_of(stage.preprocessor)
-    embedding, pixels = (
-        context.dataset({"split": "train", "pipeline": settings["pipeline"]})
-        for settings in (stage.embedding, stage.pixels)
-    )
+    parts, config = stage.test_cfg, stage.runner_config(context)
+    filled = {"num_clusters": parts["num_categories"], "seed": config["randomness"]["seed"]}
+    generator = LABEL_GENERATORS.build({**filled, **parts["generator"]})
+    loaders = config["test_dataloader"]
+    embedding, pixels = (loaders[name]["dataset"] for name in ("embedding", "pixels"))
     return {
         "kind": type(stage).__name__,
-        "model from": stage.model_from,
+        "model from": stage.source_of("checkpoint"),
         "k-means": plain(generator, without=("device", "block_elements")),
-        "embedder": stage.embedder["type"],
-        "foreground": dict(stage.foreground),
-        "label writer": stage.writer["type"],
-        "threshold": stage.threshold,
-        "unreadable images": stage.on_unreadable,
-        "attention maps for the report": stage.num_attention_maps,
-        "images at a time": stage.embedding["batch_size"],
-        "pipeline of embeddings": _transforms(embedding, context),
-        "pipeline of pixels": _transforms(pixels, context),
-        **normalize,
+        "embedder": parts["embedder"]["type"],
+        "foreground": dict(parts["foreground"]),
+        "label writer": parts["writer"]["type"],
+        "threshold": parts["threshold"],
+        "unreadable images": pixels["on_unreadable"],
+        "attention maps for the report": LabelGenerationLoop.__init__.__kwdefaults__[
+            "num_attention_maps"
+        ],
+        "images at a time": loaders["embedding"]["batch_size"],
+        "pipeline of embeddings": _transforms(context.dataset(embedding), context),
+        "pipeline of pixels": _transforms(context.dataset(pixels), context),
+        **_preprocessor_of(config["model"]["data_preprocessor"]),
     }
 
 
@@ -424,33 +431,36 @@ def _preprocessor_of(config: Mapping) -> dict:
 
 
 def _protocol(stage, context) -> dict:
-    dataset = context.dataset({"split": "validation", "pipeline": stage.pipeline})
+    loader = stage.runner_config(context)["test_dataloader"]["validation"]
     return {
         "kind": type(stage).__name__,
-        "model from": stage.model_from,
-        "pipeline": _transforms(dataset, context),
-        "boundary metrics": stage.boundary,
-        "images at a time": stage.batch_size,
+        "protocol": type(stage.protocol).__name__,
+        "model from": stage.source_of("checkpoint"),
+        "pipeline": _transforms(context.dataset(loader["dataset"]), context),
+        "boundary metrics": stage.protocol.boundary,
+        "images at a time": loader.get("batch_size", 1),
         "results in": stage.report_name,
     }
 
 
 def _evaluate(stage, context) -> dict:
-    matchers = (stage.matcher, stage.second_matcher)
+    protocol = stage.protocol
+    matchers = (protocol.matcher, protocol.second_matcher)
     return {
         **_protocol(stage, context),
-        "labels from": stage.labels_from,
+        "labels from": stage.source_of("protocol.threshold"),
         "matchers": [matcher["type"] for matcher in matchers],
-        "given match": stage.match,
+        "given match": protocol.match,
     }
 
 
 def _distance_matching(stage, context) -> dict:
+    model = stage.model_config()
     return {
         **_protocol(stage, context),
-        "k": stage.k,
-        "temperature": stage.temperature,
-        **_preprocessor_of(stage.preprocessor),
+        "k": model["k"],
+        "temperature": model["temperature"],
+        **_preprocessor_of(model["data_preprocessor"]),
     }
 
 
@@ -459,11 +469,9 @@ def _report(stage, context) -> dict:
 
 
 _OTHERS: dict[str, Callable] = {
-    "LabelGenerationStage": _label_generation,
-    "EvaluateStage": _evaluate,
-    "SemiSupervisedStage": _protocol,
-    "DistanceMatchingStage": _distance_matching,
-    "ReportStage": _report,
+    "FullyUnsupervised": _evaluate,
+    "SemiSupervised": _protocol,
+    "DistanceMatching": _distance_matching,
 }
 
 

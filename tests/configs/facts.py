@@ -134,7 +134,7 @@ PRETRAIN = [
     *BY_LARC,
     *VIEWS,
     *NETWORK,
-    ("", "kind", "TrainStage"),
+    ("", "kind", "Train"),
     ("step 1, under the table", "seed", 10010),
     ("step 1, under the table", "seed of the data", 10010),
     ("step 1, the table", "images", Of({50: {"train"}, 300: {"train"}, 919: {"train-full"}})),
@@ -353,7 +353,7 @@ PIXEL_ATTENTION = [
     *VIEWS,
     *NETWORK,
     *DEEPEST,
-    ("", "kind", "TrainStage"),
+    ("", "kind", "Train"),
     ("step 1, under the table", "seed", 10010),
     ("step 1, under the table", "seed of the data", 10010),
     ("step 2.1: the split's own train", "images", {"train"}),
@@ -410,7 +410,7 @@ PIXEL_ATTENTION = [
 ]
 
 LABEL_GENERATION = [
-    ("", "kind", "LabelGenerationStage"),
+    ("", "kind", "Test"),
     ("step 2.1: steps 2.2 to 2.4 load that checkpoint", "model from", "pixel_attention"),
     (
         "step 2.2: C centroids, 20 iterations, 30 restarts; the seed is ours",
@@ -423,7 +423,11 @@ LABEL_GENERATION = [
     ("step 2.2: the mean of attention times features", "embedder", "ImageEmbeddings"),
     ("equation 7: the mean attention", "foreground", {"type": "Attention"}),
     ("equation 7: the nearest centroid at each pixel", "label writer", "PixelLabels"),
-    ("step 2.3: searched on validation", "threshold", None),
+    (
+        "step 2.3: searched on validation",
+        "threshold",
+        {"type": "ValidationThreshold", "matcher": {"type": "ImageLevelMatcher"}},
+    ),
     ("ours", "unreadable images", "skip"),
     ("ours", "attention maps for the report", 24),
     ("ours", "images at a time", 32),
@@ -482,7 +486,7 @@ BY_STEP_3 = [
 ]
 FINETUNE = [
     *BY_STEP_3,
-    ("", "kind", "FinetuneStage"),
+    ("", "kind", "Train"),
     ("step 3: the split's own train images, 919 as well", "images", {"train"}),
     ("step 3: generated ids", "true masks", set()),
     ("step 3: crop 224, flip", "pipeline", [FIND_MASK, *crop_with_mask(224, [0.08, 1.0])]),
@@ -491,7 +495,7 @@ FINETUNE = [
 ]
 LARS_SEMI = [
     *BY_STEP_3,
-    ("", "kind", "FinetuneSemiStage"),
+    ("", "kind", "Train"),
     ("protocols: train-semi", "images", {"train-semi"}),
     ("protocols: with its true masks", "true masks", {"train-semi-segmentation"}),
     ("protocols: otherwise step 3", "pipeline", crop_with_mask(224, [0.08, 1.0])),
@@ -503,7 +507,7 @@ LARS_SEMI = [
 ADAMW = [
     *TRAINING,
     *SEGMENTOR,
-    ("", "kind", "FinetuneSemiStage"),
+    ("", "kind", "Train"),
     ("ours: the run's", "seed", 10010),
     ("ours: the run's", "seed of the data", 10010),
     ("protocols: train-semi", "images", {"train-semi"}),
@@ -567,7 +571,8 @@ PREDICTION = [
 ]
 EVALUATE = [
     *PREDICTION,
-    ("", "kind", "EvaluateStage"),
+    ("", "kind", "Test"),
+    ("", "protocol", "FullyUnsupervised"),
     ("step 4", "model from", "finetune"),
     ("ours", "labels from", "label_generation"),
     ("matching; the second is ours", "matchers", ["ImageLevelMatcher", "PixelOverlapMatcher"]),
@@ -576,13 +581,15 @@ EVALUATE = [
 ]
 SEMI_SUPERVISED = [
     *PREDICTION,
-    ("", "kind", "SemiSupervisedStage"),
+    ("", "kind", "Test"),
+    ("", "protocol", "SemiSupervised"),
     ("protocols", "model from", "finetune_semi"),
     ("inference: images differ in size", "images at a time", 1),
 ]
 DISTANCE_MATCHING = [
     *PREDICTION,
-    ("", "kind", "DistanceMatchingStage"),
+    ("", "kind", "Test"),
+    ("", "protocol", "DistanceMatching"),
     ("table 14: a backbone that stands alone", "model from", None),
     ("protocols: top 10", "k", 10),
     ("protocols: exp(similarity / 0.07)", "temperature", 0.07),
@@ -592,7 +599,7 @@ DISTANCE_MATCHING = [
     ("normalisation", "std", IMAGENET),
 ]
 REPORT = [
-    ("", "kind", "ReportStage"),
+    ("", "kind", "Report"),
     ("ours", "title", "PASS_s"),
     ("ours: all stages before it", "shows", STAGES_BEFORE_THE_REPORT),
 ]

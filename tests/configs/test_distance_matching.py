@@ -11,7 +11,6 @@ from torch import nn
 
 from luss.configuration import read_config
 from luss.models.backbones import FeatureMap
-from luss.pipeline import build_protocol
 from luss.registry import MODELS
 
 FOLDER = Path(__file__).parents[2] / "configs" / "distance_matching"
@@ -64,15 +63,15 @@ def test_the_quoted_figure_is_that_of_table_14(stem):
 @pytest.mark.parametrize("stem", NETWORKS)
 def test_the_backbone_is_the_published_network(stem):
     network = NETWORKS[stem]
-    stage = build_protocol(read_config(FOLDER / f"{stem}.py"), "distance_matching")
+    model = read_config(FOLDER / f"{stem}.py").stages.distance_matching.model
     init_default_scope("luss")
-    backbone = MODELS.build(dict(stage.backbone))
+    backbone = MODELS.build(dict(model.backbone))
     # Not chained: train() of mmcls' backbones returns nothing.
     backbone.eval()
     # Swin's windows need a map of at least 7 x 7.
     height, width = (224, 256) if "swin" in stem else (96, 128)
     with torch.no_grad():
-        features = FeatureMap(backbone, stage.layer)(torch.zeros(1, 3, height, width))
+        features = FeatureMap(backbone, model.get("layer"))(torch.zeros(1, 3, height, width))
     # A thirty-second of the image; Inception has no padding.
     size = (1, 2) if stem == "inception_v3" else (height // 32, width // 32)
     assert features.shape == (1, network.channels, *size)

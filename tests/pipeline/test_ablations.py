@@ -84,7 +84,7 @@ def small(name, monkeypatch):
             settings.param_scheduler = settings.param_scheduler[-1:]
             settings.param_scheduler[0].pop("begin", None)
     if "label_generation" in config.stages:
-        config.stages.label_generation.generator.update(restarts=1, iterations=3)
+        config.stages.label_generation.test_cfg.generator.update(restarts=1, iterations=3)
     return config
 
 

@@ -77,7 +77,7 @@ def test_dinov2_sees_whole_patches_and_is_tuned_as_a_vit_s():
     assert [step.type for step in preprocessor.augmentations][-1] == "GaussianBlur"
     of_backbone = [
         config.stages.pixel_attention.model.data_preprocessor,
-        config.stages.label_generation.preprocessor,
+        config.stages.label_generation.data_preprocessor,
     ]
     assert {tuple(each.std) for each in of_backbone} == {(0.229, 0.224, 0.225)}
 
@@ -165,7 +165,9 @@ def test_dinov2_into_all_steps_and_protocols(tmp_path, dinov2):
     config = narrowed("dinov2_photos.py", weights=str(dinov2))
     for backbone in backbones(config):
         backbone.update(arch=VIT, patch_size=8, img_size=32)
-    config.stages.distance_matching.pipeline = copy.deepcopy(config.stages.evaluate.pipeline)
+    config.stages.distance_matching.test_dataloader.dataset.pipeline = copy.deepcopy(
+        config.stages.evaluate.test_dataloader.dataset.pipeline
+    )
     Pipeline(config, str(tmp_path / "run")).run()
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     for protocol in ("fully_unsupervised", "distance_matching", "semi_supervised"):

@@ -246,7 +246,11 @@ def test_batch_larger_than_the_data(work_dir):
         ("stages__finetune__train_cfg__max_epoch", 3, "finetune.*'max_epoch'"),
         ("stages__finetune__foo", 3, "finetune.foo "),
         ("stages__label_generation__pixels__pipline", [], "pixels.pipline.*mean 'pipeline'"),
-        ("stages__label_generation__embedding__batch_size", "4", "embedding.batch_size is '4'"),
+        (
+            "stages__label_generation__test_dataloader__embedding__batch_size",
+            "4",
+            "embedding.batch_size is '4'",
+        ),
         ("stages__label_generation__generator__restart", 3, "label_generation.*'restart'"),
         ("stages__evaluate__matcher__unmached", "best", "evaluate.*'unmached'"),
         ("stages__finetune__train_dataloader__sampler__type", "InfiniteSampler", "is endless"),
@@ -282,7 +286,7 @@ def test_mistakes_in_later_stages_are_found_first(work_dir, option, value, messa
         ("stages__pretrain__custom_hooks", [{"type": "Hok"}], "'Hok'.*CollapseHook"),
         ("default_hooks__logger__type", "LogHook", "default_hooks.logger.*LoggerHook"),
         ("stages__label_generation__generator__type", "KMean", "label generator 'KMean'.*Faiss"),
-        ("stages__label_generation__threshold", 3.0, "threshold is 3.0"),
+        ("stages__label_generation__test_cfg__threshold", 3.0, "threshold is 3.0"),
         ("stages__label_generation__treshold", 0.3, "stages.label_generation.*treshold"),
         ("stages__evaluate__matcher__type", "Match", "matcher 'Match'.*ImageLevelMatcher"),
         ("stages__finetune__model__decode_head__type", "Head", "'Head'.*PassHead"),
@@ -453,7 +457,7 @@ def test_photos_as_people_have_them(photos, tmp_path):
     options = {
         "num_categories": 3,
         "data__type": "PhotoFolder",
-        "stages__label_generation__embedding__pipeline": [
+        "stages__label_generation__test_dataloader__embedding__dataset__pipeline": [
             {"type": "LoadRGBImage"},
             {"type": "ResizeShortSide", "size": 48},
             {"type": "CenterCrop", "crop_size": 48},

@@ -183,6 +183,10 @@ def test_photos_of_several_sizes_in_a_batch(begun):
     for work_dir, size in ((alone, 1), (together, 4)):
         shutil.copytree(begun / "pixel_attention", work_dir / "pixel_attention")
         shutil.copytree(begun / "data", work_dir / "data")
-        run_tiny(work_dir, "label_generation", stages__label_generation__embedding__batch_size=size)
+        run_tiny(
+            work_dir,
+            "label_generation",
+            stages__label_generation__test_dataloader__embedding__batch_size=size,
+        )
         found.append(np.load(work_dir / "label_generation" / "embeddings.npy"))
     np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)

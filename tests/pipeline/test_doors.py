@@ -204,11 +204,11 @@ def options():
     return {
         "stages__pretrain__model__objectives__length": {"type": "FeatureLength"},
         "stages__pretrain__train_dataloader__dataset__pipeline": place(views),
-        "stages__label_generation__generator": {"_delete_": True, "type": "EveryNth"},
-        "stages__label_generation__embedding__type": "MeanColour",
+        "stages__label_generation__test_cfg__generator": {"_delete_": True, "type": "EveryNth"},
+        "stages__label_generation__test_cfg__embedder__type": "MeanColour",
         "stages__label_generation__embedding__scale": 3.0,
         "stages__label_generation__foreground__type": "LeftHalf",
-        "stages__label_generation__threshold": {"type": "MeanForeground"},
+        "stages__label_generation__test_cfg__threshold": {"type": "MeanForeground"},
         "stages__inverted": {
             "type": "InvertedLabels",
             "labels": "${label_generation.pseudo_labels}",
@@ -341,7 +341,10 @@ def test_a_transform_changes_the_views(run):
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [
-        (["mine"], "evaluate.metrics: there is no metric 'mine'; known are: .*imagenet_s, "),
+        (
+            ["mine"],
+            "evaluate.protocol.metrics: there is no metric 'mine'; known are: .*imagenet_s, ",
+        ),
         ([{"type": "part_of_other", "scael": 2}], "'part_of_other'.*scael"),
         ("imagenet_s", r"expected a list of names such as \w+"),
         ([], "expected a list of names"),

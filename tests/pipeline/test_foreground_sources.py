@@ -204,12 +204,15 @@ CONFIGS = sorted((REPOSITORY / "configs" / "pass").glob("*.py"))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_one_option_changes_the_source_in_every_config(path, tmp_path):
-    options = {"stages.label_generation.foreground.type": "RegionContrast"}
+    options = {"stages.label_generation.test_cfg.foreground.type": "RegionContrast"}
     named = read_config(str(path)).stages.label_generation.get("foreground", {})
     if set(named) - {"type"}:
         # What belongs to the source that the config names goes along with it.
         options = {
-            "stages.label_generation.foreground": {"type": "RegionContrast", "_delete_": True}
+            "stages.label_generation.test_cfg.foreground": {
+                "type": "RegionContrast",
+                "_delete_": True,
+            }
         }
     config = read_config(str(path), options)
     stage = Pipeline(config, str(tmp_path)).stages["label_generation"]

@@ -42,13 +42,13 @@ WITH_MAPS = {
         "foreground": PRIOR,
         "before": "pixel_attention",
     },
-    "stages__label_generation__foreground": {
+    "stages__label_generation__test_cfg__foreground": {
         "type": "FolderOfMaps",
         "folder": "${foreground.maps}",
     },
-    "stages__label_generation__embedding__type": "ForegroundEmbeddings",
-    "stages__label_generation__embedding__pipeline": EMBEDDING,
-    "stages__label_generation__threshold": 0.6,
+    "stages__label_generation__test_cfg__embedder__type": "ForegroundEmbeddings",
+    "stages__label_generation__test_dataloader__embedding__dataset__pipeline": EMBEDDING,
+    "stages__label_generation__test_cfg__threshold": 0.6,
 }
 EVALUATED = {
     "stages__evaluate_labels": {
@@ -152,9 +152,9 @@ def test_a_folder_without_maps_of_evaluated_photos_is_refused_before_anything_ru
     shutil.copytree(mapped / "foreground" / "maps" / "train", train)
     source = {"type": "FolderOfMaps", "folder": str(tmp_path / "maps")}
     options = {
-        "stages__label_generation__foreground": source,
-        "stages__label_generation__threshold": 0.5,
-        "stages__label_generation__num_attention_maps": 0,
+        "stages__label_generation__test_cfg__foreground": source,
+        "stages__label_generation__test_cfg__threshold": 0.5,
+        "stages__label_generation__test_cfg__num_attention_maps": 0,
     }
     with pytest.raises(LussError, match=r"6 of 6 photos of validation have no map in .*maps"):
         run_tiny(tmp_path / "run", **options, **EVALUATED)
@@ -162,7 +162,7 @@ def test_a_folder_without_maps_of_evaluated_photos_is_refused_before_anything_ru
     (missing, *_) = sorted(train.rglob("*.png"))
     missing.unlink()
     nested = {"type": "ProductOfMaps", "sources": [{"type": "CentrePrior"}, source]}
-    options["stages__label_generation__foreground"] = nested
+    options["stages__label_generation__test_cfg__foreground"] = nested
     with pytest.raises(LussError, match=f"1 of 18 photos of train .*{missing.stem}"):
         run_tiny(tmp_path / "run", **options)
     assert not (tmp_path / "run" / "pretrain").exists()
@@ -240,13 +240,13 @@ def changed(**options):
         ),
         (
             changed(
-                stages__label_generation__foreground={"folder": "${foregroud.maps}"},
+                stages__label_generation__test_cfg__foreground={"folder": "${foregroud.maps}"},
             ),
             "'foregroud'.*'foreground'",
         ),
         (
             changed(
-                stages__label_generation__foreground={"type": "Attention"},
+                stages__label_generation__test_cfg__foreground={"type": "Attention"},
             ),
             "ForegroundEmbeddings reads maps of foreground, of which Attention leaves none",
         ),
@@ -259,7 +259,7 @@ def test_what_does_not_fit_is_refused_before_anything_runs(tmp_path, options, me
 
 
 def test_embeddings_may_read_the_maps_of_their_own_stage(mapped, tmp_path):
-    options = changed(stages__label_generation__foreground=PRIOR)
+    options = changed(stages__label_generation__test_cfg__foreground=PRIOR)
     parts = ("label_generation", "finetune", "evaluate")
     shutil.copytree(mapped, tmp_path / "run", ignore=shutil.ignore_patterns(*parts))
     run_tiny(tmp_path / "run", "label_generation", **HOOKED, **options)

@@ -29,7 +29,7 @@ def read(**labels):
     stages.label_generation.embedding["type"] = "PooledFeatures"
     for name, value in labels.items():
         stages.label_generation[name].update(value)
-    pixels = stages.label_generation.pixels.pipeline
+    pixels = stages.label_generation.test_dataloader.pixels.dataset.pipeline
     stages.evaluate_labels = {"type": "EvaluateLabelsStage", "pipeline": pixels}
     stages.evaluate_labels.update(model_from="pretrain")
     for name in ("pixel_attention", "finetune", "evaluate", "report"):

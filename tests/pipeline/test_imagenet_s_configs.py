@@ -31,7 +31,7 @@ def test_everything_is_known_and_fits(method, classes, tmp_path):
 @pytest.mark.parametrize("method", ["pass_s", "pass_p"])
 def test_all_stages_run_on_300_classes(method, tmp_path):
     tree = write_tree(tmp_path / "tree")
-    whole = "stages__label_generation__pixels__pipeline"
+    whole = "stages__label_generation__test_dataloader__pixels__dataset__pipeline"
     options = {
         "data_root": tree,
         "num_workers": 1,

@@ -55,7 +55,7 @@ def configured(backbone=PLAIN):
     matching = {
         "type": "DistanceMatchingStage",
         "model_from": "pretrain",
-        "pipeline": copy.deepcopy(config.stages.evaluate.pipeline),
+        "pipeline": copy.deepcopy(config.stages.evaluate.test_dataloader.dataset.pipeline),
     }
     if backbone is not None:
         matching["backbone"] = copy.deepcopy(backbone)

@@ -5,8 +5,8 @@ from tiny_run import read_tiny
 
 from luss.errors import LussError
 from luss.pipeline import Context, Pipeline
-from luss.pipeline.references import Reference, references_in, resolve
 from luss.pipeline.stage import Stage
+from luss.references import Reference, references_in, resolve
 from luss.registry import STAGES
 
 VALUES = {

@@ -187,13 +187,13 @@ def test_options_are_checked_before_anything_is_written(
 
 def test_what_options_set_is_kept(photo_folder, tmp_path):
     size = "stages.finetune.train_dataloader.batch_size"
-    kind = "stages.label_generation.foreground.sources.1.type"
+    kind = "stages.label_generation.test_cfg.foreground.sources.1.type"
     options = {size: 12, kind: "BoundaryPrior"}
     run = PhotoRun(str(photo_folder), str(tmp_path), 3, foreground="boundary-centre")
     run = replace(run, options=options)
     config = run.config(survey(str(photo_folder)), 3)
     assert config.stages.finetune.train_dataloader.batch_size == 12
-    kinds = [source.type for source in config.stages.label_generation.foreground.sources]
+    kinds = [source.type for source in config.stages.label_generation.test_cfg.foreground.sources]
     assert kinds == ["BoundaryPrior", "BoundaryPrior"]
 
 

@@ -121,7 +121,7 @@ def test_another_foreground_brings_the_labels_that_go_with_it(before, after, tmp
     pretrain.mkdir()
     (pretrain / "iter_7.pth").touch()
     (pretrain / "done.json").write_text('{"checkpoint": "iter_7.pth"}')
-    config = start_from(str(tmp_path), after, {"stages.label_generation.threshold": 0.3})
+    config = start_from(str(tmp_path), after, {"stages.label_generation.test_cfg.threshold": 0.3})
     expected = settings_for(after or before, {}).stages.label_generation
     assert config.stages.label_generation == {**expected, "threshold": 0.3}
     assert config.stages.pretrain.weights == str(pretrain / "iter_7.pth")

@@ -2,6 +2,7 @@
 # PASS_p so small that all steps take seconds: tiny_pass_s.py with PixPro and D2S32 in step 1.
 _base_ = ["tiny_pass_s.py", "../../configs/_base_/pass/pass_p.py"]
 
+backbone = dict(out_indices=(2, 3, 4))
 step1 = _base_.pass_p
 narrow = dict(step1.model.objectives.pixpro, hidden_channels=16, embedding_channels=8)
 stages = dict(

@@ -1,5 +1,6 @@
 # Step 1 of PASS_p, whose L_e is PixPro and the clustering loss. Use it on top of PASS_s:
 #   _base_ = ["pass_s_in300.py", "../_base_/pass/pass_p.py"]
+#   backbone = dict(out_indices=(2, 3, 4))  # D2S32
 #   stages = dict(pretrain=_base_.pass_p, pixel_attention=_base_.pass_p_attention)
 # Crops, colours, optimizer and schedule are those of PixPro. No code of PASS_p was released, and
 # the paper gives no weights of the losses. We assume weight 1 each, and the settings of PASS_s in
@@ -23,8 +24,6 @@ pass_p_augmentations = [
 
 pass_p = dict(
     model=dict(
-        # D2S32.
-        backbone=dict(out_indices=(2, 3, 4)),
         stages=(2, 3, 4),
         objectives=dict(
             d2s=dict(stages=(3, 2)),
@@ -50,7 +49,10 @@ pass_p = dict(
         dataset=dict(
             pipeline=[
                 dict(type="LoadRGBImage"),
-                dict(type="MultiCrop", views=[dict(count=2, size=224, scale=(0.08, 1.0))]),
+                dict(
+                    type="MultiCrop",
+                    views=[dict(count=2, size="${config.crop_size}", scale=(0.08, 1.0))],
+                ),
                 dict(type="PackViews"),
             ],
         ),

@@ -25,7 +25,10 @@ pass_p = dict(
         dataset=dict(
             pipeline=[
                 dict(type="LoadRGBImage"),
-                dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.2, 1.0))]),
+                dict(
+                    type="MultiCrop",
+                    views=[dict(count=2, size="${config.crop_size}", scale=(0.2, 1.0))],
+                ),
                 dict(type="PackViews"),
             ],
         ),

@@ -4,32 +4,24 @@ _base_ = ["../../pass/pass_s_photos.py"]
 
 short_side = 224
 load, pack = dict(type="LoadRGBImage"), dict(type="PackInputs")
-load_mask = dict(type="LoadMask", optional=True)
-resize = dict(type="ResizeShortSide", size=short_side, multiple_of=14)
-square = [resize, dict(type="CenterCrop", crop_size=short_side)]
-whole_image = [load, load_mask, resize, pack]
+resize = dict(type="ResizeShortSide", size="${config.short_side}", multiple_of=14)
+square = [load, resize, dict(type="CenterCrop", crop_size="${config.short_side}"), pack]
+whole_photo = [load, dict(type="LoadMask", optional=True), resize, pack]
 two_views = [
     load,
-    dict(type="MultiCrop", views=[dict(count=2, size=short_side, scale=(0.2, 1.0))]),
+    dict(type="MultiCrop", views=[dict(count=2, size="${config.short_side}", scale=(0.2, 1.0))]),
     dict(type="PackViews"),
 ]
-crops = [
-    _base_.find_labels,
-    load,
-    dict(type="LoadMask"),
-    dict(type="RandomResizedCropWithMask", size=short_side, scale=(0.6, 1.0)),
-    dict(type="RandomFlipWithMask"),
-    pack,
-]
+photos = dict(dataset=dict(pipeline=whole_photo))
 stages = dict(
     pixel_attention=dict(
         model=dict(data_preprocessor=dict(std=_base_.std)),  # 0.229, as for the weights; not SwAV's
         train_dataloader=dict(dataset=dict(pipeline=two_views)),
     ),
     label_generation=dict(
-        embedding=dict(pipeline=[load, *square, pack]),
-        pixels=dict(pipeline=whole_image),
+        test_dataloader=dict(
+            embedding=dict(dataset=dict(pipeline=square)), pixels=photos, validation=photos
+        ),
     ),
-    finetune=dict(train_dataloader=dict(dataset=dict(pipeline=crops))),
-    evaluate=dict(pipeline=whole_image),
+    evaluate=dict(test_dataloader=photos),
 )

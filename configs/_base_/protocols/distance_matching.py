@@ -2,28 +2,39 @@
 # of vectors from train-semi, and k-NN of pixels on validation and test.
 #   python tools/test.py configs/distance_matching/resnet50.py FILE --protocol distance_matching \
 #       --cfg-options data_root=DIR
-# A child config sets the backbone. In a pipeline, use the backbone of a trained stage:
-#   distance_matching=dict(type="DistanceMatchingStage", model_from="pretrain")
+# A child config sets the backbone. FILE, or weights=FILE, is a local checkpoint of OpenMMLab or
+# luss, or of a plain network with the same tensor names. In a pipeline, use the backbone of a
+# trained stage: backbone="${pretrain.model.backbone}" and weights="${pretrain.checkpoint}".
 _base_ = ["../default_runtime.py"]
 
 data_root = None
 data = dict(type="auto")
-# A local checkpoint of OpenMMLab or luss, or of a plain network with the same tensor names.
-weights = None
+short_side = 256
 
 stages = dict(
     distance_matching=dict(
-        type="DistanceMatchingStage",
-        preprocessor=dict(
-            type="ViewPreprocessor", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+        type="Test",
+        protocol=dict(type="DistanceMatching"),
+        model=dict(
+            type="DistanceMatcher",
+            k=10,
+            temperature=0.07,
+            data_preprocessor=dict(
+                type="ViewPreprocessor", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+            ),
         ),
-        pipeline=[
-            dict(type="LoadRGBImage"),
-            dict(type="LoadMask", optional=True),
-            dict(type="ResizeShortSide", size=256),
-            dict(type="PackInputs"),
-        ],
-        k=10,
-        temperature=0.07,
+        weights="${facts.weights}",
+        test_dataloader=dict(
+            splits="${facts.evaluated_splits}",
+            batch_size=8,
+            dataset=dict(
+                pipeline=[
+                    dict(type="LoadRGBImage"),
+                    dict(type="LoadMask", optional=True),
+                    dict(type="ResizeShortSide", size="${config.short_side}"),
+                    dict(type="PackInputs"),
+                ],
+            ),
+        ),
     ),
 )

@@ -4,14 +4,15 @@
 # synchronises batch norm, up-samples logits once by four instead of twice by two, and predicts
 # large images by the rule of step 4; see docs/deviations.md.
 
-# A local checkpoint of luss or OpenMMLab with the backbone; None pretrains first.
-weights = None
+# weights=FILE, a local checkpoint of luss or OpenMMLab, replaces pretraining.
 # 0.45 at stride 16; ViT-S 0.5, ViT-B 0.6, both with weight decay 0.05 and, in the backbone,
 # drop_path_rate=0.1.
 layer_decay = 0.4
 base_lr = 5e-4  # per 256 images
 
+true_head = dict(type="PassHead", in_index=-1, num_classes="${facts.num_true_outputs}")
 semi_supervised_model = dict(
+    decode_head=true_head,
     # Every eighth pixel: a quarter of the feature map's stride, as in the authors' code.
     label_stride=8,
     data_preprocessor=dict(
@@ -34,14 +35,18 @@ semi_supervised_model = dict(
         ],
     ),
 )
-semi_supervised_adamw = dict(
-    type="FinetuneSemiStage",
+finetune_semi = dict(
+    type="Train",
+    init=dict(backbone="${pretrain.checkpoint}"),
+    sync_bn="torch",
     train_dataloader=dict(
         batch_size=32,  # 8 GPUs: 256
         drop_last=False,
         sampler=dict(type="EpochSampler", shuffle=True),
         collate_fn=dict(type="pseudo_collate"),
         dataset=dict(
+            split="train-semi",
+            require_masks=True,
             pipeline=[
                 dict(type="LoadRGBImage"),
                 dict(type="LoadMask"),
@@ -69,4 +74,10 @@ semi_supervised_adamw = dict(
         ),
     ],
     train_cfg=dict(type="EpochTrainLoop", max_epochs=100),
+)
+semi_supervised = dict(
+    type="Test",
+    protocol=dict(type="SemiSupervised"),
+    model="${finetune_semi.model}",
+    checkpoint="${finetune_semi.checkpoint}",
 )

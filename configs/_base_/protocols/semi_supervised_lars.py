@@ -3,9 +3,12 @@
 #   python tools/train.py configs/semi_supervised/pass_s_in300_lars.py --cfg-options data_root=DIR
 #   ... weights=work_dirs/pass_s_in300/pretrain/iter_N.pth   # skip pretraining
 
-# A local checkpoint of luss or OpenMMLab with the backbone; None pretrains first.
-weights = None
-semi_supervised_lars = dict(
-    type="FinetuneSemiStage",
-    train_cfg=dict(type="EpochTrainLoop", max_epochs=30),
+true_masks = dict(split="train-semi", require_masks=True, on_unreadable="skip")
+train_cfg = dict(type="EpochTrainLoop", max_epochs=30)
+true_head = dict(type="PassHead", in_index=-1, num_classes="${facts.num_true_outputs}")
+semi_supervised = dict(
+    type="Test",
+    protocol=dict(type="SemiSupervised"),
+    model="${finetune_semi.model}",
+    checkpoint="${finetune_semi.checkpoint}",
 )

@@ -1,6 +1,8 @@
 """Foreground maps as a separate stage, for stages that read them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -21,13 +23,15 @@ class ForegroundLoop(StreamingLoop):
 
     Args:
         runner: with the model, if the source needs one.
-        dataloader: configs of data loaders, each with a ``ShareSampler``: ``pixels`` of the
-            training photos, and others for further splits.
+        dataloader: split -> config of a data loader; of the training photos and all others that
+            need maps.
         evaluator: of MMEngine's test loops; not used.
-        folder: of the output.
-        foreground: config of one of ``FOREGROUND_SOURCES``.
-        checkpoint: path of the model's weights; None if the source needs no model.
+        foreground: config of one of ``FOREGROUND_SOURCES``. One of features alone, such as
+            ``FeatureCut``, needs any model with a ``backbone``, such as ``BackboneFeatures``.
     """
+
+    roles: ClassVar[Mapping[str, str]] = {"maps": "maps"}
+    begun_by: ClassVar[tuple[str, ...]] = ("maps",)
 
     def __init__(
         self,
@@ -35,16 +39,13 @@ class ForegroundLoop(StreamingLoop):
         dataloader: dict[str, dict],
         evaluator: object = None,
         *,
-        folder: str,
         foreground: dict,
-        checkpoint: str | None = None,
     ) -> None:
         super().__init__(runner, dataloader)
-        self.record = StepRecord(Path(folder))
-        source = FOREGROUND_SOURCES.build(foreground)
-        self.maps = ForegroundMaps(self, source, self.record, "maps")
+        self.record = StepRecord(Path(runner.work_dir))
+        self.source = FOREGROUND_SOURCES.build(foreground)
+        self.maps = ForegroundMaps(self, self.source, self.record, "maps")
         self.settings = foreground
-        self.checkpoint = checkpoint
 
     @torch.no_grad()
     def run(self) -> dict:
@@ -58,10 +59,10 @@ class ForegroundLoop(StreamingLoop):
         self.runner.model.eval()
         sources = {
             "source's settings": digest_of_settings(self.settings),
-            "list of photos": digest_of_ids(self.loader("pixels").dataset),
+            "list of photos": digest_of_ids(self.loader("train").dataset),
         }
-        if self.checkpoint is not None:
-            sources["checkpoint"] = checkpoint_digest(self.checkpoint)
+        if self.source.needs_model:
+            sources["checkpoint"] = checkpoint_digest(self.weights)
         self.maps.make(sources, list(self.configs))
         self.runner.call_hook("after_test")
         return {"maps": sum(len(self.loader(name).dataset) for name in self.configs)}

@@ -25,7 +25,7 @@ class ForegroundMaps:
     """A folder of maps.
 
     Args:
-        loop: with data loaders such as ``pixels``, ``validation`` and ``report``.
+        loop: with data loaders.
         source: of the maps.
         record: of outputs and their inputs.
         name: of the folder.

@@ -2,8 +2,9 @@
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import MapFolder
 from luss.label_generation.step_record import StepRecord
 from luss.label_generation.threshold_file import Threshold, read_threshold, write_threshold
+from luss.label_generation.threshold_rules import threshold_rule
 from luss.ranks import fail_together, own_share, summed_over_ranks
 from luss.registry import (
     EMBEDDERS,
@@ -38,13 +40,12 @@ from luss.registry import (
     LABEL_GENERATORS,
     LABEL_WRITERS,
     LOOPS,
-    THRESHOLD_RULES,
 )
 from luss.structures.batches import step_by_size
 
 __all__ = ["LabelGenerationLoop"]
 
-_LOADER_OF = {"train": "pixels", "validation": "validation"}
+_LOADER_OF: dict[str | None, str] = {"train": "pixels", "validation": "validation"}
 
 
 @LOOPS.register_module()
@@ -55,22 +56,39 @@ class LabelGenerationLoop(StreamingLoop):
     stale, which is logged, and so are the steps that depend on it.
 
     Args:
-        runner: with the trained model, from ``load_from``.
+        runner: with the trained model.
         dataloader: configs of data loaders, each with a ``ShareSampler``: ``embedding`` and
-            ``pixels`` of the training photos, ``validation`` with masks where there are any, and
-            ``report``, of whose photos the report shows the foreground.
+            ``pixels`` of the training photos, and ``validation`` with masks where there are any.
         evaluator: of MMEngine's test loops; nothing is evaluated.
-        folder: of the outputs.
-        num_categories: G, of categories to discover.
-        embedder: config of one of ``EMBEDDERS``.
-        generator: config of one of ``LABEL_GENERATORS``.
-        foreground: config of one of ``FOREGROUND_SOURCES``.
-        threshold: config of one of ``THRESHOLD_RULES``.
-        writer: config of one of ``LABEL_WRITERS``.
+        num_categories: C, of categories to discover.
+        generator: config of one of ``LABEL_GENERATORS``; number of clusters and seed are filled in.
+        threshold: a fixed tau, or the config of one of ``THRESHOLD_RULES``.
+        embedder: config of one of ``EMBEDDERS``, by default ``ImageEmbeddings``.
+        foreground: config of one of ``FOREGROUND_SOURCES``, by default ``Attention``.
+        writer: config of one of ``LABEL_WRITERS``, by default ``PixelLabels``.
+        num_attention_maps: of how many photos the report shows the foreground; of validation
+            where there are masks, else of training.
 
     Raises:
         LussError: if the threshold is to be found on masks and there is no data loader of any.
     """
+
+    roles: ClassVar[Mapping[str, str]] = {
+        "embeddings": "embeddings.npy",
+        "clustering": "centroids.npz",
+        "threshold": "threshold.json",
+        "pseudo_labels": "pseudo_labels",
+        "attention": "attention",
+        "foreground": "foreground",
+    }
+    noted: ClassVar[tuple[str, ...]] = ("unlabelled",)
+    begun_by: ClassVar[tuple[str, ...]] = (
+        "embeddings.npy",
+        "centroids.npz",
+        "foreground",
+        "threshold.json",
+        "pseudo_labels",
+    )
 
     def __init__(
         self,
@@ -78,30 +96,36 @@ class LabelGenerationLoop(StreamingLoop):
         dataloader: dict[str, dict],
         evaluator: object = None,
         *,
-        folder: str,
         num_categories: int,
         generator: dict,
-        embedder: dict,
-        foreground: dict,
-        threshold: dict,
-        writer: dict,
+        threshold: float | dict,
+        embedder: dict | None = None,
+        foreground: dict | None = None,
+        writer: dict | None = None,
+        num_attention_maps: int = 24,
     ) -> None:
         super().__init__(runner, dataloader)
-        self.folder = Path(folder)
+        self.folder = Path(runner.work_dir)
         self.num_categories = num_categories
-        self.embedder = EMBEDDERS.build(embedder)
+        self.embedder = EMBEDDERS.build(dict(embedder or {"type": "ImageEmbeddings"}))
         self._reads_maps = getattr(self.embedder, "reads_maps", False)
-        self.generator = LABEL_GENERATORS.build(generator)
+        filled = {"num_clusters": num_categories, "seed": runner.seed}
+        self.generator = LABEL_GENERATORS.build({**filled, **generator})
+        foreground = dict(foreground or {"type": "Attention"})
         self.foreground = FOREGROUND_SOURCES.build(foreground)
         self._source_digest = {"source's settings": digest_of_settings(foreground)}
-        self.rule = THRESHOLD_RULES.build(threshold)
-        self._rule_digest = {"threshold's settings": digest_of_settings(threshold)}
-        self.writer = LABEL_WRITERS.build(writer)
+        self.rule = threshold_rule(threshold)
+        self._rule_digest = {"threshold's settings": digest_of_settings({"threshold": threshold})}
+        self.writer = LABEL_WRITERS.build(dict(writer or {"type": "PixelLabels"}))
         if self.rule.reads is not None and _LOADER_OF[self.rule.reads] not in dataloader:
             raise LussError(
                 f"{type(self.rule).__name__} reads masks of {self.rule.reads}, of which there are "
                 "none; choose OtsuThreshold, or a number"
             )
+        if num_attention_maps:
+            shown = dataloader.get("validation", dataloader["pixels"])
+            sampler = {"type": "ShareSampler", "most": num_attention_maps}
+            self.configs = {**self.configs, "report": {**shown, "sampler": sampler}}
         self.record = StepRecord(self.folder)
         self.maps = ForegroundMaps(self, self.foreground, self.record)
 
@@ -118,7 +142,7 @@ class LabelGenerationLoop(StreamingLoop):
         self.runner.model.eval()
         ensure = self.record.ensure
         dataset = self.loader("embedding").dataset
-        trained = {"checkpoint": checkpoint_digest(self._checkpoint())}
+        trained = {"checkpoint": checkpoint_digest(self.weights)}
         photos = {"list of photos": digest_of_ids(dataset)}
         sources = trained | photos | self._source_digest
         read = {}
@@ -150,12 +174,6 @@ class LabelGenerationLoop(StreamingLoop):
             "categories": len(self.centroids),
             "unlabelled": unlabelled,
         }
-
-    def _checkpoint(self) -> str:
-        path = self.runner._load_from
-        if path is None:
-            raise LussError("label generation needs a trained model; set load_from")
-        return path
 
     def _embed(self) -> None:
         loader = self.loader("embedding")
@@ -330,7 +348,7 @@ def _maps_of(samples: list[BaseDataElement], images: Tensor) -> Tensor:
         if "gt_sem_seg" not in sample or sample.gt_sem_seg.data.shape[1:] != size:
             raise LussError(
                 f"the photo {sample.image_id} has no foreground map of its size; add "
-                "LoadForegroundAsMask to stages.label_generation.embedding.pipeline, after "
+                "LoadForegroundAsMask to the pipeline of test_dataloader.embedding, after "
                 "ResizeShortSide and before CenterCrop"
             )
     maps = torch.stack([sample.gt_sem_seg.data for sample in samples])

@@ -1,7 +1,7 @@
 """Base class of test loops with several data loaders."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, cast
 
 from mmengine.runner import BaseLoop
 
@@ -9,6 +9,7 @@ from luss.datasets import ShareSampler
 from luss.engine.bare_model import bare_model
 from luss.engine.progress import Progress
 from luss.engine.workers import iterate
+from luss.errors import LussError
 
 __all__ = ["PhotoSet", "ShareLoader", "StreamingLoop"]
 
@@ -45,8 +46,18 @@ class StreamingLoop(BaseLoop):
 
     Args:
         runner: of MMEngine.
-        dataloader: name -> config of a data loader, which is built at its first use.
+        dataloader: name -> config of a data loader, which is built at its first use; by default
+            each process loads a share (``ShareSampler``), as lists (``pseudo_collate``).
     """
+
+    roles: ClassVar[Mapping[str, str]] = {}
+    """Role -> path below ``runner.work_dir``, of each output that ``run`` may write."""
+
+    noted: ClassVar[tuple[str, ...]] = ()
+    """Keys of what ``run`` returns that settings of other stages may refer to."""
+
+    begun_by: ClassVar[tuple[str, ...]] = ()
+    """Paths below ``runner.work_dir`` by which a killed run can be told from one that never ran."""
 
     dataloader: Any
 
@@ -54,9 +65,25 @@ class StreamingLoop(BaseLoop):
         # MMEngine's constructor would build one loader from all configs.
         self._runner = runner
         self.dataloader = dataloader
-        self.configs = dataloader
+        shared = {"sampler": {"type": "ShareSampler"}, "collate_fn": {"type": "pseudo_collate"}}
+        self.configs = {name: {**shared, **loader} for name, loader in dataloader.items()}
         self.found: dict[str, float] = {}
         self._loaders: dict[str, ShareLoader] = {}
+
+    @property
+    def weights(self) -> str:
+        """Path of the file from which the model, or its backbone, has its weights.
+
+        Raises:
+            LussError: if it has random ones.
+        """
+        filling = [getattr(hook, "weights", None) for hook in self.runner.hooks]
+        path = self.runner._load_from or next(filter(None, filling), None)
+        if path is None:
+            raise LussError(
+                f"{type(self).__name__} needs a trained model; set checkpoint, or weights"
+            )
+        return str(path["file"] if isinstance(path, Mapping) else path)
 
     @property
     def model(self) -> Any:

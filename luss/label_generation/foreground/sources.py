@@ -1,4 +1,4 @@
-"""Basic foreground sources (``stages.label_generation.foreground``)."""
+"""Basic foreground sources (``stages.label_generation.test_cfg.foreground``)."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -128,7 +128,7 @@ class FolderOfMaps(ForegroundSource):
         if folder is None:
             raise LussError(
                 "FolderOfMaps: folder is None, expected the folder of your maps; set it by "
-                "--cfg-options stages.label_generation.foreground.folder=DIR"
+                "--cfg-options stages.label_generation.test_cfg.foreground.folder=DIR"
             )
         self.folder = Path(folder).expanduser()
         if not self.folder.is_dir():

@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 from luss.models.backbones.probing import StageInfo
 from luss.models.backbones.widths import fill_head_widths
 
-__all__ = ["clear_index_errors", "fill_head", "fill_num_classes"]
-
-_HEADS = ("decode_head", "auxiliary_head")
+__all__ = ["clear_index_errors", "fill_head"]
 
 
 @contextmanager
@@ -53,35 +50,3 @@ def fill_head(config: Mapping, found: Sequence[StageInfo], where: str) -> dict:
             f"the id {IGNORE_ID}; remove ignore_index"
         )
     return {**fill_head_widths(config, found, where), "ignore_index": IGNORE_ID}
-
-
-def fill_num_classes(model: Mapping, num_classes: int, where: str) -> dict:
-    """Set the number of classes of all heads in a segmentor's config.
-
-    Args:
-        model: with ``decode_head`` and optionally ``auxiliary_head``, each a config or a list.
-        num_classes: including 'other'.
-        where: the model's place, for messages.
-
-    Raises:
-        LussError: if there is no decode head, or a head has another number of classes.
-    """
-    if "decode_head" not in model:
-        raise LussError(f"{where} has no 'decode_head'; add one, such as dict(type='PassHead')")
-
-    def filled(head: Any, place: str) -> Any:
-        if isinstance(head, list | tuple):
-            return [filled(entry, f"{place}.{index}") for index, entry in enumerate(head)]
-        if not isinstance(head, Mapping):
-            return head
-        if head.get("num_classes", num_classes) != num_classes:
-            raise LussError(
-                f"{place}.num_classes is {head['num_classes']}, but the labels have {num_classes} "
-                "classes including 'other'; remove num_classes"
-            )
-        return {**head, "num_classes": num_classes}
-
-    return {
-        **model,
-        **{key: filled(model[key], f"{where}.{key}") for key in _HEADS if key in model},
-    }

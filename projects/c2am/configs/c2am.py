@@ -4,33 +4,30 @@
 _base_ = "luss::pass/pass_s_photos_prior.py"
 custom_imports = dict(imports=["c2am"])
 
-short_side = _base_.short_side
 whole_photo = [
     dict(type="LoadRGBImage"),
-    dict(type="ResizeShortSide", size=short_side),
+    dict(type="ResizeShortSide", size="${config.short_side}"),
     dict(type="PackInputs"),
 ]
 # Nearly complete photos, because maps are computed for complete photos.
 one_view = [
     dict(type="LoadRGBImage"),
-    dict(type="MultiCrop", views=[dict(count=1, size=short_side, scale=(0.9, 1.0))]),
+    dict(type="MultiCrop", views=[dict(count=1, size="${config.short_side}", scale=(0.9, 1.0))]),
     dict(type="PackViews"),
 ]
 
 stages = dict(
     c2am=dict(
-        type="TrainStage",
+        type="Train",
         before="pixel_attention",
         init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(
             type="C2AM",
             # Only stage 3: with stage 4, as in the paper, such a small network does not separate
             # objects, and frame_lead stays near zero.
-            backbone=dict(_base_.stages.pretrain.model.backbone, out_indices=(3,)),
+            backbone=dict(_base_.backbone, out_indices=(3,)),
             # No colour augmentation, because maps are computed without it.
-            data_preprocessor=dict(
-                _base_.stages.pretrain.model.data_preprocessor, augmentations=[]
-            ),
+            data_preprocessor=dict(_base_.views, augmentations=[]),
         ),
         sync_bn="torch",
         train_dataloader=dict(
@@ -51,15 +48,18 @@ stages = dict(
         train_cfg=dict(type="EpochTrainLoop", max_epochs=10),
     ),
     foreground=dict(
-        type="ForegroundStage",
+        type="Test",
         before="pixel_attention",
-        model_from="c2am",
-        foreground=dict(type="C2AM"),
-        pipeline=whole_photo,
-        preprocessor=_base_.stages.label_generation.preprocessor,
+        model="${c2am.model}",
+        checkpoint="${c2am.checkpoint}",
+        data_preprocessor=_base_.stages.label_generation.data_preprocessor,
+        test_dataloader=dict(splits="${facts.splits}", dataset=dict(pipeline=whole_photo)),
+        test_cfg=dict(type="ForegroundLoop", foreground=dict(type="C2AM")),
     ),
     label_generation=dict(
-        foreground=dict(_delete_=True, type="FolderOfMaps", folder="${foreground.maps}"),
+        test_cfg=dict(
+            foreground=dict(_delete_=True, type="FolderOfMaps", folder="${foreground.maps}")
+        ),
     ),
     report=dict(title="PASS_s + C2AM on photos"),
 )

@@ -44,13 +44,16 @@ def with_c2am(**options):
     return {
         "stages__c2am": c2am,
         "stages__foreground": foreground,
-        "stages__label_generation__foreground": {
+        "stages__label_generation__test_cfg__foreground": {
             "type": "FolderOfMaps",
             "folder": "${foreground.maps}",
         },
-        "stages__label_generation__embedding__type": "ForegroundEmbeddings",
-        "stages__label_generation__embedding__pipeline": [*EMBEDDING, WHOLE[-1]],
-        "stages__label_generation__threshold": 0.5,
+        "stages__label_generation__test_cfg__embedder__type": "ForegroundEmbeddings",
+        "stages__label_generation__test_dataloader__embedding__dataset__pipeline": [
+            *EMBEDDING,
+            WHOLE[-1],
+        ],
+        "stages__label_generation__test_cfg__threshold": 0.5,
         **options,
     }
 
@@ -140,7 +143,7 @@ def test_a_killed_c2am_goes_on_bit_for_bit(pretrained, learnt, tmp_path, fault):
 
 
 def test_a_model_without_a_disentangler_is_rejected(tmp_path):
-    options = {"stages__label_generation__foreground": {"type": "C2AM"}}
+    options = {"stages__label_generation__test_cfg__foreground": {"type": "C2AM"}}
     with pytest.raises(LussError, match=r"'disentangler' .*'pixel_attention', Pixel"):
         run_tiny(tmp_path, **options)
     assert not (tmp_path / "pretrain").exists()
@@ -165,7 +168,10 @@ def test_the_config_differs_from_its_base_only_in_the_foreground():
     # Maps are computed for photos as labels are.
     sizes = [
         [step.size for step in pipeline if step.type == "ResizeShortSide"]
-        for pipeline in (ours.foreground.pipeline, ours.label_generation.pixels.pipeline)
+        for pipeline in (
+            ours.foreground.pipeline,
+            ours.label_generation.test_dataloader.pixels.dataset.pipeline,
+        )
     ]
     assert sizes[0] == sizes[1]
-    assert ours.foreground.preprocessor == ours.label_generation.preprocessor
+    assert ours.foreground.preprocessor == ours.label_generation.data_preprocessor

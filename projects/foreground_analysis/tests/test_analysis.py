@@ -58,7 +58,7 @@ def analyse_and_compare(work_dir, **options):
 
 
 def test_one_matcher_and_one_predictor_everywhere(tmp_path):
-    pipeline = read_tiny().stages.evaluate.pipeline
+    pipeline = read_tiny().stages.evaluate.test_dataloader.dataset.pipeline
     options = {
         "num_categories": 8,
         "stages__evaluate__matcher__unmatched": "best",
@@ -161,9 +161,9 @@ def test_embeddings_over_a_prior_are_those_pooled_over_its_maps(finished_run, tm
     ]
     options = {
         "stages__label_generation__foreground__type": "BoundaryPrior",
-        "stages__label_generation__embedding__type": "ForegroundEmbeddings",
+        "stages__label_generation__test_cfg__embedder__type": "ForegroundEmbeddings",
         "stages__label_generation__embedding__attention": False,
-        "stages__label_generation__embedding__pipeline": pipeline,
+        "stages__label_generation__test_dataloader__embedding__dataset__pipeline": pipeline,
     }
     run_tiny(tmp_path / "run", "label_generation", **options)
     found = analyse(tmp_path / "run", sources=["CentrePrior"], **options)
@@ -187,12 +187,12 @@ def test_labels_by_pixel_of_pretrained_features(finished_run, tmp_path):
     ]
     options = {
         "stages__label_generation__model_from": "pretrain",
-        "stages__label_generation__embedding__type": "PixelEmbeddings",
-        "stages__label_generation__embedding__pipeline": pipeline,
-        "stages__label_generation__pixels__type": "PixelLabels",
-        "stages__label_generation__pixels__by": "cluster",
+        "stages__label_generation__test_cfg__embedder__type": "PixelEmbeddings",
+        "stages__label_generation__test_dataloader__embedding__dataset__pipeline": pipeline,
+        "stages__label_generation__test_cfg__writer__type": "PixelLabels",
+        "stages__label_generation__test_cfg__writer__by": "cluster",
         "stages__label_generation__foreground__type": "WholePhoto",
-        "stages__label_generation__threshold": 0.0,
+        "stages__label_generation__test_cfg__threshold": 0.0,
     }
     run_tiny(tmp_path / "run", "label_generation", **options)
     found = analyse(tmp_path / "run", sources=None, **options)

@@ -6,22 +6,27 @@ custom_imports = dict(imports=["taught_foreground"])
 two_views = [
     dict(type="LoadRGBImage"),
     dict(type="LoadForegroundAsMask", folder="${foreground.maps}/train"),
-    dict(type="MultiCrop", views=[dict(count=2, size=64, scale=(0.2, 1.0))]),
+    dict(type="MultiCrop", views=[dict(count=2, size="${config.crop_size}", scale=(0.2, 1.0))]),
     dict(type="PackViewsAndMap"),
 ]
 
 stages = dict(
     foreground=dict(
-        type="ForegroundStage",
+        type="Test",
         before="pixel_attention",
-        foreground=_base_.stages.label_generation.foreground,
+        test_dataloader=dict(splits="${facts.splits}", dataset=dict()),
+        test_cfg=dict(
+            type="ForegroundLoop", foreground=_base_.stages.label_generation.test_cfg.foreground
+        ),
     ),
     pixel_attention=dict(
         model=dict(type="TaughtAttentionTrainer", weight=0.9),
         train_dataloader=dict(dataset=dict(pipeline=two_views)),
     ),
     label_generation=dict(
-        foreground=dict(_delete_=True, type="FolderOfMaps", folder="${foreground.maps}"),
+        test_cfg=dict(
+            foreground=dict(_delete_=True, type="FolderOfMaps", folder="${foreground.maps}")
+        ),
     ),
     report=dict(title="PASS_s + prior as teacher on photos"),
 )

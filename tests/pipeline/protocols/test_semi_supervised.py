@@ -44,7 +44,7 @@ def configuration(demo_root, pretrained):
                 "weights": str(pretrained),
                 "stages.finetune_semi.train_cfg.max_epochs": 6,
                 "stages.finetune_semi.train_dataloader.batch_size": 6,
-                "stages.semi_supervised.pipeline": [
+                "stages.semi_supervised.test_dataloader.dataset.pipeline": [
                     {"type": "LoadRGBImage"},
                     {"type": "LoadMask", "optional": True},
                     {"type": "ResizeShortSide", "size": 64},

@@ -13,11 +13,11 @@ from luss.pipeline.work_dir import WorkDir
 from luss.registry import REPORT_SECTIONS, STAGES
 from luss.visualization import DEFAULT_SECTIONS, build_report
 
-__all__ = ["ReportStage"]
+__all__ = ["Report"]
 
 
 @STAGES.register_module()
-class ReportStage(Stage):
+class Report(Stage):
     """Writes ``WORK_DIR/report/index.html`` from what the other stages left.
 
     Args:
@@ -28,7 +28,7 @@ class ReportStage(Stage):
     """
 
     settings: ClassVar[tuple[str, ...]] = ()
-    roles: ClassVar[Mapping[str, str]] = {"page": "index.html"}
+    roles: Mapping[str, str] = {"page": "index.html"}
     made_again_on_change: ClassVar[bool] = True
     reads_all_before: ClassVar[bool] = True
 

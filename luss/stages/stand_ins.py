@@ -1,38 +1,26 @@
-"""Maps of foreground that settings read from folders, some of which do not exist yet."""
+"""What settings read from folders of other stages, for checks before those stages have run."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from luss.datasets.transforms import LoadForegroundAsMask, StandInForegroundAsMask
+from luss.datasets.transforms import (
+    FindMask,
+    LoadForegroundAsMask,
+    LoadMask,
+    StandInForegroundAsMask,
+    StandInMask,
+)
 from luss.label_generation.foreground import FolderOfMaps, ForegroundSource
 from luss.pipeline.context import Context
 
 __all__ = [
     "loads_maps",
     "require_maps",
-    "with_own_maps",
     "with_stand_in_folders",
-    "with_stand_in_maps",
+    "with_stand_ins",
     "without_map_loading",
 ]
-
-
-def with_own_maps(config: Any, folder: Path) -> Any:
-    """Return a config in which pipelines that name no folder of maps read one.
-
-    Args:
-        config: of anything, however nested.
-        folder: of ``<image id>.png``.
-    """
-    if isinstance(config, list | tuple):
-        return [with_own_maps(entry, folder) for entry in config]
-    if not isinstance(config, dict):
-        return config
-    config = {key: with_own_maps(value, folder) for key, value in config.items()}
-    if _loads_map(config) and config.get("folder") is None:
-        config["folder"] = str(folder)
-    return config
 
 
 def with_stand_in_folders(config: Any, root: Path) -> Any:
@@ -90,18 +78,29 @@ def without_map_loading(config: Any) -> Any:
     return {key: without_map_loading(value) for key, value in config.items()}
 
 
-def with_stand_in_maps(config: Any, root: Path) -> Any:
-    """Return a config, however nested, whose pipelines make up the maps that do not exist yet.
+def with_stand_ins(config: Any, root: Path) -> Any:
+    """Return a config, however nested, whose pipelines make up what does not exist yet.
 
     Args:
-        config: of anything, however nested.
+        config: of anything, with pipelines of transforms that load foreground maps or labels.
         root: of the work dir; a folder below it may be one that another stage will write.
     """
     if isinstance(config, list | tuple):
-        return [with_stand_in_maps(entry, root) for entry in config]
+        steps = [with_stand_ins(entry, root) for entry in config]
+        kinds = [step.get("type") if isinstance(step, dict) else None for step in steps]
+        if FindMask.__name__ in kinds:
+            find = steps[kinds.index(FindMask.__name__)]
+            if _is_pending(find["root"], root):
+                made_up = {"type": StandInMask.__name__, "num_classes": find["num_classes"]}
+                steps = [
+                    made_up if k == LoadMask.__name__ else s
+                    for s, k in zip(steps, kinds, strict=True)
+                ]
+                steps.remove(find)
+        return steps
     if not isinstance(config, dict):
         return config
-    config = {key: with_stand_in_maps(value, root) for key, value in config.items()}
+    config = {key: with_stand_ins(value, root) for key, value in config.items()}
     if _loads_map(config) and _is_pending(config.get("folder"), root):
         config["type"] = StandInForegroundAsMask.__name__
     return config

@@ -1,4 +1,4 @@
-"""Stages that train a model."""
+"""A stage that trains a model."""
 
 import copy
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -13,21 +14,23 @@ from torch import Tensor, nn
 from luss.config_checks import require_keys
 from luss.config_files import merged
 from luss.datasets import reproducible_sampler
-from luss.engine.checkpoint import in_module, latest_checkpoint
-from luss.engine.foreign_weights import build_backbone
+from luss.engine.checkpoint import in_module, latest_checkpoint, save
+from luss.engine.foreign_weights import build_backbone, read_parts
 from luss.engine.preflight import check_training
 from luss.errors import LussError
 from luss.models.backbones import probe
+from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
 from luss.pipeline.work_dir import main_process_decides
 from luss.registry import MODELS, STAGES
-from luss.stages.map_folders import with_stand_in_maps
+from luss.stages.loaders import complete_loader
 from luss.stages.patch_sizes import require_whole_patches
-from luss.stages.sound_masks import warn_of_photos
+from luss.stages.sound_masks import require_sound_masks, warn_of_photos
+from luss.stages.stand_ins import with_stand_ins
 from luss.stages.starting_parts import StartingParts
 
-__all__ = ["TrainStage"]
+__all__ = ["Train"]
 
 _OWN_HOOKS = ("StatelessRandomnessHook", "LossGuardHook", "GracefulStopHook", "ProgressHook")
 
@@ -60,7 +63,7 @@ _OPTIONAL = (
 
 
 @STAGES.register_module()
-class TrainStage(RunnerStage):
+class Train(RunnerStage):
     """Trains a model; everything but the arguments below is a runner's configuration.
 
     The output is the newest ``iter_*.pth`` in its folder; the last epoch is used, never a 'best'.
@@ -72,10 +75,12 @@ class TrainStage(RunnerStage):
             ``{"backbone": "${pretrain.checkpoint}"}``.
         param_scheduler: as MMEngine's: one, a list, or one of these for each of several optimizers
             by name; schedulers end with training unless ``end`` is set.
-        requires: more stages whose output is read.
         seed: instead of the run's.
-        weights: from which the backbone starts, a path or a dict of file, layout, key, prefix and
-            rename, see :class:`luss.models.backbones.weights.WeightsEntry`.
+        weights: from which the backbone starts, a path or a dict of file, layout, key, prefix,
+            rename and ignore, see :class:`luss.models.backbones.weights.WeightsEntry`.
+        pretrained: like ``weights``, but nothing is trained: the file's backbone becomes the
+            stage's checkpoint, with the projector and the prototypes where the file has them.
+            None, or a dict whose ``file`` is None, trains.
         **runner: further settings of :class:`luss.engine.runner.Runner`; missing ones are taken
             from the top level of the config.
     """
@@ -89,7 +94,7 @@ class TrainStage(RunnerStage):
     )
 
     goes_on_from_checkpoints: ClassVar[bool] = True
-    roles: ClassVar[Mapping[str, str]] = {"checkpoint": "iter_<N>.pth"}
+    roles: Mapping[str, str] = {"checkpoint": "iter_<N>.pth"}
 
     def __init__(
         self,
@@ -97,17 +102,18 @@ class TrainStage(RunnerStage):
         train_dataloader: dict,
         init: dict[str, str] | None = None,
         param_scheduler: list[dict] | dict | None = None,
-        requires: tuple[str, ...] = (),
         seed: int | None = None,
         weights: str | dict | None = None,
+        pretrained: str | dict | None = None,
         **runner,
     ) -> None:
+        super().__init__(name)
         self.init = dict(init or {})
-        super().__init__(name, tuple(requires))
         self.train_dataloader = train_dataloader
         self.param_scheduler = param_scheduler
         self.seed = seed
         self.weights = weights
+        self.pretrained = weights_entry(pretrained, None)
         self.runner = runner
 
     def has_partial_output(self, folder: Path) -> bool:
@@ -139,8 +145,12 @@ class TrainStage(RunnerStage):
             if key in given
         }
         if "val_dataloader" in given:
-            given["val_dataloader"] = _loader(given["val_dataloader"], context)
-        loader = _loader({**self.train_dataloader, "dataset": dataset}, context)
+            given["val_dataloader"] = complete_loader(given["val_dataloader"], context)
+        workers = self.train_dataloader.get("num_workers", context.num_workers)
+        loader = {
+            "persistent_workers": workers > 0,
+            **complete_loader({**self.train_dataloader, "dataset": dataset}, context),
+        }
         if "sampler" in loader:
             loader["sampler"] = reproducible_sampler(loader["sampler"])
         return {
@@ -180,18 +190,29 @@ class TrainStage(RunnerStage):
         config = copy.deepcopy(self.train_dataloader["dataset"])
         return config if self.seed is None else {"seed": self.seed, **config}
 
-    def unlabelled_dataset_config(self, context: Context) -> dict:
-        """Return the same for checks, with made-up maps and labels where none exist yet."""
-        return with_stand_in_maps(self.dataset_config(context), context.work_dir.root)
+    def checked_dataset_config(self, context: Context) -> dict:
+        """Return the same for checks, with made-up labels and maps where none exist yet."""
+        return with_stand_ins(self.dataset_config(context), context.work_dir.root)
 
     # Where the model starts from
 
     def _starts(self, context: Context) -> StartingParts:
         return StartingParts(self, self.init, context)
 
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the checkpoint is made from a file, and nothing is trained."""
+        return self.pretrained is not None
+
     def output_state(self, context: Context) -> dict[str, Tensor]:
         """Tensors of the names and shapes that the stage's checkpoint will have."""
-        return MODELS.build(self.model_config(context)).state_dict()
+        config, weights = self.model_config(context), self.pretrained
+        if weights is None:
+            return MODELS.build(config).state_dict()
+        if "backbone" not in config:
+            raise LussError(f"stages.{self.name}.model has no 'backbone' to take weights for")
+        backbone = self.filled_backbone(config, weights, context)
+        return backbone | read_parts(weights, f"stages.{self.name}.pretrained")
 
     def filled_backbone(
         self, config: dict, weights: str | dict, context: Context
@@ -202,7 +223,7 @@ class TrainStage(RunnerStage):
             LussError: if the file does not fit.
         """
         seed = context.seed if self.seed is None else self.seed
-        where = f"stages.{self.name}.weights"
+        where = f"stages.{self.name}.{'pretrained' if self.is_pretrained else 'weights'}"
         backbone = build_backbone(config["backbone"], weights, seed, where)
         probe(backbone)
         return {f"backbone.{name}": value for name, value in backbone.state_dict().items()}
@@ -214,13 +235,18 @@ class TrainStage(RunnerStage):
 
         Raises:
             LussError: as :func:`luss.engine.preflight.check_training`, and if parts do not fit
-                the stages that they start from.
+                the stages that they start from, masks are wrong, or the heads have another number
+                of classes than the labels.
         """
+        if self.is_pretrained:
+            self.output_state(context)
+            return
         where = f"stages.{self.name}"
         require_keys(self.runner, _NEEDED, where, optional=_OPTIONAL)
 
         def compare_starts(model: nn.Module) -> None:
             self._starts(context).require_equal_tensors(model, where)
+            self._require_outputs(model, context)
             if getattr(model, "reads_feature_maps", False):
                 pipeline = self.train_dataloader["dataset"].get("pipeline", ())
                 backbone = model.get_submodule("backbone")
@@ -228,11 +254,35 @@ class TrainStage(RunnerStage):
             if self.weights:
                 self.filled_backbone(self.model_config(context), self.weights, context)
 
-        dataset = self.unlabelled_dataset_config(context)
+        dataset = self.checked_dataset_config(context)
         pending = [name for name in self.requires if not context.work_dir.is_done(name)]
         config = self._resolved(context, dataset)
         check_training(config, where, compare_starts, context.tries_batches, pending)
+        if dataset.get("require_masks"):
+            require_sound_masks(context, dataset["split"])
         warn_of_photos(context, dataset)
+
+    def _require_outputs(self, model: nn.Module, context: Context) -> None:
+        """Check that heads have an output for each id of the labels."""
+        dataset = self.train_dataloader["dataset"]
+        found = [
+            step["num_classes"]
+            for step in dataset.get("pipeline", ())
+            if step.get("type") == "FindMask"
+        ]
+        if not found and dataset.get("require_masks"):
+            found = [context.num_classes]
+        for key in ("decode_head", "auxiliary_head") if found else ():
+            heads = getattr(model, key, None)
+            for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+                outputs = getattr(head, "num_classes", None)
+                if outputs not in (None, found[0] + 1):
+                    raise LussError(
+                        f"stages.{self.name}.model.{key}.num_classes is {outputs}, but the labels "
+                        f"have {found[0] + 1} classes including 'other'; set it to "
+                        "'${facts.num_outputs}' for discovered categories, or "
+                        "'${facts.num_true_outputs}' for true classes"
+                    )
 
     # Training
 
@@ -254,7 +304,9 @@ class TrainStage(RunnerStage):
         return super().build_runner(context, **start)
 
     def run(self, context: Context) -> dict:
-        """Train to the last epoch."""
+        """Train to the last epoch, or take the weights of a file."""
+        if self.is_pretrained:
+            return self._take(context)
         runner = self.build_runner(context)
         try:
             runner.train()
@@ -270,6 +322,16 @@ class TrainStage(RunnerStage):
             )
         return {"checkpoint": checkpoint.name, "iterations": runner.iter, "epochs": runner.epoch}
 
+    def _take(self, context: Context) -> dict:
+        """Write a checkpoint with the weights of ``pretrained``."""
+        if is_main_process():
+            path = context.work_dir.stage(self.name) / "iter_0.pth"
+            save(path, {"state_dict": self.output_state(context), "meta": {}})
+        barrier()
+        file = WeightsEntry.parse(self.pretrained, f"stages.{self.name}.pretrained").file
+        print_log(f"stage {self.name}: not trained, the backbone is that of {file}", "current")
+        return {"checkpoint": "iter_0.pth", "weights": file}
+
 
 def _with_ends(schedulers: list[dict] | dict | None, max_epochs: int | None) -> Any:
     """Let schedulers by epochs end with training where they set no end."""
@@ -284,15 +346,3 @@ def _with_ends(schedulers: list[dict] | dict | None, max_epochs: int | None) -> 
         if scheduler.get("by_epoch", True) and max_epochs is not None:
             scheduler.setdefault("end", max_epochs)
     return schedulers
-
-
-def _loader(given: dict, context: Context) -> dict:
-    """Return a data loader's complete configuration, with that of its data set."""
-    given = copy.deepcopy(given)
-    return {
-        "num_workers": context.num_workers,
-        "persistent_workers": given.get("num_workers", context.num_workers) > 0,
-        "worker_init_fn": {"type": "luss.start_worker"},
-        **given,
-        "dataset": context.dataset_config(given["dataset"]),
-    }

@@ -1,0 +1,49 @@
+"""Rules: values of settings that depend on what the data have.
+
+A rule is a registered function with a name, ``RULES``. Where a config names one as ``type``, its
+value stands in the configuration that runs, ``WORK_DIR/<stage>/config.py``.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from luss.registry import RULES
+
+if TYPE_CHECKING:
+    from luss.pipeline.context import Context
+
+__all__ = ["auto_threshold", "with_rules"]
+
+
+def with_rules(config: Any, context: "Context") -> Any:
+    """Return a nested config with the values of all rules.
+
+    Args:
+        config: of anything, however nested, without references.
+        context: of the run.
+    """
+    if isinstance(config, Mapping):
+        filled = {key: with_rules(value, context) for key, value in config.items()}
+        kind = filled.get("type")
+        rule = RULES.module_dict.get(kind) if isinstance(kind, str) else None
+        if rule is None:
+            return filled
+        del filled["type"]
+        return rule(context, **filled)
+    if isinstance(config, list | tuple):
+        entries = [with_rules(entry, context) for entry in config]
+        return entries if isinstance(config, list) else tuple(entries)
+    return config
+
+
+@RULES.register_module(name="AutoThreshold")
+def auto_threshold(context: "Context", matcher: dict | None = None) -> dict:
+    """Return a threshold rule: the best mIoU on validation masks; Otsu's without such masks.
+
+    Args:
+        context: of the run.
+        matcher: config of one of ``MATCHERS``; the one by which the segmentor is evaluated.
+    """
+    if "validation" in context.splits_with_masks:
+        return {"type": "ValidationThreshold", **({"matcher": matcher} if matcher else {})}
+    return {"type": "OtsuThreshold"}

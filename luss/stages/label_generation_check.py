@@ -1,0 +1,87 @@
+"""Checks of label generation before anything runs."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from luss.errors import LussError
+from luss.label_generation.feature_maps import deepest_map
+from luss.label_generation.threshold_rules import threshold_rule
+from luss.pipeline.context import Context
+from luss.registry import CHECKS, EMBEDDERS, LABEL_GENERATORS, LABEL_WRITERS
+from luss.stages.foreground_check import check_source
+from luss.stages.sound_masks import require_sound_masks
+from luss.stages.stand_ins import loads_maps, without_map_loading
+
+if TYPE_CHECKING:
+    from luss.stages.test import Test
+
+__all__ = ["check_label_generation"]
+
+_LOADERS = ("pixels", "validation")
+
+
+@CHECKS.register_module(name="LabelGenerationLoop")
+def check_label_generation(stage: "Test", context: Context) -> None:
+    """Build the parts of a ``LabelGenerationLoop``, and have the model look at a photo.
+
+    Raises:
+        LussError: if there are fewer images than categories, the model lacks what the source of
+            foreground or the embedder looks at, a photo will have no map, the threshold is none,
+            or it is to be found on masks and validation has none.
+    """
+    parts, loaders = stage.test_cfg, stage.loaders(context)
+    where = f"stages.{stage.name}"
+    missing = [name for name in ("embedding", "pixels") if name not in loaders]
+    if missing:
+        raise LussError(
+            f"{where}.test_dataloader has no {missing[0]!r}; LabelGenerationLoop reads the data "
+            "loaders 'embedding' and 'pixels', and 'validation' where there are masks"
+        )
+    count = len(context.dataset(without_map_loading(loaders["embedding"]["dataset"])))
+    if count < parts["num_categories"]:
+        raise LussError(
+            f"{count} images cannot form {parts['num_categories']} categories; add images or "
+            "lower num_categories"
+        )
+    filled = {"num_clusters": parts["num_categories"], "seed": context.seed}
+    LABEL_GENERATORS.build({**filled, **parts["generator"]})
+    LABEL_WRITERS.build(dict(parts.get("writer", {"type": "PixelLabels"})))
+    embedder = EMBEDDERS.build(dict(parts.get("embedder", {"type": "ImageEmbeddings"})))
+    rule = threshold_rule(parts["threshold"])
+    model = stage.built_model(context).eval()
+    source = check_source(stage, model, context, list(_LOADERS))
+    reads_maps = getattr(embedder, "reads_maps", False)
+    if reads_maps and not loads_maps(loaders["embedding"]["dataset"]):
+        raise LussError(
+            f"{where}.test_cfg.embedder: {parts['embedder']['type']} reads maps of foreground; add "
+            "LoadForegroundAsMask to the pipeline of test_dataloader.embedding, with the folder "
+            f"'${{{stage.name}.foreground}}/train'"
+        )
+    own = str(context.work_dir.stage(stage.name))
+    if reads_maps and source.is_free and own in repr(loaders["embedding"]):
+        raise LussError(
+            f"{where}.test_cfg.embedder: {parts['embedder']['type']} reads maps of foreground, of "
+            f"which {parts['foreground']['type']} leaves none; choose another foreground, or let "
+            "LoadForegroundAsMask read the maps of another stage, such as "
+            "'${foreground.maps}/train'"
+        )
+    if rule.reads == "validation":
+        if "validation" not in context.splits_with_masks:
+            raise LussError(
+                f"{where}.test_cfg.threshold: {parts['threshold']['type']} reads the masks of "
+                "validation, of which there are none; choose OtsuThreshold, or a number"
+            )
+        require_sound_masks(context, "validation")
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        images = _first_photo(loaders["embedding"], model, context)
+        maps = (images.new_ones(1, 1, *images.shape[2:]),) if reads_maps else ()
+        embedder.embed(model, images, *maps)
+        deepest_map(model, _first_photo(loaders["pixels"], model, context))
+
+
+def _first_photo(loader: dict, model: Any, context: Context) -> Tensor:
+    # Maps of foreground may not exist yet.
+    photos = context.dataset(without_map_loading(loader["dataset"]))
+    return model.data_preprocessor({"inputs": [photos[0]["inputs"][None]]})["inputs"][0]
