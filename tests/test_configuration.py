@@ -144,7 +144,7 @@ def test_inserted_stages_may_stand_beside_each_other(tmp_path):
 
 
 def test_a_stage_is_inserted_by_options(tmp_path):
-    options = {"stages.mine.type": "ReportStage", "stages.mine.after": "finetune"}
+    options = {"stages.mine.type": "Report", "stages.mine.after": "finetune"}
     assert order(tmp_path, "", options)[3:6] == ["finetune", "mine", "evaluate"]
 
 
@@ -220,7 +220,7 @@ def test_keys_that_a_library_sets_are_named_and_left_out(tmp_path, monkeypatch):
     path = tmp_path / "child.py"
     path.write_text(
         "_base_ = 'mmselfsup::selfsup/simsiam/simsiam_resnet50_8xb32-coslr-100e_in1k.py'\n"
-        "stages = dict(pretrain=dict(type='TrainStage', model={{_base_.model}}, optim_wrapper="
+        "stages = dict(pretrain=dict(type='Train', model={{_base_.model}}, optim_wrapper="
         "dict(), train_cfg=dict(), train_dataloader=dict(dataset=dict())))\n"
     )
     config = read_config(path)

@@ -18,7 +18,7 @@ def test_mixed_precision_in_all_stages_that_train():
     config = config_of(
         {
             "a": {"optim_wrapper": SGD},
-            "b": {"type": "EvaluateStage"},
+            "b": {"type": "Test"},
             "c": {"optim_wrapper": {"type": "AmpOptimWrapper", "dtype": "bfloat16", **SGD}},
         }
     )
@@ -51,4 +51,4 @@ def test_rates_are_scaled_by_what_the_stage_or_the_config_says():
 @pytest.mark.parametrize("switch", [use_mixed_precision, scale_learning_rates])
 def test_nothing_trains(switch):
     with pytest.raises(LussError, match="no stage of this config trains"):
-        switch(config_of({"evaluate": {"type": "EvaluateStage"}}))
+        switch(config_of({"evaluate": {"type": "Test"}}))

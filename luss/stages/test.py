@@ -194,7 +194,8 @@ class Test(RunnerStage):
             with_masks = loader.pop("only_with_masks", False)
             split = loader.get("dataset", {}).get("split", "train")
             if not with_masks or split in context.splits_with_masks:
-                found[name] = complete_loader(loader, context)
+                where = f"stages.{self.name}.test_dataloader.{name}"
+                found[name] = complete_loader(loader, context, where)
         return found
 
     def loader_of_split(self, context: Context, split: str) -> dict:
@@ -204,7 +205,8 @@ class Test(RunnerStage):
         if split in (*context.splits_with_masks, "train-semi"):
             dataset["require_masks"] = True
         dataset |= {**loader["dataset"], "split": split}
-        return complete_loader({**loader, "dataset": dataset}, context)
+        where = f"stages.{self.name}.test_dataloader"
+        return complete_loader({**loader, "dataset": dataset}, context, where)
 
     def evaluators(self, context: Context, splits: list[str]) -> Any:
         """Return the configurations of the metrics, by split with a protocol."""

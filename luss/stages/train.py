@@ -145,11 +145,14 @@ class Train(RunnerStage):
             if key in given
         }
         if "val_dataloader" in given:
-            given["val_dataloader"] = complete_loader(given["val_dataloader"], context)
+            given["val_dataloader"] = complete_loader(
+                given["val_dataloader"], context, f"stages.{self.name}.val_dataloader"
+            )
+        where = f"stages.{self.name}.train_dataloader"
         workers = self.train_dataloader.get("num_workers", context.num_workers)
         loader = {
             "persistent_workers": workers > 0,
-            **complete_loader({**self.train_dataloader, "dataset": dataset}, context),
+            **complete_loader({**self.train_dataloader, "dataset": dataset}, context, where),
         }
         if "sampler" in loader:
             loader["sampler"] = reproducible_sampler(loader["sampler"])

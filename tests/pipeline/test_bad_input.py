@@ -245,14 +245,22 @@ def test_batch_larger_than_the_data(work_dir):
         ("stages__finetune__param_scheduler__0__etamin", 0.9, "finetune.*'etamin'"),
         ("stages__finetune__train_cfg__max_epoch", 3, "finetune.*'max_epoch'"),
         ("stages__finetune__foo", 3, "finetune.foo "),
-        ("stages__label_generation__pixels__pipline", [], "pixels.pipline.*mean 'pipeline'"),
+        (
+            "stages__label_generation__test_dataloader__pixels__pipline",
+            [],
+            "pixels.pipline.*dataset",
+        ),
         (
             "stages__label_generation__test_dataloader__embedding__batch_size",
             "4",
             "embedding.batch_size is '4'",
         ),
-        ("stages__label_generation__generator__restart", 3, "label_generation.*'restart'"),
-        ("stages__evaluate__matcher__unmached", "best", "evaluate.*'unmached'"),
+        (
+            "stages__label_generation__test_cfg__generator__restart",
+            3,
+            "label_generation.*'restart'",
+        ),
+        ("stages__evaluate__protocol__matcher__unmached", "best", "evaluate.*'unmached'"),
         ("stages__finetune__train_dataloader__sampler__type", "InfiniteSampler", "is endless"),
         ("default_hooks__checkpoint__intervall", 3, "'intervall'"),
     ],
@@ -267,7 +275,7 @@ def test_mistakes_in_later_stages_are_found_first(work_dir, option, value, messa
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("stages__pretrain__type", "TrainStag", "TrainStag.*did you mean 'TrainStage'"),
+        ("stages__pretrain__type", "Trai", "Trai.*did you mean 'Train'"),
         ("stages__pretrian__model", 1, "no stage 'pretrian'.*did you mean 'pretrain'"),
         ("stages__pretrain__model__objectives__p2p__type", "P2PP", "P2PP.*mean 'P2P'.*Clustering"),
         ("stages__pretrain__model__backbone__type", "ResNet", "no model 'ResNet'.*mmseg.ResNet"),
@@ -285,10 +293,18 @@ def test_mistakes_in_later_stages_are_found_first(work_dir, option, value, messa
         ("stages__pretrain__param_scheduler", [{"type": "Cosine"}], "'Cosine'.*CosineAnnealingLR"),
         ("stages__pretrain__custom_hooks", [{"type": "Hok"}], "'Hok'.*CollapseHook"),
         ("default_hooks__logger__type", "LogHook", "default_hooks.logger.*LoggerHook"),
-        ("stages__label_generation__generator__type", "KMean", "label generator 'KMean'.*Faiss"),
+        (
+            "stages__label_generation__test_cfg__generator__type",
+            "KMean",
+            "label generator 'KMean'.*Faiss",
+        ),
         ("stages__label_generation__test_cfg__threshold", 3.0, "threshold is 3.0"),
         ("stages__label_generation__treshold", 0.3, "stages.label_generation.*treshold"),
-        ("stages__evaluate__matcher__type", "Match", "matcher 'Match'.*ImageLevelMatcher"),
+        (
+            "stages__evaluate__protocol__matcher__type",
+            "Match",
+            "matcher 'Match'.*ImageLevelMatcher",
+        ),
         ("stages__finetune__model__decode_head__type", "Head", "'Head'.*PassHead"),
     ],
 )

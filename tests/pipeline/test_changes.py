@@ -100,8 +100,8 @@ class NoteTitle(Stage):
     settings = ()
     made_again_on_change = True
 
-    def __init__(self, name, title):
-        super().__init__(name, requires=("evaluate",))
+    def __init__(self, name, title, reads):
+        super().__init__(name)
         self.title = title
 
     def run(self, context):
@@ -113,7 +113,8 @@ class NoteTitle(Stage):
 def test_a_cheap_stage_is_made_again(work_dir, photos):
     def run(title):
         config = config_on(photos)
-        config.stages.note = {"type": "NoteTitle", "title": title}
+        reads = "${evaluate.predictions}"
+        config.stages.note = {"type": "NoteTitle", "title": title, "reads": reads}
         Pipeline(config, str(work_dir)).run()
         return (work_dir / "note" / "title").read_text()
 
@@ -129,7 +130,7 @@ def test_a_cheap_stage_is_made_again(work_dir, photos):
 
 
 def test_the_report_is_such_a_stage():
-    stage = STAGES.get("ReportStage")
+    stage = STAGES.get("Report")
     assert stage.made_again_on_change
     assert stage.settings == ()
 
@@ -142,7 +143,7 @@ def test_a_stage_that_was_made_again_is_noticed(work_dir, photos):
     with pytest.raises(LussError, match=r"'pixel_attention' .* output of 'pretrain' .*no longer"):
         pipeline(work_dir, photos).run()
     # What is left is of use as long as it is not made again.
-    remove(work_dir, "label_generation", "finetune")
+    remove(work_dir, "label_generation", "finetune", "evaluate")
     pipeline(work_dir, photos).run(only="label_generation")
     with pytest.raises(
         LussError, match=r"'pixel_attention' .* of 'pretrain'.*remove \S+/pixel_att"

@@ -104,9 +104,9 @@ def test_masks_that_do_not_fit_the_classes_of_voc_are_found_first(voc, tmp_path)
 def test_the_report_and_the_second_pass_read_masks_as_the_data_set_says(voc, tmp_path):
     """More categories than classes: what is left over joins others, which needs a second pass."""
     data = {"type": "VOCFolder", "classes": CLASSES}
-    options = {"num_categories": 8, "stages__evaluate__matcher__unmatched": "best"}
+    options = {"num_categories": 8, "matcher__unmatched": "best"}
     config = config_of(voc, data, **options)
-    config.stages["report"] = {"type": "ReportStage"}
+    config.stages["report"] = {"type": "Report"}
     found = run(config, tmp_path / "run")
     assert 'alt="Truth for' in (found / "report" / "index.html").read_text()
     assert "val" in json.loads((found / "results.json").read_text())["fully_unsupervised"]

@@ -62,7 +62,7 @@ def test_steps_1_and_2_from_files(tmp_path, finished_run, released, converted):
     )
     config = read_tiny()
     for stage in ("pretrain", "pixel_attention"):
-        config.stages[stage].update(type="PretrainStage", weights=files[stage])
+        config.stages[stage].update(pretrained=files[stage])
     config.stages.label_generation.test_cfg.generator = {
         "type": "GivenCentroids",
         "file": str(finished_run / "label_generation" / "centroids.npz"),

@@ -31,8 +31,7 @@ def test_a_released_file_takes_the_place_of_step_1(tmp_path, released):
     assert f"{released}: pretrained, ResNet-18, 121 tensors" in said
     options = {
         "num_workers": 0,
-        "stages__pretrain__type": "PretrainStage",
-        "stages__pretrain__weights": out,
+        "weights": out,
     }
     code, said = finish(
         start("train.py", TINY, "--work-dir", tmp_path / "run", "--stage", "pretrain", **options)
