@@ -1,5 +1,6 @@
 """Atomic checkpoints that contain only tensors and plain values."""
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from luss.engine.checkpoint import (
     publish,
     save,
 )
-from luss.errors import LussError
+from luss.errors import LussError, nearest
 from luss.files import atomic_write
 from luss.registry import HOOKS
 from luss.version import __version__
@@ -105,6 +106,11 @@ class CheckpointHook(MMEngineCheckpointHook):
         rule: str | list[str] | None = None,
         **kwargs,
     ) -> None:
+        # MMEngine's hook accepts any name.
+        known = inspect.signature(MMEngineCheckpointHook).parameters
+        for key in kwargs:
+            if key not in known:
+                raise LussError(f"CheckpointHook has no setting {key!r}{nearest(key, known)}")
         if interval < 1 and interval != -1:
             raise LussError(
                 f"CheckpointHook: interval is {interval}, expected 1 or more, or -1 to save only "
