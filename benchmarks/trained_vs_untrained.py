@@ -51,7 +51,7 @@ def leave_untrained(pipeline: Pipeline, context: Context) -> None:
     """Keep the initial weights as the pretraining stage's output."""
     if pipeline.work_dir.is_done(STAGE):
         return
-    runner = pipeline.stages[STAGE].build_runner(context)
+    runner = context.resolved(pipeline.stages[STAGE]).build_runner(context)
     runner._init_model_weights()
     folder = pipeline.work_dir.stage(STAGE)
     state = {key: value.cpu() for key, value in runner.model.state_dict().items()}

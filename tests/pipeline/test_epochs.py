@@ -9,6 +9,6 @@ def test_the_sampler_knows_the_last_epoch(tmp_path):
     config = read_tiny(stages__pretrain__train_cfg__max_epochs=2)
     pipeline = Pipeline(config, str(tmp_path / "run"))
     with pipeline.opened() as context:
-        runner = pipeline.stages["pretrain"].build_runner(context)
+        runner = context.resolved(pipeline.stages["pretrain"]).build_runner(context)
         runner.train()
         assert runner.train_dataloader.sampler.epoch == 1

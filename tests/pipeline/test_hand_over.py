@@ -35,7 +35,7 @@ def runner_of(finished_run, tmp_path_factory):
 
     def build(stage):
         with pipeline.opened() as context:
-            runner = pipeline.stages[stage].build_runner(context)
+            runner = context.resolved(pipeline.stages[stage]).build_runner(context)
             runner._init_model_weights()
         return runner
 

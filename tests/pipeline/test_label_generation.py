@@ -27,8 +27,7 @@ def labelled(finished_run, tmp_path_factory):
     return run_tiny(
         folder,
         "label_generation",
-        stages__label_generation__embedding__pipeline__1__size=SIDE,
-        stages__label_generation__pixels__pipeline__2__size=SIDE,
+        short_side=SIDE,
     )
 
 
@@ -77,7 +76,7 @@ def test_attention_is_shown_where_predictions_are(labelled):
 def test_metrics_matched_otherwise_than_the_threshold_are_named(finished_run, tmp_path, capsys):
     left_out = shutil.ignore_patterns("evaluate", "results.json")
     shutil.copytree(finished_run, tmp_path / "run", ignore=left_out)
-    run_tiny(tmp_path / "run", "evaluate", stages__evaluate__matcher__unmatched="best")
+    run_tiny(tmp_path / "run", "evaluate", stages__evaluate__protocol__matcher__unmatched="best")
     said = capsys.readouterr().out
-    assert "threshold of label_generation was chosen" in said
+    assert "threshold was chosen by" in said
     assert "'unmatched': 'best'" in said

@@ -24,7 +24,7 @@ def check(work_dir, stage="pixel_attention", **options):
     pipeline = Pipeline(read_tiny(**options), str(work_dir))
     with pipeline.opened() as context:
         pipeline.check(pipeline.stages[stage], context, made=["pretrain"])
-        return pipeline.stages[stage].model_config(context)
+        return context.resolved(pipeline.stages[stage]).model_config(context)
 
 
 def test_pixel_attention_trains_what_step_1_has_not(tmp_path):
@@ -38,7 +38,7 @@ def test_pixel_attention_trains_what_step_1_has_not(tmp_path):
     name = "backbone.layer4.0.conv1.weight"
     assert trained["state_dict"][name].equal(step1[name])
     with pipeline.opened(resume=True) as context:
-        config = pipeline.stages["pixel_attention"].model_config(context)
+        config = context.resolved(pipeline.stages["pixel_attention"]).model_config(context)
         assert config["frozen"] == ["backbone"]
     # Of the tensors that were trained, one is the first layer of M_I.
     learnt = trained["optimizer"]["state"].values()

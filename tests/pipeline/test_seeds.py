@@ -9,7 +9,11 @@ from luss.pipeline import Pipeline
 def runner_and_context(tmp_path, **options):
     pipeline = Pipeline(read_tiny(**options), str(tmp_path / "run"))
     with pipeline.opened() as context:
-        return pipeline, pipeline.stages["pretrain"].build_runner(context), context
+        return (
+            pipeline,
+            context.resolved(pipeline.stages["pretrain"]).build_runner(context),
+            context,
+        )
 
 
 @pytest.mark.parametrize("seed", [0, 3, 31])

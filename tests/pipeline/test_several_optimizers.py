@@ -83,7 +83,9 @@ def test_both_train_freeze_and_resume(tmp_path, fault):
     pipeline = Pipeline(config(BOTH), str(tmp_path / "whole"))
     with pipeline.opened() as context:
         pipeline.check(pipeline.stages["pretrain"], context, made=["pretrain"])
-        resolved = pipeline.stages["pretrain"].runner_config(context)["param_scheduler"]
+        resolved = context.resolved(pipeline.stages["pretrain"]).runner_config(context)[
+            "param_scheduler"
+        ]
         assert [resolved[name][0]["end"] for name in BOTH] == [3, 3]
     pipeline.run("pretrain")
     whole = load(latest_checkpoint(tmp_path / "whole" / "pretrain"))

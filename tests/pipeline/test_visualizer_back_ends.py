@@ -49,7 +49,7 @@ def test_settings_reach_the_runner(tmp_path):
     pipeline = Pipeline(with_back_end(OFFLINE), str(tmp_path))
     context = Context(pipeline.config, pipeline.work_dir, planned=True)
     for name in ("pretrain", "finetune", "evaluate"):
-        found = Config(pipeline.stages[name].runner_config(context))
+        found = Config(context.resolved(pipeline.stages[name]).runner_config(context))
         assert found.visualizer.vis_backends == [OFFLINE]
 
 

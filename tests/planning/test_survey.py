@@ -103,9 +103,10 @@ def test_without_scikit_image(monkeypatch):
 
 def test_the_foreground_without_scikit_image_needs_none(monkeypatch):
     stage = settings_for("boundary-centre", {}).stages.label_generation
-    kinds = [source["type"] for source in stage.foreground.sources]
-    assert (stage.foreground.type, kinds) == ("ProductOfMaps", ["BoundaryPrior", "CentrePrior"])
-    assert stage.embedding.type == "ForegroundEmbeddings"
+    parts = stage.test_cfg
+    kinds = [source["type"] for source in parts.foreground.sources]
+    assert (parts.foreground.type, kinds) == ("ProductOfMaps", ["BoundaryPrior", "CentrePrior"])
+    assert parts.embedder.type == "ForegroundEmbeddings"
 
 
 def test_a_run_to_start_from_must_be_one(tmp_path):
@@ -123,5 +124,6 @@ def test_another_foreground_brings_the_labels_that_go_with_it(before, after, tmp
     (pretrain / "done.json").write_text('{"checkpoint": "iter_7.pth"}')
     config = start_from(str(tmp_path), after, {"stages.label_generation.test_cfg.threshold": 0.3})
     expected = settings_for(after or before, {}).stages.label_generation
-    assert config.stages.label_generation == {**expected, "threshold": 0.3}
-    assert config.stages.pretrain.weights == str(pretrain / "iter_7.pth")
+    expected.test_cfg.threshold = 0.3
+    assert config.stages.label_generation == expected
+    assert config.stages.pretrain.pretrained == str(pretrain / "iter_7.pth")
