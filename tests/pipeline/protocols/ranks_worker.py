@@ -11,6 +11,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.structures import BaseDataElement, PixelData
+from tiny_networks import LOADER
 from torch import nn
 
 from luss.errors import LussError
@@ -18,7 +19,7 @@ from luss.evaluation.segmentation_metric import SegmentationMetric
 from luss.pipeline.context import Context
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import MODELS, RUNNERS
-from luss.stages.protocol_stage import WHOLE_IMAGE, evaluation_set_config
+from luss.stages import Test
 
 GENERATED, CLASSES, IMAGES = 8, 6, 17
 JOINING = [0, 1, 2, 3, 4, 5, 6, 0, 0]
@@ -29,7 +30,8 @@ def validation_set(root, work_dir):
     """Configuration of an odd number of images."""
     config = Config({"data_root": str(root), "num_workers": 0, "stages": {}})
     context = Context(config, WorkDir(work_dir))
-    return {**evaluation_set_config(context, "validation", WHOLE_IMAGE), "indices": IMAGES}
+    stage = Test("evaluate", protocol={"type": "SemiSupervised"}, test_dataloader=LOADER)
+    return {**stage.loader_of_split(context, "validation")["dataset"], "indices": IMAGES}
 
 
 def draw_ids(sample):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.registry import init_default_scope
 from processes import run_ranks
-from tiny_networks import CLASSES, DISTANCE_MATCHING, NARROW, PIPELINE, match_distances
+from tiny_networks import CLASSES, DISTANCE_MATCHING, NARROW, match_distances
 
 from luss.engine.foreign_weights import build_backbone
 from luss.errors import LussError
@@ -17,7 +17,6 @@ from luss.evaluation.distance_bank import DistanceBank
 from luss.evaluation.evaluate_folders import evaluate_folders
 from luss.evaluation.metrics import BOUNDARY_METRICS, REGION_METRICS
 from luss.pipeline import evaluate
-from luss.stages.distance_matching import DistanceMatchingStage
 
 STAGES = {"distance_matching": DISTANCE_MATCHING}
 
@@ -101,17 +100,20 @@ def test_bank_and_results_of_earlier_evaluations(context, random_backbone, tmp_p
 
 def test_after_a_stage_that_trained(make_context, context, random_backbone):
     alone = evaluate(context, "distance_matching")
+    model = {**DISTANCE_MATCHING["model"], "backbone": "${pretrain.model.backbone}"}
+    matching = {**DISTANCE_MATCHING, "model": model, "weights": "${pretrain.checkpoint}"}
     stages = {
-        "pretrain": {"type": "PretrainStage", "model": {"backbone": NARROW}, "train_dataloader": {}}
+        "pretrain": {"type": "Train", "model": {"backbone": NARROW}, "train_dataloader": {}},
+        "distance_matching": matching,
     }
-    pipeline = make_context(stages, "pipeline", weights=str(random_backbone))
+    pipeline = make_context(stages, "pipeline")
     with pytest.raises(LussError, match="evaluates what 'pretrain' trains"):
         evaluate(pipeline, "distance_matching")
     folder = pipeline.work_dir.stage("pretrain")
     folder.mkdir(parents=True)
     (folder / "iter_3.pth").write_bytes(random_backbone.read_bytes())
-    pipeline.work_dir.mark_done("pretrain", {})
-    stage = DistanceMatchingStage("distance_matching", pipeline=PIPELINE, k=5)
+    pipeline.work_dir.mark_done("pretrain", {"outputs": {"checkpoint": "iter_3.pth"}})
+    stage = pipeline.resolved(pipeline.stages["distance_matching"])
     stage.check(pipeline)
     assert stage.run(pipeline)["splits"] == ["validation", "test"]
     results = json.loads((pipeline.work_dir.root / "results.json").read_text())
@@ -152,7 +154,7 @@ def test_no_labelled_images(make_context, demo_root, tmp_path):
         (tmp_path / "root").mkdir(exist_ok=True)
         (tmp_path / "root" / name).symlink_to(demo_root / name)
     context = make_context(STAGES, data_root=str(tmp_path / "root"))
-    stage = DistanceMatchingStage("distance_matching", backbone=NARROW)
+    stage = context.resolved(context.stages["distance_matching"])
     stage.check(context)
     assert stage.run(context) == {"splits": []}
     with pytest.raises(LussError, match="train-semi"):
@@ -163,8 +165,8 @@ def test_masks_of_the_bank_are_checked(make_context, demo_root, tmp_path):
     root = shutil.copytree(demo_root, tmp_path / "data")
     mask = min(root.glob("train-semi-segmentation/*/*"))
     mask.write_bytes(b"no mask")
-    context = make_context({}, data_root=str(root))
-    stage = DistanceMatchingStage("distance_matching", backbone=dict(NARROW))
+    context = make_context(STAGES, data_root=str(root))
+    stage = context.resolved(context.stages["distance_matching"])
     with pytest.raises(
         LussError, match=rf"train-semi: 1 mask does not fit:\s+the mask {mask} is not a PNG"
     ):
@@ -176,8 +178,7 @@ def test_bad_input(make_context):
         evaluate(make_context(STAGES, weights="nowhere.pth"), "distance_matching")
     with pytest.raises(LussError, match="there is no checkpoint nowhere"):
         evaluate(make_context(STAGES), "distance_matching", "nowhere.pth")
-    other = {"distance_matching": {**STAGES["distance_matching"], "backbone": {"type": "Nothing"}}}
+    model = {"type": "DistanceMatcher", "backbone": {"type": "Nothing"}}
+    other = {"distance_matching": {**DISTANCE_MATCHING, "model": model}}
     with pytest.raises(LussError, match="Nothing"):
         evaluate(make_context(other), "distance_matching")
-    with pytest.raises(LussError, match="one of the two"):
-        DistanceMatchingStage("d", weights="a.pth", model_from="pretrain")

@@ -17,7 +17,8 @@ def test_votes_have_the_temperature_asked(make_context, demo_root, random_backbo
     features = [plain.feature_map(backbone, photo, 40) for photo in photos]
     maps = {}
     for temperature in (0.01, 5.0):
-        stage = {**DISTANCE_MATCHING, "temperature": temperature}
+        model = {**DISTANCE_MATCHING["model"], "temperature": temperature}
+        stage = {**DISTANCE_MATCHING, "model": model}
         context = make_context(
             {"distance_matching": stage}, str(temperature), weights=str(random_backbone)
         )

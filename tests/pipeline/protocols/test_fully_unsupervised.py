@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny_networks import CLASSES, PIPELINE, segmentor
+from tiny_networks import CLASSES, LOADER, segmentor
 
 from luss.datasets.mask_codec import read_mask, write_mask
 from luss.errors import LussError
@@ -15,8 +15,14 @@ from luss.pipeline import evaluate
 
 def stages(**settings):
     return {
-        "finetune": {"type": "TrainStage", "model": segmentor(), "train_dataloader": {}},
-        "evaluate": {"type": "EvaluateStage", "pipeline": PIPELINE, **settings},
+        "finetune": {"type": "Train", "model": segmentor(), "train_dataloader": {}},
+        "evaluate": {
+            "type": "Test",
+            "protocol": {"type": "FullyUnsupervised", **settings},
+            "model": "${finetune.model}",
+            "checkpoint": "${finetune.checkpoint}",
+            "test_dataloader": LOADER,
+        },
     }
 
 
@@ -89,7 +95,7 @@ def test_the_match_of_the_run_is_kept(make_context, random_segmentor, demo_root,
     folder = context.work_dir.stage("finetune")
     folder.mkdir(parents=True)
     shutil.copy(random_segmentor(CLASSES + 1), folder / "iter_1.pth")
-    context.work_dir.mark_done("finetune", {})
+    context.work_dir.mark_done("finetune", {"outputs": {"checkpoint": "iter_1.pth"}})
     match = {str(generated): (generated * 2) % 7 for generated in range(CLASSES + 1)}
     own = context.work_dir.stage("evaluate")
     own.mkdir()

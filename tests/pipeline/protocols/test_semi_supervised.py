@@ -107,7 +107,7 @@ def test_a_recipe_from_weights_to_results(recipe, configuration, demo_root, pret
 def test_true_masks_of_train_semi_with_what_they_ignore(configuration, demo_root, tmp_path):
     pipeline = Pipeline(configuration("lars"), str(tmp_path / "run"))
     with pipeline.opened() as context:
-        stage = pipeline.stages["finetune_semi"]
+        stage = context.resolved(pipeline.stages["finetune_semi"])
         dataset = context.dataset({**stage.dataset_config(context), "pipeline": []})
         model = MODELS.build(stage.model_config(context))
     folder = demo_root / "train-semi-segmentation"
@@ -131,7 +131,7 @@ def test_true_masks_are_checked_before_training(configuration, demo_root, tmp_pa
 def test_ignored_pixels_have_no_part_in_the_loss(configuration, demo_root, tmp_path):
     pipeline = Pipeline(configuration("lars"), str(tmp_path / "run"))
     with pipeline.opened() as context:
-        model = MODELS.build(pipeline.stages["finetune_semi"].model_config(context))
+        model = MODELS.build(context.resolved(pipeline.stages["finetune_semi"]).model_config(context))
         dataset = context.dataset(
             {"split": "train-semi", "pipeline": [
                 {"type": "LoadRGBImage"}, {"type": "LoadMask"}, {"type": "PackInputs"}
@@ -165,9 +165,10 @@ def test_the_rate_of_adamw(configuration, tmp_path):
     options = {"stages.finetune_semi.train_cfg.max_epochs": 20}
     pipeline = Pipeline(configuration("adamw", **options), str(tmp_path / "run"))
     with pipeline.opened() as context:
-        pipeline.stages["pretrain"].run(context)
-        pipeline.work_dir.mark_done("pretrain", {})
-        runner = pipeline.stages["finetune_semi"].build_runner(context)
+        facts = context.resolved(pipeline.stages["pretrain"]).run(context)
+        outputs = {"checkpoint": facts["checkpoint"]}
+        pipeline.work_dir.mark_done("pretrain", {"outputs": outputs})
+        runner = context.resolved(pipeline.stages["finetune_semi"]).build_runner(context)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.optim_wrapper.initialize_count_status(runner.model, 0, 40)

@@ -22,17 +22,18 @@ PIPELINE = [
     {"type": "ResizeShortSide", "size": 40},
     {"type": "PackInputs"},
 ]
+LOADER = {"splits": "${facts.evaluated_splits}", "dataset": {"pipeline": PIPELINE}}
 DISTANCE_MATCHING = {
-    "type": "DistanceMatchingStage",
-    "backbone": NARROW,
-    "pipeline": PIPELINE,
-    "k": 5,
-    "batch_size": 4,
+    "type": "Test",
+    "protocol": {"type": "DistanceMatching"},
+    "model": {"type": "DistanceMatcher", "backbone": NARROW, "k": 5},
+    "weights": "${facts.weights}",
+    "test_dataloader": {**LOADER, "batch_size": 4},
 }
 
 
-def segmentor(num_outputs=None):
-    """Config of a segmentor on ``NARROW``; a stage fills in a number of outputs that is open."""
+def segmentor(num_outputs="${facts.num_outputs}"):
+    """Config of a segmentor on ``NARROW``."""
     return {
         "type": "PassSegmentor",
         "data_preprocessor": {
@@ -41,10 +42,7 @@ def segmentor(num_outputs=None):
             "std": [58.395, 57.12, 57.375],
         },
         "backbone": dict(NARROW),
-        "decode_head": {
-            "type": "PassHead",
-            **({} if num_outputs is None else {"num_classes": num_outputs}),
-        },
+        "decode_head": {"type": "PassHead", "num_classes": num_outputs},
     }
 
 
