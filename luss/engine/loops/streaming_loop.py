@@ -48,6 +48,7 @@ class StreamingLoop(BaseLoop):
         runner: of MMEngine.
         dataloader: name -> config of a data loader, which is built at its first use; by default
             each process loads a share (``ShareSampler``), as lists (``pseudo_collate``).
+        evaluator: of MMEngine's test loops; not used.
     """
 
     roles: ClassVar[Mapping[str, str]] = {}
@@ -61,7 +62,7 @@ class StreamingLoop(BaseLoop):
 
     dataloader: Any
 
-    def __init__(self, runner, dataloader: dict[str, dict]) -> None:
+    def __init__(self, runner, dataloader: dict[str, dict], evaluator: object = None) -> None:
         # MMEngine's constructor would build one loader from all configs.
         self._runner = runner
         self.dataloader = dataloader
