@@ -247,8 +247,9 @@ def _segmentors(context: Context) -> Iterator[Test]:
 
 def _last_checkpoint(stage: Test, context: Context) -> Path:
     """Return the checkpoint that a stage evaluates; check that its stages are complete."""
-    work_dir = context.work_dir
-    unfinished = [name for name in (*stage.requires, stage.name) if not work_dir.is_done(name)]
+    work_dir, source = context.work_dir, stage.source_of("checkpoint")
+    needed = [name for name in (source, stage.name) if name is not None]
+    unfinished = [name for name in needed if not work_dir.is_done(name)]
     if unfinished:
         root = work_dir.root
         raise LussError(
@@ -256,7 +257,6 @@ def _last_checkpoint(stage: Test, context: Context) -> Path:
             f"{'is' if len(unfinished) == 1 else 'are'} not complete. If it is still running, wait "
             f"for it; if it was stopped, run luss run {root / _CONFIG} --work-dir {root} --resume"
         )
-    source = stage.source_of("checkpoint")
     if source is not None:
         return required_checkpoint(work_dir.stage(source))
     if stage.checkpoint is None:
