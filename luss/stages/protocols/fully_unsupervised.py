@@ -14,8 +14,9 @@ from luss.evaluation.matching import read_match
 from luss.label_generation.threshold_file import read_threshold
 from luss.pipeline.context import Context
 from luss.pipeline.work_dir import WorkDir
-from luss.registry import MATCHERS, PROTOCOLS
+from luss.registry import FOREGROUND_SOURCES, MATCHERS, PROTOCOLS
 from luss.stages.protocols.protocol import Protocol
+from luss.stages.stand_ins import require_maps, with_stand_in_folders
 
 if TYPE_CHECKING:
     from luss.stages.test import Test
@@ -194,6 +195,18 @@ class BeforeFineTuning(FullyUnsupervised):
 
     name = "before_fine_tuning"
     example_configs = "configs/ablations/before_fine_tuning.py"
+
+    def check(self, stage: "Test", context: Context) -> None:
+        """Check what the protocol needs, and that photos to predict have maps of foreground.
+
+        Raises:
+            LussError: as :meth:`FullyUnsupervised.check`, or if a photo has no map.
+        """
+        super().check(stage, context)
+        source = stage.model_config().get("foreground")
+        # Maps that do not exist yet cannot be checked.
+        if source and with_stand_in_folders(source, context.work_dir.root) == source:
+            require_maps(FOREGROUND_SOURCES.build(source), stage.loaders(context), context)
 
 
 def _of_the_run(stage: "Test") -> bool:
