@@ -191,6 +191,17 @@ def test_the_rate_of_adamw(configuration, tmp_path):
     np.testing.assert_allclose(rates[10:, -1], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("head", ["decode_head", "auxiliary_head"])
+def test_heads_need_an_output_for_each_class(head, configuration, tmp_path):
+    config = configuration("lars")
+    model = config.stages.finetune_semi.model
+    wrong = {**model.decode_head, "num_classes": 5}
+    model[head] = [wrong] if head == "auxiliary_head" else wrong
+    with pytest.raises(LussError, match=rf"{head}\.num_classes is 5.* {CLASSES + 1} classes"):
+        Pipeline(config, str(tmp_path / "run")).run()
+    assert not (tmp_path / "run" / "pretrain").exists()
+
+
 def test_weights_that_do_not_fit(configuration, tmp_path):
     torch.save({"state_dict": {"backbone.conv1.weight": torch.zeros(1)}}, tmp_path / "bad.pth")
     config = configuration("lars", weights=str(tmp_path / "bad.pth"))
