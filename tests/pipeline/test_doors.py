@@ -32,12 +32,13 @@ from luss.registry import (
     MATCHERS,
     METRICS,
     MODELS,
+    PROTOCOLS,
     RUNNERS,
     STAGES,
     THRESHOLD_RULES,
     TRANSFORMS,
 )
-from luss.stages import EvaluateStage
+from luss.stages import FullyUnsupervised
 
 
 @MODELS.register_module()
@@ -148,11 +149,11 @@ class InvertedLabels(Stage):
         return {"labels": len(paths)}
 
 
-@STAGES.register_module()
-class HalvesStage(EvaluateStage):
+@PROTOCOLS.register_module()
+class Halves(FullyUnsupervised):
     """The fully unsupervised protocol under another name."""
 
-    protocol = "halves"
+    name = "halves"
 
 
 @METRICS.register_module()
@@ -201,38 +202,40 @@ def options():
     tiny = read_tiny().to_dict()["stages"]
     views = tiny["pretrain"]["train_dataloader"]["dataset"]["pipeline"]
     crops = tiny["finetune"]["train_dataloader"]["dataset"]["pipeline"]
+    evaluate = tiny["evaluate"]
+    photos = {**evaluate["test_dataloader"], "splits": "${facts.splits_with_masks}"}
     return {
         "stages__pretrain__model__objectives__length": {"type": "FeatureLength"},
         "stages__pretrain__train_dataloader__dataset__pipeline": place(views),
         "stages__label_generation__test_cfg__generator": {"_delete_": True, "type": "EveryNth"},
         "stages__label_generation__test_cfg__embedder__type": "MeanColour",
-        "stages__label_generation__embedding__scale": 3.0,
-        "stages__label_generation__foreground__type": "LeftHalf",
-        "stages__label_generation__test_cfg__threshold": {"type": "MeanForeground"},
+        "stages__label_generation__test_cfg__embedder__scale": 3.0,
+        "stages__label_generation__test_cfg__foreground__type": "LeftHalf",
+        "stages__label_generation__test_cfg__threshold": {"_delete_": True, "type": "MeanForeground"},
         "stages__inverted": {
             "type": "InvertedLabels",
             "labels": "${label_generation.pseudo_labels}",
             "after": "label_generation",
         },
         "stages__finetune__train_dataloader__dataset__pipeline": inverted(crops),
-        "stages__evaluate__matcher": {"_delete_": True, "type": "BackToFront"},
-        "stages__evaluate__metrics": [
+        "stages__evaluate__protocol__matcher": {"_delete_": True, "type": "BackToFront"},
+        "stages__evaluate__protocol__metrics": [
             "imagenet_s",
             "part_of_other",
         ],
         "stages__halves": {
-            "type": "HalvesStage",
-            "pipeline": tiny["evaluate"]["pipeline"],
-            "metrics": [{"type": "part_of_other", "scale": 0.5}],
+            **evaluate,
+            "protocol": {
+                "type": "Halves",
+                "metrics": [{"type": "part_of_other", "scale": 0.5}],
+            },
         },
         "stages__shares": {
-            "type": "ProtocolStage",
-            "protocol": "shares",
-            "model_from": "finetune",
-            "pipeline": tiny["evaluate"]["pipeline"],
+            **evaluate,
+            "protocol": {"type": "Protocol", "name": "shares"},
+            "test_dataloader": {**photos, "batch_size": 4},
             "test_evaluator": [{"type": "ShareOfOther"}],
             "custom_hooks": [{"type": "CountTests"}],
-            "batch_size": 4,
         },
     }
 
@@ -305,7 +308,7 @@ def test_a_metric_stands_in_the_results_under_its_name(run):
 def test_a_protocol_is_evaluated_by_its_name(run):
     before = read(run / "results.json")["halves"]
     assert Pipeline(read_tiny(**options()), str(run)).evaluate("halves") == before
-    with pytest.raises(LussError, match=r"'thirds'; known are: .*semi_supervised, halves, shares$"):
+    with pytest.raises(LussError, match=r"'thirds'; known are: semi_supervised, .*, halves, shares$"):
         Pipeline(read_tiny(**options()), str(run)).evaluate("thirds")
 
 
@@ -343,7 +346,7 @@ def test_a_transform_changes_the_views(run):
     [
         (
             ["mine"],
-            "evaluate.protocol.metrics: there is no metric 'mine'; known are: .*imagenet_s, ",
+            "metrics of .* fully_unsupervised: there is no metric 'mine'; known are: .*imagenet_s, ",
         ),
         ([{"type": "part_of_other", "scael": 2}], "'part_of_other'.*scael"),
         ("imagenet_s", r"expected a list of names such as \w+"),
@@ -352,7 +355,7 @@ def test_a_transform_changes_the_views(run):
 )
 def test_metrics_that_are_none_are_refused_first(tmp_path, metrics, message):
     with pytest.raises(LussError, match=message):
-        Pipeline(read_tiny(stages__evaluate__metrics=metrics), str(tmp_path))
+        Pipeline(read_tiny(stages__evaluate__protocol__metrics=metrics), str(tmp_path))
 
 
 def test_named_metrics_are_those_of_the_functions():

@@ -21,7 +21,7 @@ from luss.label_generation.threshold_rules import AttentionHistogram, otsu_thres
 from luss.pipeline import Pipeline
 from luss.registry import FOREGROUND_SOURCES, HOOKS, RUNNERS
 
-KEY = "stages__label_generation__"
+KEY = "stages__label_generation__test_cfg__"
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_threshold_of_each_image(trained, tmp_path):
         trained,
         tmp_path / "run",
         foreground__type="BoundaryPrior",
-        threshold={"type": "OtsuThreshold", "over": "image"},
+        threshold={"_delete_": True, "type": "OtsuThreshold", "over": "image"},
     )
     assert json.loads((folder / "threshold.json").read_text())["threshold"] is None
     facts = json.loads((folder / "done.json").read_text())
@@ -145,7 +145,7 @@ def test_the_config_of_the_stage_runs_on_its_own(trained, tmp_path):
     folder = label(trained, tmp_path / "run", foreground__type="CentrePrior")
     config = Config.fromfile(folder / "config.py")
     copy = tmp_path / "copy"
-    config.test_cfg.folder = config.work_dir = str(copy)
+    config.work_dir = str(copy)
     config.run_log = None
     config.experiment_name = "copy"
     torch.manual_seed(1)
@@ -176,7 +176,8 @@ def test_hooks_are_called_in_every_pass(trained, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
     pipeline = Pipeline(read_tiny(), str(tmp_path / "run"))
     with pipeline.opened() as context:
-        config = pipeline.stages["label_generation"].runner_config(context)
+        stage = context.resolved(pipeline.stages["label_generation"])
+        config = stage.runner_config(context)
     RUNNERS.build(Config({**config, "custom_hooks": [{"type": "NoteTestsHook"}]})).test()
     # 18 photos in batches of 4, validation, the report's two, pixel by pixel.
     assert seen == ["begin", [5, 5], [6, 6], [2, 2], [18, 18], "end"]
@@ -187,9 +188,9 @@ def test_hooks_are_called_in_every_pass(trained, tmp_path):
     [
         ({"foreground__type": "Atention"}, "foreground source 'Atention'.*mean 'Attention'"),
         ({"foreground__type": "CentrePrior", "foreground__sgma": 1}, "sgma"),
-        ({"threshold": {"type": "OtsuTreshold"}}, "threshold rule 'OtsuTreshold'"),
-        ({"embedding__type": "ImageEmbedings"}, "embedder 'ImageEmbedings'"),
-        ({"pixels__type": "PixelLabel"}, "label writer 'PixelLabel'"),
+        ({"threshold": {"_delete_": True, "type": "OtsuTreshold"}}, "threshold rule 'OtsuTreshold'"),
+        ({"embedder__type": "ImageEmbedings"}, "embedder 'ImageEmbedings'"),
+        ({"writer__type": "PixelLabel"}, "label writer 'PixelLabel'"),
     ],
 )
 def test_parts_that_are_none_are_refused_before_anything_runs(tmp_path, options, message):
@@ -205,7 +206,7 @@ CONFIGS = sorted((REPOSITORY / "configs" / "pass").glob("*.py"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_one_option_changes_the_source_in_every_config(path, tmp_path):
     options = {"stages.label_generation.test_cfg.foreground.type": "RegionContrast"}
-    named = read_config(str(path)).stages.label_generation.get("foreground", {})
+    named = read_config(str(path)).stages.label_generation.test_cfg.get("foreground", {})
     if set(named) - {"type"}:
         # What belongs to the source that the config names goes along with it.
         options = {
@@ -216,4 +217,4 @@ def test_one_option_changes_the_source_in_every_config(path, tmp_path):
         }
     config = read_config(str(path), options)
     stage = Pipeline(config, str(tmp_path)).stages["label_generation"]
-    assert type(FOREGROUND_SOURCES.build(stage.foreground)).__name__ == "RegionContrast"
+    assert type(FOREGROUND_SOURCES.build(stage.test_cfg["foreground"])).__name__ == "RegionContrast"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine import Config
 from states import Killed, assert_same
-from tiny_run import FAULTY, outcome, read_tiny, run_tiny
+from tiny_run import FAULTY, evaluation_of_labels, outcome, read_tiny, run_tiny
 
 from luss.datasets import read_mask
 from luss.datasets.image_io import read_image
@@ -23,24 +23,19 @@ PRIOR = {"type": "MeanOfRanks", "sources": [{"type": "BoundaryPrior"}, {"type": 
 EMBEDDING = [
     {"type": "LoadRGBImage"},
     {"type": "ResizeShortSide", "size": 48},
-    {"type": "LoadForegroundAsMask"},
+    {"type": "LoadForegroundAsMask", "folder": "${foreground.maps}/train"},
     {"type": "CenterCrop", "crop_size": 32},
     {"type": "PackInputs"},
 ]
 FOUND = {"type": "FolderOfMaps", "folder": "${foreground.maps}"}
-WHOLE = [
-    {"type": "LoadRGBImage"},
-    {"type": "LoadMask", "optional": True},
-    {"type": "ResizeShortSide", "size": 48},
-    {"type": "PackInputs"},
-]
 HOOKED = {key: hooks for key, hooks in FAULTY.items() if "pretrain" not in key}
 """Pretraining is that of a run without the hook."""
 WITH_MAPS = {
     "stages__foreground": {
-        "type": "ForegroundStage",
-        "foreground": PRIOR,
+        "type": "Test",
         "before": "pixel_attention",
+        "test_dataloader": {"splits": "${facts.splits}", "dataset": {}},
+        "test_cfg": {"type": "ForegroundLoop", "foreground": PRIOR},
     },
     "stages__label_generation__test_cfg__foreground": {
         "type": "FolderOfMaps",
@@ -50,13 +45,10 @@ WITH_MAPS = {
     "stages__label_generation__test_dataloader__embedding__dataset__pipeline": EMBEDDING,
     "stages__label_generation__test_cfg__threshold": 0.6,
 }
-EVALUATED = {
-    "stages__evaluate_labels": {
-        "type": "EvaluateLabelsStage",
-        "after": "label_generation",
-        "pipeline": WHOLE,
-    },
-}
+
+
+def evaluated_labels(**options):
+    return {**options, "stages__evaluate_labels": evaluation_of_labels(**options)}
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +83,11 @@ def evaluated(mapped, tmp_path_factory):
     """The same run, whose labels are evaluated, too; not to be written to."""
     folder = tmp_path_factory.mktemp("evaluated") / "run"
     shutil.copytree(mapped, folder)
-    return run_tiny(folder, "evaluate_labels", **HOOKED, **WITH_MAPS, **EVALUATED)
+    return run_tiny(folder, "evaluate_labels", **HOOKED, **evaluated_labels(**WITH_MAPS))
 
 
 def test_labels_of_maps_that_are_yet_to_come_can_be_evaluated(tmp_path):
-    pipeline = Pipeline(read_tiny(**WITH_MAPS, **EVALUATED), str(tmp_path / "run"))
+    pipeline = Pipeline(read_tiny(**evaluated_labels(**WITH_MAPS)), str(tmp_path / "run"))
     with pipeline.opened() as context:
         for stage in pipeline.stages.values():
             pipeline.check(stage, context, made=list(pipeline.stages))
@@ -157,7 +149,10 @@ def test_a_folder_without_maps_of_evaluated_photos_is_refused_before_anything_ru
         "stages__label_generation__test_cfg__num_attention_maps": 0,
     }
     with pytest.raises(LussError, match=r"6 of 6 photos of validation have no map in .*maps"):
-        run_tiny(tmp_path / "run", **options, **EVALUATED)
+        run_tiny(tmp_path / "run", **evaluated_labels(**options))
+    shutil.copytree(mapped / "foreground" / "maps" / "validation", train.parent / "validation")
+    with pytest.raises(LussError, match=r"6 of 6 photos of test have no map in .*maps"):
+        run_tiny(tmp_path / "run", **evaluated_labels(**options))
     # Labels alone need those of training photos.
     (missing, *_) = sorted(train.rglob("*.png"))
     missing.unlink()
@@ -214,7 +209,7 @@ def test_a_run_killed_in_maps_ends_the_same(pretrained, mapped, tmp_path, monkey
 
 def test_the_configs_of_the_stages_run_on_their_own(mapped, tmp_path):
     config = Config.fromfile(mapped / "foreground" / "config.py")
-    config.test_cfg.folder = config.work_dir = str(tmp_path / "copy")
+    config.work_dir = str(tmp_path / "copy")
     config.run_log = None
     config.experiment_name = "copy"
     assert RUNNERS.build(config).test() == {"maps": 30}
@@ -227,16 +222,21 @@ def changed(**options):
     return {**WITH_MAPS, **options}
 
 
+OWN = {
+    "stages__label_generation__test_dataloader__embedding__dataset__pipeline": [
+        {**step, "folder": "${label_generation.foreground}/train"} if "folder" in step else step
+        for step in EMBEDDING
+    ]
+}
+"""Embeddings read the maps of label generation itself."""
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (
-            changed(stages__foreground__foreground={"type": "FeatureCut", "_delete_": True}),
-            "FeatureCut looks at a trained model, add model_from",
-        ),
-        (
-            changed(stages__foreground__model_from="pretrain"),
-            "model_from, pipeline and preprocessor together",
+            changed(stages__foreground__test_cfg__foreground={"type": "FeatureCut", "_delete_": True}),
+            r"FeatureCut looks at a trained model; set stages\.foreground\.model",
         ),
         (
             changed(
@@ -245,9 +245,7 @@ def changed(**options):
             "'foregroud'.*'foreground'",
         ),
         (
-            changed(
-                stages__label_generation__test_cfg__foreground={"type": "Attention"},
-            ),
+            changed(**OWN, stages__label_generation__test_cfg__foreground={"type": "Attention"}),
             "ForegroundEmbeddings reads maps of foreground, of which Attention leaves none",
         ),
     ],
@@ -259,7 +257,7 @@ def test_what_does_not_fit_is_refused_before_anything_runs(tmp_path, options, me
 
 
 def test_embeddings_may_read_the_maps_of_their_own_stage(mapped, tmp_path):
-    options = changed(stages__label_generation__test_cfg__foreground=PRIOR)
+    options = changed(**OWN, stages__label_generation__test_cfg__foreground=PRIOR)
     parts = ("label_generation", "finetune", "evaluate")
     shutil.copytree(mapped, tmp_path / "run", ignore=shutil.ignore_patterns(*parts))
     run_tiny(tmp_path / "run", "label_generation", **HOOKED, **options)

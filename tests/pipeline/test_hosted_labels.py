@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
-from tiny_run import TINY, predict_train
+from tiny_run import TINY, labels_evaluated, predict_train
 
 from luss.configuration import read_config
 from luss.datasets.mask_codec import read_mask
@@ -24,14 +24,13 @@ def read(**labels):
     config = read_config(DENSECL, {"num_workers": 0})
     stages = config.stages
     stages.pretrain.train_cfg.max_epochs = 1
-    stages.label_generation.update(model_from="pretrain", foreground={"type": "WholePhoto"})
-    stages.label_generation.update(threshold=0.0)
-    stages.label_generation.embedding["type"] = "PooledFeatures"
-    for name, value in labels.items():
-        stages.label_generation[name].update(value)
-    pixels = stages.label_generation.test_dataloader.pixels.dataset.pipeline
-    stages.evaluate_labels = {"type": "EvaluateLabelsStage", "pipeline": pixels}
-    stages.evaluate_labels.update(model_from="pretrain")
+    of_labels = stages.label_generation
+    of_labels.update(model="${pretrain.model}", checkpoint="${pretrain.checkpoint}")
+    of_labels.test_cfg.update(foreground={"type": "WholePhoto"}, threshold=0.0)
+    of_labels.test_cfg.embedder.type = "PooledFeatures"
+    of_labels.test_cfg.update(labels)
+    stages.evaluate_labels = labels_evaluated(stages)
+    stages.evaluate_labels.pop("after")
     for name in ("pixel_attention", "finetune", "evaluate", "report"):
         stages.pop(name)
     return config
@@ -78,17 +77,25 @@ def test_its_labels_are_evaluated_as_they_were_written(run):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"embedding": {"type": "ImageEmbeddings"}}, "DenseCLWithObjectives.*PooledFeatures"),
+        ({"embedder": {"type": "ImageEmbeddings"}}, "DenseCLWithObjectives.*PooledFeatures"),
         (
-            {"embedding": {"type": "ForegroundEmbeddings"}, "foreground": {"type": "CentrePrior"}},
+            {"embedder": {"type": "ForegroundEmbeddings"}, "foreground": {"type": "CentrePrior"}},
             "DenseCLWithObjectives.*attention=False",
         ),
-        ({"foreground": {"type": "Attention"}}, "'attention'.*'pretrain'"),
+        (
+            {"foreground": {"type": "Attention"}},
+            r"'attention'.*AlgorithmWithObjectives.*stages\.label_generation\.model",
+        ),
     ],
 )
 def test_what_the_algorithm_lacks_is_named_before_the_first_stage(tmp_path, labels, message):
+    config = read(**labels)
+    if labels.get("embedder", {}).get("type") == "ForegroundEmbeddings":
+        folder = "${label_generation.foreground}/train"
+        embedding = config.stages.label_generation.test_dataloader.embedding.dataset.pipeline
+        embedding.insert(2, {"type": "LoadForegroundAsMask", "folder": folder})
     with pytest.raises(LussError, match=message):
-        Pipeline(read(**labels), str(tmp_path)).run()
+        Pipeline(config, str(tmp_path)).run()
     assert not (tmp_path / "pretrain").exists()
 
 
@@ -106,11 +113,3 @@ def test_a_backbone_that_pools_is_rejected_before_it_runs(tmp_path):
         pipeline.opened() as context,
     ):
         pipeline.check(labels, context, made=["pretrain"])
-
-
-def test_labels_are_evaluated_with_the_model_that_they_were_made_from(tmp_path):
-    config = read()
-    config.stages = {"other": config.stages.pretrain, **config.stages}
-    config.stages.evaluate_labels.model_from = "other"
-    with pytest.raises(LussError, match=r"'other'.*model_from='pretrain'"):
-        Pipeline(config, str(tmp_path)).run()

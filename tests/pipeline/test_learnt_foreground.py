@@ -24,14 +24,16 @@ WHOLE = [
 ]
 CUT = {
     "stages__foreground": {
-        "type": "ForegroundStage",
+        "type": "Test",
         "before": "pixel_attention",
-        "foreground": {"type": "FeatureCut", "finer": 1},
-        "model_from": "pretrain",
-        "pipeline": WHOLE,
-        "preprocessor": {"type": "ViewPreprocessor"},
+        "model": {"type": "BackboneFeatures", "backbone": "${pretrain.model.backbone}"},
+        "weights": "${pretrain.checkpoint}",
+        "data_preprocessor": {"type": "ViewPreprocessor"},
+        "test_dataloader": {"splits": "${facts.splits}", "dataset": {"pipeline": WHOLE}},
+        "test_cfg": {"type": "ForegroundLoop", "foreground": {"type": "FeatureCut", "finer": 1}},
     }
 }
+ATTENTION = {"type": "Attention", "_delete_": True}
 
 
 def model_of(folder):
@@ -89,7 +91,7 @@ def test_a_backbone_from_a_file_is_cut(pretrained, tmp_path):
     """Nothing but the backbone is there: the file has no projectors."""
     state = backbone_of(pretrained / "pretrain" / "iter_12.pth")
     torch.save({"state_dict": state}, tmp_path / "backbone.pth")
-    weights = {"stages__pretrain__type": "PretrainStage", "weights": str(tmp_path / "backbone.pth")}
+    weights = {"weights": str(tmp_path / "backbone.pth")}
     for stage in ("pretrain", "foreground"):
         run_tiny(tmp_path / "run", stage, **weights, **CUT)
     for found, expected in cut_by_hand(tmp_path / "run", state):
@@ -136,11 +138,11 @@ def test_a_backbone_of_any_algorithm_is_cut(tmp_path):
     ("options", "message"),
     [
         (
-            {**CUT, "stages__foreground__foreground": {"type": "Attention", "_delete_": True}},
+            {**CUT, "stages__foreground__test_cfg__foreground": ATTENTION},
             "looks at 'attention' of a model",
         ),
         (
-            {**CUT, "stages__foreground__preprocessor": {"type": "ViewPreprocesor"}},
+            {**CUT, "stages__foreground__data_preprocessor": {"type": "ViewPreprocesor"}},
             "ViewPreprocesor",
         ),
     ],
@@ -151,10 +153,13 @@ def test_what_does_not_fit_is_refused_before_anything_runs(tmp_path, options, me
     assert not (tmp_path / "pretrain").exists()
 
 
-def test_a_stage_without_a_model_has_nothing_to_look_at(pretrained, tmp_path):
-    shutil.copytree(pretrained, tmp_path / "run")
-    options = {**CUT, "stages__foreground__model_from": "label_generation"}
-    options["stages__foreground__before"] = "finetune"
-    pipeline = Pipeline(read_tiny(**options), str(tmp_path / "run"))
-    with pytest.raises(LussError, match=r"'label_generation', which is not a stage with a model"):
-        pipeline.run(resume=True)
+def test_a_stage_without_a_model_has_nothing_to_look_at(tmp_path):
+    prior = {
+        "type": "Test",
+        "test_dataloader": {"splits": "${facts.splits}", "dataset": {}},
+        "test_cfg": {"type": "ForegroundLoop", "foreground": {"type": "CentrePrior"}},
+    }
+    options = {**CUT, "stages__prior": prior}
+    options["stages__foreground__model__backbone"] = "${prior.model.backbone}"
+    with pytest.raises(LussError, match=r"stages\.foreground\.model\.backbone .*'prior' has no"):
+        Pipeline(read_tiny(**options), str(tmp_path / "run"))

@@ -53,12 +53,16 @@ def configured(backbone=PLAIN):
     pretrain.train_cfg.max_epochs = 1
     pretrain.custom_hooks = []
     matching = {
-        "type": "DistanceMatchingStage",
-        "model_from": "pretrain",
-        "pipeline": copy.deepcopy(config.stages.evaluate.test_dataloader.dataset.pipeline),
+        "type": "Test",
+        "protocol": {"type": "DistanceMatching"},
+        "model": {"type": "DistanceMatcher", "backbone": copy.deepcopy(backbone)},
+        "weights": "${pretrain.checkpoint}",
+        "test_dataloader": {
+            "splits": "${facts.evaluated_splits}",
+            "batch_size": 8,
+            "dataset": copy.deepcopy(config.stages.evaluate.test_dataloader.dataset),
+        },
     }
-    if backbone is not None:
-        matching["backbone"] = copy.deepcopy(backbone)
     config.stages = {"pretrain": pretrain, "distance_matching": matching}
     return config
 
@@ -84,7 +88,7 @@ def test_distance_matching_of_a_mae(tmp_path):
     for key in ("size", "train", "train_semi", "validation", "test"):
         config.data.pop(key)
     matching = config.stages.distance_matching
-    matching.pop("model_from")
+    matching.weights = "${facts.weights}"
     config.stages = {"distance_matching": matching}
     config.weights = str(tmp_path / "encoder.pth")
     Pipeline(config, str(tmp_path / "alone")).run()
@@ -94,5 +98,5 @@ def test_distance_matching_of_a_mae(tmp_path):
 
 def test_its_own_encoder_gives_no_maps(tmp_path):
     with pytest.raises(LussError, match=r"mmcls\.VisionTransformer for mmselfsup\.MAEViT"):
-        Pipeline(configured(None), str(tmp_path)).run()
+        Pipeline(configured("${pretrain.model.backbone}"), str(tmp_path)).run()
     assert not (tmp_path / "pretrain").exists()

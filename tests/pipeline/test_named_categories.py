@@ -28,7 +28,7 @@ def work_dir(finished_run, tmp_path):
 
 def go_on(work_dir, **only):
     config = read_tiny()
-    config.stages.report = {"type": "ReportStage", "sections": ["metrics", "discovered"]}
+    config.stages.report = {"type": "Report", "sections": ["metrics", "discovered"]}
     Pipeline(config, str(work_dir)).run(**only)
 
 

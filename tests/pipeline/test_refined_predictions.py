@@ -16,7 +16,6 @@ from luss.datasets.image_io import read_image
 from luss.errors import LussError
 from luss.models.refiners import PAMR, refine_ids
 from luss.pipeline import Pipeline
-from luss.stages import DistanceMatchingStage
 
 REFINER = {"type": "PAMR", "iterations": 4, "dilations": (1, 3)}
 INSTALLED = all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
@@ -77,5 +76,12 @@ def test_a_refiner_without_photo_is_rejected_early(tmp_path):
     config = read_tiny(stages__finetune__model__refiner=REFINER)
     with pytest.raises(LussError, match=r"set the refiner as stages\.evaluate\.refiner"):
         Pipeline(config, str(tmp_path)).run()
-    with pytest.raises(LussError, match=r"stages\.knn\.refiner .*DistanceMatchingStage"):
-        DistanceMatchingStage("knn", refiner=REFINER)
+    knn = {
+        "type": "Test",
+        "protocol": {"type": "DistanceMatching"},
+        "model": {"type": "DistanceMatcher", "backbone": "${config.backbone}"},
+        "test_dataloader": config.stages.evaluate.test_dataloader,
+        "refiner": REFINER,
+    }
+    with pytest.raises(LussError, match=r"stages\.knn: DistanceMatcher.*'refiner'"):
+        run_tiny(tmp_path, "knn", stages__knn=knn)

@@ -33,14 +33,7 @@ def renamed(value):
 def renamed_tiny():
     """The tiny config with every stage renamed, and nothing else changed."""
     config = read_config(TINY, {"num_workers": 0})
-    stages = config.stages
-    stages.label_generation.model_from = "pixel_attention"
-    stages.evaluate.update(model_from="finetune", labels_from="label_generation")
-    for stage in stages.values():
-        for key in ("model_from", "labels_from"):
-            if key in stage:
-                stage[key] = NAMES[stage[key]]
-    stages = type(stages)(renamed(stages.to_dict()))
+    stages = type(config.stages)(renamed(config.stages.to_dict()))
     config._cfg_dict["stages"] = type(stages)({NAMES[n]: stage for n, stage in stages.items()})
     return config
 

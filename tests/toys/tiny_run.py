@@ -30,6 +30,33 @@ def read_tiny(**options):
     return config
 
 
+def evaluation_of_labels(**options):
+    """The stage that evaluates the labels of `read_tiny` as a segmentor's predictions."""
+    return labels_evaluated(read_tiny(**options).stages.to_dict())
+
+
+def labels_evaluated(stages):
+    """The same of any stages."""
+    labels, evaluate = stages["label_generation"], stages["evaluate"]
+    model = {
+        "type": "PixelLabeller",
+        "model": "${label_generation.model}",
+        "centroids": "${label_generation.clustering}",
+        "threshold": "${label_generation.threshold}",
+        "foreground": labels["test_cfg"]["foreground"],
+        "rule": labels["test_cfg"]["threshold"],
+        "writer": labels["test_cfg"]["writer"],
+    }
+    return {
+        **evaluate,
+        "after": "label_generation",
+        "protocol": {**evaluate["protocol"], "type": "BeforeFineTuning"},
+        "model": model,
+        "checkpoint": labels["checkpoint"],
+        "data_preprocessor": labels["data_preprocessor"],
+    }
+
+
 def run_tiny(work_dir, only=None, resume=False, **options):
     Pipeline(read_tiny(**options), str(work_dir)).run(only, resume)
     return Path(work_dir)
