@@ -58,7 +58,7 @@ class StreamingLoop(BaseLoop):
     """Keys of what ``run`` returns that settings of other stages may refer to."""
 
     begun_by: ClassVar[tuple[str, ...]] = ()
-    """Paths below ``runner.work_dir`` by which a killed run can be told from one that never ran."""
+    """Paths below ``runner.work_dir`` that exist once a run has begun, also a killed one."""
 
     dataloader: Any
 

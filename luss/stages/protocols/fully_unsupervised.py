@@ -54,7 +54,7 @@ class FullyUnsupervised(Protocol):
         second_matcher: another, whose metrics are reported beside the first one's; by default
             matching by pixel overlap.
         match: use this ``match.json`` instead of finding a match on validation.
-        threshold: path of the file that says how the threshold of the labels was chosen, for
+        threshold: path of the file with the labels' threshold and how it was chosen, for
             ``results.json``, such as ``"${label_generation.threshold}"``.
         clustering: path of the clustering of the categories, to which ``names.json`` belongs, such
             as ``"${label_generation.clustering}"``.
