@@ -72,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _draw_stage(
     stage: Train, context: Context, args: argparse.Namespace, out: Path
 ) -> Iterator[Path]:
+    stage = context.resolved(stage)
     # Foreground maps may not exist yet, and views do not need them.
     config = without_map_loading(stage.checked_dataset_config(context))
     dataset = context.dataset(config)

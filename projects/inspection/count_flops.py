@@ -16,6 +16,7 @@ from luss.errors import LussError
 from luss.models.backbones import extract_maps
 from luss.pipeline import Context, RunnerStage
 from luss.registry import MODELS
+from luss.stages import Test, Train
 
 __all__ = ["Complexity", "count_complexity", "main"]
 
@@ -58,9 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _model_of(stage: RunnerStage, context: Context) -> dict:
     """Return the configuration of a stage's model, without reading the data if possible."""
-    if hasattr(stage, "model_config"):
+    stage = context.resolved(stage)
+    if isinstance(stage, Train):
         return stage.model_config(context)
-    return stage.runner_config(context)["model"]
+    return (
+        stage.model_config() if isinstance(stage, Test) else stage.runner_config(context)["model"]
+    )
 
 
 def _image_size(shape: list[int]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 _base_ = "luss::pass/pass_s_demo.py"
 custom_imports = dict(imports=["example"])
 
+matcher = dict(_delete_=True, type="IoUMatcher")
 stages = dict(
     pretrain=dict(
         model=dict(
@@ -9,10 +10,7 @@ stages = dict(
             loss_weights=dict(loss_variance=0.1),
         ),
     ),
-    label_generation=dict(generator=dict(_delete_=True, type="WardClusters")),
-    evaluate=dict(
-        matcher=dict(_delete_=True, type="IoUMatcher"),
-        metrics=["imagenet_s", "fwIoU"],
-    ),
+    label_generation=dict(test_cfg=dict(generator=dict(_delete_=True, type="WardClusters"))),
+    evaluate=dict(protocol=dict(metrics=["imagenet_s", "fwIoU"])),
     report=dict(title="The example project on the demo data"),
 )
