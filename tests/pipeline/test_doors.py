@@ -211,7 +211,10 @@ def options():
         "stages__label_generation__test_cfg__embedder__type": "MeanColour",
         "stages__label_generation__test_cfg__embedder__scale": 3.0,
         "stages__label_generation__test_cfg__foreground__type": "LeftHalf",
-        "stages__label_generation__test_cfg__threshold": {"_delete_": True, "type": "MeanForeground"},
+        "stages__label_generation__test_cfg__threshold": {
+            "_delete_": True,
+            "type": "MeanForeground",
+        },
         "stages__inverted": {
             "type": "InvertedLabels",
             "labels": "${label_generation.pseudo_labels}",
@@ -308,7 +311,9 @@ def test_a_metric_stands_in_the_results_under_its_name(run):
 def test_a_protocol_is_evaluated_by_its_name(run):
     before = read(run / "results.json")["halves"]
     assert Pipeline(read_tiny(**options()), str(run)).evaluate("halves") == before
-    with pytest.raises(LussError, match=r"'thirds'; known are: semi_supervised, .*, halves, shares$"):
+    with pytest.raises(
+        LussError, match=r"'thirds'; known are: semi_supervised, .*, halves, shares$"
+    ):
         Pipeline(read_tiny(**options()), str(run)).evaluate("thirds")
 
 
@@ -346,7 +351,7 @@ def test_a_transform_changes_the_views(run):
     [
         (
             ["mine"],
-            "metrics of .* fully_unsupervised: there is no metric 'mine'; known are: .*imagenet_s, ",
+            "fully_unsupervised: there is no metric 'mine'; known are: .*imagenet_s, ",
         ),
         ([{"type": "part_of_other", "scael": 2}], "'part_of_other'.*scael"),
         ("imagenet_s", r"expected a list of names such as \w+"),

@@ -188,7 +188,7 @@ def test_hooks_are_called_in_every_pass(trained, tmp_path):
     [
         ({"foreground__type": "Atention"}, "foreground source 'Atention'.*mean 'Attention'"),
         ({"foreground__type": "CentrePrior", "foreground__sgma": 1}, "sgma"),
-        ({"threshold": {"_delete_": True, "type": "OtsuTreshold"}}, "threshold rule 'OtsuTreshold'"),
+        ({"threshold__type": "OtsuTreshold"}, "threshold rule 'OtsuTreshold'"),
         ({"embedder__type": "ImageEmbedings"}, "embedder 'ImageEmbedings'"),
         ({"writer__type": "PixelLabel"}, "label writer 'PixelLabel'"),
     ],

@@ -235,7 +235,9 @@ OWN = {
     ("options", "message"),
     [
         (
-            changed(stages__foreground__test_cfg__foreground={"type": "FeatureCut", "_delete_": True}),
+            changed(
+                stages__foreground__test_cfg__foreground={"type": "FeatureCut", "_delete_": True}
+            ),
             r"FeatureCut looks at a trained model; set stages\.foreground\.model",
         ),
         (

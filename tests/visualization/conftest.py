@@ -10,8 +10,9 @@ from PIL import Image
 
 from luss.datasets.imagenet_s import ImageNetS
 from luss.datasets.mask_codec import IGNORE_ID, write_mask
+from luss.engine.loops import LabelGenerationLoop
 from luss.pipeline.work_dir import WorkDir
-from luss.stages import EvaluateStage, LabelGenerationStage
+from luss.stages import FullyUnsupervised
 from luss.visualization import build_report
 
 CLASSES = ("<b>bird & co", "cat", "dog")
@@ -83,8 +84,8 @@ def note_outputs(work_dir: Path) -> None:
     (work_dir / "pretrain" / "iter_1.pth").touch()
     roles = {
         "pretrain": {"checkpoint": "iter_1.pth"},
-        "label_generation": LabelGenerationStage.roles,
-        "evaluate": EvaluateStage.roles,
+        "label_generation": LabelGenerationLoop.roles,
+        "evaluate": FullyUnsupervised.roles,
     }
     for stage, outputs in roles.items():
         if (work_dir / stage).is_dir():

@@ -112,9 +112,10 @@ def test_bad_settings_and_metrics(run, tmp_path):
         evaluate(run, {"type": "PredictionPicturesHook", "max_photos": 0})
     config = read_tiny()
     config.stages.mine = {
-        "type": "ProtocolStage", "protocol": "mine", "model_from": "finetune",
+        **config.stages.evaluate,
+        "protocol": {"type": "Protocol", "name": "mine"},
         "test_evaluator": [{"type": "SegmentationMetric"}],
-    }  # fmt: skip
+    }
     with pytest.raises(LussError, match="DumpMasks, which is missing"):
         Pipeline(config, str(run)).evaluate("mine", hooks=[{"type": "PredictionPicturesHook"}])
 

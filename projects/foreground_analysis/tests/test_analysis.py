@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny_run import TINY, finish, read_tiny, run_tiny, start
+from tiny_run import TINY, evaluation_of_labels, finish, read_tiny, run_tiny, start
 
 from foreground_analysis.analysis import analyze_foreground
 from foreground_analysis.page import _stretched
@@ -58,14 +58,12 @@ def analyse_and_compare(work_dir, **options):
 
 
 def test_one_matcher_and_one_predictor_everywhere(tmp_path):
-    pipeline = read_tiny().stages.evaluate.test_dataloader.dataset.pipeline
+    matched = {"matcher__unmatched": "best"}
     options = {
+        **matched,
         "num_categories": 8,
-        "stages__evaluate__matcher__unmatched": "best",
         "stages__finetune__model__cam_threshold": 0.5,
-        "stages__evaluate_labels__type": "EvaluateLabelsStage",
-        "stages__evaluate_labels__after": "label_generation",
-        "stages__evaluate_labels__pipeline": pipeline,
+        "stages__evaluate_labels": evaluation_of_labels(**matched),
     }
     run_tiny(tmp_path, **options)
     found, results = analyse_and_compare(tmp_path, **options)
@@ -92,7 +90,7 @@ def test_a_given_match_and_half_precision_are_those_of_the_evaluation(finished_r
     match = tmp_path / "match.json"
     match.write_text(json.dumps({str(g): (7 - g) % 7 for g in range(7)}))
     options = {
-        "stages__evaluate__match": str(match),
+        "stages__evaluate__protocol__match": str(match),
         "stages__evaluate__test_cfg": {"bf16": True},
     }
     run_tiny(tmp_path / "run", "evaluate", **options)
@@ -155,14 +153,14 @@ def test_embeddings_over_a_prior_are_those_pooled_over_its_maps(finished_run, tm
     pipeline = [
         {"type": "LoadRGBImage"},
         {"type": "ResizeShortSide", "size": 48},
-        {"type": "LoadForegroundAsMask"},
+        {"type": "LoadForegroundAsMask", "folder": "${label_generation.foreground}/train"},
         {"type": "CenterCrop", "crop_size": 32},
         {"type": "PackInputs"},
     ]
     options = {
-        "stages__label_generation__foreground__type": "BoundaryPrior",
+        "stages__label_generation__test_cfg__foreground__type": "BoundaryPrior",
         "stages__label_generation__test_cfg__embedder__type": "ForegroundEmbeddings",
-        "stages__label_generation__embedding__attention": False,
+        "stages__label_generation__test_cfg__embedder__attention": False,
         "stages__label_generation__test_dataloader__embedding__dataset__pipeline": pipeline,
     }
     run_tiny(tmp_path / "run", "label_generation", **options)
@@ -186,12 +184,13 @@ def test_labels_by_pixel_of_pretrained_features(finished_run, tmp_path):
         {"type": "PackInputs"},
     ]
     options = {
-        "stages__label_generation__model_from": "pretrain",
+        "stages__label_generation__model": "${pretrain.model}",
+        "stages__label_generation__checkpoint": "${pretrain.checkpoint}",
         "stages__label_generation__test_cfg__embedder__type": "PixelEmbeddings",
         "stages__label_generation__test_dataloader__embedding__dataset__pipeline": pipeline,
         "stages__label_generation__test_cfg__writer__type": "PixelLabels",
         "stages__label_generation__test_cfg__writer__by": "cluster",
-        "stages__label_generation__foreground__type": "WholePhoto",
+        "stages__label_generation__test_cfg__foreground__type": "WholePhoto",
         "stages__label_generation__test_cfg__threshold": 0.0,
     }
     run_tiny(tmp_path / "run", "label_generation", **options)

@@ -25,9 +25,10 @@ HOOKED = {key: hooks for key, hooks in FAULTY.items() if "pretrain" not in key}
 """Pretraining is that of a run without the hook."""
 TAUGHT = {
     "stages__foreground": {
-        "type": "ForegroundStage",
-        "foreground": {"type": "CentrePrior"},
+        "type": "Test",
         "before": "pixel_attention",
+        "test_dataloader": {"splits": "${facts.splits}", "dataset": {}},
+        "test_cfg": {"type": "ForegroundLoop", "foreground": {"type": "CentrePrior"}},
     },
     "stages__pixel_attention__model__type": "TaughtAttentionTrainer",
     "stages__pixel_attention__model__weight": 0.75,
@@ -92,12 +93,12 @@ def test_the_config_adds_only_maps_and_their_loss():
     order = list(theirs)
     order.insert(order.index("pixel_attention"), "foreground")
     assert list(ours) == order
-    assert ours.foreground.foreground == theirs.label_generation.foreground
-    assert ours.label_generation.foreground == {
-        "type": "FolderOfMaps",
-        "folder": "${foreground.maps}",
-    }
-    assert ours.label_generation.embedding == theirs.label_generation.embedding
+    labels, plain = (stages.label_generation for stages in (ours, theirs))
+    assert ours.foreground.test_cfg.foreground == plain.test_cfg.foreground
+    source = {"type": "FolderOfMaps", "folder": "${foreground.maps}"}
+    assert labels.test_cfg.foreground == source
+    assert labels.test_cfg.embedder == plain.test_cfg.embedder
+    assert labels.test_dataloader == plain.test_dataloader
     stage = copy.deepcopy(ours.pixel_attention)
     assert stage.model.pop("weight") == 0.9
     assert stage.model.pop("type") == "TaughtAttentionTrainer"

@@ -131,7 +131,9 @@ def test_true_masks_are_checked_before_training(configuration, demo_root, tmp_pa
 def test_ignored_pixels_have_no_part_in_the_loss(configuration, demo_root, tmp_path):
     pipeline = Pipeline(configuration("lars"), str(tmp_path / "run"))
     with pipeline.opened() as context:
-        model = MODELS.build(context.resolved(pipeline.stages["finetune_semi"]).model_config(context))
+        model = MODELS.build(
+            context.resolved(pipeline.stages["finetune_semi"]).model_config(context)
+        )
         dataset = context.dataset(
             {"split": "train-semi", "pipeline": [
                 {"type": "LoadRGBImage"}, {"type": "LoadMask"}, {"type": "PackInputs"}
