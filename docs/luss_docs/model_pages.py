@@ -3,6 +3,7 @@
 import functools
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,7 +72,7 @@ class ModelPage:
     def about(self) -> str:
         """Return the first sentence of the comment at the top of the file."""
         text = _opening(self.path)
-        first = re.split(r"(?<=[.:]) (?=[A-Z-])", text)[0].rstrip(".:")
+        first = re.split(r"(?<=[.:])\s+(?=[A-Z-])", text)[0].rstrip(".:")
         return first if first else self.path.stem
 
     def paper(self) -> str:
@@ -98,13 +99,12 @@ class ModelPage:
 
     def _opening_text(self) -> str:
         text = _opening(self.path)
-        return re.sub(r"--cfg-options (\S+?)([.,;:]?)(?= |$)", r"`--cfg-options \1`\2", text)
+        text = re.sub(r"--cfg-options (\S+=\S+?)([.,;:]?)(?=\s|$)", r"`--cfg-options \1`\2", text)
+        return re.sub(r"\$\{\S+?\}", r"`\g<0>`", text)
 
     def _facts(self) -> str:
         config = self.config
-        stages = ", ".join(
-            f"`{name}` (`{stage.get('type')}`)" for name, stage in config.stages.items()
-        )
+        stages = ", ".join(f"`{name}` ({_kind(stage)})" for name, stage in config.stages.items())
         rows = [
             ("inherits", ", ".join(f"`{base}`" for base in _bases(self.path)) or "nothing"),
             ("data", f"`{config.get('data', {}).get('type', 'auto')}`"),
@@ -163,7 +163,7 @@ class ModelPage:
         split = stage.get("train_dataloader", {}).get("dataset", {}).get("split", "train")
         if split == "train-full":
             return WHOLE_IMAGENET
-        if split == "train-semi" or "semi" in stage.get("type", "").lower():
+        if split == "train-semi":
             return LABELLED_IMAGES[int(match[1])]
         return TRAINING_IMAGES[int(match[1])]
 
@@ -203,13 +203,13 @@ def _read(name: str) -> Config:
 
 
 def _opening(path: Path) -> str:
-    """Return the comment at the top of a file as one line."""
+    """Return the comment at the top of a file, each paragraph as one line."""
     lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             break
         lines.append(line.lstrip("# "))
-    return " ".join(lines)
+    return "\n\n".join(part.replace("\n", " ") for part in "\n".join(lines).split("\n\n"))
 
 
 def _bases(path: Path) -> list[str]:
@@ -218,11 +218,17 @@ def _bases(path: Path) -> list[str]:
     return re.findall(r'"([^"]+)"', match[1]) if match else []
 
 
+def _kind(stage: dict) -> str:
+    """Return the type of a stage, with its protocol or test loop."""
+    part = stage.get("protocol") or stage.get("test_cfg") or {}
+    return ", ".join(f"`{kind}`" for kind in (stage["type"], part.get("type")) if kind)
+
+
 def _backbone(config: Config) -> str:
     for stage in config.stages.values():
-        model = stage.get("model") or {}
-        backbone = model.get("backbone") or stage.get("backbone")
-        if backbone:
+        model = stage.get("model")
+        backbone = model.get("backbone") if isinstance(model, Mapping) else None
+        if isinstance(backbone, Mapping):
             depth = f" {backbone['depth']}" if "depth" in backbone else ""
             return f"`{backbone['type']}`{depth}"
     return "-"

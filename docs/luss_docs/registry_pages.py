@@ -12,7 +12,21 @@ from luss_docs.markdown import table, toctree
 __all__ = ["components_of", "registry_pages"]
 
 ABOUT = {
-    "STAGES": ("Stages", "The steps of a method, in the order of `stages` in a config."),
+    "STAGES": (
+        "Stages",
+        "Kinds of stages: `stages.NAME.type`. `Train` and `Test` are runners of MMEngine.",
+    ),
+    "PROTOCOLS": (
+        "Protocols",
+        "How a `Test` stage evaluates a model: `stages.NAME.protocol`; see "
+        "[Evaluation](../../stages/evaluate.md) and [Other protocols](../../stages/protocols.md).",
+    ),
+    "RULES": (
+        "Rules",
+        "Values that depend on the data. `dict(type=RULE, ...)` in the settings of a stage is "
+        "replaced by the value of the rule, which `WORK_DIR/<stage>/config.py` shows. The first "
+        "argument, `context`, is filled in.",
+    ),
     "MODELS": (
         "Models",
         "Algorithms, objectives, heads, backbones, segmentors and data preprocessors. Write "
@@ -23,7 +37,7 @@ ABOUT = {
     "TRANSFORMS": ("Transforms", "Steps of a `pipeline`, from a file to a batch."),
     "EMBEDDERS": (
         "Embedders",
-        "Images to embeddings: `stages.label_generation.test_cfg.embedder.type`.",
+        "Images to embeddings: `stages.label_generation.test_cfg.embedder`.",
     ),
     "LABEL_GENERATORS": (
         "Label generators",
@@ -36,16 +50,17 @@ ABOUT = {
     ),
     "THRESHOLD_RULES": (
         "Threshold rules",
-        "Foreground maps to a threshold: `stages.label_generation.test_cfg.threshold`.",
+        "Foreground maps to a threshold: `stages.label_generation.test_cfg.threshold`, which may "
+        "also be a number, or the [rule](rules.md) `AutoThreshold`.",
     ),
     "LABEL_WRITERS": (
         "Label writers",
-        "Categories and foreground to pseudo labels: "
-        "`stages.label_generation.test_cfg.writer.type`.",
+        "Categories and foreground to pseudo labels: `stages.label_generation.test_cfg.writer`.",
     ),
     "MATCHERS": (
         "Matchers",
-        "Generated to true categories: `stages.evaluate.protocol.matcher`.",
+        "Generated to true categories: `matcher` at the top level of the configs of PASS, for the "
+        "threshold and the evaluation alike.",
     ),
     "COUNT_METRICS": (
         "Metrics of counts",
@@ -55,6 +70,10 @@ ABOUT = {
     "REPORT_SECTIONS": ("Sections of the report", "Values of `report.sections`."),
     "HOOKS": ("Hooks", "Actions at points of a run: `custom_hooks`, `default_hooks`."),
     "LOOPS": ("Loops", "Iteration over the data: `train_cfg`, `val_cfg`, `test_cfg`."),
+    "CHECKS": (
+        "Checks of loops",
+        "Functions with the name of a test loop, called before the first stage starts.",
+    ),
     "RUNNERS": ("Runners", "Classes that run a stage; see [Architecture](../architecture.md)."),
     "OPTIMIZERS": ("Optimizers", "`optim_wrapper.optimizer`."),
     "OPTIM_WRAPPERS": ("Optimizer wrappers", "`optim_wrapper`."),

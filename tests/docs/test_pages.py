@@ -4,15 +4,17 @@ import re
 
 import pytest
 from command_blocks import DOCUMENTS, REPOSITORY
+from mmengine import Config
 
 from luss import registry as registries
-from luss.registry import STAGES
+from luss.references import CONFIG, references_in
+from luss.registry import PROTOCOLS, STAGES
 from luss_docs.docstrings import argument_texts, as_markdown, defaults_of, signature_of, summary
 from luss_docs.figures import MEASURED, PAPER, measured
 from luss_docs.links import with_links_of_the_site
 from luss_docs.model_pages import ModelPage
 from luss_docs.registry_pages import components_of, registry_pages
-from luss_docs.settings_page import TOP_LEVEL, settings_page, top_level_settings
+from luss_docs.settings_page import OF_PASS, TOP_LEVEL, settings_page, top_level_settings
 
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s#]+)")
 
@@ -32,12 +34,20 @@ def test_every_component_stands_on_the_page_of_its_registry():
 def test_settings_are_described_and_no_others():
     assert top_level_settings() <= TOP_LEVEL.keys()
     page = settings_page()
-    for kind in components_of(STAGES):
-        assert f"\n## {kind}\n" in page
-    # Of TrainStage, which PretrainStage passes on by **kwargs.
-    pretrain = page[page.index("## PretrainStage") :].partition("\n## ")[0]
-    for setting in ("weights", "init", "train_dataloader", "param_scheduler"):
-        assert f"| `{setting}` |" in pretrain
+    for kind in (*components_of(STAGES), *components_of(PROTOCOLS), "LabelGenerationLoop"):
+        assert f"\n### {kind}\n" in page
+    # Of FullyUnsupervised, and of Protocol, to which it passes **kwargs.
+    protocol = page[page.index("### BeforeFineTuning") :].partition("\n### ")[0]
+    for setting in ("matcher", "match", "metrics", "boundary"):
+        assert f"| `{setting}` |" in protocol
+
+
+@pytest.mark.parametrize("name", ["pass_s_in300", "pass_s_photos", "pass_s_demo", "pass_p_in50"])
+def test_settings_of_pass_are_those_that_stages_refer_to(name):
+    config = Config.fromfile(REPOSITORY / "configs" / "pass" / f"{name}.py")
+    references = references_in(config.stages, "stages")
+    named = {each.first for each in references if each.stage == CONFIG} - {"small_crop_size"}
+    assert named == OF_PASS.keys() and named <= config.keys()
 
 
 def test_figures_are_those_of_configs_that_are_there():
