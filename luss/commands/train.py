@@ -44,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="resume a run that was stopped")
     add_options(
-        parser, "override settings of the config, such as stages.label_generation.test_cfg.threshold=0.4"
+        parser,
+        "override settings of the config, such as stages.label_generation.test_cfg.threshold=0.4",
     )
 
 

@@ -18,11 +18,12 @@ def runner_and_context(tmp_path, **options):
 
 @pytest.mark.parametrize("seed", [0, 3, 31])
 def test_the_seed_of_a_run(tmp_path, seed):
-    pipeline, runner, context = runner_and_context(tmp_path, seed=seed)
+    _, runner, context = runner_and_context(tmp_path, seed=seed)
     assert runner.seed == seed
     assert context.dataset({"split": "train"}).seed == seed
     assert context.dataset({"split": "train", "seed": 8}).seed == 8
-    assert pipeline.stages["label_generation"].parts(context)["generator"]["seed"] == seed
+    stage = context.resolved(context.stages["label_generation"])
+    assert stage.runner_config(context)["randomness"]["seed"] == seed
 
 
 def test_the_seed_of_a_stage_is_its_runners(tmp_path):
