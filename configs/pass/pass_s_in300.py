@@ -162,7 +162,8 @@ stages = dict(
             # C: faiss on one GPU. Here: the same k-means, distributed over all GPUs.
             generator=dict(type="TorchKMeans", iterations=20, restarts=30),
             foreground=dict(type="Attention"),
-            threshold=dict(type="AutoThreshold", matcher="${config.matcher}"),
+            threshold=dict(type="AutoThreshold"),
+            matcher="${config.matcher}",
             writer=dict(type="PixelLabels"),
         ),
     ),

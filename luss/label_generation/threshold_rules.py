@@ -235,8 +235,17 @@ class OtsuThreshold(ThresholdRule):
 _ALL = tuple(step / 255 for step in range(256))
 
 
-def threshold_rule(setting: float | dict) -> ThresholdRule:
-    """Return the rule of a setting: a fixed tau, or the config of one of ``THRESHOLD_RULES``."""
-    if isinstance(setting, Mapping):
-        return THRESHOLD_RULES.build(dict(setting))
-    return GivenThreshold(setting)
+def threshold_rule(setting: float | dict, matcher: dict | None = None) -> ThresholdRule:
+    """Return the rule of a setting.
+
+    Args:
+        setting: a fixed tau, or the config of one of ``THRESHOLD_RULES``.
+        matcher: of a ``ValidationThreshold`` that names none.
+    """
+    if not isinstance(setting, Mapping):
+        return GivenThreshold(setting)
+    kind = setting.get("type")
+    kind = THRESHOLD_RULES.get(kind) if isinstance(kind, str) else kind
+    if matcher is not None and isinstance(kind, type) and issubclass(kind, ValidationThreshold):
+        setting = {"matcher": matcher, **setting}
+    return THRESHOLD_RULES.build(dict(setting))

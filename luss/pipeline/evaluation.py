@@ -44,7 +44,6 @@ def evaluate(
             something that it needs is missing.
     """
     init_default_scope("luss")
-    # A protocol stage is defined above this package.
     # Stages with a protocol are defined above this package.
     built: Any = context.resolved(_stage_of(context, protocol))
     stage = built.for_checkpoint(context.work_dir, checkpoint)
@@ -56,7 +55,8 @@ def evaluate(
             "predictions with; for an ImageNet-S split root, expected validation-segmentation or "
             "test-segmentation"
         )
-    missing = [name for name in stage.requires if not context.work_dir.is_done(name)]
+    sources = {stage.source_of("checkpoint"), stage.source_of("weights")} - {None}
+    missing = [name for name in sorted(sources) if not context.work_dir.is_done(name)]
     if missing := main_process_decides(missing):
         raise LussError(
             f"{protocol} evaluates what {', '.join(map(repr, missing))} trains, which is not "

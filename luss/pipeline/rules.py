@@ -37,13 +37,11 @@ def with_rules(config: Any, context: "Context") -> Any:
 
 
 @RULES.register_module(name="AutoThreshold")
-def auto_threshold(context: "Context", matcher: dict | None = None) -> dict:
+def auto_threshold(context: "Context") -> dict:
     """Return a threshold rule: the best mIoU on validation masks; Otsu's without such masks.
 
     Args:
         context: of the run.
-        matcher: config of one of ``MATCHERS``; the one by which the segmentor is evaluated.
     """
-    if "validation" in context.splits_with_masks:
-        return {"type": "ValidationThreshold", **({"matcher": matcher} if matcher else {})}
-    return {"type": "OtsuThreshold"}
+    found = "validation" in context.splits_with_masks
+    return {"type": "ValidationThreshold" if found else "OtsuThreshold"}

@@ -23,7 +23,12 @@ def check_foreground(stage: "Test", context: Context) -> None:
     Raises:
         LussError: if the source and the model do not fit, or a photo will have no map.
     """
-    check_source(stage, stage.built_model(context), context, list(stage.loaders(context)))
+    source = check_source(stage, stage.built_model(context), context, list(stage.loaders(context)))
+    if not source.needs_model and stage.model["type"] != "NoModel":
+        raise LussError(
+            f"stages.{stage.name}.test_cfg.foreground: {stage.test_cfg['foreground']['type']} looks "
+            f"at no model; remove stages.{stage.name}.model"
+        )
 
 
 def check_source(
@@ -38,8 +43,8 @@ def check_source(
         loaders: names of the data loaders whose photos need a map.
 
     Raises:
-        LussError: if the model lacks what the source looks at, the source looks at a model and
-            there is none, or the other way round, or a photo will have no map.
+        LussError: if the model lacks what the source looks at, there is no model, or a photo will
+            have no map.
     """
     stated = stage.test_cfg["foreground"]
     where = f"stages.{stage.name}"

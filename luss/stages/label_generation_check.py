@@ -49,7 +49,7 @@ def check_label_generation(stage: "Test", context: Context) -> None:
     LABEL_GENERATORS.build({**filled, **parts["generator"]})
     LABEL_WRITERS.build(dict(parts.get("writer", {"type": "PixelLabels"})))
     embedder = EMBEDDERS.build(dict(parts.get("embedder", {"type": "ImageEmbeddings"})))
-    rule = threshold_rule(parts["threshold"])
+    rule = threshold_rule(parts["threshold"], parts.get("matcher"))
     model = stage.built_model(context).eval()
     source = check_source(stage, model, context, list(_LOADERS))
     reads_maps = getattr(embedder, "reads_maps", False)

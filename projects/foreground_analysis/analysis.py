@@ -148,7 +148,7 @@ class _Analysis:
         self.embedder = EMBEDDERS.build(dict(settings["embedder"]))
         filled = {"num_clusters": settings["num_categories"], "seed": context.seed}
         self.generator = LABEL_GENERATORS.build({**filled, **settings["generator"]})
-        self.rule = threshold_rule(settings["threshold"])
+        self.rule = threshold_rule(settings["threshold"], settings.get("matcher"))
         self.writer = LABEL_WRITERS.build(dict(settings["writer"]))
         self.own = own_name(own)
         self.sources = build_sources(names, own, self.model)
@@ -392,6 +392,4 @@ def _matching(labels: dict, segmentor: dict | None) -> dict[str, Any]:
             return {"matcher": metric["matcher"]}
         if "match" in metric:
             return {"match": metric["match"]}
-    rule = labels["threshold"]
-    matcher = rule.get("matcher") if isinstance(rule, Mapping) else None
-    return {"matcher": matcher or {"type": "ImageLevelMatcher"}}
+    return {"matcher": labels.get("matcher") or {"type": "ImageLevelMatcher"}}

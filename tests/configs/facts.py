@@ -426,7 +426,7 @@ LABEL_GENERATION = [
     (
         "step 2.3: searched on validation",
         "threshold",
-        {"type": "ValidationThreshold", "matcher": {"type": "ImageLevelMatcher"}},
+        {"type": "ValidationThreshold"},
     ),
     ("ours", "unreadable images", "skip"),
     ("ours", "attention maps for the report", 24),

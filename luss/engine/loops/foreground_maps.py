@@ -126,9 +126,9 @@ def split_of(loader: ShareLoader) -> str:
     return getattr(loader.dataset, "split", "train")
 
 
-def digest_of_settings(source: dict) -> str:
-    """Return a digest of a source's config."""
-    return hashlib.sha256(json.dumps(source, sort_keys=True, default=str).encode()).hexdigest()
+def digest_of_settings(settings: object) -> str:
+    """Return a digest of a configuration."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def digest_of_ids(dataset: PhotoSet) -> str:

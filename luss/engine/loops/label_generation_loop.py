@@ -63,6 +63,8 @@ class LabelGenerationLoop(StreamingLoop):
         num_categories: C, of categories to discover.
         generator: config of one of ``LABEL_GENERATORS``; number of clusters and seed are filled in.
         threshold: a fixed tau, or the config of one of ``THRESHOLD_RULES``.
+        matcher: config of one of ``MATCHERS``, of a threshold of the best mIoU; the one by which the
+            labels are evaluated.
         embedder: config of one of ``EMBEDDERS``, by default ``ImageEmbeddings``.
         foreground: config of one of ``FOREGROUND_SOURCES``, by default ``Attention``.
         writer: config of one of ``LABEL_WRITERS``, by default ``PixelLabels``.
@@ -99,6 +101,7 @@ class LabelGenerationLoop(StreamingLoop):
         num_categories: int,
         generator: dict,
         threshold: float | dict,
+        matcher: dict | None = None,
         embedder: dict | None = None,
         foreground: dict | None = None,
         writer: dict | None = None,
@@ -114,8 +117,8 @@ class LabelGenerationLoop(StreamingLoop):
         foreground = dict(foreground or {"type": "Attention"})
         self.foreground = FOREGROUND_SOURCES.build(foreground)
         self._source_digest = {"source's settings": digest_of_settings(foreground)}
-        self.rule = threshold_rule(threshold)
-        self._rule_digest = {"threshold's settings": digest_of_settings({"threshold": threshold})}
+        self.rule = threshold_rule(threshold, matcher)
+        self._rule_digest = {"threshold's settings": digest_of_settings([threshold, matcher])}
         self.writer = LABEL_WRITERS.build(dict(writer or {"type": "PixelLabels"}))
         if self.rule.reads is not None and _LOADER_OF[self.rule.reads] not in dataloader:
             raise LussError(
