@@ -23,11 +23,12 @@ def check_foreground(stage: "Test", context: Context) -> None:
     Raises:
         LussError: if the source and the model do not fit, or a photo will have no map.
     """
-    source = check_source(stage, stage.built_model(context), context, list(stage.loaders(context)))
+    splits = list(stage.loaders(context))
+    source = check_source(stage, stage.built_model(context), context, splits)
     if not source.needs_model and stage.model["type"] != "NoModel":
         raise LussError(
-            f"stages.{stage.name}.test_cfg.foreground: {stage.test_cfg['foreground']['type']} looks "
-            f"at no model; remove stages.{stage.name}.model"
+            f"stages.{stage.name}.model is set, but {type(source).__name__} looks at no model; "
+            "remove it"
         )
 
 
