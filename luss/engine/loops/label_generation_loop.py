@@ -63,7 +63,7 @@ class LabelGenerationLoop(StreamingLoop):
         num_categories: C, of categories to discover.
         generator: config of one of ``LABEL_GENERATORS``; number of clusters and seed are filled in.
         threshold: a fixed tau, or the config of one of ``THRESHOLD_RULES``.
-        matcher: config of one of ``MATCHERS``, of a threshold of the best mIoU; the one by which the
+        matcher: config of one of ``MATCHERS``, for a threshold of the best mIoU; that by which the
             labels are evaluated.
         embedder: config of one of ``EMBEDDERS``, by default ``ImageEmbeddings``.
         foreground: config of one of ``FOREGROUND_SOURCES``, by default ``Attention``.
