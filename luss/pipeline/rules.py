@@ -1,7 +1,7 @@
-"""Rules: values of settings that depend on what the data have.
+"""Rules: values of settings that depend on the data.
 
-A rule is a registered function with a name, ``RULES``. Where a config names one as ``type``, its
-value stands in the configuration that runs, ``WORK_DIR/<stage>/config.py``.
+A rule is a function that is registered in ``RULES``. A dict in a config whose ``type`` is the name
+of a rule is replaced by the value of the rule in ``WORK_DIR/<stage>/config.py``.
 """
 
 from collections.abc import Mapping

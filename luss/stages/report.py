@@ -18,13 +18,13 @@ __all__ = ["Report"]
 
 @STAGES.register_module()
 class Report(Stage):
-    """Writes ``WORK_DIR/report/index.html`` from what the other stages left.
+    """A stage that writes ``WORK_DIR/report/index.html`` from the outputs of the other stages.
 
     Args:
         name: see :class:`Stage`.
-        title: of the page.
-        sections: what it shows, in order: names of ``REPORT_SECTIONS``, or dicts of ``type`` and
-            arguments such as ``dict(type='gallery', max_photos=20)``.
+        title: title of the page.
+        sections: sections in order: names of ``REPORT_SECTIONS``, or dicts of ``type`` and
+            arguments, such as ``dict(type='gallery', max_photos=20)``.
     """
 
     settings: ClassVar[tuple[str, ...]] = ()

@@ -31,35 +31,36 @@ __all__ = ["Test"]
 
 @STAGES.register_module()
 class Test(RunnerStage):
-    """Tests a model: a runner's test with any loop, metrics and hooks.
+    """A stage that tests a model: ``Runner.test`` with any loop, metrics and hooks.
 
-    Without a ``protocol``, the output is what the loop writes into the stage's folder, its
-    ``runner.work_dir``; the loop's class names it by ``roles``, or the config by ``outputs``. What
-    ``run`` of the loop returns is noted in ``done.json``. With a ``protocol``, the metrics are
-    added to ``results.json``.
+    Without a ``protocol``, the loop writes files into the stage's folder (``runner.work_dir``).
+    ``roles`` of the loop's class, or ``outputs``, name them, so that other stages can refer to
+    them. ``done.json`` contains what ``run`` of the loop returns. With a ``protocol``, the metrics
+    are added to ``results.json``.
 
-    A loop that needs more checks before it runs registers a function in ``CHECKS`` under its name.
+    A function in ``CHECKS`` with the name of the loop is called before the first stage starts.
 
     Args:
         name: see :class:`Stage`.
-        test_dataloader: either name -> data loader, or one data loader with ``splits``, which
-            stands for a loader of each split: there no image or mask may be missing where masks
-            are, and training photos that cannot be read are skipped. A loader with
-            ``only_with_masks=True`` is left out if its split has no masks.
-        test_cfg: the loop and its settings; with a protocol by default ``SplitsTestLoop``.
-        model: config of a model, such as ``"${finetune.model}"``; by default none.
-        checkpoint: of all of the model's weights, such as ``"${finetune.checkpoint}"``.
-        weights: of the model's backbone alone, see :class:`luss.stages.Train`.
-        data_preprocessor: instead of the model's.
-        test_evaluator: configs of metrics; with a protocol, instead of its own. A metric called
-            ``<variant>/<metric>`` stands in ``results.json`` under ``<protocol>_<variant>``.
+        test_dataloader: name -> data loader; or one data loader with ``splits``, which is used for
+            each of these splits. In a split with masks, no image or mask may be missing; in others,
+            unreadable training photos are skipped. A named loader with ``only_with_masks=True`` is
+            left out if its split has no masks.
+        test_cfg: the loop and its settings; with a protocol, by default ``SplitsTestLoop``.
+        model: config of the model, such as ``"${finetune.model}"``; None for loops that need none.
+        checkpoint: file with all weights of the model, such as ``"${finetune.checkpoint}"``.
+        weights: file with the weights of the backbone only, see :class:`luss.stages.Train`.
+        data_preprocessor: replaces that of the model.
+        test_evaluator: configs of metrics; they replace those of the protocol. ``results.json``
+            contains a metric called ``<variant>/<metric>`` under ``<protocol>_<variant>``.
         custom_hooks: configs of hooks.
-        protocol: config of one of ``PROTOCOLS``.
-        refiner: config of a refiner, such as ``dict(type="PAMR")``, that moves the edges of a
-            segmentor's predictions to those of the photo, in evaluation and later prediction. The
-            pipelines of data sets then keep the photo.
-        outputs: role -> path below the stage's folder, of further outputs.
-        report_name: stem of the JSON file with the results, in the work dir.
+        protocol: config of one of ``PROTOCOLS``; its metrics are added to ``results.json``.
+        refiner: config of a refiner, such as ``dict(type="PAMR")``, which moves the edges of
+            predictions to those of the photo, in the evaluation and in later predictions. Pipelines
+            then keep the photo.
+        outputs: role -> path below the stage's folder, of outputs that loop and protocol do not
+            name.
+        report_name: name of the JSON file with the results in the work dir, without ``.json``.
     """
 
     __test__ = False  # pytest would collect it
@@ -226,7 +227,7 @@ class Test(RunnerStage):
     # Checks
 
     def check(self, context: Context) -> None:
-        """Build model, metrics and data sets, look through the masks, and ask loop and protocol.
+        """Build model, metrics and data sets, check the masks, and run the loop's own checks.
 
         Raises:
             LussError: if something is unknown, images or masks are missing, or masks do not fit.

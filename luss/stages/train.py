@@ -64,23 +64,26 @@ _OPTIONAL = (
 
 @STAGES.register_module()
 class Train(RunnerStage):
-    """Trains a model; everything but the arguments below is a runner's configuration.
+    """A stage that trains a model: ``Runner.train``.
 
-    The output is the newest ``iter_*.pth`` in its folder; the last epoch is used, never a 'best'.
+    The output is the newest ``iter_*.pth`` in its folder: the end of the training, never a 'best'
+    checkpoint.
 
     Args:
         name: see :class:`Stage`.
-        train_dataloader: as MMEngine's; its data set takes what it leaves open from ``data``.
-        init: part (module name) -> checkpoint that it starts from, such as
+        train_dataloader: as in MMEngine; its data set takes missing settings from the top-level
+            ``data``.
+        init: part (module name) -> checkpoint from which it starts, such as
             ``{"backbone": "${pretrain.checkpoint}"}``.
-        param_scheduler: as MMEngine's: one, a list, or one of these for each of several optimizers
-            by name; schedulers end with training unless ``end`` is set.
-        seed: instead of the run's.
-        weights: from which the backbone starts, a path or a dict of file, layout, key, prefix,
-            rename and ignore, see :class:`luss.models.backbones.weights.WeightsEntry`.
-        pretrained: like ``weights``, but nothing is trained: the file's backbone becomes the
-            stage's checkpoint, with the projector and the prototypes where the file has them.
-            None, or a dict whose ``file`` is None, trains.
+        param_scheduler: as in MMEngine: one, a list, or optimizer name -> one of these. Schedulers
+            by epochs without ``end`` end with the training.
+        seed: replaces the seed of the run.
+        weights: file from which the backbone starts: a path, or a dict of file, layout, key,
+            prefix, rename, ignore and allow_missing, see
+            :class:`luss.models.backbones.weights.WeightsEntry`.
+        pretrained: like ``weights``, but nothing is trained: the backbone of the file, and its
+            projector and prototypes if it has them, become the checkpoint of the stage. None, or a
+            dict whose ``file`` is None, trains.
         **runner: further settings of :class:`luss.engine.runner.Runner`; missing ones are taken
             from the top level of the config.
     """

@@ -60,16 +60,17 @@ class LabelGenerationLoop(StreamingLoop):
         dataloader: configs of data loaders, each with a ``ShareSampler``: ``embedding`` and
             ``pixels`` of the training photos, and ``validation`` with masks where there are any.
         evaluator: of MMEngine's test loops; nothing is evaluated.
-        num_categories: C, of categories to discover.
-        generator: config of one of ``LABEL_GENERATORS``; number of clusters and seed are filled in.
+        num_categories: C, the number of categories to discover.
+        generator: config of one of ``LABEL_GENERATORS``; by default with C clusters and the seed of
+            the run.
         threshold: a fixed tau, or the config of one of ``THRESHOLD_RULES``.
         matcher: config of one of ``MATCHERS``, for a threshold of the best mIoU; that by which the
             labels are evaluated.
         embedder: config of one of ``EMBEDDERS``, by default ``ImageEmbeddings``.
         foreground: config of one of ``FOREGROUND_SOURCES``, by default ``Attention``.
         writer: config of one of ``LABEL_WRITERS``, by default ``PixelLabels``.
-        num_attention_maps: of how many photos the report shows the foreground; of validation
-            where there are masks, else of training.
+        num_attention_maps: number of photos whose foreground the report shows, of validation if it
+            has masks, else of training.
 
     Raises:
         LussError: if the threshold is to be found on masks and there is no data loader of any.

@@ -23,11 +23,12 @@ _AFTER = "pretrain"
 
 @PROTOCOLS.register_module()
 class DistanceMatching(Protocol):
-    """Labels each pixel by the labelled vectors nearest to its feature; nothing is trained.
+    """Distance matching: the labelled vectors nearest to a pixel's feature vote for its class.
 
-    The stage's model is a :class:`luss.evaluation.DistanceMatcher` with the backbone of another
-    stage, ``"${pretrain.model.backbone}"``, or any other. ``weights`` of the stage are those of the
-    backbone: ``"${pretrain.checkpoint}"``, or an external file. Without any they are random.
+    Nothing is trained. The stage's model is a :class:`luss.evaluation.DistanceMatcher` with any
+    backbone, such as that of another stage, ``"${pretrain.model.backbone}"``. ``weights`` of the
+    stage are those of the backbone: ``"${pretrain.checkpoint}"``, or an external file. Without
+    them, weights are random, and a warning is logged.
 
     Args:
         **kwargs: see :class:`Protocol`.

@@ -28,10 +28,10 @@ _WARNING = 30
 
 @PROTOCOLS.register_module()
 class FullyUnsupervised(Protocol):
-    r"""Predicts the evaluation splits, matches on validation and counts.
+    r"""The fully unsupervised protocol: generated ids are matched with true classes on validation.
 
     Predictions contain generated ids; ``match.json`` beside them maps each to a true class.
-    Without masks the training photos are predicted and nothing is counted.
+    Without masks, the training photos are predicted, and there are no metrics.
 
     A model of a larger split is evaluated on a smaller one (table 6) by the smaller one's
     ``data_root``, the ``num_categories`` that the model was trained with, and its checkpoint::
@@ -41,23 +41,23 @@ class FullyUnsupervised(Protocol):
 
     If the user has merged or dropped categories in ``WORK_DIR/names.json``, the variant
     ``named`` does so with the predictions before it finds a match of its own
-    (``match_named.json``). These numbers owe something to whoever looked at the categories, and
-    stand beside the others.
+    (``match_named.json``). These metrics are not fully unsupervised, since a person looked at the
+    categories, so ``results.json`` contains them beside the others.
 
-    Of the generated categories as many as there are true classes are matched; the others count as
-    'other', or by ``matcher=dict(type='ImageLevelMatcher', unmatched='best')`` as the class that
+    At most as many generated categories as there are true classes are matched. The others count as
+    'other', or with ``matcher=dict(type='ImageLevelMatcher', unmatched='best')`` as the class that
     fits them best.
 
     Args:
-        matcher: config of one of ``MATCHERS``, by default ``ImageLevelMatcher``. Let the threshold
-            of the labels be chosen by the same one.
-        second_matcher: another, whose metrics are reported beside the first one's; by default
-            matching by pixel overlap.
-        match: use this ``match.json`` instead of finding a match on validation.
-        threshold: path of the file with the labels' threshold and how it was chosen, for
-            ``results.json``, such as ``"${label_generation.threshold}"``.
-        clustering: path of the clustering of the categories, to which ``names.json`` belongs, such
-            as ``"${label_generation.clustering}"``.
+        matcher: config of one of ``MATCHERS``, by default ``ImageLevelMatcher``. The threshold of
+            the labels should be chosen by the same one.
+        second_matcher: config of another one, whose metrics are reported beside those of the first;
+            by default matching by pixel overlap.
+        match: ``match.json`` to use instead of finding a match on validation.
+        threshold: file with the threshold of the labels and how it was chosen, which
+            ``results.json`` states, such as ``"${label_generation.threshold}"``.
+        clustering: file with the centroids of the categories, for which ``names.json`` is valid,
+            such as ``"${label_generation.clustering}"``.
         **kwargs: see :class:`Protocol`.
     """
 
@@ -92,9 +92,9 @@ class FullyUnsupervised(Protocol):
         self.clustering = clustering
 
     def for_run(self, stage: "Test", work_dir: WorkDir) -> Self:
-        """As of all protocols; the run's own match is not found again.
+        """Return the protocol with the match of the run, which is not found again.
 
-        The ids of another model mean something else: its match is found on validation masks.
+        The ids of another model have another meaning: its match is found on validation masks.
         """
         match = work_dir.stage(stage.name) / "match.json"
         if _of_the_run(stage) and self.match is None and match.exists():
@@ -191,7 +191,7 @@ class FullyUnsupervised(Protocol):
 
 @PROTOCOLS.register_module()
 class BeforeFineTuning(FullyUnsupervised):
-    """The labels that the segmentor would be trained on, by a ``PixelLabeller`` (table 10d)."""
+    """The fully unsupervised protocol for labels that a ``PixelLabeller`` predicts (table 10d)."""
 
     name = "before_fine_tuning"
     example_configs = "configs/ablations/before_fine_tuning.py"

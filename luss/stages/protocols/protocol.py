@@ -17,9 +17,9 @@ __all__ = ["Protocol", "SemiSupervised"]
 
 @PROTOCOLS.register_module()
 class Protocol:
-    """Predicts masks of all splits, and compares them with true masks where there are any.
+    """An evaluation: masks of all splits are predicted, and compared with true masks.
 
-    For another protocol, name it in a config and set metrics, or register a subclass::
+    For a protocol of your own, name it in a config and set metrics, or register a subclass::
 
         stages.mine = dict(type="Test", protocol=dict(type="Protocol", name="mine"),
                            model="${finetune.model}", checkpoint="${finetune.checkpoint}",
@@ -27,9 +27,9 @@ class Protocol:
                            test_evaluator=[dict(type="MyMetric")])
 
     Args:
-        name: on the command line and in ``results.json``; by default the class's.
+        name: name on the command line and in ``results.json``; by default that of the class.
         metrics: names of ``COUNT_METRICS``, in the order of ``results.json``.
-        boundary: whether to count boundary metrics, too.
+        boundary: whether to compute boundary metrics.
 
     Raises:
         LussError: if a metric is unknown.
