@@ -94,7 +94,7 @@ def _embed_by_model(model: BaseModel, *inputs: Tensor) -> Tensor:
     if not hasattr(model, "embed_images"):
         raise LussError(
             f"{type(model).__name__} has no method embed_images, which the pixel-attention model "
-            "has; set embedding.type='PooledFeatures', or type='ForegroundEmbeddings' with "
+            "has; set test_cfg.embedder.type='PooledFeatures', or 'ForegroundEmbeddings' with "
             "attention=False"
         )
     return model.embed_images(*inputs)

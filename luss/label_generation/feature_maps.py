@@ -37,7 +37,7 @@ def deepest_map(model: BaseModel, images: Tensor) -> Tensor:
     if not hasattr(model, "backbone"):
         raise LussError(
             f"{type(model).__name__} has neither a 'backbone' nor a method 'extract' that returns "
-            "the last feature map (N, L, h, w); add one of them, or set model_from to another stage"
+            "the last feature map (N, L, h, w); add one of them, or set another model of the stage"
         )
     return extract_maps(model.backbone, images)[-1]
 
