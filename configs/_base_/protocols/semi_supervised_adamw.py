@@ -3,8 +3,8 @@
 # all of ImageNet-1k: test mIoU 20.3 at stride 32, 20.8 at stride 16. Unlike their code, luss
 # synchronises batch norm, up-samples logits once by four instead of twice by two, and predicts
 # large images by the rule of step 4; see docs/deviations.md.
-
 # weights=FILE, a local checkpoint of luss or OpenMMLab, replaces pretraining.
+
 # 0.45 at stride 16; ViT-S 0.5, ViT-B 0.6, both with weight decay 0.05 and, in the backbone,
 # drop_path_rate=0.1.
 layer_decay = 0.4
