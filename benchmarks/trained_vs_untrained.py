@@ -29,7 +29,7 @@ from luss.evaluation.metrics import compute_metrics
 from luss.files import write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.context import Context
-from luss.stages import evaluation_set_config
+from luss.stages import Test
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "projects"))
 from foreground_analysis.ladder import through_grid
@@ -62,10 +62,10 @@ def leave_untrained(pipeline: Pipeline, context: Context) -> None:
 @torch.no_grad()
 def image_knn(config: Config, context: Context, checkpoint: Path | None = None) -> float:
     """Leave-one-out k-NN accuracy of the pretraining stage's backbone, in percent."""
-    labels_stage = config.stages.label_generation
+    loader = config.stages.label_generation.test_dataloader.embedding
     checkpoint = checkpoint or latest_checkpoint(context.work_dir.stage(STAGE))
     model = load_model(config.stages[STAGE].model, checkpoint, context.device)
-    dataset = context.dataset({"split": "train", "pipeline": labels_stage.embedding.pipeline})
+    dataset = context.dataset({"split": "train", "pipeline": loader.dataset.pipeline})
     normalize = {key: torch.tensor(config[key]).view(-1, 1, 1) for key in ("mean", "std")}
     pooled, labels = [], []
     for batch in stream(dataset, range(len(dataset)), 64, context.num_workers, "k-NN"):
@@ -81,8 +81,9 @@ def ceiling(config: Config, context: Context) -> float:
     """Return validation mIoU of true masks at the resolution of the last features, in percent."""
     checkpoint = latest_checkpoint(context.work_dir.stage(STAGE))
     model = load_model(config.stages[STAGE].model, checkpoint, context.device)
-    pipeline = config.stages.evaluate.test_dataloader.dataset.pipeline
-    dataset = context.dataset(evaluation_set_config(context, "validation", pipeline))
+    evaluate = context.resolved(context.stages["evaluate"])
+    assert isinstance(evaluate, Test), "PASS evaluates by a test"
+    dataset = context.dataset(evaluate.loader_of_split(context, "validation")["dataset"])
     classes = context.num_classes
     counts = Counts.zeros(classes, boundary=False)
     for (item,) in stream(dataset, range(len(dataset)), 1, context.num_workers, "ceiling"):

@@ -67,6 +67,7 @@ _TEXTS = frozenset(
         "folder",
         "mask_root",
         "match",
+        "pretrained",
         "title",
         "weights",
         "work_dir",

@@ -123,13 +123,14 @@ def reject_option(
     if first in RUNNER_KEYS or first == "weights":
         why = _remedy(first, config)
     elif first in variables:
-        why = f"{first!r} is a variable of {path}, which is read before options are merged"
+        why = f"{first!r} is a variable of {path}, whose value stands in its stages already"
     else:
         why = f"there is no setting {first!r}{nearest(first, known)}"
     if places:
         where = f"settings of that name: {shorten(places, 6)}"
     else:
-        where = "give the complete key of a setting, such as stages.pretrain.seed=1"
+        example = next(iter(config.stages))
+        where = f"give the complete key of a setting, such as stages.{example}.NAME=VALUE"
     raise LussError(f"the option {key}={value!r} has no effect: {why.rstrip('.')}; {where}")
 
 

@@ -256,17 +256,25 @@ class Context:
         for place, stage in enumerate(stages.values()):
             if stage.reads_all_before:
                 stage.before = tuple(stages)[:place]
-        self.require_known_references(stages)
+        self._require_known_references(stages)
         return stages
 
-    def require_known_references(self, stages: Mapping[str, Stage]) -> None:
-        """Check that all that stages refer to exists; see :mod:`luss.references`."""
+    def _require_known_references(self, stages: Mapping[str, Stage]) -> None:
+        """Check that all that stages refer to exists, and is made before; see `luss.references`."""
         outputs = {
             name: (*stage.roles, *stage.noted, *((MODEL,) if stage.config.get(MODEL) else ()))
             for name, stage in stages.items()
         }
-        for stage in stages.values():
+        before: list[str] = []
+        for name, stage in stages.items():
             require_known_references(stage.references, outputs, self.facts)
+            for source in stage.requires:
+                if source not in before:
+                    raise LussError(
+                        f"stages.{name} reads the output of {source!r}, which runs after it; set "
+                        f"stages.{name}.after={source!r}, or move it in the config"
+                    )
+            before.append(name)
 
     def resolved(self, stage: _Kind) -> _Kind:
         """Build a stage again, with the values of what its settings refer to.

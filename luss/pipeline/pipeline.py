@@ -27,6 +27,7 @@ from luss.pipeline.inputs import StageInputs
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
 from luss.ranks import fail_together
+from luss.references import MODEL
 
 __all__ = ["Pipeline"]
 
@@ -205,13 +206,19 @@ class Pipeline:
         Where the photos lie is left out: what they are is compared instead.
         """
         settings = json.loads(json.dumps(self.config.to_dict(), default=str))
-        return {
-            name: {
-                **{key: settings[key] for key in stage.depends_on if key in settings},
-                "stages": {name: settings["stages"][name]},
+        found = {}
+        for name, stage in self.stages.items():
+            # Models of stages whose output it does not read, such as the backbone of a file.
+            models = {
+                each.stage: {"model": settings["stages"][each.stage]["model"]}
+                for each in stage.references
+                if each.first == MODEL and each.stage not in stage.requires
             }
-            for name, stage in self.stages.items()
-        }
+            found[name] = {
+                **{key: settings[key] for key in stage.depends_on if key in settings},
+                "stages": {**models, name: settings["stages"][name]},
+            }
+        return found
 
     def _record(self) -> None:
         if is_main_process():

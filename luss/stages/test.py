@@ -93,7 +93,7 @@ class Test(RunnerStage):
         require_known(self.test_cfg, LOOPS, f"{where}.test_cfg")
         self.model = {"type": "NoModel"} if model is None else model
         self.checkpoint = checkpoint
-        self.weights = weights_entry(weights, None)
+        self.weights = weights_entry(weights)
         self.data_preprocessor = data_preprocessor
         self.test_evaluator = test_evaluator
         self.custom_hooks = list(custom_hooks)

@@ -116,7 +116,7 @@ class Train(RunnerStage):
         self.param_scheduler = param_scheduler
         self.seed = seed
         self.weights = weights
-        self.pretrained = weights_entry(pretrained, None)
+        self.pretrained = weights_entry(pretrained)
         self.runner = runner
 
     def has_partial_output(self, folder: Path) -> bool:

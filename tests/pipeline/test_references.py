@@ -1,12 +1,14 @@
 """References between stages."""
 
 import pytest
+from PIL import Image
 from tiny_run import read_tiny
 
 from luss.errors import LussError
 from luss.pipeline import Context, Pipeline
 from luss.pipeline.stage import Stage
-from luss.references import Reference, references_in, resolve
+from luss.pipeline.work_dir import WorkDir
+from luss.references import Reference, references_in, resolve, resolve_settings
 from luss.registry import STAGES
 
 VALUES = {
@@ -58,7 +60,7 @@ class NoteStage(Stage):
     roles = {"note": "note.txt"}
     settings = ()
 
-    def __init__(self, name, value):
+    def __init__(self, name, value, model=None):
         super().__init__(name)
         self.value = value
 
@@ -133,3 +135,80 @@ def test_an_unknown_name_is_rejected_with_the_nearest(tmp_path, value, match):
 def test_no_stage_may_be_called_facts(tmp_path):
     with pytest.raises(LussError, match="'facts'"):
         Pipeline(with_notes(facts=1), str(tmp_path / "run"))
+
+
+def test_a_stage_that_reads_a_later_one_is_named(tmp_path):
+    with pytest.raises(LussError, match=r"stages\.second .* 'third'.*after='third'"):
+        Pipeline(with_notes(second="${third.note}", third=1), str(tmp_path / "run"))
+
+
+def test_a_stage_depends_on_the_model_that_it_refers_to(tmp_path):
+    """Although the stage that trains the model need not have run."""
+
+    def run(width):
+        config = with_notes(other=1, note="${other.model.width}")
+        config.stages.other = {"type": "NoteStage", "value": 1, "model": {"width": width}}
+        pipeline = Pipeline(config, str(tmp_path / "run"))
+        assert pipeline.stages["note"].requires == ()
+        pipeline.run("note")
+        return (tmp_path / "run" / "note" / "note.txt").read_text()
+
+    assert run(3) == "3"
+    with pytest.raises(LussError, match="width: was 3, now 4"):
+        run(4)
+
+
+def test_settings_of_the_top_level_reach_all_stages():
+    """Options for them, too, and those of stages are merged into their values."""
+    options = {"backbone.base_channels": 4, "stages__finetune__model__backbone__depth": 34}
+    config = read_tiny(short_side=40, **options)
+    stages = config.stages
+    for name in ("pretrain", "pixel_attention", "finetune"):
+        assert stages[name].model.backbone.base_channels == 4
+    assert [stages[name].model.backbone.depth for name in ("pretrain", "finetune")] == [18, 34]
+    pipelines = [
+        stages.evaluate.test_dataloader.dataset.pipeline,
+        stages.label_generation.test_dataloader.pixels.dataset.pipeline,
+    ]
+    for pipeline in pipelines:
+        assert [step.size for step in pipeline if step.type == "ResizeShortSide"] == [40]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reference", "message"),
+    [
+        ({"width": 3}, "${config.widht}", "no setting 'widht'.*did you mean 'width'"),
+        ({"net": {"width": 3}}, "${config.net.depth}", "'depth'; expected one of width"),
+        ({"root": "${a.maps}/train"}, "${config.root}", r"contains the reference \$\{a\.maps\}"),
+    ],
+)
+def test_what_the_top_level_lacks_is_named(settings, reference, message):
+    with pytest.raises(LussError, match=message):
+        resolve_settings({"x": reference}, settings, "stages.b")
+
+
+def test_values_of_the_top_level_are_copies():
+    settings = {"net": {"width": [3]}}
+    found = resolve_settings(["${config.net}", "${config.net}", "${a.maps}"], settings, "stages.b")
+    assert found == [{"width": [3]}, {"width": [3]}, "${a.maps}"]
+    found[0]["width"].append(4)
+    assert settings == {"net": {"width": [3]}}
+    assert found[1] == {"width": [3]}
+
+
+@pytest.mark.parametrize(
+    ("masks", "rule"), [(True, "ValidationThreshold"), (False, "OtsuThreshold")]
+)
+def test_a_rule_takes_its_value_from_the_data(masks, rule, tmp_path):
+    """It stands in the configuration that runs."""
+    config = read_tiny()
+    if not masks:
+        (tmp_path / "photos").mkdir()
+        for number in range(8):
+            Image.new("RGB", (48, 48), (number, 0, 0)).save(tmp_path / f"photos/{number}.png")
+        config.merge_from_dict({"data": {"_delete_": True, "type": "PhotoFolder"}})
+        config.update(data_root=str(tmp_path / "photos"), num_categories=2)
+    context = Context(config, WorkDir(tmp_path / "run"))
+    stage = context.resolved(context.stages["label_generation"])
+    assert stage.test_cfg["threshold"] == {"type": rule}
+    assert ("validation" in stage.loaders(context)) == masks

@@ -123,17 +123,20 @@ class WeightsEntry:
         return LAYOUTS[self.layout] if self.layout else UNNAMED
 
 
-def weights_entry(own: str | dict | None, shared: str | dict | None) -> str | dict | None:
-    """Return a stage's weights: its own, or the shared ones, with its own layout if it has no file.
+def weights_entry(value: str | Mapping | None) -> str | dict | None:
+    """Return weights as a path or one dict; None if no file is named.
 
     Args:
-        own: of the stage; a dict without ``file`` overrides settings of the shared entry.
-        shared: of all stages.
+        value: a path, or a dict as :class:`WeightsEntry`, whose ``file`` may be such a dict again:
+            a reference to weights that are set elsewhere, with its own settings.
     """
-    if isinstance(own, Mapping) and not own.get("file"):
-        shared = {"file": shared} if isinstance(shared, str) else dict(shared or {})
-        return {**shared, **own, "file": shared["file"]} if shared.get("file") else None
-    return own or shared
+    if not isinstance(value, Mapping):
+        return value or None
+    inner = weights_entry(value.get("file"))
+    if inner is None:
+        return None
+    inner = inner if isinstance(inner, dict) else {"file": inner}
+    return {**inner, **{key: entry for key, entry in value.items() if key != "file"}}
 
 
 def fill_from(module: nn.Module, content: Mapping, entry: WeightsEntry) -> None:

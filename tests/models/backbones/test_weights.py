@@ -430,7 +430,15 @@ def test_entries_that_make_no_sense():
 
 
 def test_a_stage_says_how_the_file_of_all_is_read():
-    assert weights_entry({"layout": "moco"}, "a.pth") == {"layout": "moco", "file": "a.pth"}
-    assert weights_entry({"layout": "moco"}, None) is None
-    assert weights_entry("own.pth", "a.pth") == "own.pth"
-    assert weights_entry(None, "a.pth") == "a.pth"
+    own = {"layout": "moco"}
+    assert weights_entry({**own, "file": "a.pth"}) == {**own, "file": "a.pth"}
+    assert weights_entry({**own, "file": {"file": "a.pth", "key": "model"}}) == {
+        "layout": "moco",
+        "file": "a.pth",
+        "key": "model",
+    }
+    assert weights_entry({**own, "file": {"file": "a.pth", "layout": "dino"}})["layout"] == "moco"
+    assert weights_entry({**own, "file": None}) is None
+    assert weights_entry(own) is None
+    assert weights_entry("own.pth") == "own.pth"
+    assert weights_entry(None) is None
