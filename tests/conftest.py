@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -40,9 +41,17 @@ def case_path():
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _two_threads():
-    """Golden numbers hold to 1e-5 for at most two threads."""
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+def _one_thread():
+    """Sums of several threads depend on how many there are."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_collections():
+    """Every data set collects garbage, which would look through all libraries each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")
@@ -75,12 +84,25 @@ def finished_run(tmp_path_factory):
     """Work dir of a complete run of the tiny config; do not write to it."""
     from tiny_run import run_tiny
 
-    threads = torch.get_num_threads()
-    # Sums of several threads depend on how many there are.
-    torch.set_num_threads(1)
-    folder = run_tiny(tmp_path_factory.mktemp("tiny") / "run")
-    torch.set_num_threads(threads)
+    return run_tiny(tmp_path_factory.mktemp("tiny") / "run")
+
+
+@pytest.fixture(scope="session")
+def pretrained(finished_run, tmp_path_factory):
+    """Work dir of a run up to pretraining; not to be written to."""
+    folder = tmp_path_factory.mktemp("pretrained") / "run"
+    stages = ("pixel_attention", "label_generation", "finetune", "evaluate")
+    shutil.copytree(finished_run, folder, ignore=shutil.ignore_patterns(*stages))
     return folder
+
+
+@pytest.fixture
+def fault():
+    """Set ``fault.plan`` to a function of the runner that fails when it wants."""
+    from tiny_run import FaultHook
+
+    yield FaultHook
+    FaultHook.plan = None
 
 
 @pytest.fixture(scope="session")

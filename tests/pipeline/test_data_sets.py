@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from states import assert_same
 from tiny_run import FAULTY, read_tiny
@@ -23,7 +22,6 @@ CLASSES = [f"shape {number}" for number in range(1, 7)]
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("drawn") / "data"
     draw_demo_data(root, size=48, train=3, train_semi=1, validation=1, test=1)
     return root

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from mmcv.transforms import BaseTransform
 from mmengine import Config
 from mmengine.evaluator import BaseMetric
@@ -188,7 +187,6 @@ def place(transforms):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run that goes through all doors."""
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("doors")
     return run_tiny(folder / "run", **options())
 

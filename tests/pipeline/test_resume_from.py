@@ -16,7 +16,6 @@ LONGER = {"default_hooks__checkpoint__max_keep_ckpts": -1}
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     """A run whose first stage was killed before it was marked as whole."""
-    torch.set_num_threads(1)
     root = run_tiny(tmp_path_factory.mktemp("pretrained") / "run", "pretrain", **LONGER)
     (root / "pretrain" / "done.json").unlink()
     return root
