@@ -1,5 +1,7 @@
 """The segmentation head of PASS: one 1x1 convolution (section 4.4, eq. 8)."""
 
+from collections.abc import Sequence
+
 from mmseg.models.decode_heads import FCNHead
 from mmseg.models.utils import resize
 from torch import Tensor, nn
@@ -18,7 +20,8 @@ class PassHead(FCNHead):
     labels; pixels of ``ignore_index`` count neither in the sum nor in the mean.
 
     Args:
-        in_channels: L, the channels of the backbone's last feature map.
+        in_channels: L, the channels of the backbone's last feature map; those of several maps if
+            ``input_transform`` joins them.
         num_classes: C + 1, including 'other'.
         ignore_index: the ignored label.
         loss_decode: the loss; by default the mean cross entropy over all labelled pixels.
@@ -27,7 +30,7 @@ class PassHead(FCNHead):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | Sequence[int],
         num_classes: int,
         ignore_index: int = IGNORE_ID,
         loss_decode: dict | None = None,
@@ -35,7 +38,7 @@ class PassHead(FCNHead):
     ):
         super().__init__(
             in_channels=in_channels,
-            channels=in_channels,
+            channels=sum(in_channels) if isinstance(in_channels, Sequence) else in_channels,
             num_classes=num_classes,
             num_convs=0,
             kernel_size=1,

@@ -1,8 +1,9 @@
 """Fine-tuning and inference of PASS on mmseg's segmentor (section 4.4, step 3 and inference)."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
+import torch
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
@@ -74,6 +75,8 @@ class PassSegmentor(EncoderDecoder):
             of the image's largest one; by default 'other' is predicted as a class.
         refiner: config of a refiner, such as ``dict(type="PAMR")``, that moves the edges of
             predictions to those of the photo; needs ``KeepPhoto`` in the test pipeline.
+        frozen_backbone: keep the backbone as it is: without gradients, and in evaluation mode, so
+            that the statistics of its batch norms do not change.
         **kwargs: see ``mmseg.EncoderDecoder``.
 
     Raises:
@@ -89,9 +92,13 @@ class PassSegmentor(EncoderDecoder):
         label_stride: int = 2,
         cam_threshold: float | None = None,
         refiner: dict | None = None,
+        frozen_backbone: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.frozen_backbone = frozen_backbone
+        if frozen_backbone:
+            self.backbone.requires_grad_(False)
         if (self.test_cfg or {}).get("mode", "whole") != "whole":
             raise LussError(
                 f"PassSegmentor: test_cfg.mode is {self.test_cfg['mode']!r}, expected 'whole'; "
@@ -127,8 +134,16 @@ class PassSegmentor(EncoderDecoder):
 
     def extract_feat(self, inputs: Tensor) -> list[Tensor]:
         """Return feature maps of images (N, 3, H, W), shallow to deep; of the neck if any."""
-        maps = extract_maps(self.backbone, inputs)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_backbone):
+            maps = extract_maps(self.backbone, inputs)
         return self.neck(maps) if self.with_neck else maps
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode, except for a frozen backbone."""
+        super().train(mode)
+        if self.frozen_backbone:
+            self.backbone.train(False)
+        return self
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Compute the losses of all heads.
