@@ -106,6 +106,34 @@ def fault():
 
 
 @pytest.fixture(scope="session")
+def demo_root(tmp_path_factory):
+    """Two labelled training images a class, three for validation, three for test."""
+    from luss.datasets import draw_demo_data
+
+    root = tmp_path_factory.mktemp("demo") / "data"
+    return draw_demo_data(root, train=4, train_semi=2, validation=3, test=3, size=64)
+
+
+@pytest.fixture
+def make_context(demo_root, tmp_path):
+    """Function from stages and further settings to a context of a new work dir."""
+
+    from mmengine import Config
+    from mmengine.registry import init_default_scope
+
+    from luss.pipeline.context import Context
+    from luss.pipeline.work_dir import WorkDir
+
+    def make(stages, name="run", **settings):
+        config = Config({"data_root": str(demo_root), "num_workers": 0, "stages": stages})
+        config.merge_from_dict(settings)
+        init_default_scope("luss")
+        return Context(config, WorkDir(tmp_path / name))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
     """A folder into which a wheel of a copy of the checkout is unpacked."""
     pytest.importorskip("setuptools")

@@ -14,7 +14,6 @@ from luss.errors import LussError
 from luss.models.backbones.layouts import LAYOUTS
 from luss.pipeline import Pipeline
 from luss.registry import MODELS
-from luss.stages.patch_sizes import require_whole_patches
 
 VIT = {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 16}
 SWIN = {"embed_dims": 8, "depths": [1] * 4, "num_heads": [1] * 4}
@@ -256,42 +255,6 @@ def test_norms_of_other_outputs_are_found_before_pretraining(tmp_path):
 PLAIN_VIT = {"type": "mmcls.VisionTransformer", "arch": VIT, "patch_size": 8, "img_size": 32}
 
 
-@pytest.mark.parametrize(
-    ("backbone", "divisor", "fits"),
-    [
-        (PLAIN_VIT, 8, True),
-        (PLAIN_VIT, 24, True),
-        (PLAIN_VIT, 12, False),
-        ({**PLAIN_VIT, "patch_size": 14, "img_size": 28}, 8, False),
-        ({"type": "mmselfsup.ResNet", "depth": 18}, 7, True),
-        ({"type": "mmcls.SwinTransformer", "arch": SWIN, "pad_small_map": True}, 7, True),
-    ],
-)
-def test_patches_cover_images(backbone, divisor, fits):
-    built = MODELS.build(copy.deepcopy(backbone))
-    for pipeline in (
-        [{"type": "ResizeShortSide", "size": 50, "multiple_of": divisor}],
-        [{"type": "ResizeShortSide", "size": 50}, {"type": "CenterCrop", "crop_size": divisor}],
-    ):
-        if fits:
-            require_whole_patches(built, pipeline, "here")
-            continue
-        with pytest.raises(LussError, match=f"here: .*multiple_of={backbone['patch_size']} "):
-            require_whole_patches(built, pipeline, "here")
-    require_whole_patches(built, [{"type": "Own"}], "here")
-
-
-def test_photos_are_looked_at_where_they_set_the_sides():
-    built, pipeline = MODELS.build(dict(PLAIN_VIT)), [{"type": "ResizeShortSide", "size": 48}]
-    photos = [{"inputs": torch.empty(3, 48, 64 + 8 * (number % 3))} for number in range(100)]
-    require_whole_patches(built, pipeline, "here", lambda: photos)
-    photos[60:] = [{"inputs": torch.empty(3, 48, 70)}] * 40
-    with pytest.raises(LussError, match=r"of 48 x 70: .*multiple_of=8"):
-        require_whole_patches(built, pipeline, "here", lambda: photos)
-    with pytest.raises(LussError, match=r"any sides: .*multiple_of=8"):
-        require_whole_patches(built, pipeline, "here")
-
-
 @pytest.mark.parametrize("stage", ["pixel_attention", "label_generation", "finetune", "evaluate"])
 def test_parts_of_patches_are_found_before_pretraining(tmp_path, stage):
     config = swap(read_tiny(), PLAIN_VIT, pretrain={"out_indices": [0, 1]})
@@ -315,16 +278,3 @@ def test_images_that_a_backbone_does_not_take_are_found_before_pretraining(tmp_p
     with pytest.raises(LussError, match=r"no image of 16 x 16 pixels.*pad_small_map"):
         Pipeline(swap(read_tiny(), backbone), str(tmp_path)).run()
     assert not (tmp_path / "pretrain").exists()
-
-
-def test_a_stage_that_trains_may_start_from_a_file(tmp_path):
-    config = read_tiny(stages__pretrain__train_cfg__max_epochs=1)
-    backbone = MODELS.build(dict(config.stages.pretrain.model.backbone))
-    state = {f"module.encoder_q.{name}": value for name, value in backbone.state_dict().items()}
-    torch.save({"state_dict": state}, tmp_path / "moco.pth")
-    config.stages.pretrain.weights = {"file": str(tmp_path / "moco.pth"), "layout": "moco"}
-    config.stages.pretrain.optim_wrapper.optimizer.lr = 1e-9
-    Pipeline(config, str(tmp_path / "run")).run("pretrain")
-    (path,) = (tmp_path / "run" / "pretrain").glob("iter_*.pth")
-    trained = torch.load(path, weights_only=True)["state_dict"]
-    torch.testing.assert_close(trained["backbone.conv1.weight"], backbone.conv1.weight.detach())

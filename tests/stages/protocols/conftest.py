@@ -1,4 +1,4 @@
-"""A drawn split root, and tiny networks with random weights that stand for trained ones."""
+"""Tiny networks with random weights that stand for trained ones."""
 
 import sys
 from pathlib import Path
@@ -7,34 +7,10 @@ sys.path.insert(0, str(Path(__file__).parent))  # for spawned processes, too
 
 import pytest
 import torch
-from mmengine import Config
 from mmengine.registry import init_default_scope
 from tiny_networks import NARROW, segmentor, spread_norms
 
-from luss.datasets import draw_demo_data
-from luss.pipeline.context import Context
-from luss.pipeline.work_dir import WorkDir
 from luss.registry import MODELS
-
-
-@pytest.fixture(scope="session")
-def demo_root(tmp_path_factory):
-    """Two labelled training images a class, three for validation, three for test."""
-    root = tmp_path_factory.mktemp("demo") / "data"
-    return draw_demo_data(root, train=4, train_semi=2, validation=3, test=3, size=64)
-
-
-@pytest.fixture
-def make_context(demo_root, tmp_path):
-    """Function from stages and further settings to a context of a new work dir."""
-
-    def make(stages, name="run", **settings):
-        config = Config({"data_root": str(demo_root), "num_workers": 0, "stages": stages})
-        config.merge_from_dict(settings)
-        init_default_scope("luss")
-        return Context(config, WorkDir(tmp_path / name))
-
-    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,56 +1,12 @@
-"""References between stages."""
+"""Settings of a stage that refer to other stages, to the data or to the top level."""
 
 import pytest
-from PIL import Image
 from tiny_run import read_tiny
 
 from luss.errors import LussError
 from luss.pipeline import Context, Pipeline
 from luss.pipeline.stage import Stage
-from luss.pipeline.work_dir import WorkDir
-from luss.references import Reference, references_in, resolve, resolve_settings
 from luss.registry import STAGES
-
-VALUES = {
-    ("a", "checkpoint"): "/run/a/iter_3.pth",
-    ("facts", "count"): 5,
-    ("facts", "names"): ["x", "y"],
-}
-
-
-def lookup(reference):
-    return VALUES[reference.stage, reference.output]
-
-
-def test_a_whole_reference_keeps_its_type_and_a_part_becomes_text():
-    config = {
-        "count": "${facts.count}",
-        "names": ("${facts.names}", 1),
-        "file": "${a.checkpoint}.copy/${facts.count}",
-        "other": ["$HOME", "{a.b}", None, 2.5],
-    }
-    before = repr(config)
-    assert resolve(config, lookup, "stages.b") == {
-        "count": 5,
-        "names": (["x", "y"], 1),
-        "file": "/run/a/iter_3.pth.copy/5",
-        "other": ["$HOME", "{a.b}", None, 2.5],
-    }
-    assert repr(config) == before
-
-
-def test_references_are_found_with_their_place():
-    config = {"init": {"model.head": "${a.checkpoint}"}, "steps": [{}, {"n": "${facts.count}"}]}
-    assert list(references_in(config, "stages.b")) == [
-        Reference("a", "checkpoint", "stages.b.init.model.head"),
-        Reference("facts", "count", "stages.b.steps[1].n"),
-    ]
-
-
-@pytest.mark.parametrize("text", ["${a}", "${}", "${.b}", "${a.}"])
-def test_another_form_is_rejected_with_its_place(text):
-    with pytest.raises(LussError, match=r"stages\.b\.x"):
-        list(references_in({"x": text}, "stages.b"))
 
 
 @STAGES.register_module()
@@ -172,43 +128,3 @@ def test_settings_of_the_top_level_reach_all_stages():
     ]
     for pipeline in pipelines:
         assert [step.size for step in pipeline if step.type == "ResizeShortSide"] == [40]
-
-
-@pytest.mark.parametrize(
-    ("settings", "reference", "message"),
-    [
-        ({"width": 3}, "${config.widht}", "no setting 'widht'.*did you mean 'width'"),
-        ({"net": {"width": 3}}, "${config.net.depth}", "'depth'; expected one of width"),
-        ({"root": "${a.maps}/train"}, "${config.root}", r"contains the reference \$\{a\.maps\}"),
-    ],
-)
-def test_what_the_top_level_lacks_is_named(settings, reference, message):
-    with pytest.raises(LussError, match=message):
-        resolve_settings({"x": reference}, settings, "stages.b")
-
-
-def test_values_of_the_top_level_are_copies():
-    settings = {"net": {"width": [3]}}
-    found = resolve_settings(["${config.net}", "${config.net}", "${a.maps}"], settings, "stages.b")
-    assert found == [{"width": [3]}, {"width": [3]}, "${a.maps}"]
-    found[0]["width"].append(4)
-    assert settings == {"net": {"width": [3]}}
-    assert found[1] == {"width": [3]}
-
-
-@pytest.mark.parametrize(
-    ("masks", "rule"), [(True, "ValidationThreshold"), (False, "OtsuThreshold")]
-)
-def test_a_rule_takes_its_value_from_the_data(masks, rule, tmp_path):
-    """It stands in the configuration that runs."""
-    config = read_tiny()
-    if not masks:
-        (tmp_path / "photos").mkdir()
-        for number in range(8):
-            Image.new("RGB", (48, 48), (number, 0, 0)).save(tmp_path / f"photos/{number}.png")
-        config.merge_from_dict({"data": {"_delete_": True, "type": "PhotoFolder"}})
-        config.update(data_root=str(tmp_path / "photos"), num_categories=2)
-    context = Context(config, WorkDir(tmp_path / "run"))
-    stage = context.resolved(context.stages["label_generation"])
-    assert stage.test_cfg["threshold"] == {"type": rule}
-    assert ("validation" in stage.loaders(context)) == masks
