@@ -18,18 +18,21 @@ _CENTRE = {"type": "CentrePrior"}
 _NEAR = {"type": "ProductOfMaps", "sources": [{"type": "BoundaryPrior"}, _CENTRE]}
 _OF_PHOTO = {"type": "MeanOfRanks", "sources": [_NEAR, {"type": "RegionContrast"}]}
 _CUT = {"type": "FeatureCut"}
+_FRAME = {"type": "FrameDistance"}
 
 SOURCES: dict[str, dict] = {
     "Attention": {"type": "Attention"},
     "BoundaryPrior": {"type": "BoundaryPrior"},
     "CentrePrior": _CENTRE,
     "FeatureCut": _CUT,
+    "FrameDistance": _FRAME,
     "RegionContrast": {"type": "RegionContrast"},
     "boundary-centre": _NEAR,
     "photo-ranks": _OF_PHOTO,
     "photo-ranks-grabcut": {"type": "GrabCut", "source": _OF_PHOTO},
     "photo-ranks-pamr": {"type": "PAMR", "source": _OF_PHOTO},
     "cut-centre": {"type": "ProductOfMaps", "sources": [_CUT, _CENTRE]},
+    "frame-photo-ranks": {"type": "MeanOfRanks", "sources": [_FRAME, _OF_PHOTO]},
     "attention-photo-ranks": {
         "type": "MeanOfRanks",
         "sources": [{"type": "Attention"}, _OF_PHOTO],

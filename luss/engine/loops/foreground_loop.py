@@ -27,7 +27,7 @@ class ForegroundLoop(StreamingLoop):
             need maps.
         evaluator: of MMEngine's test loops; not used.
         foreground: config of one of ``FOREGROUND_SOURCES``. One of features alone, such as
-            ``FeatureCut``, needs any model with a ``backbone``, such as ``BackboneFeatures``.
+            ``FrameDistance``, needs any model with a ``backbone``, such as ``BackboneFeatures``.
     """
 
     roles: ClassVar[Mapping[str, str]] = {"maps": "maps"}

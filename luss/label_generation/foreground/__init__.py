@@ -15,6 +15,7 @@ from luss.label_generation.foreground.combinations import (
     ProductOfMaps,
 )
 from luss.label_generation.foreground.feature_cut import FeatureCut
+from luss.label_generation.foreground.frame_distance import FrameDistance, frame_distance
 from luss.label_generation.foreground.grabcut import refine_by_grabcut
 from luss.label_generation.foreground.joining import (
     mean_of_ranks,
@@ -43,6 +44,7 @@ __all__ = [
     "FeatureCut",
     "FolderOfMaps",
     "ForegroundSource",
+    "FrameDistance",
     "GrabCut",
     "JoinedSource",
     "LazyPhoto",
@@ -54,6 +56,7 @@ __all__ = [
     "WrappingSource",
     "boundary_prior",
     "centre_prior",
+    "frame_distance",
     "mean_of_ranks",
     "product_of_maps",
     "range_to_one",

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from luss.errors import LussError
 
-__all__ = ["NOT_SEEN", "frame_of", "scaled_to_one", "to_lab"]
+__all__ = ["NOT_SEEN", "frame_of", "has_one_colour", "scaled_to_one", "to_lab"]
 
 NOT_SEEN = 1.0
 """An imperceptible distance in Lab."""
@@ -48,6 +48,11 @@ def frame_of(height: int, width: int, part: float) -> NDArray[np.bool_]:
     frame = np.ones((height, width), bool)
     frame[thickness : height - thickness, thickness : width - thickness] = False
     return frame
+
+
+def has_one_colour(lab: NDArray[np.float32]) -> bool:
+    """Return whether all pixels of an image (H, W, 3) in Lab look the same."""
+    return bool(np.ptp(lab, axis=(0, 1)).max() < NOT_SEEN)
 
 
 def scaled_to_one(values: NDArray) -> NDArray[np.float32]:

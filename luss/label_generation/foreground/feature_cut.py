@@ -19,7 +19,7 @@ from torch import Tensor
 
 from luss.errors import LussError
 from luss.label_generation.feature_maps import deepest_map
-from luss.label_generation.foreground.colours import NOT_SEEN, frame_of, to_lab
+from luss.label_generation.foreground.colours import frame_of, has_one_colour, to_lab
 from luss.label_generation.foreground.normalising import range_to_one
 from luss.label_generation.foreground.photo import LazyPhoto
 from luss.label_generation.foreground.source import ForegroundSource
@@ -177,6 +177,6 @@ class FeatureCut(ForegroundSource):
         small = cv2.resize(photo.image, (width, height), interpolation=cv2.INTER_AREA)
         lab = to_lab(np.asarray(small, np.uint8))
         # Features of a photo of one colour only differ by the padding at its edges.
-        if np.ptp(lab, axis=(0, 1)).max() < NOT_SEEN:
+        if has_one_colour(lab):
             return np.zeros((height, width), np.float32)
         return oriented_by_frame(normalised_cut(features, lab, self.colour_share))

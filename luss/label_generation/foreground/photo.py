@@ -13,6 +13,7 @@ from torch import Tensor
 from luss.datasets.image_io import read_image
 from luss.errors import LussError
 from luss.label_generation.feature_maps import deepest_map
+from luss.models.backbones import extract_maps
 
 __all__ = ["LazyPhoto", "resize_map"]
 
@@ -78,6 +79,16 @@ class LazyPhoto:
             LussError: if there is no model.
         """
         return deepest_map(*self.require_model())
+
+    @cached_property
+    def feature_maps(self) -> list[Tensor]:
+        """Return the feature maps (1, L, h, w) of the model's backbone, from shallow to deep.
+
+        Raises:
+            LussError: if there is no model, or its backbone does not return feature maps.
+        """
+        model, inputs = self.require_model()
+        return extract_maps(model.backbone, inputs)
 
 
 def resize_map(values: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:

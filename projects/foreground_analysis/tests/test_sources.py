@@ -24,9 +24,10 @@ def photo(tmp_path):
 def test_sources_that_do_not_fit_the_model_are_left_out():
     without = build_sources(None, CENTRE, None)
     assert {"BoundaryPrior", "CentrePrior", "boundary-centre"} < without.keys()
-    assert not {"Attention", "FeatureCut", "cut-centre", "attention-photo-ranks"} & without.keys()
+    by_backbone = {"FeatureCut", "cut-centre", "FrameDistance", "frame-photo-ranks"}
+    assert not ({"Attention", "attention-photo-ranks"} | by_backbone) & without.keys()
     of_backbone = build_sources(None, CENTRE, SimpleNamespace(backbone=None))
-    assert of_backbone.keys() - without.keys() == {"FeatureCut", "cut-centre"}
+    assert of_backbone.keys() - without.keys() == by_backbone
     of_attention = build_sources(None, CENTRE, SimpleNamespace(backbone=None, attention=None))
     assert of_attention.keys() == SOURCES.keys()
 
