@@ -29,6 +29,7 @@ from luss.evaluation.metrics import compute_metrics
 from luss.files import write_json
 from luss.pipeline import Pipeline
 from luss.pipeline.context import Context
+from luss.pipeline.resolving import resolved_stage, stages_of
 from luss.stages import Test
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "projects"))
@@ -51,7 +52,7 @@ def leave_untrained(pipeline: Pipeline, context: Context) -> None:
     """Keep the initial weights as the pretraining stage's output."""
     if pipeline.work_dir.is_done(STAGE):
         return
-    runner = context.resolved(pipeline.stages[STAGE]).build_runner(context)
+    runner = resolved_stage(pipeline.stages[STAGE], context).build_runner(context)
     runner._init_model_weights()
     folder = pipeline.work_dir.stage(STAGE)
     state = {key: value.cpu() for key, value in runner.model.state_dict().items()}
@@ -81,7 +82,7 @@ def ceiling(config: Config, context: Context) -> float:
     """Return validation mIoU of true masks at the resolution of the last features, in percent."""
     checkpoint = latest_checkpoint(context.work_dir.stage(STAGE))
     model = load_model(config.stages[STAGE].model, checkpoint, context.device)
-    evaluate = context.resolved(context.stages["evaluate"])
+    evaluate = resolved_stage(stages_of(context)["evaluate"], context)
     assert isinstance(evaluate, Test), "PASS evaluates by a test"
     dataset = context.dataset(evaluate.loader_of_split(context, "validation")["dataset"])
     classes = context.num_classes

@@ -28,6 +28,7 @@ from luss.evaluation.category_names import (
 )
 from luss.evaluation.matching import read_match
 from luss.pipeline import Context
+from luss.pipeline.resolving import resolved_config, stages_of
 from luss.pipeline.work_dir import WorkDir
 from luss.stages import Test
 from luss.visualization.colours import Legend, generated_legend, true_legend
@@ -136,13 +137,13 @@ class FinishedRun:
         where = f"stages.{stage.name}"
         protocol = stage.protocol
         assert protocol is not None, "segmentors are evaluated by a protocol"
-        pipeline = context.resolve(stage.test_dataloader["dataset"]["pipeline"], where)
+        pipeline = resolved_config(stage.test_dataloader["dataset"]["pipeline"], context, where)
         refiner = {} if stage.refiner is None else {"refiner": stage.refiner}
         return cls(
             config=config,
             stage=stage.name,
             checkpoint=checkpoint,
-            model={**context.resolve(stage.config["model"], where), **refiner},
+            model={**resolved_config(stage.config["model"], context, where), **refiner},
             pipeline=[dict(step) for step in pipeline if step["type"] != "LoadMask"],
             predicts_true_classes=not protocol.predicts_generated_ids,
             num_categories=outputs - 1,
@@ -237,10 +238,10 @@ def _segmentor(context: Context, trained_in: str | None) -> Test:
 
 def _segmentors(context: Context) -> Iterator[Test]:
     """Yield the stages that evaluate a segmentor, in order."""
-    for stage in context.stages.values():
+    for stage in stages_of(context).values():
         if isinstance(stage, Test) and stage.protocol is not None:
             source = stage.source_of("model")
-            model = context.stages[source].config["model"] if source else stage.config["model"]
+            model = stages_of(context)[source].config["model"] if source else stage.config["model"]
             if "decode_head" in model:
                 yield stage
 

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> None:
     from luss.configuration import PlainConfig, write_config
     from luss.files import output_folder
     from luss.pipeline import RunnerStage
+    from luss.pipeline.resolving import resolved_stage
     from luss.training_switches import apply_switches
 
     out = output_folder(args.out, "--out") if args.out else None
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         pipeline, context = dry_pipeline(args, apply_switches)
         stages = chosen_stages(pipeline, args.stage, RunnerStage, "a runner")
-        resolved = map(context.resolved, stages)
+        resolved = (resolved_stage(stage, context) for stage in stages)
         configs = {stage.name: stage.runner_config(context) for stage in resolved}
     for name, config in configs.items():
         if out:

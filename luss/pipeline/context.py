@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import torch
 from mmengine import Config
@@ -31,24 +31,11 @@ from luss.datasets.photo_lists import ListedPhotos, listing_settings
 from luss.engine.checkpoint import latest_checkpoint, required_checkpoint
 from luss.errors import LussError
 from luss.pipeline.inputs import StageInputs
-from luss.pipeline.rules import with_rules
-from luss.pipeline.stage import Stage, build_stage
 from luss.pipeline.work_dir import WorkDir
 from luss.ranks import fail_together, main_process_decides
-from luss.references import (
-    CONFIG,
-    FACTS,
-    MODEL,
-    Reference,
-    part_of,
-    require_known_references,
-    resolve,
-)
 from luss.registry import DATASETS
 
 __all__ = ["Context", "move_data"]
-
-_Kind = TypeVar("_Kind", bound=Stage)
 
 _SHARED = (
     "auto_scale_lr",
@@ -103,6 +90,7 @@ class Context:
         planned: whether nothing will run, so that missing checkpoints are allowed.
         listed: the photos that this process has listed, also for other contexts.
         given_facts: values of facts that are known without looking at the photos.
+        stages: the built stages by name, see :func:`luss.pipeline.resolving.stages_of`.
     """
 
     config: Config
@@ -117,6 +105,7 @@ class Context:
     planned: bool = False
     listed: ListedPhotos = field(default_factory=ListedPhotos)
     given_facts: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, Any] = field(default_factory=dict, init=False)
     _data: dict | None = field(default=None, init=False)
     _lists: dict[str, Path] = field(default_factory=dict, init=False)
     _built: dict[str, BaseDataset] = field(default_factory=dict, init=False)
@@ -239,89 +228,6 @@ class Context:
     def data_root(self) -> str:
         """Folder of the photos."""
         return self.data["data_root"]
-
-    # Stages, and what their settings refer to
-
-    @cached_property
-    def stages(self) -> dict[str, Stage]:
-        """The stages of the config by name, as it states them.
-
-        Raises:
-            LussError: if a type or setting is unknown, or what a setting refers to.
-        """
-        stages = {name: build_stage(name, stage) for name, stage in self.config["stages"].items()}
-        for name in (FACTS, CONFIG):
-            if name in stages:
-                raise LussError(f"a stage is named {name!r}, which references reserve; rename it")
-        for place, stage in enumerate(stages.values()):
-            if stage.reads_all_before:
-                stage.before = tuple(stages)[:place]
-        self._require_known_references(stages)
-        return stages
-
-    def _require_known_references(self, stages: Mapping[str, Stage]) -> None:
-        """Check that all that stages refer to exists, and is made before; see `luss.references`."""
-        outputs = {
-            name: (*stage.roles, *stage.noted, *((MODEL,) if stage.config.get(MODEL) else ()))
-            for name, stage in stages.items()
-        }
-        before: list[str] = []
-        for name, stage in stages.items():
-            require_known_references(stage.references, outputs, self.facts)
-            for source in stage.requires:
-                if source not in before:
-                    raise LussError(
-                        f"stages.{name} reads the output of {source!r}, which runs after it; set "
-                        f"stages.{name}.after={source!r}, or move it in the config"
-                    )
-            before.append(name)
-
-    def resolved(self, stage: _Kind) -> _Kind:
-        """Build a stage again, with the values of what its settings refer to.
-
-        Args:
-            stage: of the config. Outputs that do not exist yet have the paths where they will be.
-        """
-        settings = self.resolve(stage.config, f"stages.{stage.name}")
-        resolved = build_stage(stage.name, settings)
-        assert isinstance(resolved, type(stage)), "both were built from the same type"
-        resolved.config, resolved.references = stage.config, stage.references
-        resolved.before = stage.before
-        return resolved
-
-    def resolve(self, config: Any, where: str) -> Any:
-        """Return a nested config with the values of all references and rules.
-
-        An output of a stage that has not run yet has the path where it will be.
-
-        Args:
-            config: of anything, however nested.
-            where: its place, for messages.
-        """
-        return with_rules(resolve(config, self._value_of, where), self)
-
-    def _value_of(self, reference: Reference) -> Any:
-        name, output, where = reference
-        if name == FACTS:
-            return self.given_facts[output] if output in self.given_facts else getattr(self, output)
-        stage = self.stages[name]
-        if reference.first == MODEL:
-            model = self.resolve(stage.config[MODEL], f"stages.{name}.{MODEL}")
-            return part_of(model, reference)
-        is_done = self.work_dir.is_done(name)
-        if output in stage.noted:
-            return self.work_dir.facts(name).get(output) if is_done else None
-        if not is_done:
-            return str(self.work_dir.stage(name) / stage.roles[output])
-        found = self.work_dir.outputs(name)
-        if output not in found:
-            folder = self.work_dir.stage(name)
-            raise LussError(
-                f"{where} refers to {reference}, but {folder} has no such output; stage {name!r} "
-                f"is finished and has {', '.join(found) or 'none'}. Restore the file, or delete "
-                f"{folder} to recompute it"
-            )
-        return str(found[output])
 
     def runner_defaults(self, stage: str) -> dict:
         """Return the settings that the runners of all stages share, for one stage."""

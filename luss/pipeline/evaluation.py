@@ -9,6 +9,7 @@ from luss.build_errors import clear_build_errors
 from luss.errors import LussError
 from luss.evaluation.results import Results
 from luss.pipeline.context import Context
+from luss.pipeline.resolving import resolved_stage, stages_of
 from luss.pipeline.stage import Stage, build_stage
 from luss.ranks import main_process_decides
 from luss.registry import PROTOCOLS
@@ -45,7 +46,7 @@ def evaluate(
     """
     init_default_scope("luss")
     # Stages with a protocol are defined above this package.
-    built: Any = context.resolved(_stage_of(context, protocol))
+    built: Any = resolved_stage(_stage_of(context, protocol), context)
     stage = built.for_checkpoint(context.work_dir, checkpoint)
     if hooks:
         stage.custom_hooks = [*stage.custom_hooks, *hooks]
@@ -75,7 +76,7 @@ def protocols_of(context: Context) -> dict[str, Any]:
     protocols does: a size that suits the features suits them for all.
     """
     found: dict[str, Any] = {}
-    for stage in context.stages.values():
+    for stage in stages_of(context).values():
         if protocol := getattr(stage, "protocol", None):
             found.setdefault(protocol.name, stage)
     shared = next((_pipeline(stage) for stage in found.values()), [])

@@ -24,6 +24,7 @@ from luss.evaluation.results import Results
 from luss.pipeline.context import Context
 from luss.pipeline.evaluation import evaluate
 from luss.pipeline.inputs import StageInputs
+from luss.pipeline.resolving import resolved_stage, stages_of
 from luss.pipeline.stage import Stage
 from luss.pipeline.work_dir import WorkDir, config_hash, main_process_decides
 from luss.ranks import fail_together
@@ -70,7 +71,7 @@ class Pipeline:
         self.expected = expected or {}
         self.listed = listed or ListedPhotos()
         self.timings: dict[str, Position] = {}
-        self.stages = Context(config, self.work_dir).stages
+        self.stages = stages_of(Context(config, self.work_dir))
 
     def run(self, only: str | None = None, resume: bool | str = False) -> None:
         """Run the stages that are not finished.
@@ -198,7 +199,7 @@ class Pipeline:
                 f"{missing[0]} first"
             )
         with clear_build_errors(f"stages.{stage.name}"):
-            context.resolved(stage).check(context)
+            resolved_stage(stage, context).check(context)
 
     def _identities(self) -> dict[str, dict]:
         """Stage -> the settings that its output depends on, as plain JSON values.
@@ -374,7 +375,7 @@ class Pipeline:
         goes_on = self._is_begun(stage.name)
         files = stage.digests_of_files(self.work_dir)
         with context.noting_inputs(stage.name, stage.requires, goes_on, files):
-            facts = context.resolved(stage).run(context)
+            facts = resolved_stage(stage, context).run(context)
         # A runner and its hooks refer to each other: only a collection ends its data loaders.
         gc.collect()
         barrier()

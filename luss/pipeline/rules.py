@@ -5,17 +5,15 @@ of a rule is replaced by the value of the rule in ``WORK_DIR/<stage>/config.py``
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from luss.pipeline.context import Context
 from luss.registry import RULES
-
-if TYPE_CHECKING:
-    from luss.pipeline.context import Context
 
 __all__ = ["auto_threshold", "with_rules"]
 
 
-def with_rules(config: Any, context: "Context") -> Any:
+def with_rules(config: Any, context: Context) -> Any:
     """Return a nested config with the values of all rules.
 
     Args:
@@ -37,7 +35,7 @@ def with_rules(config: Any, context: "Context") -> Any:
 
 
 @RULES.register_module(name="AutoThreshold")
-def auto_threshold(context: "Context") -> dict:
+def auto_threshold(context: Context) -> dict:
     """Return a threshold rule: the best mIoU on validation masks; Otsu's without such masks.
 
     Args:

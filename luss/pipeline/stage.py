@@ -3,18 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from luss.build_errors import clear_build_errors, require_known
 from luss.errors import LussError
+from luss.pipeline.context import Context
 from luss.pipeline.work_dir import WorkDir
 from luss.references import CONFIG, FACTS, Reference, references_in, settings_of
 from luss.registry import STAGES
-
-if TYPE_CHECKING:
-    from luss.pipeline.context import Context
 
 __all__ = ["Stage", "build_stage"]
 
@@ -82,7 +80,7 @@ class Stage(ABC):
         return next((stage for stage in found if stage not in (FACTS, CONFIG)), None)
 
     @abstractmethod
-    def run(self, context: "Context") -> dict:
+    def run(self, context: Context) -> dict:
         """Make the stage's output, or what is missing of it.
 
         Called by all processes together. Files are written atomically.
@@ -114,7 +112,7 @@ class Stage(ABC):
         """Return whether a killed run left output from which ``--resume`` continues."""
         return False
 
-    def output_state(self, context: "Context") -> Mapping[str, Tensor]:
+    def output_state(self, context: Context) -> Mapping[str, Tensor]:
         """Tensors of the names and shapes that the stage's checkpoint will have, if it has one."""
         return {}
 
@@ -123,7 +121,7 @@ class Stage(ABC):
         """Whether the stage's checkpoint is made from a file, and nothing is trained."""
         return False
 
-    def check(self, context: "Context") -> None:  # noqa: B027 -- most have nothing to look for
+    def check(self, context: Context) -> None:  # noqa: B027 -- most have nothing to look for
         """Look for what would fail later, before the first stage starts and hours pass.
 
         Raises:

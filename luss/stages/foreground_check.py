@@ -1,7 +1,5 @@
 """Checks of a source of foreground before anything runs."""
 
-from typing import TYPE_CHECKING
-
 from torch import nn
 
 from luss.errors import LussError
@@ -9,15 +7,13 @@ from luss.label_generation.foreground import ForegroundSource
 from luss.pipeline.context import Context
 from luss.registry import CHECKS, FOREGROUND_SOURCES
 from luss.stages.stand_ins import require_maps, with_stand_in_folders
-
-if TYPE_CHECKING:
-    from luss.stages.test import Test
+from luss.stages.test import Test
 
 __all__ = ["check_foreground", "check_source"]
 
 
 @CHECKS.register_module(name="ForegroundLoop")
-def check_foreground(stage: "Test", context: Context) -> None:
+def check_foreground(stage: Test, context: Context) -> None:
     """Build the source of a stage with a ``ForegroundLoop``, and list the photos.
 
     Raises:
@@ -33,7 +29,7 @@ def check_foreground(stage: "Test", context: Context) -> None:
 
 
 def check_source(
-    stage: "Test", model: nn.Module, context: Context, loaders: list[str]
+    stage: Test, model: nn.Module, context: Context, loaders: list[str]
 ) -> ForegroundSource:
     """Build the source ``test_cfg.foreground``, and compare it with the model and the photos.
 

@@ -1,6 +1,6 @@
 """Checks of label generation before anything runs."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +13,7 @@ from luss.registry import CHECKS, EMBEDDERS, LABEL_GENERATORS, LABEL_WRITERS
 from luss.stages.foreground_check import check_source
 from luss.stages.sound_masks import require_sound_masks
 from luss.stages.stand_ins import loads_maps, without_map_loading
-
-if TYPE_CHECKING:
-    from luss.stages.test import Test
+from luss.stages.test import Test
 
 __all__ = ["check_label_generation"]
 
@@ -23,7 +21,7 @@ _LOADERS = ("pixels", "validation")
 
 
 @CHECKS.register_module(name="LabelGenerationLoop")
-def check_label_generation(stage: "Test", context: Context) -> None:
+def check_label_generation(stage: Test, context: Context) -> None:
     """Build the parts of a ``LabelGenerationLoop``, and have the model look at a photo.
 
     Raises:

@@ -10,6 +10,7 @@ from torch import nn
 from luss.engine.checkpoint import in_module, latest_checkpoint, load, required_checkpoint
 from luss.errors import LussError
 from luss.pipeline.context import Context
+from luss.pipeline.resolving import resolved_stage, stages_of
 from luss.pipeline.stage import Stage
 
 __all__ = ["StartingParts"]
@@ -127,8 +128,8 @@ class StartingParts:
                     _require_equal_tensors(_below(state, part), here, part, where, stage, state)
 
     def _source(self, name: str) -> Stage | None:
-        stages = self.context.stages
-        return self.context.resolved(stages[name]) if name in stages else None
+        stages = stages_of(self.context)
+        return resolved_stage(stages[name], self.context) if name in stages else None
 
     def _state(self, name: str) -> Shapes:
         """Names and shapes in the checkpoint of another stage, there or to come."""

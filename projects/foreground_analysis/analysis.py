@@ -38,6 +38,7 @@ from luss.models.heads.pixel_attention import SCALE
 from luss.models.segmentors import foreground_of_logits, predict_ids
 from luss.pipeline import Pipeline
 from luss.pipeline.context import Context
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import EMBEDDERS, LABEL_GENERATORS, LABEL_WRITERS
 from luss.stages.sound_masks import require_sound_masks
 from luss.visualization.gallery import evenly_spaced
@@ -102,7 +103,7 @@ def analyze_foreground(
 def _finished(pipeline: Pipeline, context: Context, role: str) -> list[dict]:
     """Return the runner configurations of the finished stages that have outputs of a role."""
     return [
-        context.resolved(stage).runner_config(context)
+        resolved_stage(stage, context).runner_config(context)
         for name, stage in pipeline.stages.items()
         if context.work_dir.is_done(name) and role in context.work_dir.outputs(name)
     ]

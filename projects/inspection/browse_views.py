@@ -21,6 +21,7 @@ from luss.datasets.reproducible import seeded
 from luss.errors import LussError
 from luss.files import atomic_write, create_output_folder, output_folder
 from luss.pipeline import Context
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import MODELS
 from luss.stages import Train
 from luss.stages.stand_ins import without_map_loading
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _draw_stage(
     stage: Train, context: Context, args: argparse.Namespace, out: Path
 ) -> Iterator[Path]:
-    stage = context.resolved(stage)
+    stage = resolved_stage(stage, context)
     # Foreground maps may not exist yet, and views do not need them.
     config = without_map_loading(stage.checked_dataset_config(context))
     dataset = context.dataset(config)

@@ -15,6 +15,7 @@ from luss.commands.stages_of_config import add_stage_arguments, chosen_stages, d
 from luss.errors import LussError
 from luss.models.backbones import extract_maps
 from luss.pipeline import Context, RunnerStage
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import MODELS
 from luss.stages import Test, Train
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _model_of(stage: RunnerStage, context: Context) -> dict:
     """Return the configuration of a stage's model, without reading the data if possible."""
-    stage = context.resolved(stage)
+    stage = resolved_stage(stage, context)
     if isinstance(stage, Train):
         return stage.model_config(context)
     return (

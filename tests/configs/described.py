@@ -16,6 +16,7 @@ from luss.engine.checkpoint import save
 from luss.engine.loops import LabelGenerationLoop
 from luss.models.objectives import Clustering
 from luss.pipeline import Pipeline
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import LABEL_GENERATORS, MODELS
 from luss.stages import Report, Train
 
@@ -63,7 +64,7 @@ def built(config, root: Path, work_dir: Path):
 
 def describe(name: str, pipeline: Pipeline, context) -> dict:
     """The settings of a stage by what they mean."""
-    stage = context.resolved(pipeline.stages[name])
+    stage = resolved_stage(pipeline.stages[name], context)
     if isinstance(stage, Train):
         return _training(stage, context)
     if isinstance(stage, Report):

@@ -17,6 +17,7 @@ from facts import (
 from torch import nn
 
 from luss.configuration import read_config
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -131,7 +132,7 @@ def test_initial_weights(stage, root, tmp_path):
     """Convolutions Kaiming-normal by fan-out, no BN at zero, Linear layers PyTorch's default."""
     torch.manual_seed(0)
     with built(read("pass/pass_s_in50.py"), root, tmp_path) as (run, context):
-        model = MODELS.build(context.resolved(run.stages[stage]).model_config(context))
+        model = MODELS.build(resolved_stage(run.stages[stage], context).model_config(context))
     model.init_weights()
     convolutions = 0
     for name, part in model.named_modules():

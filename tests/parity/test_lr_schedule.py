@@ -7,6 +7,7 @@ import pytest
 from described import all_rates, built, write_root
 
 from luss.configuration import read_config
+from luss.pipeline.resolving import resolved_stage
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -24,7 +25,7 @@ def rates(root, tmp_path):
         options = {f"stages.{stage}.{key}": value for key, value in options.items()}
         config = read_config(CONFIGS / config, options)
         with built(config, root, tmp_path) as (pipeline, context):
-            runner = context.resolved(pipeline.stages[stage]).build_runner(context)
+            runner = resolved_stage(pipeline.stages[stage], context).build_runner(context)
             runner._train_loop = runner.build_train_loop(runner._train_loop)
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
             return all_rates(runner)

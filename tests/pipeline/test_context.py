@@ -5,6 +5,7 @@ from tiny_run import read_tiny
 
 from luss.errors import LussError
 from luss.pipeline import Context, Pipeline
+from luss.pipeline.resolving import resolved_config
 from luss.pipeline.stage import Stage
 from luss.registry import STAGES
 
@@ -71,7 +72,7 @@ def test_the_type_of_a_stage_may_be_a_class(tmp_path):
     pipeline = Pipeline(config, str(tmp_path / "run"))
     context = Context(config, pipeline.work_dir)
     expected = str(tmp_path / "run" / "first" / "note.txt")
-    assert context.resolve("${first.note}", "stages.second") == expected
+    assert resolved_config("${first.note}", context, "stages.second") == expected
 
 
 @pytest.mark.parametrize(

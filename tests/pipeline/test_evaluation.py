@@ -5,6 +5,7 @@ from tiny_networks import DISTANCE_MATCHING, LOADER, NARROW, PIPELINE, segmentor
 
 from luss.errors import LussError
 from luss.pipeline import evaluate, protocols_of
+from luss.pipeline.resolving import resolved_stage
 
 PROTOCOLS = ("fully_unsupervised", "distance_matching", "semi_supervised")
 TRAIN = {"type": "Train", "model": {"backbone": NARROW}, "train_dataloader": {}}
@@ -33,7 +34,7 @@ def test_distance_matching_follows_pretraining_without_an_entry(make_context):
     context = make_context(stages)
     stage = protocols_of(context)["distance_matching"]
     assert (stage.name, stage.source_of("weights")) == ("distance_matching", "pretrain")
-    resolved = context.resolved(stage)
+    resolved = resolved_stage(stage, context)
     assert resolved.model == {"type": "DistanceMatcher", "backbone": NARROW}
     assert resolved.test_dataloader["dataset"]["pipeline"] == PIPELINE
     own = [*PIPELINE[:2], {"type": "ResizeShortSide", "size": 20}, PIPELINE[3]]

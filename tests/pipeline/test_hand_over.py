@@ -14,6 +14,7 @@ from luss.datasets.image_io import read_image
 from luss.datasets.mask_codec import read_mask
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.pipeline import Pipeline
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import MODELS
 
 PARTS = ("backbone.", "objectives.clustering.projector.")
@@ -35,7 +36,7 @@ def runner_of(finished_run, tmp_path_factory):
 
     def build(stage):
         with pipeline.opened() as context:
-            runner = context.resolved(pipeline.stages[stage]).build_runner(context)
+            runner = resolved_stage(pipeline.stages[stage], context).build_runner(context)
             runner._init_model_weights()
         return runner
 

@@ -5,6 +5,7 @@ from PIL import Image
 from tiny_run import read_tiny
 
 from luss.pipeline import Context
+from luss.pipeline.resolving import resolved_stage, stages_of
 from luss.pipeline.work_dir import WorkDir
 
 
@@ -21,6 +22,6 @@ def test_a_rule_takes_its_value_from_the_data(masks, rule, tmp_path):
         config.merge_from_dict({"data": {"_delete_": True, "type": "PhotoFolder"}})
         config.update(data_root=str(tmp_path / "photos"), num_categories=2)
     context = Context(config, WorkDir(tmp_path / "run"))
-    stage = context.resolved(context.stages["label_generation"])
+    stage = resolved_stage(stages_of(context)["label_generation"], context)
     assert stage.test_cfg["threshold"] == {"type": rule}
     assert ("validation" in stage.loaders(context)) == masks

@@ -19,6 +19,7 @@ from luss.errors import LussError
 from luss.label_generation.foreground import boundary_prior
 from luss.label_generation.threshold_rules import AttentionHistogram, otsu_threshold
 from luss.pipeline import Pipeline
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import FOREGROUND_SOURCES, HOOKS, RUNNERS
 
 KEY = "stages__label_generation__test_cfg__"
@@ -176,7 +177,7 @@ def test_hooks_are_called_in_every_pass(trained, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
     pipeline = Pipeline(read_tiny(), str(tmp_path / "run"))
     with pipeline.opened() as context:
-        stage = context.resolved(pipeline.stages["label_generation"])
+        stage = resolved_stage(pipeline.stages["label_generation"], context)
         config = stage.runner_config(context)
     RUNNERS.build(Config({**config, "custom_hooks": [{"type": "NoteTestsHook"}]})).test()
     # 18 photos in batches of 4, validation, the report's two, pixel by pixel.

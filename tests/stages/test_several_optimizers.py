@@ -13,6 +13,7 @@ from luss.engine.checkpoint import latest_checkpoint, load
 from luss.errors import LussError
 from luss.models.pretrainers import PASSPretrainer
 from luss.pipeline import Pipeline
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 SGD = {"type": "SGD", "lr": 0.1, "momentum": 0.9}
@@ -83,7 +84,7 @@ def test_both_train_freeze_and_resume(tmp_path, fault):
     pipeline = Pipeline(config(BOTH), str(tmp_path / "whole"))
     with pipeline.opened() as context:
         pipeline.check(pipeline.stages["pretrain"], context, made=["pretrain"])
-        resolved = context.resolved(pipeline.stages["pretrain"]).runner_config(context)[
+        resolved = resolved_stage(pipeline.stages["pretrain"], context).runner_config(context)[
             "param_scheduler"
         ]
         assert [resolved[name][0]["end"] for name in BOTH] == [3, 3]

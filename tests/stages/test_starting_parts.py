@@ -6,6 +6,7 @@ from tiny_run import read_tiny
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.errors import LussError
 from luss.pipeline import Pipeline
+from luss.pipeline.resolving import resolved_stage
 
 P2P_ALONE = {
     "stages__pretrain__model__objectives": {
@@ -24,7 +25,7 @@ def check(work_dir, stage="pixel_attention", **options):
     pipeline = Pipeline(read_tiny(**options), str(work_dir))
     with pipeline.opened() as context:
         pipeline.check(pipeline.stages[stage], context, made=["pretrain"])
-        return context.resolved(pipeline.stages[stage]).model_config(context)
+        return resolved_stage(pipeline.stages[stage], context).model_config(context)
 
 
 def test_pixel_attention_trains_what_step_1_has_not(tmp_path):
@@ -38,7 +39,7 @@ def test_pixel_attention_trains_what_step_1_has_not(tmp_path):
     name = "backbone.layer4.0.conv1.weight"
     assert trained["state_dict"][name].equal(step1[name])
     with pipeline.opened(resume=True) as context:
-        config = context.resolved(pipeline.stages["pixel_attention"]).model_config(context)
+        config = resolved_stage(pipeline.stages["pixel_attention"], context).model_config(context)
         assert config["frozen"] == ["backbone"]
     # Of the tensors that were trained, one is the first layer of M_I.
     learnt = trained["optimizer"]["state"].values()

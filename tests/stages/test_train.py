@@ -5,6 +5,7 @@ import torch
 from tiny_run import read_tiny
 
 from luss.pipeline import Pipeline
+from luss.pipeline.resolving import resolved_stage, stages_of
 from luss.registry import MODELS
 
 
@@ -13,7 +14,7 @@ def runner_and_context(tmp_path, **options):
     with pipeline.opened() as context:
         return (
             pipeline,
-            context.resolved(pipeline.stages["pretrain"]).build_runner(context),
+            resolved_stage(pipeline.stages["pretrain"], context).build_runner(context),
             context,
         )
 
@@ -24,7 +25,7 @@ def test_the_seed_of_a_run(tmp_path, seed):
     assert runner.seed == seed
     assert context.dataset({"split": "train"}).seed == seed
     assert context.dataset({"split": "train", "seed": 8}).seed == 8
-    stage = context.resolved(context.stages["label_generation"])
+    stage = resolved_stage(stages_of(context)["label_generation"], context)
     assert stage.runner_config(context)["randomness"]["seed"] == seed
 
 
@@ -38,7 +39,7 @@ def test_the_sampler_knows_the_last_epoch(tmp_path):
     config = read_tiny(stages__pretrain__train_cfg__max_epochs=2)
     pipeline = Pipeline(config, str(tmp_path / "run"))
     with pipeline.opened() as context:
-        runner = context.resolved(pipeline.stages["pretrain"]).build_runner(context)
+        runner = resolved_stage(pipeline.stages["pretrain"], context).build_runner(context)
         runner.train()
         assert runner.train_dataloader.sampler.epoch == 1
 

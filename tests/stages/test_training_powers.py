@@ -10,6 +10,7 @@ from tiny_run import read_tiny, run_tiny
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.errors import LussError
 from luss.pipeline import Pipeline
+from luss.pipeline.resolving import resolved_stage
 
 WHOLE_IMAGE = [
     {"type": "LoadRGBImage"},
@@ -92,7 +93,7 @@ def test_all_of_them_at_once_and_a_kill(tmp_path, fault):
     # The next stage starts from the averaged weights.
     pipeline = Pipeline(read_tiny(**POWERS), str(tmp_path / "whole"))
     with pipeline.opened() as context:
-        runner = context.resolved(pipeline.stages["pixel_attention"]).build_runner(context)
+        runner = resolved_stage(pipeline.stages["pixel_attention"], context).build_runner(context)
         runner._init_model_weights()
         handed_on = load(tmp_path / "whole" / "pretrain" / "iter_7.pth")
         name = "backbone.layer4.0.conv1.weight"
@@ -156,7 +157,7 @@ def test_rates_follow_the_batch_where_that_is_asked_for(tmp_path):
         config = read_tiny(**options)
         pipeline = Pipeline(config, str(tmp_path / str(len(list(tmp_path.iterdir())))))
         with pipeline.opened() as context:
-            runner = context.resolved(pipeline.stages["pretrain"]).build_runner(context)
+            runner = resolved_stage(pipeline.stages["pretrain"], context).build_runner(context)
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
             runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
             return runner.optim_wrapper.get_lr()["lr"]

@@ -9,6 +9,7 @@ from tiny_run import read_tiny, run_tiny
 from luss.engine.preflight import _LIBRARIES
 from luss.errors import LussError
 from luss.pipeline import Context, Pipeline
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import VISBACKENDS
 
 OFFLINE = {"type": "WandbVisBackend", "init_kwargs": {"mode": "offline", "project": "mine"}}
@@ -49,7 +50,7 @@ def test_settings_reach_the_runner(tmp_path):
     pipeline = Pipeline(with_back_end(OFFLINE), str(tmp_path))
     context = Context(pipeline.config, pipeline.work_dir, planned=True)
     for name in ("pretrain", "finetune", "evaluate"):
-        found = Config(context.resolved(pipeline.stages[name]).runner_config(context))
+        found = Config(resolved_stage(pipeline.stages[name], context).runner_config(context))
         assert found.visualizer.vis_backends == [OFFLINE]
 
 

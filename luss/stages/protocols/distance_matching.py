@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -10,11 +10,8 @@ from luss.evaluation.distance_bank import DistanceBank
 from luss.models.backbones.weights import WeightsEntry
 from luss.pipeline.context import Context
 from luss.registry import MODELS, PROTOCOLS
-from luss.stages.protocols.protocol import Protocol
+from luss.stages.protocols.protocol import EvaluatedStage, Protocol
 from luss.stages.sound_masks import require_sound_masks
-
-if TYPE_CHECKING:
-    from luss.stages.test import Test
 
 __all__ = ["DistanceMatching"]
 
@@ -56,7 +53,7 @@ class DistanceMatching(Protocol):
             },
         }
 
-    def hooks(self, stage: "Test", context: Context) -> list[dict]:
+    def hooks(self, stage: EvaluatedStage, context: Context) -> list[dict]:
         """Return the hook that fills the bank."""
         return [
             {
@@ -66,7 +63,7 @@ class DistanceMatching(Protocol):
             }
         ]
 
-    def check(self, stage: "Test", context: Context) -> None:
+    def check(self, stage: EvaluatedStage, context: Context) -> None:
         """Check sizes of photos, and the masks of ``train-semi``."""
         model = MODELS.build(stage.model_config())
         stage.require_whole_patches(context, model, run=lambda images: [model(images)])
@@ -80,7 +77,7 @@ class DistanceMatching(Protocol):
             return None
         return "train-semi has no masks, so there is no bank"
 
-    def facts(self, stage: "Test", context: Context) -> dict:
+    def facts(self, stage: EvaluatedStage, context: Context) -> dict:
         """Return the backbone and how pixels vote."""
         model, file = stage.model_config(), None
         if stage.weights is not None:
@@ -92,11 +89,11 @@ class DistanceMatching(Protocol):
             "temperature": model.get("temperature", 0.07),
         }
 
-    def facts_of_test(self, stage: "Test", context: Context) -> dict:
+    def facts_of_test(self, stage: EvaluatedStage, context: Context) -> dict:
         """Return the size of the bank."""
         bank = DistanceBank.read(_bank_file(stage, context))
         return {"bank": f"{len(bank.labels)} vectors of {len(np.unique(bank.images))} images"}
 
 
-def _bank_file(stage: "Test", context: Context) -> Path:
+def _bank_file(stage: EvaluatedStage, context: Context) -> Path:
     return context.work_dir.stage(stage.name) / "bank.npz"

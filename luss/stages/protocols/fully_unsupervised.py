@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
@@ -15,11 +15,8 @@ from luss.label_generation.threshold_file import read_threshold
 from luss.pipeline.context import Context
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import FOREGROUND_SOURCES, MATCHERS, PROTOCOLS
-from luss.stages.protocols.protocol import Protocol
+from luss.stages.protocols.protocol import EvaluatedStage, Protocol
 from luss.stages.stand_ins import require_maps, with_stand_in_folders
-
-if TYPE_CHECKING:
-    from luss.stages.test import Test
 
 __all__ = ["BeforeFineTuning", "FullyUnsupervised"]
 
@@ -91,7 +88,7 @@ class FullyUnsupervised(Protocol):
         self.threshold = threshold
         self.clustering = clustering
 
-    def for_run(self, stage: "Test", work_dir: WorkDir) -> Self:
+    def for_run(self, stage: EvaluatedStage, work_dir: WorkDir) -> Self:
         """Return the protocol with the match of the run, which is not found again.
 
         The ids of another model have another meaning: its match is found on validation masks.
@@ -103,7 +100,7 @@ class FullyUnsupervised(Protocol):
             return protocol
         return self
 
-    def segmentation_metric(self, stage: "Test", context: Context, split: str) -> dict:
+    def segmentation_metric(self, stage: EvaluatedStage, context: Context, split: str) -> dict:
         """Return the metric that counts generated ids once, for all matches of validation."""
         variant = _short_name(self.second_matcher)
         folder = context.work_dir.stage(stage.name)
@@ -129,20 +126,20 @@ class FullyUnsupervised(Protocol):
             "variants": variants if is_found else {},
         }
 
-    def digests_of_files(self, stage: "Test", work_dir: WorkDir) -> dict[str, str]:
+    def digests_of_files(self, stage: EvaluatedStage, work_dir: WorkDir) -> dict[str, str]:
         """Return the digest of what ``names.json`` merges and drops, without the names."""
         names = self._names(stage, work_dir)
         digest = names.digest(of_names=False) if names is not None else None
         return {NAMES_FILE: digest} if digest else {}
 
-    def _names(self, stage: "Test", work_dir: WorkDir) -> CategoryNames | None:
+    def _names(self, stage: EvaluatedStage, work_dir: WorkDir) -> CategoryNames | None:
         """Return the user's edits of categories; None for another model, whose ids differ."""
         source = stage.source_of("protocol.clustering")
         if source is None or not _of_the_run(stage):
             return None
         return category_names_of(work_dir.root, work_dir.outputs(source).get("clustering"))
 
-    def check(self, stage: "Test", context: Context) -> None:
+    def check(self, stage: EvaluatedStage, context: Context) -> None:
         """Check that there is a match, or masks to find it with.
 
         Raises:
@@ -157,7 +154,7 @@ class FullyUnsupervised(Protocol):
                 f"{stage.name}.protocol.match to a match.json"
             )
 
-    def facts(self, stage: "Test", context: Context) -> dict:
+    def facts(self, stage: EvaluatedStage, context: Context) -> dict:
         """Return checkpoint, threshold and match."""
         own = context.work_dir.stage(stage.name) / "match.json"
         source = f"found on validation masks: {own}"
@@ -196,7 +193,7 @@ class BeforeFineTuning(FullyUnsupervised):
     name = "before_fine_tuning"
     example_configs = "configs/ablations/before_fine_tuning.py"
 
-    def check(self, stage: "Test", context: Context) -> None:
+    def check(self, stage: EvaluatedStage, context: Context) -> None:
         """Check what the protocol needs, and that photos to predict have maps of foreground.
 
         Raises:
@@ -209,7 +206,7 @@ class BeforeFineTuning(FullyUnsupervised):
             require_maps(FOREGROUND_SOURCES.build(source), stage.loaders(context), context)
 
 
-def _of_the_run(stage: "Test") -> bool:
+def _of_the_run(stage: EvaluatedStage) -> bool:
     """Whether the model is that of the config, whose ids have the meaning of its clustering."""
     return stage.source_of("checkpoint") is not None
 

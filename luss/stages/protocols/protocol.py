@@ -2,17 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import Any, ClassVar, Self
+from typing import Protocol as Interface
+
+from torch import nn
 
 from luss.evaluation.metrics import IMAGENET_S, named_metrics
 from luss.pipeline.context import Context
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import PROTOCOLS
 
-if TYPE_CHECKING:
-    from luss.stages.test import Test
+__all__ = ["EvaluatedStage", "Protocol", "SemiSupervised"]
 
-__all__ = ["Protocol", "SemiSupervised"]
+
+class EvaluatedStage(Interface):
+    """What a protocol reads of its stage, see :class:`luss.stages.Test`."""
+
+    name: str
+    checkpoint: str | None
+    weights: str | dict | None
+
+    def source_of(self, setting: str) -> str | None:
+        """Return the stage whose output a setting refers to; None if it refers to none."""
+
+    def model_config(self) -> dict:
+        """Return the configuration of the model."""
+
+    def loaders(self, context: Context) -> dict[str, dict]:
+        """Return the configuration of each split's data loader."""
+
+    def loader_of_split(self, context: Context, split: str) -> dict:
+        """Return the configuration of a split's data loader."""
+
+    def require_whole_patches(self, context: Context, model: nn.Module, **kwargs: Any) -> None:
+        """Check that the patches of a transformer cover photos."""
 
 
 @PROTOCOLS.register_module()
@@ -82,18 +105,18 @@ class Protocol:
         """
         return None
 
-    def for_run(self, stage: "Test", work_dir: WorkDir) -> Self:
+    def for_run(self, stage: EvaluatedStage, work_dir: WorkDir) -> Self:
         """Return the protocol for evaluating a finished run again, or another checkpoint."""
         return self
 
-    def metrics_of(self, stage: "Test", context: Context, split: str) -> list[dict]:
+    def metrics_of(self, stage: EvaluatedStage, context: Context, split: str) -> list[dict]:
         """Return the configurations of the metrics of a split."""
         masks = {"type": "DumpMasks", "folder": str(self.folder(stage, context, split))}
         if split not in context.splits_with_masks:
             return [masks]
         return [masks, self.segmentation_metric(stage, context, split)]
 
-    def segmentation_metric(self, stage: "Test", context: Context, split: str) -> dict:
+    def segmentation_metric(self, stage: EvaluatedStage, context: Context, split: str) -> dict:
         """Return the configuration of the metric of a split with masks."""
         return {
             "type": "SegmentationMetric",
@@ -102,31 +125,31 @@ class Protocol:
             "boundary": self.boundary,
         }
 
-    def folder(self, stage: "Test", context: Context, split: str) -> Path:
+    def folder(self, stage: EvaluatedStage, context: Context, split: str) -> Path:
         """Where the predictions of a split are."""
         return context.work_dir.stage(stage.name) / "predictions" / split
 
-    def hooks(self, stage: "Test", context: Context) -> list[dict]:
+    def hooks(self, stage: EvaluatedStage, context: Context) -> list[dict]:
         """Return the configurations of the hooks of the test."""
         return []
 
-    def digests_of_files(self, stage: "Test", work_dir: WorkDir) -> dict[str, str]:
+    def digests_of_files(self, stage: EvaluatedStage, work_dir: WorkDir) -> dict[str, str]:
         """See :meth:`luss.pipeline.Stage.digests_of_files`."""
         return {}
 
-    def check(self, stage: "Test", context: Context) -> None:
+    def check(self, stage: EvaluatedStage, context: Context) -> None:
         """Look for what would fail later, see :meth:`luss.pipeline.Stage.check`."""
 
     def passes_over(self, context: Context) -> str | None:
         """Return why these data cannot be evaluated by the protocol, to log it; or None."""
         return None
 
-    def facts(self, stage: "Test", context: Context) -> dict:
+    def facts(self, stage: EvaluatedStage, context: Context) -> dict:
         """Return the provenance of the numbers, for ``results.json``."""
         path = Path(stage.checkpoint) if stage.checkpoint else None
         return {"checkpoint": f"{path.parent.name}/{path.name}" if path else None}
 
-    def facts_of_test(self, stage: "Test", context: Context) -> dict:
+    def facts_of_test(self, stage: EvaluatedStage, context: Context) -> dict:
         """Return the facts that are known only after the test."""
         return {}
 

@@ -17,6 +17,7 @@ from luss.evaluation.distance_bank import DistanceBank
 from luss.evaluation.evaluate_folders import evaluate_folders
 from luss.evaluation.metrics import BOUNDARY_METRICS, REGION_METRICS
 from luss.pipeline import evaluate
+from luss.pipeline.resolving import resolved_stage, stages_of
 
 STAGES = {"distance_matching": DISTANCE_MATCHING}
 
@@ -113,7 +114,7 @@ def test_after_a_stage_that_trained(make_context, context, random_backbone):
     folder.mkdir(parents=True)
     (folder / "iter_3.pth").write_bytes(random_backbone.read_bytes())
     pipeline.work_dir.mark_done("pretrain", {"outputs": {"checkpoint": "iter_3.pth"}})
-    stage = pipeline.resolved(pipeline.stages["distance_matching"])
+    stage = resolved_stage(stages_of(pipeline)["distance_matching"], pipeline)
     stage.check(pipeline)
     assert stage.run(pipeline)["splits"] == ["validation", "test"]
     results = json.loads((pipeline.work_dir.root / "results.json").read_text())
@@ -154,7 +155,7 @@ def test_no_labelled_images(make_context, demo_root, tmp_path):
         (tmp_path / "root").mkdir(exist_ok=True)
         (tmp_path / "root" / name).symlink_to(demo_root / name)
     context = make_context(STAGES, data_root=str(tmp_path / "root"))
-    stage = context.resolved(context.stages["distance_matching"])
+    stage = resolved_stage(stages_of(context)["distance_matching"], context)
     stage.check(context)
     assert stage.run(context) == {"splits": []}
     with pytest.raises(LussError, match="train-semi"):
@@ -166,7 +167,7 @@ def test_masks_of_the_bank_are_checked(make_context, demo_root, tmp_path):
     mask = min(root.glob("train-semi-segmentation/*/*"))
     mask.write_bytes(b"no mask")
     context = make_context(STAGES, data_root=str(root))
-    stage = context.resolved(context.stages["distance_matching"])
+    stage = resolved_stage(stages_of(context)["distance_matching"], context)
     with pytest.raises(
         LussError, match=rf"train-semi: 1 mask does not fit:\s+the mask {mask} is not a PNG"
     ):

@@ -16,6 +16,7 @@ from luss.engine.checkpoint import load
 from luss.errors import LussError
 from luss.evaluation.evaluate_folders import evaluate_folders
 from luss.pipeline import Pipeline, evaluate
+from luss.pipeline.resolving import resolved_stage
 from luss.registry import MODELS
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -107,7 +108,7 @@ def test_a_recipe_from_weights_to_results(recipe, configuration, demo_root, pret
 def test_true_masks_of_train_semi_with_what_they_ignore(configuration, demo_root, tmp_path):
     pipeline = Pipeline(configuration("lars"), str(tmp_path / "run"))
     with pipeline.opened() as context:
-        stage = context.resolved(pipeline.stages["finetune_semi"])
+        stage = resolved_stage(pipeline.stages["finetune_semi"], context)
         dataset = context.dataset({**stage.dataset_config(context), "pipeline": []})
         model = MODELS.build(stage.model_config(context))
     folder = demo_root / "train-semi-segmentation"
@@ -132,7 +133,7 @@ def test_ignored_pixels_have_no_part_in_the_loss(configuration, demo_root, tmp_p
     pipeline = Pipeline(configuration("lars"), str(tmp_path / "run"))
     with pipeline.opened() as context:
         model = MODELS.build(
-            context.resolved(pipeline.stages["finetune_semi"]).model_config(context)
+            resolved_stage(pipeline.stages["finetune_semi"], context).model_config(context)
         )
         dataset = context.dataset(
             {"split": "train-semi", "pipeline": [
@@ -167,10 +168,10 @@ def test_the_rate_of_adamw(configuration, tmp_path):
     options = {"stages.finetune_semi.train_cfg.max_epochs": 20}
     pipeline = Pipeline(configuration("adamw", **options), str(tmp_path / "run"))
     with pipeline.opened() as context:
-        facts = context.resolved(pipeline.stages["pretrain"]).run(context)
+        facts = resolved_stage(pipeline.stages["pretrain"], context).run(context)
         outputs = {"checkpoint": facts["checkpoint"]}
         pipeline.work_dir.mark_done("pretrain", {"outputs": outputs})
-        runner = context.resolved(pipeline.stages["finetune_semi"]).build_runner(context)
+        runner = resolved_stage(pipeline.stages["finetune_semi"], context).build_runner(context)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.optim_wrapper.initialize_count_status(runner.model, 0, 40)
