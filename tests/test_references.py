@@ -3,7 +3,15 @@
 import pytest
 
 from luss.errors import LussError
-from luss.references import Reference, references_in, resolve, resolve_settings
+from luss.references import (
+    Reference,
+    part_of,
+    references_in,
+    require_known_references,
+    resolve,
+    resolve_settings,
+    settings_of,
+)
 
 VALUES = {
     ("a", "checkpoint"): "/run/a/iter_3.pth",
@@ -67,3 +75,66 @@ def test_values_of_the_top_level_are_copies():
     found[0]["width"].append(4)
     assert settings == {"net": {"width": [3]}}
     assert found[1] == {"width": [3]}
+
+
+def reference(text):
+    (found,) = references_in(text, "stages.b.x")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "needs_output"),
+    [
+        ("${a.checkpoint}", "checkpoint", True),
+        ("${a.model.backbone.depth}", "model", False),
+        ("${facts.count}", "count", False),
+        ("${config.net.width}", "net", False),
+    ],
+)
+def test_parts_of_a_reference(text, first, needs_output):
+    found = reference(text)
+    assert str(found) == text
+    assert (found.first, found.needs_output) == (first, needs_output)
+
+
+def test_parts_of_a_value():
+    model = {"backbone": {"depth": 18}}
+    assert part_of(model, reference("${a.model}")) == model
+    assert part_of(model, reference("${a.model.backbone.depth}")) == 18
+    with pytest.raises(LussError, match=r"stages\.b\.x .*'dept'; expected one of depth"):
+        part_of(model, reference("${a.model.backbone.dept}"))
+    with pytest.raises(LussError, match="'bits'; expected one of none"):
+        part_of(model, reference("${a.model.backbone.depth.bits}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("${a.checkpoint}", None),
+        ("${a.model.backbone}", None),
+        ("${facts.count}", None),
+        ("${c.checkpoint}", "no stage 'c'; expected one of a"),
+        ("${a.maps}", "'a' has no output 'maps'; expected one of checkpoint, model"),
+        ("${facts.counts}", "no fact 'counts'.*'count'"),
+    ],
+)
+def test_what_references_name_must_exist(text, message):
+    known = {"a": ("checkpoint", "model")}, ("count",)
+    if message is None:
+        require_known_references([reference(text)], *known)
+        return
+    with pytest.raises(LussError, match=rf"stages\.b\.x refers to \$.*{message}"):
+        require_known_references([reference(text)], *known)
+
+
+def test_settings_on_which_values_depend():
+    """Facts that no setting decides, and outputs, depend on none."""
+    texts = [
+        "${config.net.width}",
+        "${a.checkpoint}",
+        "${facts.num_outputs}",
+        "${facts.splits}",
+        "${facts.weights}",
+    ]
+    found = settings_of([reference(text) for text in texts])
+    assert found == ("net", "num_categories", "weights")
