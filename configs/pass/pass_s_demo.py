@@ -73,8 +73,7 @@ clustering = dict(
 )
 cosine = [dict(type="CosineAnnealingLR", eta_min=1.2e-3, by_epoch=True, convert_to_iter_based=True)]
 lars = dict(
-    type="OptimWrapper",
-    optimizer=dict(type="LARS", lr=1.2, momentum=0.9, weight_decay=1e-6),
+    type="OptimWrapper", optimizer=dict(type="LARS", lr=1.2, momentum=0.9, weight_decay=1e-6)
 )
 # Images per step over all processes for these learning rates; --auto-scale-lr scales them with the
 # batch.
@@ -171,8 +170,7 @@ stages = dict(
             generator=dict(type="FaissKMeans", iterations=20, restarts=30),
             # Colour distance to the photo's frame, times closeness to its centre.
             foreground=dict(
-                type="ProductOfMaps",
-                sources=[dict(type="BoundaryPrior"), dict(type="CentrePrior")],
+                type="ProductOfMaps", sources=[dict(type="BoundaryPrior"), dict(type="CentrePrior")]
             ),
             threshold=dict(type="AutoThreshold"),
             matcher="${config.matcher}",

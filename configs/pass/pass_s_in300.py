@@ -69,8 +69,7 @@ clustering = dict(
 )
 cosine = [dict(type="CosineAnnealingLR", eta_min=6e-4, by_epoch=True, convert_to_iter_based=True)]
 lars = dict(
-    type="AmpOptimWrapper",
-    optimizer=dict(type="LARS", lr=0.6, momentum=0.9, weight_decay=1e-6),
+    type="AmpOptimWrapper", optimizer=dict(type="LARS", lr=0.6, momentum=0.9, weight_decay=1e-6)
 )
 # Images per step over all processes for these learning rates; --auto-scale-lr scales them with the
 # batch.

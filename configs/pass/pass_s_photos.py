@@ -86,8 +86,7 @@ clustering = dict(
 )
 cosine = [dict(type="CosineAnnealingLR", eta_min=1.5e-3, by_epoch=True, convert_to_iter_based=True)]
 lars = dict(
-    type="OptimWrapper",
-    optimizer=dict(type="LARS", lr=1.5, momentum=0.9, weight_decay=1e-6),
+    type="OptimWrapper", optimizer=dict(type="LARS", lr=1.5, momentum=0.9, weight_decay=1e-6)
 )
 # Images per step over all processes for these learning rates; --auto-scale-lr scales them with the
 # batch.

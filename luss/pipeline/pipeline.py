@@ -99,6 +99,7 @@ class Pipeline:
                 else:
                     pending.append(stage)
             self._check_photos(pending, context)
+            self._name_stages_after_the_report()
             context.tries_batches = True
             for place, stage in enumerate(pending):
                 self._check_partial(stage, resume)
@@ -220,6 +221,19 @@ class Pipeline:
                 "stages": {**models, name: settings["stages"][name]},
             }
         return found
+
+    def _name_stages_after_the_report(self) -> None:
+        """Warn of stages that run too late for one that reads all before it."""
+        for name, stage in self.stages.items():
+            if stage.reads_all_before:
+                order = list(self.stages)
+                if later := order[order.index(name) + 1 :]:
+                    print_log(
+                        f"stage {name} reads all stages before it, but {', '.join(later)} run "
+                        f"after it and will be missing there; set their before={name!r}",
+                        "current",
+                        level=_WARNING,
+                    )
 
     def _record(self) -> None:
         if is_main_process():

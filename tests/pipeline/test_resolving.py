@@ -35,6 +35,24 @@ def with_notes(**notes):
 
 
 @STAGES.register_module()
+class SummaryStage(NoteStage):
+    """As the report, which reads all stages before it."""
+
+    reads_all_before = True
+
+
+def test_stages_after_the_report_are_named(tmp_path):
+    config = with_notes(first=1, summary=2, late=3)
+    config.stages.summary.type = "SummaryStage"
+    pipeline = Pipeline(config, str(tmp_path / "run"))
+    assert pipeline.stages["summary"].requires == ("first",)
+    pipeline.run()
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert "but late run after" in log
+    assert "before='summary'" in log
+
+
+@STAGES.register_module()
 class QuickNoteStage(NoteStage):
     """As the report, which takes seconds to draw."""
 
