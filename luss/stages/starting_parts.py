@@ -32,6 +32,7 @@ class StartingParts:
         self.context = context
         self.parts_of: dict[str, list[str]] = {}
         self.files: dict[str, str] = {}
+        self._resolved: dict[str, Stage] = {}
         referred = {each.where: each.stage for each in stage.references}
         for part, checkpoint in init.items():
             source = referred.get(f"stages.{stage.name}.init.{part}")
@@ -129,7 +130,9 @@ class StartingParts:
 
     def _source(self, name: str) -> Stage | None:
         stages = stages_of(self.context)
-        return resolved_stage(stages[name], self.context) if name in stages else None
+        if name in stages and name not in self._resolved:
+            self._resolved[name] = resolved_stage(stages[name], self.context)
+        return self._resolved.get(name)
 
     def _state(self, name: str) -> Shapes:
         """Names and shapes in the checkpoint of another stage, there or to come."""

@@ -118,6 +118,7 @@ class Train(RunnerStage):
         self.weights = weights
         self.pretrained = weights_entry(pretrained)
         self.runner = runner
+        self._known_starts: StartingParts | None = None
 
     def has_partial_output(self, folder: Path) -> bool:
         """Return whether there is a checkpoint to resume from."""
@@ -203,7 +204,9 @@ class Train(RunnerStage):
     # Where the model starts from
 
     def _starts(self, context: Context) -> StartingParts:
-        return StartingParts(self, self.init, context)
+        if self._known_starts is None or self._known_starts.context is not context:
+            self._known_starts = StartingParts(self, self.init, context)
+        return self._known_starts
 
     @property
     def is_pretrained(self) -> bool:
