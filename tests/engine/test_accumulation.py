@@ -8,14 +8,13 @@ import torch
 from mmengine.hooks import Hook
 from mmselfsup.models.utils import CosineEMA
 from states import assert_same
-from toy_training import Line, state_of, toy_runner, train_until
+from toy_training import SGD, Line, state_of, toy_runner, train_until
 
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.engine.hooks import EMAHook
 from luss.errors import LussError
 from luss.models.objectives.momentum_encoder import MomentumEncoder
 
-SGD = {"type": "SGD", "lr": 0.1, "momentum": 0.9}
 LARS = {"type": "LARS", "lr": 0.5, "momentum": 0.9, "weight_decay": 1e-4}
 
 
@@ -97,7 +96,7 @@ def test_copies_follow_as_with_a_batch_that_is_as_many_times_as_large(tmp_path, 
         runner = toy_runner(
             tmp_path / str(counts),
             [EMAHook(momentum=0.25)],
-            count=16,
+            data=16,
             batch_size=batch_size,
             epochs=3,
             runner={

@@ -35,7 +35,7 @@ def test_resumed_training_sees_the_rest(tmp_path, iteration, workers):
 
 
 def test_each_epoch_sees_each_number_once_at_most(tmp_path):
-    runner = toy_runner(tmp_path, count=10, batch_size=3, epochs=2)
+    runner = toy_runner(tmp_path, data=10, batch_size=3, epochs=2)
     runner.train()
     draws = torch.tensor(runner.model.seen).view(2, 9)
     for epoch in range(2):
@@ -44,7 +44,7 @@ def test_each_epoch_sees_each_number_once_at_most(tmp_path):
 
 def test_fewer_numbers_than_a_batch(tmp_path):
     with pytest.raises(LussError, match=r"2 images .* do not fill a batch of 3"):
-        toy_runner(tmp_path, count=2).train()
+        toy_runner(tmp_path, data=2).train()
 
 
 def test_other_batches_cannot_go_on(tmp_path):

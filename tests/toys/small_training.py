@@ -3,16 +3,12 @@
 import contextlib
 
 import torch
-from mmengine.hooks import Hook
 from small_algorithms import BATCH, SIDE, model_config
-from states import flatten
 from torch.utils.data import Dataset
+from toy_training import SGD, Stop, toy_runner
 
-from luss.datasets.samplers import EpochSampler
-from luss.engine.checkpoint import latest_checkpoint, load
-from luss.engine.hooks import CheckpointHook, ClusteringHook, StatelessRandomnessHook
-from luss.engine.loops import EpochTrainLoop
-from luss.engine.runner import Runner
+from luss.engine.checkpoint import latest_checkpoint
+from luss.engine.hooks import ClusteringHook, StatelessRandomnessHook
 
 ITERATIONS, EPOCHS = 3, 3
 HOOKS = {
@@ -33,6 +29,9 @@ HOOKS = {
 }
 """The hooks that mmselfsup's own configs have for an algorithm."""
 
+GROUPS = {"SimSiam": {"paramwise_cfg": {"custom_keys": {"head.predictor": {"fix_lr": True}}}}}
+"""Settings of its optimizer, likewise."""
+
 
 class Views(Dataset):
     """Views of made-up photos as ``PackViews`` gives them; each draw has its own."""
@@ -49,26 +48,6 @@ class Views(Dataset):
         size = torch.randint(40, 80, (2, 2), generator=generator)
         geometry = torch.cat([left_top, size, torch.tensor([[0], [1]])], dim=1).float()
         return {"inputs": list(views), "geometry": geometry}
-
-
-def outcome(work_dir):
-    """All that the newest checkpoint holds, by name."""
-    checkpoint = load(latest_checkpoint(work_dir))
-    checkpoint.pop("message_hub")
-    return flatten(checkpoint)
-
-
-class Stop(Hook):
-    """Ends training as a kill would, before the iteration is saved."""
-
-    priority = "LOW"
-
-    def __init__(self, iteration):
-        self.iteration = iteration
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if runner.iter == self.iteration:
-            raise KeyboardInterrupt
 
 
 def train(
@@ -103,39 +82,24 @@ def train(
     if "clustering" in objectives:
         model["objectives"]["clustering"].update(queue_length=2 * BATCH, queue_start_epoch=1)
         hooks = [*hooks, ClusteringHook()]
-    groups = {"paramwise_cfg": {"custom_keys": {"head.predictor": {"fix_lr": True}}}}
-    runner = Runner(
-        model=model,
-        work_dir=str(work_dir),
-        train_dataloader={
-            "dataset": Views(),
-            "batch_size": BATCH // processes,
-            "num_workers": 0,
-            "sampler": {"type": EpochSampler, "shuffle": True},
-            "collate_fn": {"type": "default_collate"},
+    if optim_wrapper is None:
+        optim_wrapper = {"optimizer": SGD, **GROUPS.get(name, {})}
+    runner = toy_runner(
+        work_dir,
+        [StatelessRandomnessHook(), *hooks, *([Stop(stop)] if stop else [])],
+        data=Views(),
+        batch_size=BATCH // processes,
+        epochs=EPOCHS,
+        runner={
+            "model": model,
+            "log_level": "WARNING",
+            "launcher": "pytorch" if processes > 1 else "none",
+            "cfg": settings,
+            "optim_wrapper": optim_wrapper,
         },
-        train_cfg={"type": EpochTrainLoop, "max_epochs": EPOCHS},
-        optim_wrapper=optim_wrapper
-        or {
-            "optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9},
-            **(groups if name == "SimSiam" else {}),
-        },
-        param_scheduler=[{"type": "CosineAnnealingLR", "T_max": 9, "by_epoch": False}],
-        default_hooks={"checkpoint": CheckpointHook(interval=1, by_epoch=False)},
-        custom_hooks=[
-            StatelessRandomnessHook(),
-            *hooks,
-            *([Stop(stop)] if stop else []),
-        ],
-        visualizer=None,
-        default_scope="luss",
-        log_level="WARNING",
-        randomness={"seed": 1},
-        experiment_name=f"{work_dir}{stop}",
-        load_from=str(newest) if newest else None,
-        resume=newest is not None,
-        launcher="pytorch" if processes > 1 else "none",
-        cfg=settings,
+        load_from=newest and str(newest),
+        interval=1,
+        by_epoch=False,
     )
     with contextlib.suppress(KeyboardInterrupt):
         runner.train()

@@ -1,5 +1,7 @@
 """The smallest training there is: one linear layer on numbers."""
 
+import itertools
+
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
@@ -15,6 +17,10 @@ from luss.engine.hooks import CheckpointHook, GracefulStopHook, LossGuardHook
 from luss.engine.loops import EpochTrainLoop
 from luss.engine.runner import Runner
 from luss.engine.workers import start_worker
+
+SGD = {"type": "SGD", "lr": 0.1, "momentum": 0.9}
+RUNS = itertools.count()
+"""Tell runners of one folder apart: MMEngine keeps what it logs by the name of the runner."""
 
 
 class Numbers(Dataset):
@@ -85,12 +91,12 @@ def validated(score):
 
 
 def toy_runner(
-    work_dir, hooks=(), count=10, batch_size=3, epochs=2, workers=0, runner=(), **checkpoint
+    work_dir, hooks=(), data=10, batch_size=3, epochs=2, workers=0, runner=(), **checkpoint
 ):
-    """A runner of ``count // batch_size`` iterations an epoch.
+    """A runner of ``len(data) // batch_size`` iterations an epoch.
 
-    ``runner`` holds settings of the runner that replace others; what is left over goes to
-    ``CheckpointHook``.
+    ``data`` is a data set, or how many numbers there are. ``runner`` holds settings of the runner
+    that replace others; what is left over goes to ``CheckpointHook``.
     """
     torch.manual_seed(0)
     newest = checkpoint.pop("load_from", None)
@@ -98,7 +104,7 @@ def toy_runner(
         "model": Line(),
         "work_dir": str(work_dir),
         "train_dataloader": {
-            "dataset": Numbers(count),
+            "dataset": Numbers(data) if isinstance(data, int) else data,
             "batch_size": batch_size,
             "drop_last": True,
             "num_workers": workers,
@@ -108,14 +114,14 @@ def toy_runner(
             "collate_fn": {"type": "default_collate"},
         },
         "train_cfg": {"type": EpochTrainLoop, "max_epochs": epochs},
-        "optim_wrapper": {"optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9}},
+        "optim_wrapper": {"optimizer": SGD},
         "param_scheduler": [{"type": "CosineAnnealingLR", "T_max": epochs * 3, "by_epoch": False}],
         "default_hooks": {"checkpoint": CheckpointHook(**checkpoint)},
         "custom_hooks": [LossGuardHook(), GracefulStopHook(), *hooks],
         "visualizer": None,
         "default_scope": "luss",
         "randomness": {"seed": 1},
-        "experiment_name": f"{work_dir}{len(list(work_dir.glob('*')))}",
+        "experiment_name": f"{work_dir}{next(RUNS)}",
         "load_from": newest,
         "resume": newest is not None,
         "cfg": {},

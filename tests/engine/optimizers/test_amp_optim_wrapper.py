@@ -3,7 +3,7 @@
 import pytest
 import torch
 from states import assert_same
-from toy_training import Line, state_of, toy_runner, train_until
+from toy_training import SGD, Line, state_of, toy_runner, train_until
 
 from luss.engine.checkpoint import latest_checkpoint, load
 from luss.engine.optimizers import AmpOptimWrapper, amp_optim_wrapper, cpu_has_bf16_units
@@ -28,7 +28,7 @@ class Watching(Line):
 def train(work_dir, dtype="bfloat16", counts=1, load_from=None, **optimizer):
     wrapper = {
         "type": "AmpOptimWrapper",
-        "optimizer": {"type": "SGD", "lr": 0.1, "momentum": 0.9, **optimizer},
+        "optimizer": {**SGD, **optimizer},
         "accumulative_counts": counts,
         "clip_grad": {"max_norm": 0.05},
         "dtype": dtype,

@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from small_training import BATCH, HOOKS, ITERATIONS, train
+from toy_training import SGD
 
 from luss.errors import LussError
 
@@ -30,8 +31,7 @@ def test_densecl_hook_sets_the_weight_of_the_dense_loss(tmp_path):
 
 
 def summed(counts):
-    optimizer = {"type": "SGD", "lr": 0.1, "momentum": 0.9}
-    return {"optimizer": optimizer, "accumulative_counts": counts}
+    return {"optimizer": SGD, "accumulative_counts": counts}
 
 
 def test_warm_up_and_freezing_count_updates_where_gradients_are_summed(tmp_path):
