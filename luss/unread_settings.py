@@ -127,11 +127,12 @@ def reject_option(
     else:
         why = f"there is no setting {first!r}{nearest(first, known)}"
     if places:
-        where = f"settings of that name: {shorten(places, 6)}"
+        where = f"Settings of that name: {shorten(places, 6)}"
     else:
         example = next(iter(config.stages))
-        where = f"give the complete key of a setting, such as stages.{example}.NAME=VALUE"
-    raise LussError(f"the option {key}={value!r} has no effect: {why.rstrip('.')}; {where}")
+        where = f"Give the complete key of a setting, such as stages.{example}.NAME=VALUE"
+    stop = "" if why.endswith((".", "?")) else "."
+    raise LussError(f"the option {key}={value!r} has no effect: {why}{stop} {where}")
 
 
 def _remedy(key: str, config: Config) -> str:

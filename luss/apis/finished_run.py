@@ -101,7 +101,8 @@ class FinishedRun:
             return cls._of_work_dir(root, path, None)
         if config is None:
             raise LussError(
-                f"the checkpoint {path} is not in a work dir, so its model is unknown; add --config"
+                f"{path} is not in a work dir, as WORK_DIR/finetune/iter_<N>.pth is, so its model "
+                "is unknown; give a work dir, or add --config WORK_DIR/config.py"
             )
         return cls._build(read_config(str(config)), path, None)
 
@@ -226,8 +227,8 @@ def _segmentor(context: Context, trained_in: str | None) -> Test:
     every = ", ".join(str(stage.source_of("checkpoint")) for stage in segmentors)
     if trained_in and every:
         raise LussError(
-            f"no stage of {context.work_dir.root} evaluates a segmentor of the stage "
-            f"{trained_in!r}; give the work dir, or a checkpoint of: {every}"
+            f"a checkpoint of the stage {trained_in!r} cannot be used to predict, because no stage "
+            f"evaluates its model; give {context.work_dir.root}, or a checkpoint of: {every}"
         )
     raise LussError(
         f"no stage of this run evaluates a segmentor; its stages are: "

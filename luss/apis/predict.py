@@ -135,7 +135,8 @@ def _require_any(
 ) -> None:
     if not photos:
         raise LussError(
-            f"cannot predict any of {len(unreadable)} photos; the first error: {unreadable[0][1]}"
+            f"no photo can be predicted ({len(unreadable)} given); the first error: "
+            f"{unreadable[0][1]}"
         )
 
 

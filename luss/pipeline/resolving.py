@@ -108,8 +108,8 @@ def _value_of(context: Context, reference: Reference) -> Any:
     if output not in found:
         folder = work_dir.stage(name)
         raise LussError(
-            f"{where} refers to {reference}, but {folder} has no such output; stage {name!r} is "
-            f"finished and has {', '.join(found) or 'none'}. Restore the file, or delete {folder} "
-            "to recompute it"
+            f"{where} refers to {reference}, but the finished stage {name!r} has no such output in "
+            f"{folder}; its outputs are: {', '.join(found) or 'none'}. If the file was deleted, "
+            f"restore it, or delete {folder} to recompute it"
         )
     return str(found[output])

@@ -308,7 +308,8 @@ class PhotoRun:
             least = elapsed + sum(others.values()) + sum(epoch_seconds.values()) / _SAFETY
             raise LussError(
                 f"--minutes {self.minutes:g} is too short for {found.photos} photos: one epoch of "
-                f"each stage takes about {clock(sum(epoch_seconds.values()))}, and everything else "
+                f"each stage takes about {clock(sum(epoch_seconds.values()))}; the dry run, "
+                "foreground maps, labels and predictions take "
                 f"{clock(elapsed + sum(others.values()))}. Give at least --minutes "
                 f"{-(-least // 60):.0f} (more time gives better results), use fewer or smaller "
                 "photos, or the fastest foreground (--foreground boundary-centre)"
@@ -317,10 +318,12 @@ class PhotoRun:
             name: taken + epochs.get(name, 0) * epoch_seconds.get(name, 0.0)
             for name, taken in others.items()
         }
-        listed = ", ".join(f"{name} {count} of {full[name]}" for name, count in epochs.items())
-        sizes = ", ".join(map(str, dict.fromkeys(batches.values())))
+        listed = ", ".join(
+            f"{name} {count} of {full[name]} (batches of {batches[name]})"
+            for name, count in epochs.items()
+        )
         print_log(
-            f"epochs: {listed}, in batches of {sizes}; the complete run takes about "
+            f"epochs: {listed}; the complete run takes about "
             f"{clock(elapsed + sum(seconds.values()))}",
             "current",
         )

@@ -73,9 +73,9 @@ class Survey:
         number = self.description.num_classes if given is None else given
         if number is None:
             raise LussError(
-                f"the number of categories in {self.root} is unknown, since there are no class "
-                "folders; add --categories C, such as --categories 20 (rather too many than too "
-                "few)"
+                f"the number of categories in {self.root} is unknown: only the ImageNet-S layout "
+                "(train/<class>/) defines it; add --categories C, such as --categories 20 (rather "
+                "too many than too few)"
             )
         if number < 1 or number > self.photos:
             possible = (
@@ -93,7 +93,9 @@ class Survey:
         span = f"{low} px" if low == high else f"{low} to {high} px, mostly {middle} px"
         sizes = f"the short side is {span}"
         if self.description.measured:
-            masks = f"{', '.join(self.description.measured)} have true masks, used for metrics"
+            masks = (
+                f"there are true masks of {', '.join(self.description.measured)}, used for metrics"
+            )
         else:
             masks = "there are no true masks (only metrics need them)"
         few = ""

@@ -157,11 +157,11 @@ class FullyUnsupervised(Protocol):
     def facts(self, stage: EvaluatedStage, context: Context) -> dict:
         """Return checkpoint, threshold and match."""
         own = context.work_dir.stage(stage.name) / "match.json"
-        source = f"found on validation masks: {own}"
+        source = f"computed on validation masks, see {own}"
         if self.match is not None:
             read_match(self.match, context.num_classes)
             source = self.match
-        print_log(f"the match of generated to true categories is {source}", "current")
+        print_log(f"match of generated to true categories: {source}", "current")
         digests = self.digests_of_files(stage, context.work_dir)
         if not digests and is_main_process():
             own.with_name("match_named.json").unlink(missing_ok=True)
