@@ -25,6 +25,7 @@ from luss.label_generation.pseudo_labels import (
     pixel_evidence,
     write_pseudo_label,
 )
+from luss.label_generation.reduced_kmeans import ReducedKMeans
 from luss.label_generation.threshold_file import Threshold
 from luss.label_generation.threshold_rules import (
     GivenThreshold,
@@ -48,6 +49,7 @@ __all__ = [
     "PixelLabeller",
     "PixelLabels",
     "PooledFeatures",
+    "ReducedKMeans",
     "Threshold",
     "ThresholdRule",
     "TorchKMeans",
