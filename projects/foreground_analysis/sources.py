@@ -19,6 +19,7 @@ _NEAR = {"type": "ProductOfMaps", "sources": [{"type": "BoundaryPrior"}, _CENTRE
 _OF_PHOTO = {"type": "MeanOfRanks", "sources": [_NEAR, {"type": "RegionContrast"}]}
 _CUT = {"type": "FeatureCut"}
 _FRAME = {"type": "FrameDistance"}
+_FRAME_OF_PHOTO = {"type": "MeanOfRanks", "sources": [_FRAME, _OF_PHOTO]}
 
 SOURCES: dict[str, dict] = {
     "Attention": {"type": "Attention"},
@@ -32,7 +33,8 @@ SOURCES: dict[str, dict] = {
     "photo-ranks-grabcut": {"type": "GrabCut", "source": _OF_PHOTO},
     "photo-ranks-pamr": {"type": "PAMR", "source": _OF_PHOTO},
     "cut-centre": {"type": "ProductOfMaps", "sources": [_CUT, _CENTRE]},
-    "frame-photo-ranks": {"type": "MeanOfRanks", "sources": [_FRAME, _OF_PHOTO]},
+    "frame-photo-ranks": _FRAME_OF_PHOTO,
+    "frame-photo-ranks-grabcut": {"type": "GrabCut", "source": _FRAME_OF_PHOTO},
     "attention-photo-ranks": {
         "type": "MeanOfRanks",
         "sources": [{"type": "Attention"}, _OF_PHOTO],

@@ -24,7 +24,8 @@ def photo(tmp_path):
 def test_sources_that_do_not_fit_the_model_are_left_out():
     without = build_sources(None, CENTRE, None)
     assert {"BoundaryPrior", "CentrePrior", "boundary-centre"} < without.keys()
-    by_backbone = {"FeatureCut", "cut-centre", "FrameDistance", "frame-photo-ranks"}
+    of_frame = {"FrameDistance", "frame-photo-ranks", "frame-photo-ranks-grabcut"}
+    by_backbone = {"FeatureCut", "cut-centre"} | of_frame
     assert not ({"Attention", "attention-photo-ranks"} | by_backbone) & without.keys()
     of_backbone = build_sources(None, CENTRE, SimpleNamespace(backbone=None))
     assert of_backbone.keys() - without.keys() == by_backbone
