@@ -73,9 +73,9 @@ class Survey:
         number = self.description.num_classes if given is None else given
         if number is None:
             raise LussError(
-                f"the number of categories in {self.root} is unknown: only the ImageNet-S layout "
-                "(train/<class>/) defines it; add --categories C, such as --categories 20 (rather "
-                "too many than too few)"
+                f"the number of categories in {self.root} is unknown, because its layout does "
+                "not define it, as train/<class>/ of ImageNet-S does; add --categories C, such as "
+                "--categories 20 (rather too many than too few)"
             )
         if number < 1 or number > self.photos:
             possible = (
