@@ -23,6 +23,7 @@ from luss.files import output_folder, remove_temporary_folders
 __all__ = [
     "ADVICE_ON_KILLED",
     "LAUNCHED",
+    "add_backbone",
     "add_config_arguments",
     "add_finished_run",
     "add_options",
@@ -66,6 +67,21 @@ def hide_library_warnings() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     for message in _LIBRARY_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
+
+
+def add_backbone(parser: argparse.ArgumentParser) -> None:
+    """Add the pretrained backbone and its weight file."""
+    parser.add_argument(
+        "--backbone",
+        metavar="NAME",
+        help="use a pretrained backbone, of which nothing is trained; luss backbones lists the "
+        "names (default: train a small ResNet)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="weight file of the pretrained backbone; 'hub' lets timm download its own",
+    )
 
 
 def chosen_work_dir(args: argparse.Namespace, config: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from luss.command_line import add_options
+from luss.command_line import add_backbone, add_options
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
 
@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--categories", type=int, metavar="C", help="number of categories to find, as for train"
     )
+    add_backbone(parser)
     add_options(parser, "data settings, as for train, such as data.type=PhotoFolder")
 
 
@@ -24,6 +25,7 @@ def run(args: argparse.Namespace) -> None:
 
     from luss.errors import LussError
     from luss.planning.inspection import inspect_photos
+    from luss.planning.settings import choose_backbone
     from luss.planning.survey import data_settings
 
     options = args.cfg_options or {}
@@ -31,7 +33,8 @@ def run(args: argparse.Namespace) -> None:
         raise LussError(
             f"--cfg-options {others[0]} has no effect on check, expected data.KEY=VALUE; remove it"
         )
-    found = inspect_photos(args.photos, args.categories, data_settings(options))
+    backbone = choose_backbone(args.backbone, args.weights)
+    found = inspect_photos(args.photos, args.categories, data_settings(options), backbone)
     for line in found.lines:
         print_log(line, "current")
     for line in (*found.warnings, *found.problems):

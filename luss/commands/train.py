@@ -2,7 +2,7 @@
 
 import argparse
 
-from luss.command_line import add_options, leave_on_signals
+from luss.command_line import add_backbone, add_options, leave_on_signals
 from luss.planning.foregrounds import FOREGROUNDS
 
 __all__ = ["DESCRIPTION", "add_arguments", "run"]
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WORK_DIR",
         help="reuse the pretraining of this run, to change categories, foreground or threshold",
     )
+    add_backbone(parser)
     parser.add_argument("--resume", action="store_true", help="resume a run that was stopped")
     add_options(
         parser,
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
         foreground=args.foreground,
         start=args.start,
+        backbone=args.backbone,
+        weights=args.weights,
         options=args.cfg_options or {},
     )
     print("\n" + found.run(args.resume))

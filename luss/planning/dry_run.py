@@ -14,7 +14,7 @@ from luss.engine.progress import Position
 from luss.errors import LussError
 from luss.files import temporary_folder
 from luss.pipeline import Pipeline
-from luss.planning.schedule import TRAINED
+from luss.planning.schedule import trained_stages
 from luss.planning.survey import Survey
 
 __all__ = ["DryRun", "Sample", "dry_run", "sample_for", "unreadable_photos"]
@@ -47,15 +47,16 @@ class Sample:
     batch_size: int
 
 
-def sample_for(batch_size: int, photo_seconds: float, seconds: float) -> Sample:
+def sample_for(batch_size: int, photo_seconds: float, seconds: float, stages: int = 3) -> Sample:
     """Return the largest sample that fits in the time, up to eight photos and six iterations.
 
     Args:
         batch_size: of the run.
         photo_seconds: to read one photo; large photos take longer.
         seconds: available for reading photos in the dry run.
+        stages: number of stages that train.
     """
-    trained = len(TRAINED) * _ITERATIONS * batch_size
+    trained = stages * _ITERATIONS * batch_size
     share = seconds / (photo_seconds * (_READS * _PHOTOS + trained))
     if share >= 1:
         return Sample(_PHOTOS, _ITERATIONS, batch_size)
@@ -71,7 +72,7 @@ class DryRun:
 
     Attributes:
         photos: of each split.
-        batches: stage -> batch size in the dry run.
+        batches: stage that trains -> batch size in the dry run.
         stages: stage -> its progress and duration.
         checks: seconds before the first stage.
     """
@@ -99,7 +100,7 @@ class DryRun:
         for name, stage in self.stages.items():
             once = stage.seconds - sum(one.total * one.per_item for one in stage.passes)
             seconds = max(once, 0.0)
-            if name not in TRAINED:
+            if name not in self.batches:
                 seconds += sum(one.per_item * _items(one.what, counts) for one in stage.passes)
             if name == "report":
                 seconds *= max(1.0, min(sum(counts.values()), _REPORT) / (2 * self.photos))
@@ -131,7 +132,7 @@ def dry_run(config: Config, found: Survey, where: Path, sample: Sample) -> DryRu
     # TensorBoard's threads would write to the deleted folder.
     config.visualizer = {"type": "Visualizer", "vis_backends": None}
     batches = {}
-    for name in TRAINED:
+    for name in trained_stages(config):
         stage = config.stages[name]
         loader = stage.train_dataloader
         labelled = any(step.type == "FindMask" for step in loader.dataset.pipeline)

@@ -1,6 +1,6 @@
 """Choices of ``--foreground``. Imports nothing, so that the help of ``luss train`` is fast."""
 
-__all__ = ["FOREGROUNDS"]
+__all__ = ["FOREGROUNDS", "PRETRAINED"]
 
 FOREGROUNDS = {
     # Colours unlike the photo's border, near its centre; with region contrast and GrabCut.
@@ -13,3 +13,6 @@ FOREGROUNDS = {
     "attention": "luss::pass/pass_s_photos.py",
 }
 """Name of each foreground -> its config."""
+
+PRETRAINED = "luss::pass/pretrained_photos.py"
+"""Config of ``--backbone``."""

@@ -18,8 +18,8 @@ from luss.datasets.mask_check import check_masks, mask_doubts
 from luss.datasets.photo_check import DeepPhotos, doubt_of_copies, doubt_of_empty, identical_photos
 from luss.engine.progress import Progress
 from luss.errors import LussError, shorten
-from luss.planning.schedule import TRAINED, fitting_batch, full_schedule
-from luss.planning.settings import choose_foreground, settings_for
+from luss.planning.schedule import fitting_batch, full_schedule, trained_stages
+from luss.planning.settings import Backbone, choose_foreground, settings_for
 from luss.planning.survey import Survey, survey
 
 __all__ = ["Inspection", "inspect_photos"]
@@ -41,7 +41,10 @@ class Inspection:
 
 
 def inspect_photos(
-    root: str, categories: int | None = None, data: dict[str, Any] | None = None
+    root: str,
+    categories: int | None = None,
+    data: dict[str, Any] | None = None,
+    backbone: Backbone | None = None,
 ) -> Inspection:
     """Read every photo and every mask of a folder.
 
@@ -49,9 +52,10 @@ def inspect_photos(
         root: the folder.
         categories: number to find, or None.
         data: settings of the data set, such as ``type``.
+        backbone: a pretrained one, as for ``luss train``.
 
     Raises:
-        LussError: as :func:`luss.planning.survey.survey`.
+        LussError: as :func:`luss.planning.survey.survey`, or if there is no such backbone or file.
     """
     found = survey(root, data)
     result = Inspection([f"{found.root} is read as {found.kind}; {found.summary()}"])
@@ -72,7 +76,7 @@ def inspect_photos(
     if found.description.has_categories and found.description.classes is not None:
         doubts.append(doubt_of_empty(datasets["train"], found.description.classes))
     result.warnings += [doubt for doubt in doubts if doubt]
-    _describe_training(found, categories, result)
+    _describe_training(found, categories, backbone, result)
     return result
 
 
@@ -113,7 +117,9 @@ def _check_masks(dataset: BaseDataset, split: str, result: Inspection) -> None:
     )
 
 
-def _describe_training(found: Survey, categories: int | None, result: Inspection) -> None:
+def _describe_training(
+    found: Survey, categories: int | None, backbone: Backbone | None, result: Inspection
+) -> None:
     try:
         number = found.num_categories(categories)
     except LussError as error:
@@ -121,12 +127,17 @@ def _describe_training(found: Survey, categories: int | None, result: Inspection
         (result.lines if categories is None else result.problems).append(str(error))
         return
     foreground = choose_foreground(None)
-    stages = settings_for(foreground, {}).stages
-    full = full_schedule({n: stages[n].train_cfg.max_epochs for n in TRAINED}, found.photos)
-    batch = fitting_batch(found.photos, stages.pretrain.train_dataloader.batch_size)
+    config = settings_for(foreground, {}, backbone)
+    trained = {name: config.stages[name] for name in trained_stages(config)}
+    full = full_schedule({n: it.train_cfg.max_epochs for n, it in trained.items()}, found.photos)
+    first = next(iter(trained.values()))
+    batch = fitting_batch(found.photos, first.train_dataloader.batch_size)
+    network = "a small ResNet-18 (PASS_s)"
+    if backbone is not None:
+        network = f"a linear classifier on the features of {backbone.name}"
     epochs = ", ".join(f"{name} {count}" for name, count in full.items())
     result.lines.append(
-        f"luss train {found.root} --categories {number} would train a small ResNet-18 (PASS_s) in "
+        f"luss train {found.root} --categories {number} would train {network} in "
         f"batches of {batch}, with --foreground {foreground}. Epochs: {epochs}, or fewer to finish "
         "within --minutes; a dry run first measures the time"
     )

@@ -21,9 +21,18 @@ from luss.pipeline.work_dir import WorkDir
 from luss.planning.dry_run import dry_run, sample_for
 from luss.planning.next_steps import next_steps
 from luss.planning.plan_file import PLAN, check_times, read_plan
-from luss.planning.schedule import TRAINED, fitting_batch, full_schedule, plan_schedule, too_short
+from luss.planning.schedule import (
+    fitting_batch,
+    full_schedule,
+    plan_schedule,
+    too_short,
+    trained_stages,
+)
 from luss.planning.settings import (
+    Backbone,
+    choose_backbone,
     choose_foreground,
+    earlier_backbone,
     earlier_options,
     reject_arguments,
     settings_for,
@@ -57,6 +66,9 @@ class PhotoRun:
         foreground: one of :data:`luss.planning.foregrounds.FOREGROUNDS`; None for the best
             available one.
         start: work dir of a run whose pretraining is reused.
+        backbone: name of a pretrained backbone, of which nothing is trained; None trains a small
+            ResNet.
+        weights: file of the pretrained backbone.
         options: parsed ``--cfg-options``.
     """
 
@@ -67,6 +79,8 @@ class PhotoRun:
     seed: int = 0
     foreground: str | None = None
     start: str | None = None
+    backbone: str | None = None
+    weights: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -125,9 +139,20 @@ class PhotoRun:
         return {**earlier, **self.options}
 
     @property
-    def trained(self) -> tuple[str, ...]:
-        """Names of the stages that this run trains."""
-        return TRAINED if self.start is None else TRAINED[1:]
+    def pretrained(self) -> Backbone | None:
+        """The pretrained backbone of this command, or of the run that it starts from.
+
+        Raises:
+            LussError: if ``weights`` lacks a backbone, or ``start`` has one already.
+        """
+        if self.start is not None and (self.backbone or self.weights):
+            raise LussError(
+                f"--backbone and --weights have no effect with --from {self.start}, which reuses "
+                "the backbone of that run; remove them, or remove --from"
+            )
+        if self.start is not None:
+            return earlier_backbone(self.start)
+        return choose_backbone(self.backbone, self.weights)
 
     def config(self, found: Survey, categories: int) -> Config:
         """Return all settings but the epochs.
@@ -147,8 +172,10 @@ class PhotoRun:
             LussError: if an option has no effect.
         """
         reject_arguments(self.options)
+        pretrained = self.pretrained
         if self.start is None:
-            config = settings_for(choose_foreground(self.foreground), self.options)
+            foreground = choose_foreground(self.foreground)
+            config = settings_for(foreground, self.options, pretrained)
         else:
             chosen = choose_foreground(self.foreground) if self.foreground else None
             config = start_from(self.start, chosen, self.options)
@@ -160,7 +187,7 @@ class PhotoRun:
 
     def _fit(self, config: Config, found: Survey) -> None:
         """Fit batch sizes to the number of photos, unless an option sets them."""
-        for name in self.trained:
+        for name in trained_stages(config):
             loader = config.stages[name].train_dataloader
             if _batch_size_of(name) in self.given:
                 self._require_photos(loader.batch_size, name, found)
@@ -181,7 +208,7 @@ class PhotoRun:
             LussError: if the run that this one starts from lacks such a setting.
         """
         found: dict[str, int] = {}
-        for name in self.trained:
+        for name in trained_stages(config):
             stage = config.stages.get(name, {})
             epochs = stage.get("train_cfg", {}).get("max_epochs")
             batch_size = stage.get("train_dataloader", {}).get("batch_size")
@@ -234,12 +261,13 @@ class PhotoRun:
                     f"{self.folder} was started with other arguments: {'; '.join(changes)}. Choose "
                     f"another --work-dir{reuse}"
                 )
-            check_times(plan, path)
+            check_times(plan, path, trained_stages(config))
             return plan
         plan = {
             "asked": arguments,
             "options": json.loads(json.dumps(self.given, default=str)),
             "before_fitting": before,
+            "backbone": None if self.pretrained is None else self.pretrained._asdict(),
             **self._new_plan(config, found),
         }
         lists = self._write_lists(found)
@@ -278,15 +306,15 @@ class PhotoRun:
         }
 
     def _has_trained(self) -> bool:
-        """Return whether a stage was started; until then, the plan may be replaced."""
-        return any((self.folder / name).is_dir() for name in TRAINED)
+        """Return whether the first stage was started; until then, the plan may be replaced."""
+        return (self.folder / "pretrain").is_dir()
 
     def _new_plan(self, config: Config, found: Survey) -> dict[str, Any]:
         print_log("dry run: all stages run on a few photos, to measure the time", "current")
-        trained = self.trained
+        trained = trained_stages(config)
         largest = max(config.stages[name].train_dataloader.batch_size for name in trained)
         allowed = 60 * self.minutes * _DRY_RUN_SHARE
-        sample = sample_for(largest, found.photo_seconds, allowed)
+        sample = sample_for(largest, found.photo_seconds, allowed, len(trained))
         timed = dry_run(config, found, self.folder, sample)
         open_run_log(self.folder / "run.log")
         batches = {name: config.stages[name].train_dataloader.batch_size for name in trained}

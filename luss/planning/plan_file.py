@@ -1,11 +1,11 @@
 """``plan.json``: the arguments of ``luss train``, and the epochs of each stage."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from luss.errors import LussError
 from luss.files import read_json
-from luss.planning.schedule import TRAINED
 
 __all__ = ["PLAN", "check_times", "read_plan"]
 
@@ -35,8 +35,8 @@ def read_plan(path: Path) -> dict[str, Any]:
     return plan
 
 
-def check_times(plan: dict[str, Any], path: Path) -> None:
-    """Check that epochs and seconds of a plan are numbers of training stages.
+def check_times(plan: dict[str, Any], path: Path, trained: Collection[str]) -> None:
+    """Check that epochs and seconds of a plan are numbers of the stages that train.
 
     Raises:
         LussError: with the wrong entry.
@@ -46,7 +46,7 @@ def check_times(plan: dict[str, Any], path: Path) -> None:
         numbers = times.values() if isinstance(times, dict) else [None]
         if not all(isinstance(number, int | float) for number in numbers):
             raise _damaged(f"{path} is damaged: {key!r} is not an object of numbers")
-    if not plan["epochs"].keys() <= set(TRAINED) & plan["epoch_seconds"].keys():
+    if not plan["epochs"].keys() <= set(trained) & plan["epoch_seconds"].keys():
         raise _damaged(f"{path} is damaged: its stages are {', '.join(plan['epochs'])}")
 
 

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping
 
+from mmengine import Config
+
 from luss.errors import LussError
 
-__all__ = ["TRAINED", "fitting_batch", "full_schedule", "plan_schedule", "too_short"]
-
-TRAINED = ("pretrain", "pixel_attention", "finetune")
-"""The training stages, in order."""
+__all__ = ["fitting_batch", "full_schedule", "plan_schedule", "too_short", "trained_stages"]
 
 _REFERENCE = 1200
 """Number of photos that the configs' epochs are chosen for."""
@@ -19,8 +18,28 @@ _SHARES = {"pixel_attention": 0.05, "finetune": 0.3}
 
 _SHARES_WITHOUT_PRETRAINING = {"pixel_attention": 0.25, "finetune": 0.75}
 _SMALL = 10
+_WEIGHTS = "${facts.weights}"
 _LEAST_SHARE = 0.1
 """Warn about stages that train for a smaller share of the full schedule."""
+
+
+def trained_stages(config: Config) -> tuple[str, ...]:
+    """Return the names of the stages that train, in order, without those with pretrained weights.
+
+    Args:
+        config: of a run.
+    """
+    return tuple(
+        name
+        for name, stage in config.stages.items()
+        if stage.get("type") == "Train" and not _is_pretrained(stage, config)
+    )
+
+
+def _is_pretrained(stage: Mapping, config: Config) -> bool:
+    given = stage.get("pretrained")
+    file = given.get("file") if isinstance(given, Mapping) else given
+    return (config.get("weights") if file == _WEIGHTS else file) is not None
 
 
 def fitting_batch(photos: int, batch_size: int) -> int:
@@ -64,7 +83,10 @@ def plan_schedule(
         raise LussError(
             f"one epoch of each stage takes {least:.0f} s, but only {available:.0f} s are left"
         )
-    shares = _SHARES if "pretrain" in full else _SHARES_WITHOUT_PRETRAINING
+    shares = _SHARES
+    if "pretrain" not in full:
+        others = {name: _SHARES_WITHOUT_PRETRAINING.get(name, 0.25) for name in full}
+        shares = {name: share / sum(others.values()) for name, share in others.items()}
     # Each stage gets one epoch; the stages share the rest of the time.
     spare = available - least
     planned = {}

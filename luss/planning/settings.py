@@ -2,7 +2,8 @@
 
 import copy
 import importlib.util
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from mmengine import Config
 from mmengine.logging import print_log
@@ -10,12 +11,16 @@ from mmengine.logging import print_log
 from luss.configuration import read_config
 from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
+from luss.models.backbones.presets import backbone_settings, find_preset
 from luss.pipeline.work_dir import WorkDir
-from luss.planning.foregrounds import FOREGROUNDS
+from luss.planning.foregrounds import FOREGROUNDS, PRETRAINED
 from luss.planning.plan_file import PLAN, read_plan
 
 __all__ = [
+    "Backbone",
+    "choose_backbone",
     "choose_foreground",
+    "earlier_backbone",
     "earlier_options",
     "reject_arguments",
     "settings_for",
@@ -31,6 +36,8 @@ _BOUNDARY_CENTRE = {
 }
 """Foreground of ``--foreground boundary-centre``."""
 
+_FOREGROUND = "stages.label_generation.test_cfg.foreground"
+
 _ARGUMENTS = {
     "data_root": "the folder PHOTOS",
     "num_categories": "--categories",
@@ -38,6 +45,69 @@ _ARGUMENTS = {
     "work_dir": "--work-dir",
 }
 """Setting -> the argument of ``luss train`` that sets it."""
+
+
+_IMAGE_SIDE = 224
+"""Short side of photos for pretrained backbones, in pixels, rounded to their multiple."""
+
+
+class Backbone(NamedTuple):
+    """A pretrained backbone.
+
+    Attributes:
+        name: of a preset, see :func:`luss.models.backbones.presets.backbone_settings`.
+        weights: path of its file, or ``hub``.
+    """
+
+    name: str
+    weights: str | None
+
+    def options(self) -> dict[str, Any]:
+        """Return the settings of ``pretrained_photos.py`` for this backbone, as options.
+
+        Raises:
+            LussError: if the name is unknown, or there is no such file.
+        """
+        preset = find_preset(self.name)
+        if self.weights is None:
+            raise LussError(
+                f"--backbone {self.name} needs --weights FILE; its file is {preset.file} of "
+                f"{preset.source}"
+            )
+        weights = self.weights
+        if weights != "hub":
+            path = Path(weights).expanduser().resolve()
+            if not path.is_file():
+                raise LussError(
+                    f"--weights: there is no file {path}; give the path of {preset.file} of "
+                    f"{preset.source}"
+                )
+            weights = str(path)
+        found = backbone_settings(self.name, weights)
+        multiple = found["multiple"]
+        return {
+            "backbone": {**found["backbone"], "_delete_": True},
+            "weights": {**found["weights"], "_delete_": True},
+            "in_index": found["in_index"],
+            "mean": found["mean"],
+            "std": found["std"],
+            "multiple": multiple,
+            "short_side": max(1, round(_IMAGE_SIDE / multiple)) * multiple,
+        }
+
+
+def choose_backbone(name: str | None, weights: str | None) -> Backbone | None:
+    """Return the backbone of ``--backbone`` and ``--weights``; None without them.
+
+    Raises:
+        LussError: if there are only weights.
+    """
+    if name is None and weights is not None:
+        raise LussError(
+            f"--weights {weights} needs --backbone NAME; run luss backbones {weights} for the "
+            "names that the file fits"
+        )
+    return None if name is None else Backbone(name, weights)
 
 
 def reject_arguments(options: dict[str, Any]) -> None:
@@ -81,21 +151,35 @@ def choose_foreground(given: str | None) -> str:
     return "prior" if has_skimage else "boundary-centre"
 
 
-def settings_for(foreground: str, options: dict[str, Any]) -> Config:
+def settings_for(
+    foreground: str, options: dict[str, Any], backbone: Backbone | None = None
+) -> Config:
     """Return the config for photos with a foreground.
 
     Args:
         foreground: one of ``FOREGROUNDS``.
         options: parsed ``--cfg-options``.
+        backbone: a pretrained one; None trains a small ResNet.
 
     Raises:
-        LussError: as :func:`read_config`.
+        LussError: as :func:`read_config`, or if the backbone or its file is unknown, or it has no
+            such foreground.
     """
+    path = FOREGROUNDS[foreground]
+    # The user's options come last, so that they can change everything.
+    implied: dict[str, Any] = {}
+    if backbone is not None:
+        path, implied = PRETRAINED, backbone.options()
+        if foreground == "attention":
+            raise LussError(
+                "--foreground is attention, which --backbone does not train; use prior, "
+                "boundary-centre or region-contrast"
+            )
+        if foreground == "region-contrast":
+            implied[_FOREGROUND] = {"type": "RegionContrast", "_delete_": True}
     if foreground == "boundary-centre":
-        # First, so that the user's options can change it.
-        chosen = copy.deepcopy(_BOUNDARY_CENTRE)
-        options = {"stages.label_generation.test_cfg.foreground": chosen, **options}
-    return read_config(FOREGROUNDS[foreground], options)
+        implied[_FOREGROUND] = copy.deepcopy(_BOUNDARY_CENTRE)
+    return read_config(path, {**implied, **options})
 
 
 def earlier_options(work_dir: str) -> dict[str, Any]:
@@ -107,6 +191,24 @@ def earlier_options(work_dir: str) -> dict[str, Any]:
         LussError: if its plan is damaged.
     """
     return _from_plan(work_dir, "options")
+
+
+def earlier_backbone(work_dir: str) -> Backbone | None:
+    """Return the pretrained backbone of a run; None if it trains its own.
+
+    Raises:
+        LussError: if its plan is damaged.
+    """
+    path = WorkDir(work_dir).root / PLAN
+    found = read_plan(path).get("backbone") if path.exists() else None
+    if found is None:
+        return None
+    if not isinstance(found, dict) or found.keys() != {"name", "weights"}:
+        raise LussError(
+            f"--from {work_dir}: {path} is damaged: 'backbone' is not an object of name and "
+            "weights; train without --from"
+        )
+    return Backbone(**found)
 
 
 def _from_plan(work_dir: str, key: str) -> dict[str, Any]:
@@ -154,5 +256,7 @@ def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -
     config.stages.pretrain["pretrained"] = str(checkpoint)
     if foreground is not None:
         # Embeddings and pseudo labels depend on the foreground.
-        config.stages.label_generation = settings_for(foreground, options).stages.label_generation
+        config.stages.label_generation = settings_for(
+            foreground, options, earlier_backbone(work_dir)
+        ).stages.label_generation
     return config

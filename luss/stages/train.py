@@ -72,7 +72,7 @@ class Train(RunnerStage):
     Args:
         name: see :class:`Stage`.
         train_dataloader: as in MMEngine; its data set takes missing settings from the top-level
-            ``data``.
+            ``data``. Not needed with ``pretrained``.
         init: part (module name) -> checkpoint from which it starts, such as
             ``{"backbone": "${pretrain.checkpoint}"}``.
         param_scheduler: as in MMEngine: one, a list, or optimizer name -> one of these. Schedulers
@@ -102,7 +102,7 @@ class Train(RunnerStage):
     def __init__(
         self,
         name: str,
-        train_dataloader: dict,
+        train_dataloader: dict | None = None,
         init: dict[str, str] | None = None,
         param_scheduler: list[dict] | dict | None = None,
         seed: int | None = None,
@@ -112,7 +112,7 @@ class Train(RunnerStage):
     ) -> None:
         super().__init__(name)
         self.init = dict(init or {})
-        self.train_dataloader = train_dataloader
+        self.train_dataloader = train_dataloader or {}
         self.param_scheduler = param_scheduler
         self.seed = seed
         self.weights = weights
@@ -251,6 +251,11 @@ class Train(RunnerStage):
             self.output_state(context)
             return
         where = f"stages.{self.name}"
+        if not self.train_dataloader:
+            raise LussError(
+                f"{where} has neither pretrained weights nor a train_dataloader; give the weights, "
+                "such as weights=FILE at the top level of the config, or set train_dataloader"
+            )
         require_keys(self.runner, _NEEDED, where, optional=_OPTIONAL)
 
         def compare_starts(model: nn.Module) -> None:

@@ -728,4 +728,5 @@ OTHER_BACKBONES = (
     "pass/pass_s_swin_photos.py",
     "pass/densecl_swin_photos.py",
     "pass/dinov2_photos.py",
+    "pass/pretrained_photos.py",
 )

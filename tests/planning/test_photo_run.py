@@ -19,10 +19,10 @@ from luss.pipeline import Pipeline
 from luss.planning.dry_run import unreadable_photos
 from luss.planning.foregrounds import FOREGROUNDS
 from luss.planning.photo_run import PhotoRun
-from luss.planning.schedule import TRAINED
 from luss.planning.settings import settings_for
 from luss.planning.survey import survey
 
+TRAINED = ("pretrain", "pixel_attention", "finetune")
 TIMES = ("epochs", "epoch_seconds", "seconds")
 
 
@@ -272,7 +272,7 @@ def test_a_run_that_cannot_be_planned_from_says_what_it_lacks(photo_folder, tmp_
         run.run()
     (folder / "plan.json").unlink()
     config = settings_for("attention", {})
-    del config.stages["finetune"]
+    del config.stages.finetune.train_cfg["max_epochs"]
     write_config(folder / "config.py", config)
     with pytest.raises(LussError, match=r"--from .* stages\.finetune .*max_epochs"):
         run.run()

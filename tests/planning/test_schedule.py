@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from luss.errors import LussError
 from luss.planning.dry_run import sample_for
 from luss.planning.schedule import (
-    TRAINED,
     fitting_batch,
     full_schedule,
     plan_schedule,
@@ -15,6 +14,7 @@ from luss.planning.schedule import (
 )
 
 CONFIG = {"pretrain": 165, "pixel_attention": 5, "finetune": 15}
+TRAINED = tuple(CONFIG)
 
 
 @given(st.integers(1, 3000))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from mmseg.models import SegDataPreProcessor
 
+from luss.datasets.mask_codec import IGNORE_ID
 from luss.errors import LussError
 from luss.registry import MODELS
 
@@ -19,10 +20,15 @@ class PhotometricSegPreprocessor(SegDataPreProcessor):
     Masks do not change, so augmentations must be photometric. They take RGB images.
 
     Args:
+        mean: per channel, in units of ``unit``.
+        std: per channel, in units of ``unit``.
+        unit: 1 for 8-bit values, 255 for values in [0, 1] as in ``ViewPreprocessor``.
         augmentations: configs of photometric transforms, applied to the batch in order.
         bgr_to_rgb: see ``mmseg.SegDataPreProcessor``; must be False with augmentations.
         rgb_to_bgr: as ``bgr_to_rgb``.
-        **kwargs: see ``mmseg.SegDataPreProcessor``.
+        seg_pad_val: id of padded pixels of masks.
+        **kwargs: see ``mmseg.SegDataPreProcessor``. By default, the images of a batch are padded to
+            the largest one.
 
     Raises:
         LussError: if augmentations are combined with swapped channels.
@@ -31,12 +37,22 @@ class PhotometricSegPreprocessor(SegDataPreProcessor):
     def __init__(
         self,
         *,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        unit: float = 1,
+        seg_pad_val: int = IGNORE_ID,
         augmentations: Sequence[dict] = (),
         bgr_to_rgb: bool = False,
         rgb_to_bgr: bool = False,
         **kwargs,
     ) -> None:
-        super().__init__(bgr_to_rgb=bgr_to_rgb, rgb_to_bgr=rgb_to_bgr, **kwargs)
+        if mean is not None and std is not None:
+            kwargs |= {"mean": [unit * v for v in mean], "std": [unit * v for v in std]}
+        if kwargs.get("size") is None:
+            kwargs.setdefault("size_divisor", 1)
+        super().__init__(
+            bgr_to_rgb=bgr_to_rgb, rgb_to_bgr=rgb_to_bgr, seg_pad_val=seg_pad_val, **kwargs
+        )
         if augmentations and (bgr_to_rgb or rgb_to_bgr):
             raise LussError(
                 "PhotometricSegPreprocessor: augmentations need RGB images; remove bgr_to_rgb and "

@@ -1,0 +1,149 @@
+# From photos to masks with a pretrained backbone that stays as it is; only a linear classifier is
+# trained. For a folder of photos: luss train PHOTOS --categories C --backbone NAME --weights FILE.
+# With luss run: --cfg-options data_root=DIR weights=FILE num_categories=C. `luss backbones NAME`
+# prints the settings below for other backbones.
+_base_ = ["../_base_/default_runtime.py"]
+
+data_root = None
+data = dict(type="auto")
+num_categories = None  # to discover; None uses the number of class folders
+
+# ---- the backbone: a ResNet-50 of torchvision ---------------------------------------------------
+# A file, or a dict such as dict(file="FILE", layout="torchvision").
+weights = None
+backbone = dict(type="mmcls.ResNet", depth=50, out_indices=[2, 3])
+in_index = [0, 1]  # the feature maps that the classifier reads
+mean = (0.485, 0.456, 0.406)
+std = (0.229, 0.224, 0.225)
+# In pixels, a multiple of `multiple`: the patches of a vision transformer cover the image.
+short_side = 224
+multiple = 1
+
+# By which discovered categories get the names of true ones.
+matcher = dict(type="ImageLevelMatcher")
+
+# ---- shared by several stages -------------------------------------------------------------------
+normalisation = dict(mean="${config.mean}", std="${config.std}")
+load, pack = dict(type="LoadRGBImage"), dict(type="PackInputs")
+resize = dict(type="ResizeShortSide", size="${config.short_side}", multiple_of="${config.multiple}")
+whole_photo = [load, dict(type="LoadMask", optional=True), resize, pack]
+crop = dict(type="RandomResizedCropWithMask", size="${config.short_side}", scale=(0.6, 1.0))
+labels = "${label_generation.pseudo_labels}"
+photos = dict(split="train", on_unreadable="skip")
+colours = [dict(type="BoundaryPrior"), dict(type="CentrePrior")]
+over_foreground = [
+    load,
+    resize,
+    dict(type="LoadForegroundAsMask", folder="${label_generation.foreground}/train"),
+    dict(type="CenterCrop", crop_size="${config.short_side}"),
+    pack,
+]
+prior = dict(
+    type="MeanOfRanks",
+    sources=[
+        dict(type="ProductOfMaps", sources=colours),
+        dict(type="RegionContrast"),
+        dict(type="FrameDistance"),
+    ],
+)
+
+stages = dict(
+    # Nothing is trained: the checkpoint is the backbone of the file.
+    pretrain=dict(
+        type="Train",
+        pretrained="${facts.weights}",
+        model=dict(
+            type="BackboneFeatures",
+            backbone="${config.backbone}",
+            data_preprocessor=dict(type="ViewPreprocessor", **normalisation),
+        ),
+    ),
+    # Features are pooled over the foreground and clustered; all pixels of the foreground get the
+    # category of their photo. The foreground needs scikit-image, and about 0.4 s for each photo.
+    label_generation=dict(
+        type="Test",
+        model="${pretrain.model}",
+        checkpoint="${pretrain.checkpoint}",
+        test_dataloader=dict(
+            embedding=dict(
+                batch_size=16,
+                dataset=dict(photos, pipeline=over_foreground),
+            ),
+            pixels=dict(dataset=dict(photos, pipeline=whole_photo)),
+            validation=dict(
+                only_with_masks=True,
+                dataset=dict(split="validation", require_masks=True, pipeline=whole_photo),
+            ),
+        ),
+        test_cfg=dict(
+            type="LabelGenerationLoop",
+            num_categories="${facts.num_categories}",
+            embedder=dict(type="ForegroundEmbeddings", attention=False),
+            generator=dict(type="FaissKMeans", iterations=20, restarts=30),
+            foreground=dict(type="GrabCut", source=prior),
+            threshold=dict(type="AutoThreshold"),
+            matcher="${config.matcher}",
+            writer=dict(type="ImageLabels", over_foreground=True),
+        ),
+    ),
+    # The labels are unmatched generated ids.
+    finetune=dict(
+        type="Train",
+        init=dict(backbone="${pretrain.checkpoint}"),
+        model=dict(
+            type="PassSegmentor",
+            frozen_backbone=True,
+            data_preprocessor=dict(type="PhotometricSegPreprocessor", **normalisation, unit=255),
+            backbone="${config.backbone}",
+            decode_head=dict(
+                type="StandardisedHead",
+                in_index="${config.in_index}",
+                num_classes="${facts.num_outputs}",
+            ),
+        ),
+        sync_bn="torch",
+        train_dataloader=dict(
+            batch_size=16,
+            drop_last=True,
+            sampler=dict(type="EpochSampler", shuffle=True),
+            collate_fn=dict(type="pseudo_collate"),
+            dataset=dict(
+                photos,
+                # Photos that could not be read have no label.
+                without="${label_generation.unlabelled}",
+                pipeline=[
+                    dict(type="FindMask", root=labels, num_classes="${facts.num_categories}"),
+                    load,
+                    dict(type="LoadMask"),
+                    crop,
+                    dict(type="RandomFlipWithMask"),
+                    pack,
+                ],
+            ),
+        ),
+        optim_wrapper=dict(
+            type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-2, weight_decay=1e-2)
+        ),
+        param_scheduler=[
+            dict(type="CosineAnnealingLR", eta_min=0, by_epoch=True, convert_to_iter_based=True)
+        ],
+        train_cfg=dict(type="EpochTrainLoop", max_epochs=6),
+    ),
+    evaluate=dict(
+        type="Test",
+        protocol=dict(
+            type="FullyUnsupervised",
+            matcher="${config.matcher}",
+            threshold="${label_generation.threshold}",
+            clustering="${label_generation.clustering}",
+        ),
+        model="${finetune.model}",
+        checkpoint="${finetune.checkpoint}",
+        # Edges follow the photo. refiner=None for comparisons.
+        refiner=dict(type="PAMR"),
+        test_dataloader=dict(
+            splits="${facts.evaluated_splits}", dataset=dict(pipeline=whole_photo)
+        ),
+    ),
+    report=dict(type="Report", title="Frozen backbone on photos"),
+)

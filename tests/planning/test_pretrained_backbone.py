@@ -1,0 +1,134 @@
+"""``luss train --backbone``: from photos and a weight file to masks, without training one."""
+
+import json
+
+import pytest
+import torch
+
+from luss.errors import LussError
+from luss.files import read_json
+from luss.models.backbones.presets import PRESETS, Preset
+from luss.planning.inspection import inspect_photos
+from luss.planning.photo_run import PhotoRun
+from luss.planning.schedule import trained_stages
+from luss.planning.settings import Backbone
+from luss.planning.survey import survey
+from luss.registry import MODELS
+
+RESNET = {"type": "mmcls.ResNet", "depth": 18, "base_channels": 8, "stem_channels": 8}
+VIT = {"embed_dims": 24, "num_layers": 2, "num_heads": 2, "feedforward_channels": 48}
+NETWORKS = {
+    "resnet": (RESNET | {"out_indices": [2, 3]}, "torchvision", 1),
+    "vit": (
+        {"type": "mmcls.VisionTransformer", "arch": VIT, "patch_size": 14, "img_size": 28},
+        "openmmlab",
+        14,
+    ),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def backbone(request, monkeypatch, tmp_path):
+    """A small preset, and a random file in its layout."""
+    network, layout, multiple = NETWORKS[request.param]
+    facts = {"network": "", "trained": "", "labels": None, "file": "f", "source": "s"}
+    preset = Preset(
+        backbone=network,
+        weights={"layout": layout},
+        licence="",
+        multiple=multiple,
+        mean=(0.1, 0.2, 0.3),
+        **facts,
+    )
+    monkeypatch.setitem(PRESETS, "small", preset)
+    torch.manual_seed(0)
+    state = MODELS.build(preset.backbone_config()).state_dict()
+    if layout == "openmmlab":
+        state = {"state_dict": {f"backbone.{name}": value for name, value in state.items()}}
+    torch.save(state, tmp_path / "weights.pth")
+    return Backbone("small", str(tmp_path / "weights.pth"))
+
+
+def test_photos_and_a_weight_file_become_masks(photo_folder, tmp_path, backbone):
+    options = {
+        "num_workers": 0,
+        "short_side": 56,
+        "stages.finetune.train_cfg.max_epochs": 2,
+    }
+    first = tmp_path / "first"
+    arguments = {"minutes": 2, "foreground": "boundary-centre", "options": options}
+    run = PhotoRun(
+        str(photo_folder),
+        str(first),
+        3,
+        backbone=backbone.name,
+        weights=backbone.weights,
+        **arguments,
+    )
+    assert run.run().startswith("Found 3 categories in 12 photos")
+    masks = first / "evaluate" / "predictions" / "train"
+    assert len(list(masks.rglob("*.png"))) == 12
+    plan = read_json(first / "plan.json")
+    assert plan["epochs"] == {"finetune": 2}
+    assert plan["backbone"] == backbone._asdict()
+    # The backbone of the fine-tuned model is that of the file.
+    state = torch.load(first / "pretrain" / "iter_0.pth")["state_dict"]
+    tuned = torch.load(first / "finetune" / "iter_4.pth")["state_dict"]
+    assert state and all(torch.equal(tuned[name], value) for name, value in state.items())
+    # A finished run is not repeated.
+    assert "Found 3 categories" in run.run(resume=True)
+
+    # config.py of a run has no such setting.
+    del options["short_side"]
+    # Another number of categories, with the same backbone.
+    again = PhotoRun(str(photo_folder), str(tmp_path / "again"), 4, start=str(first), **arguments)
+    assert "Found 4 categories" in again.run()
+    assert read_json(tmp_path / "again" / "plan.json")["backbone"] == backbone._asdict()
+    both = PhotoRun(str(photo_folder), start=str(first), backbone="small", **arguments)
+    with pytest.raises(LussError, match=f"--from {first}"):
+        both.settings(survey(str(photo_folder)), 3)
+
+
+def test_settings_of_a_backbone(photo_folder, backbone):
+    multiple = PRESETS["small"].multiple
+    run = PhotoRun(
+        str(photo_folder),
+        categories=3,
+        backbone="small",
+        weights=backbone.weights,
+        options={"std": (1, 1, 1)},
+    )
+    config = run.config(survey(str(photo_folder)), 3)
+    assert trained_stages(config) == ("finetune",)
+    assert config.stages.pretrain.pretrained == "${facts.weights}"
+    assert config.weights.file == backbone.weights
+    normalisation = config.stages.finetune.model.data_preprocessor
+    assert tuple(normalisation.mean) == (0.1, 0.2, 0.3)
+    assert tuple(normalisation.std) == (1, 1, 1)
+    assert config.short_side == 224 and config.multiple == multiple
+    assert json.loads(json.dumps(run._arguments()))["backbone"] == "small"
+    (line,) = inspect_photos(str(photo_folder), 3, backbone=backbone).lines[-1:]
+    assert "features of small" in line and "Epochs: finetune 600" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "message"),
+    [
+        ("dinov2_vits14", None, r"dinov2_vits14_pretrain\.pth"),
+        ("dinov2_vits14", "missing.pth", r"missing\.pth"),
+        ("dinov2_vits", "missing.pth", "dinov2_vits"),
+        (None, "w.pth", "luss backbones w.pth"),
+    ],
+)
+def test_wrong_backbones(photo_folder, name, weights, message):
+    run = PhotoRun(str(photo_folder), categories=3, backbone=name, weights=weights)
+    with pytest.raises(LussError, match=message):
+        run.settings(survey(str(photo_folder)), 3)
+
+
+def test_a_frozen_backbone_has_no_attention(photo_folder, backbone):
+    run = PhotoRun(
+        str(photo_folder), backbone="small", weights=backbone.weights, foreground="attention"
+    )
+    with pytest.raises(LussError, match="attention"):
+        run.settings(survey(str(photo_folder)), 3)
