@@ -6,9 +6,9 @@
 # setting of this level; see docs/training.md.
 _base_ = ["../_base_/default_runtime.py"]
 
-data_root = None
-data = dict(type="demo")
-num_categories = None
+data_root = None  # WORK_DIR/data
+data = dict(type="demo")  # draws the photos, with true masks
+num_categories = None  # as many as there are class folders
 
 # ---- what users change --------------------------------------------------------------------------
 # Widths of feature maps are inferred from the backbone.
@@ -18,12 +18,12 @@ backbone = dict(
     stem_channels=16,
     base_channels=16,
     strides=(1, 2, 2, 1),
-    out_indices=(3, 4),
+    out_indices=(3, 4),  # stages, numbered as in the paper; their features have losses
 )
 hidden_channels = 128  # of all projectors
 short_side = 128  # of whole photos, for labels and evaluation
 crop_size = 64
-# By which discovered categories get the names of true ones.
+# Matches discovered categories to true ones, for the threshold and for metrics.
 matcher = dict(type="ImageLevelMatcher")
 
 # ---- shared by several stages -------------------------------------------------------------------
@@ -141,6 +141,7 @@ stages = dict(
         checkpoint="${pixel_attention.checkpoint}",
         data_preprocessor=dict(type="ViewPreprocessor", mean=mean, std=std),
         test_dataloader=dict(
+            # Photos to cluster.
             embedding=dict(
                 batch_size=32,
                 dataset=dict(
@@ -150,6 +151,7 @@ stages = dict(
                         dict(type="LoadRGBImage"),
                         dict(type="ResizeShortSide", size="${config.short_side}"),
                         dict(
+                            # Features are pooled over these maps, which this stage writes first.
                             type="LoadForegroundAsMask",
                             folder="${label_generation.foreground}/train",
                         ),
@@ -157,7 +159,9 @@ stages = dict(
                     ],
                 ),
             ),
+            # Photos to label.
             pixels=dict(dataset=dict(split="train", on_unreadable="skip", pipeline=whole_photo)),
+            # Photos to choose the threshold on; left out without true masks.
             validation=dict(
                 only_with_masks=True,
                 dataset=dict(split="validation", require_masks=True, pipeline=whole_photo),
@@ -183,15 +187,16 @@ stages = dict(
         init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(
             type="PassSegmentor",
-            label_stride=2,
+            label_stride=2,  # the loss reads every second row and column of the labels
             data_preprocessor=dict(
                 type="mmseg.SegDataPreProcessor",
                 mean=[255 * value for value in mean],
                 std=[255 * value for value in std],
                 size_divisor=1,
-                seg_pad_val=1000,
+                seg_pad_val=1000,  # the ignored id
             ),
             backbone="${config.backbone}",
+            # Classes are the discovered categories and 'other'.
             decode_head=dict(type="PassHead", in_index=-1, num_classes="${facts.num_outputs}"),
         ),
         sync_bn="torch",

@@ -10,18 +10,19 @@ _base_ = ["../_base_/default_runtime.py"]
 
 # Folder of the photos: an ImageNet-S split root, or any folder of photos.
 data_root = None
-data = dict(type="auto")
+data = dict(type="auto")  # detects the layout of the folder
 # Number of categories to discover; None uses the number of class folders.
 num_categories = None
 seed = 10010  # C: in steps 1 and 2; 31 in step 3
 
 # ---- what users change --------------------------------------------------------------------------
 # Widths of feature maps are inferred from the backbone.
+# out_indices are stages, numbered as in the paper; their features have losses.
 backbone = dict(type="mmselfsup.ResNet", depth=50, out_indices=(3, 4))
 hidden_channels = 2048  # of all projectors
 short_side = 256  # of whole photos, for labels and evaluation
 crop_size = 224
-# By which discovered categories get the names of true ones.
+# Matches discovered categories to true ones, for the threshold and for metrics.
 matcher = dict(type="ImageLevelMatcher")
 
 # ---- shared by several stages -------------------------------------------------------------------
@@ -135,6 +136,7 @@ stages = dict(
         checkpoint="${pixel_attention.checkpoint}",
         data_preprocessor=dict(type="ViewPreprocessor", mean=mean, std=std),
         test_dataloader=dict(
+            # Photos to cluster.
             embedding=dict(
                 batch_size=32,
                 dataset=dict(
@@ -148,7 +150,9 @@ stages = dict(
                     ],
                 ),
             ),
+            # Photos to label.
             pixels=dict(dataset=dict(split="train", on_unreadable="skip", pipeline=whole_photo)),
+            # Photos to choose the threshold on; left out without true masks.
             validation=dict(
                 only_with_masks=True,
                 dataset=dict(split="validation", require_masks=True, pipeline=whole_photo),
@@ -173,15 +177,16 @@ stages = dict(
         init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(
             type="PassSegmentor",
-            label_stride=2,
+            label_stride=2,  # the loss reads every second row and column of the labels
             data_preprocessor=dict(
                 type="mmseg.SegDataPreProcessor",
                 mean=[255 * value for value in mean],
                 std=[255 * value for value in std],
                 size_divisor=1,
-                seg_pad_val=1000,
+                seg_pad_val=1000,  # the ignored id
             ),
             backbone="${config.backbone}",
+            # Classes are the discovered categories and 'other'.
             decode_head=dict(type="PassHead", in_index=-1, num_classes="${facts.num_outputs}"),
         ),
         sync_bn="torch",

@@ -9,7 +9,7 @@ _base_ = ["../_base_/default_runtime.py"]
 
 # Folder of the photos: an ImageNet-S split root, or any folder of photos.
 data_root = None
-data = dict(type="auto")
+data = dict(type="auto")  # detects the layout of the folder
 # Number of categories to discover; None uses the number of class folders.
 num_categories = None
 
@@ -21,15 +21,15 @@ backbone = dict(
     stem_channels=16,
     base_channels=16,
     strides=(1, 2, 2, 1),
-    out_indices=(3, 4),
+    out_indices=(3, 4),  # stages, numbered as in the paper; their features have losses
 )
 hidden_channels = 128  # of all projectors
-# Of whole photos, for labels, fine-tuning and evaluation. Crops of 64 px show photos at about this
-# scale; at 160 px, objects would be twice as large as in training.
+# Of whole photos, for labels, fine-tuning and evaluation. Pretraining's crops of 64 px show 20 to
+# 100 % of a photo, so objects in them are about as large as in whole photos of 96 px.
 short_side = 96
 crop_size = 64
 small_crop_size = 32
-# By which discovered categories get the names of true ones.
+# Matches discovered categories to true ones, for the threshold and for metrics.
 matcher = dict(type="ImageLevelMatcher")
 
 # ---- shared by several stages -------------------------------------------------------------------
@@ -154,6 +154,7 @@ stages = dict(
         checkpoint="${pixel_attention.checkpoint}",
         data_preprocessor=dict(type="ViewPreprocessor", mean=mean, std=std),
         test_dataloader=dict(
+            # Photos to cluster.
             embedding=dict(
                 batch_size=32,
                 dataset=dict(
@@ -167,7 +168,9 @@ stages = dict(
                     ],
                 ),
             ),
+            # Photos to label.
             pixels=dict(dataset=dict(split="train", on_unreadable="skip", pipeline=whole_photo)),
+            # Photos to choose the threshold on; left out without true masks.
             validation=dict(
                 only_with_masks=True,
                 dataset=dict(split="validation", require_masks=True, pipeline=whole_photo),
@@ -190,15 +193,16 @@ stages = dict(
         init=dict(backbone="${pretrain.checkpoint}"),
         model=dict(
             type="PassSegmentor",
-            label_stride=2,
+            label_stride=2,  # the loss reads every second row and column of the labels
             data_preprocessor=dict(
                 type="mmseg.SegDataPreProcessor",
                 mean=[255 * value for value in mean],
                 std=[255 * value for value in std],
                 size_divisor=1,
-                seg_pad_val=1000,
+                seg_pad_val=1000,  # the ignored id
             ),
             backbone="${config.backbone}",
+            # Classes are the discovered categories and 'other'.
             decode_head=dict(type="PassHead", in_index=-1, num_classes="${facts.num_outputs}"),
         ),
         sync_bn="torch",
