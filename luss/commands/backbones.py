@@ -68,7 +68,8 @@ def _print_fits(path: Path) -> None:
     if len(exact) > 1:
         print("Files of these backbones have equal tensors. First: the most similar file name.")
     if not exact:
-        print(f"{path} fits no backbone; shown is the share of tensors with equal name and shape.")
+        shares = "; the table shows the nearest by share of equal names and shapes" if fits else ""
+        print(f"{path} fits no backbone{shares}.")
     if not is_installed("timm"):
         print("Networks of timm were not compared, because it is not installed (pip install timm).")
 

@@ -194,7 +194,9 @@ def load(path: str | os.PathLike) -> dict:
                 "that would execute code. If you trust the file, save only its tensors to another "
                 "file and use that"
             ) from error
-        raise _damaged(path, "cannot be read as tensors and plain values") from error
+        raise _damaged(
+            path, "cannot be read as tensors and plain values, or is not a weight file"
+        ) from error
     if not isinstance(checkpoint, dict):
         raise LussError(f"{path} contains a {type(checkpoint).__name__}, expected a dict")
     _require_finite(checkpoint, path)
@@ -270,8 +272,9 @@ def _stored_digest(path: Path) -> str | None:
 
 def _damaged(path: Path, found: str) -> DamagedCheckpointError:
     return DamagedCheckpointError(
-        f"{path} is damaged: it {found}. Restore it; or, if it belongs to a run, delete it and the "
-        "done.json next to it, and run with --resume to continue from the checkpoint before"
+        f"{path} is damaged: it {found}. Restore it, or give another file; if it belongs to a run, "
+        "delete it and the done.json next to it, and run with --resume to continue from the "
+        "checkpoint before"
     )
 
 
