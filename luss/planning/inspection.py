@@ -130,8 +130,8 @@ def _describe_training(
     config = settings_for(foreground, {}, backbone)
     trained = {name: config.stages[name] for name in trained_stages(config)}
     full = full_schedule({n: it.train_cfg.max_epochs for n, it in trained.items()}, found.photos)
-    first = next(iter(trained.values()))
-    batch = fitting_batch(found.photos, first.train_dataloader.batch_size)
+    first, stage = next(iter(trained.items()))
+    batch = fitting_batch(found.photos, stage.train_dataloader.batch_size, first)
     network = "a small ResNet-18 (PASS_s)"
     if backbone is not None:
         network = f"a linear classifier on the features of {backbone.name}"

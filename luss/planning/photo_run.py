@@ -49,8 +49,6 @@ _DRY_RUN_SHARE = 0.1
 
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 _WARNING = 30
-_SMALLEST_BATCH = 8
-_UPDATES_AN_EPOCH = 10
 
 
 @dataclass
@@ -192,12 +190,7 @@ class PhotoRun:
             if _batch_size_of(name) in self.given:
                 self._require_photos(loader.batch_size, name, found)
                 continue
-            wanted = loader.batch_size
-            if name == "finetune":
-                # Small folders need small batches (more updates). Clustering needs large batches
-                # to fill its prototypes.
-                wanted = min(wanted, max(_SMALLEST_BATCH, found.photos // _UPDATES_AN_EPOCH))
-            loader["batch_size"] = fitting_batch(found.photos, wanted)
+            loader["batch_size"] = fitting_batch(found.photos, loader.batch_size, name)
         if config.get("auto_scale_lr"):
             scale_learning_rates(config)
 

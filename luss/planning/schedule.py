@@ -18,6 +18,8 @@ _SHARES = {"pixel_attention": 0.05, "finetune": 0.3}
 
 _SHARES_WITHOUT_PRETRAINING = {"pixel_attention": 0.25, "finetune": 0.75}
 _SMALL = 10
+_SMALLEST_BATCH = 8
+_UPDATES_AN_EPOCH = 10
 _WEIGHTS = "${facts.weights}"
 _LEAST_SHARE = 0.1
 """Warn about stages that train for a smaller share of the full schedule."""
@@ -42,11 +44,20 @@ def _is_pretrained(stage: Mapping, config: Config) -> bool:
     return (config.get("weights") if file == _WEIGHTS else file) is not None
 
 
-def fitting_batch(photos: int, batch_size: int) -> int:
+def fitting_batch(photos: int, batch_size: int, stage: str = "pretrain") -> int:
     """Return a batch size up to ``batch_size`` so that an epoch drops few photos.
 
     Folders of ten batches or more keep ``batch_size``.
+
+    Args:
+        photos: number of photos.
+        batch_size: the largest one.
+        stage: name of the stage.
     """
+    if stage == "finetune":
+        # Small folders need small batches (more updates). Clustering needs large batches to fill
+        # its prototypes.
+        batch_size = min(batch_size, max(_SMALLEST_BATCH, photos // _UPDATES_AN_EPOCH))
     if photos >= _SMALL * batch_size:
         return batch_size
     return photos // math.ceil(photos / batch_size)
