@@ -5,9 +5,12 @@ import json
 import pytest
 import torch
 
+from luss.configuration import read_config
 from luss.errors import LussError
 from luss.files import read_json
 from luss.models.backbones.presets import PRESETS, Preset
+from luss.pipeline import Pipeline
+from luss.planning.foregrounds import PRETRAINED
 from luss.planning.inspection import inspect_photos
 from luss.planning.photo_run import PhotoRun
 from luss.planning.schedule import trained_stages
@@ -109,6 +112,12 @@ def test_settings_of_a_backbone(photo_folder, backbone):
     assert json.loads(json.dumps(run._arguments()))["backbone"] == "small"
     (line,) = inspect_photos(str(photo_folder), 3, backbone=backbone).lines[-1:]
     assert "features of small" in line and "Epochs: finetune 600" in line
+
+
+def test_the_config_needs_weights(photo_folder, tmp_path):
+    options = {"data_root": str(photo_folder), "num_categories": 3}
+    with pytest.raises(LussError, match="weights=FILE"):
+        Pipeline(read_config(PRETRAINED, options), str(tmp_path / "run")).run()
 
 
 @pytest.mark.parametrize(

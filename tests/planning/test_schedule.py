@@ -65,6 +65,11 @@ def test_too_little_time_is_refused():
         plan_schedule(CONFIG, dict.fromkeys(CONFIG, 2.0), 5.0)
 
 
+def test_the_only_stage_that_trains_gets_all_the_time():
+    assert plan_schedule({"finetune": 100}, {"finetune": 2.0}, 41.0) == {"finetune": 20}
+    assert plan_schedule({"finetune": 100}, {"finetune": 2.0}, 500.0) == {"finetune": 100}
+
+
 def test_three_epochs_of_9900_are_too_short():
     full = {"pretrain": 9900, "pixel_attention": 300, "finetune": 900}
     assert too_short(full, full) == ""

@@ -57,3 +57,19 @@ def test_bad_input():
     preprocessor = PhotometricSegPreprocessor(**SETTINGS, augmentations=[SOLARIZE])
     with pytest.raises(LussError, match="crop them to one size"):
         preprocessor(batch(((4, 6), (5, 6))), training=True)
+
+
+def test_mean_and_deviation_of_values_in_0_to_1():
+    mean, std = [0.5, 0.25, 0.1], [0.2, 0.3, 0.4]
+    found = PhotometricSegPreprocessor(mean=mean, std=std, unit=255)(batch(), training=True)
+    images = torch.stack(batch()["inputs"]) / 255
+    expected = (images - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(found["inputs"], expected)
+
+
+def test_padded_pixels_are_ignored():
+    data = batch(sizes=((4, 6), (2, 6)))
+    preprocess = PhotometricSegPreprocessor(mean=[0, 0, 0], std=[1, 1, 1])
+    found = preprocess(data, training=True)["data_samples"][1].gt_sem_seg.data
+    assert found.shape == (1, 4, 6)
+    assert (found[:, 2:] == 1000).all() and (found[:, :2] < 7).all()
