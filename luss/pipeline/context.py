@@ -281,10 +281,12 @@ class Context:
     def _complete(self, config: dict) -> dict:
         if config.get("type") == "Reproducible":
             return dict(config)
+        # Photos that the data or the stage leave out; label generation may have noted none.
+        without = [*(self.data.get("without") or ()), *(config.get("without") or ())]
         config = {"seed": self.seed, **self.data, **config}
-        if not config.get("without"):
-            # A label generation that could read all photos has noted none.
-            config.pop("without", None)
+        config.pop("without", None)
+        if without:
+            config["without"] = list(dict.fromkeys(without))
         return reproducible_dataset(split_config(config, config.get("split", "train")))
 
     def dataset(self, config: dict):

@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from luss.configuration import read_config, write_config
+from luss.datasets.imagenet_s import SPLITS
 from luss.datasets.photo_listing import is_output_folder
 from luss.datasets.split_root import holds_photo
 from luss.engine.stage_note import read_note
@@ -69,7 +70,7 @@ class WorkDir:
             reason = "is the folder of the photos"
         elif not root.is_dir() or is_output_folder(root):
             return
-        elif holds_photo(root):
+        elif holds_photo(root) or any(_holds_photo_below(root)):
             reason = "contains photos"
         elif photos is not None and root.is_relative_to(photos) and any(root.iterdir()):
             reason = f"is a part of the photos' folder {photos}"
@@ -227,6 +228,15 @@ class WorkDir:
     def invalidate(self, stage: str) -> None:
         """Mark a stage as unfinished, so that it is recomputed or resumed."""
         (self.stage(stage) / "done.json").unlink(missing_ok=True)
+
+
+def _holds_photo_below(root: Path) -> Iterator[bool]:
+    """Yield for folders of a split root whether they contain photos, first class folders only."""
+    for split in SPLITS:
+        if (root / split).is_dir():
+            folders = sorted(path for path in (root / split).iterdir() if path.is_dir())
+            yield holds_photo(root / split)
+            yield from map(holds_photo, folders[:3])
 
 
 def _differences(before: Any, after: Any, path: str = "") -> Iterator[str]:

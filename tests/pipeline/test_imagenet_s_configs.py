@@ -31,11 +31,10 @@ def test_everything_is_known_and_fits(method, classes, tmp_path):
 @pytest.mark.parametrize("method", ["pass_s", "pass_p"])
 def test_all_stages_run_on_300_classes(method, tmp_path):
     tree = write_tree(tmp_path / "tree")
-    whole = "stages__label_generation__test_dataloader__pixels__dataset__pipeline"
     options = {
         "data_root": tree,
         "num_workers": 1,
-        "stages__label_generation__generator__restarts": 1,
+        "stages__label_generation__test_cfg__generator__restarts": 1,
     }
     for stage in ("pretrain", "pixel_attention", "finetune"):
         # Two iterations of two photos.
@@ -45,13 +44,7 @@ def test_all_stages_run_on_300_classes(method, tmp_path):
     if method == "pass_p":
         # No epoch is left for the cosine.
         options["stages__pretrain__param_scheduler"] = "None"
-    for stage in ("pretrain", "pixel_attention"):
-        options[f"stages__{stage}__train_dataloader__dataset__pipeline__1__views__0__size"] = 64
-    # Small photos for the other stages, which are whole.
-    options["stages__label_generation__embedding__pipeline__1__size"] = 32
-    options["stages__label_generation__embedding__pipeline__2__crop_size"] = 32
-    options[f"{whole}__2__size"] = 32
-    options["stages__evaluate__pipeline__2__size"] = 32
+    options |= {"crop_size": 64, "short_side": 64}
     config = CONFIGS / f"{method}_in300.py"
     code, said = finish(start("train.py", config, "--work-dir", tmp_path / "run", **options), 3000)
     assert code == 0, said

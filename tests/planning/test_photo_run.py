@@ -112,12 +112,15 @@ def test_a_work_dir_among_photos_is_rejected_before_anything_is_written(photo_fo
     classes = tmp_path / "train" / "one"
     classes.mkdir(parents=True)
     shutil.copy(photo_folder / "photo_0.png", classes)
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path / "train", other / "train")
     config = read_config(FOREGROUNDS["attention"], {"data_root": str(tmp_path)})
     for work_dir, reason in [
         (photo_folder, "is the folder of the photos"),
         (classes, "contains photos"),
         (tmp_path, "is the folder of the photos"),
         (tmp_path / "train", "is a part of the photos' folder"),
+        (other, "contains photos"),
     ]:
         before = set(tmp_path.rglob("*"))
         with pytest.raises(LussError, match=f"--work-dir {work_dir} {reason}"):
