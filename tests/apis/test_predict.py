@@ -255,7 +255,7 @@ def test_a_call_skips_photos_that_cannot_be_read(inferencer, tmp_path):
 
 def test_it_is_an_error_if_no_photo_can_be_read(inferencer, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
-    with pytest.raises(LussError, match=r"any of 1 photos.*broken\.jpg"):
+    with pytest.raises(LussError, match=r"1 given.*broken\.jpg"):
         predict_photos(inferencer, [tmp_path / "broken.jpg"], tmp_path / "out")
 
 

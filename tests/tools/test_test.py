@@ -27,7 +27,7 @@ def test_the_run_is_evaluated_as_training_did(run, capsys):
     before = results_of(run / "results.json")
     (run / "results.json").unlink()
     evaluate(run)
-    assert f"categories is {run}/evaluate/match.json" in capsys.readouterr().out
+    assert f"categories: {run}/evaluate/match.json" in capsys.readouterr().out
     after = results_of(run / "results.json")
     for content in (before, after):
         content["provenance"].pop("data_root", None)
@@ -49,7 +49,7 @@ def test_another_checkpoint_has_a_match_and_results_of_its_own(run, capsys):
     other = run / "finetune" / "iter_8.pth"
     evaluate(run, str(other))
     match = run / "evaluate_iter_8" / "match.json"
-    assert f"found on validation masks: {match}" in capsys.readouterr().out
+    assert f"on validation masks, see {match}" in capsys.readouterr().out
     assert match.exists()
     found = results_of(run / "results_iter_8.json")
     assert found["provenance"]["checkpoint"] == "finetune/iter_8.pth"
