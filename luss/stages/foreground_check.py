@@ -6,7 +6,7 @@ from luss.errors import LussError
 from luss.label_generation.foreground import ForegroundSource
 from luss.pipeline.context import Context
 from luss.registry import CHECKS, FOREGROUND_SOURCES
-from luss.stages.stand_ins import require_maps, with_stand_in_folders
+from luss.stages.stand_ins import require_maps, with_stand_ins
 from luss.stages.test import Test
 
 __all__ = ["check_foreground", "check_source"]
@@ -46,7 +46,7 @@ def check_source(
     stated = stage.test_cfg["foreground"]
     where = f"stages.{stage.name}"
     # Maps that do not exist yet are read from another folder.
-    config = with_stand_in_folders(stated, context.work_dir.root)
+    config = with_stand_ins(stated, context.work_dir.root)
     source = FOREGROUND_SOURCES.build(config)
     kind = stage.model["type"]
     if source.needs_model and kind == "NoModel":

@@ -17,27 +17,9 @@ from luss.pipeline.context import Context
 __all__ = [
     "loads_maps",
     "require_maps",
-    "with_stand_in_folders",
     "with_stand_ins",
     "without_map_loading",
 ]
-
-
-def with_stand_in_folders(config: Any, root: Path) -> Any:
-    """Return a config of a source whose maps may not exist yet, with a folder that does.
-
-    Args:
-        config: of a source of foreground, however nested.
-        root: of the work dir; a folder below it may be one that another stage will write.
-    """
-    if isinstance(config, list | tuple):
-        return [with_stand_in_folders(entry, root) for entry in config]
-    if not isinstance(config, dict):
-        return config
-    config = {key: with_stand_in_folders(value, root) for key, value in config.items()}
-    if config.get("type") == FolderOfMaps.__name__ and _is_pending(config.get("folder"), root):
-        config["folder"] = str(root)
-    return config
 
 
 def _is_pending(folder: str | None, root: Path) -> bool:
@@ -79,10 +61,13 @@ def without_map_loading(config: Any) -> Any:
 
 
 def with_stand_ins(config: Any, root: Path) -> Any:
-    """Return a config, however nested, whose pipelines make up what does not exist yet.
+    """Return a config, however nested, without what other stages have not written yet.
+
+    Pipelines make up the maps and labels that they would load, and a ``FolderOfMaps`` is one of
+    the work dir, which exists.
 
     Args:
-        config: of anything, with pipelines of transforms that load foreground maps or labels.
+        config: of anything, with pipelines of transforms or sources of foreground.
         root: of the work dir; a folder below it may be one that another stage will write.
     """
     if isinstance(config, list | tuple):
@@ -97,12 +82,15 @@ def with_stand_ins(config: Any, root: Path) -> Any:
                     for s, k in zip(steps, kinds, strict=True)
                 ]
                 steps.remove(find)
-        return steps
+        # Of the same type: callers compare with what the config states.
+        return steps if isinstance(config, list) else tuple(steps)
     if not isinstance(config, dict):
         return config
     config = {key: with_stand_ins(value, root) for key, value in config.items()}
     if _loads_map(config) and _is_pending(config.get("folder"), root):
         config["type"] = StandInForegroundAsMask.__name__
+    elif config.get("type") == FolderOfMaps.__name__ and _is_pending(config.get("folder"), root):
+        config["folder"] = str(root)
     return config
 
 

@@ -24,7 +24,7 @@ from luss.stages.loaders import complete_loader
 from luss.stages.patch_sizes import require_whole_patches
 from luss.stages.protocols.protocol import Protocol
 from luss.stages.sound_masks import require_sound_masks
-from luss.stages.stand_ins import with_stand_in_folders, without_map_loading
+from luss.stages.stand_ins import with_stand_ins, without_map_loading
 
 __all__ = ["Test"]
 
@@ -254,7 +254,7 @@ class Test(RunnerStage):
 
     def built_model(self, context: Context) -> nn.Module:
         """Build the model, also where maps that it reads do not exist yet; fill its backbone."""
-        model = MODELS.build(with_stand_in_folders(self.model_config(), context.work_dir.root))
+        model = MODELS.build(with_stand_ins(self.model_config(), context.work_dir.root))
         if self.weights is not None and self.source_of("weights") is None:
             fill_backbone(model.backbone, self.weights, f"stages.{self.name}.weights")
         return model

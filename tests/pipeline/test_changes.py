@@ -202,7 +202,7 @@ def test_other_photos_are_noticed(work_dir, photos, change, message):
 
 @STAGES.register_module(force=True)
 class AddPhoto(Stage):
-    """Adds a photo without a mask while the run goes on."""
+    """Adds a photo without a mask during the run."""
 
     def __init__(self, name, photo):
         super().__init__(name)

@@ -4,7 +4,6 @@ import pytest
 
 from luss.stages.stand_ins import (
     loads_maps,
-    with_stand_in_folders,
     with_stand_ins,
     without_map_loading,
 )
@@ -33,9 +32,16 @@ def test_folders_of_stages_that_are_not_finished_are_replaced(root):
 
     stages = [root / name / "maps" for name in ("finished", "begun", "to_come")]
     given = sources(*stages, "/elsewhere")
-    assert with_stand_in_folders(given, root) == sources(stages[0], root, root, "/elsewhere")
+    assert with_stand_ins(given, root) == sources(stages[0], root, root, "/elsewhere")
     other = {"type": "Own", "folder": str(stages[2])}
-    assert with_stand_in_folders(other, root) == other
+    assert with_stand_ins(other, root) == other
+
+
+def test_nothing_changes_where_all_is_there(root):
+    """Also not the kind of sequence: only unchanged sources have their maps checked."""
+    source = {"type": "FolderOfMaps", "folder": str(root / "finished" / "maps")}
+    given = {"type": "MeanOfRanks", "sources": (source, {"type": "CentrePrior"})}
+    assert with_stand_ins(given, root) == given
 
 
 def test_maps_of_stages_that_are_not_finished_are_made_up(root):

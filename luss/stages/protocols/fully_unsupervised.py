@@ -16,7 +16,7 @@ from luss.pipeline.context import Context
 from luss.pipeline.work_dir import WorkDir
 from luss.registry import FOREGROUND_SOURCES, MATCHERS, PROTOCOLS
 from luss.stages.protocols.protocol import EvaluatedStage, Protocol
-from luss.stages.stand_ins import require_maps, with_stand_in_folders
+from luss.stages.stand_ins import require_maps, with_stand_ins
 
 __all__ = ["BeforeFineTuning", "FullyUnsupervised"]
 
@@ -202,7 +202,7 @@ class BeforeFineTuning(FullyUnsupervised):
         super().check(stage, context)
         source = stage.model_config().get("foreground")
         # Maps that do not exist yet cannot be checked.
-        if source and with_stand_in_folders(source, context.work_dir.root) == source:
+        if source and with_stand_ins(source, context.work_dir.root) == source:
             require_maps(FOREGROUND_SOURCES.build(source), stage.loaders(context), context)
 
 
