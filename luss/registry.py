@@ -114,6 +114,6 @@ STAGES = Registry("stage", scope="luss", locations=["luss.stages"])
 PROTOCOLS = Registry("protocol", scope="luss", locations=["luss.stages"])
 """How models are evaluated, see :class:`luss.stages.protocols.Protocol`."""
 CHECKS = Registry("check", scope="luss", locations=["luss.stages"])
-"""Functions of a stage and its context: checks before a test loop runs, by the loop's name."""
+"""Functions of a stage, its context and its model: checks before a test loop runs, by its name."""
 RULES = Registry("rule", scope="luss", locations=["luss.pipeline.rules"])
 """Functions of a context and settings, see :mod:`luss.pipeline.rules`."""

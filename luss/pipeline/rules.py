@@ -4,9 +4,9 @@ A rule is a function that is registered in ``RULES``. A dict in a config whose `
 of a rule is replaced by the value of the rule in ``WORK_DIR/<stage>/config.py``.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
+from luss.nested import replaced
 from luss.pipeline.context import Context
 from luss.registry import RULES
 
@@ -20,18 +20,16 @@ def with_rules(config: Any, context: Context) -> Any:
         config: of anything, however nested, without references.
         context: of the run.
     """
-    if isinstance(config, Mapping):
-        filled = {key: with_rules(value, context) for key, value in config.items()}
-        kind = filled.get("type")
+
+    def change(part: Any) -> Any:
+        kind = part.get("type") if isinstance(part, dict) else None
         rule = RULES.module_dict.get(kind) if isinstance(kind, str) else None
         if rule is None:
-            return filled
-        del filled["type"]
-        return rule(context, **filled)
-    if isinstance(config, list | tuple):
-        entries = [with_rules(entry, context) for entry in config]
-        return entries if isinstance(config, list) else tuple(entries)
-    return config
+            return part
+        del part["type"]
+        return rule(context, **part)
+
+    return replaced(config, change)
 
 
 @RULES.register_module(name="AutoThreshold")

@@ -12,7 +12,7 @@ from luss.pipeline.context import Context
 from luss.pipeline.stage import Stage
 from luss.registry import DATASETS, RUNNERS
 
-__all__ = ["RunnerStage", "data_sets_in"]
+__all__ = ["RunnerStage"]
 
 
 class RunnerStage(Stage):
@@ -38,7 +38,7 @@ class RunnerStage(Stage):
             **start: where this process starts, such as ``resume``, which is not written.
         """
         config = self.runner_config(context)
-        for dataset in data_sets_in(config):
+        for dataset in _data_sets_in(config):
             context.note_photos(dataset)
         if is_main_process():
             write_config(context.work_dir.stage(self.name) / "config.py", config)
@@ -46,11 +46,11 @@ class RunnerStage(Stage):
         return RUNNERS.build(PlainConfig({**config, **start}))
 
 
-def data_sets_in(config: Any) -> Iterator[dict]:
+def _data_sets_in(config: Any) -> Iterator[dict]:
     """Yield the configurations of the data sets in that of a runner."""
     if isinstance(config, list | tuple):
         for entry in config:
-            yield from data_sets_in(entry)
+            yield from _data_sets_in(entry)
     if not isinstance(config, dict):
         return
     for key, value in config.items():
@@ -58,4 +58,4 @@ def data_sets_in(config: Any) -> Iterator[dict]:
         if isinstance(kind, str) and DATASETS.get(kind) is not None:
             yield value
         else:
-            yield from data_sets_in(value)
+            yield from _data_sets_in(value)

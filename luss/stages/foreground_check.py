@@ -13,14 +13,14 @@ __all__ = ["check_foreground", "check_source"]
 
 
 @CHECKS.register_module(name="ForegroundLoop")
-def check_foreground(stage: Test, context: Context) -> None:
+def check_foreground(stage: Test, context: Context, model: nn.Module) -> None:
     """Build the source of a stage with a ``ForegroundLoop``, and list the photos.
 
     Raises:
         LussError: if the source and the model do not fit, or a photo will have no map.
     """
     splits = list(stage.loaders(context))
-    source = check_source(stage, stage.built_model(context), context, splits)
+    source = check_source(stage, model, context, splits)
     if not source.needs_model and stage.model["type"] != "NoModel":
         raise LussError(
             f"stages.{stage.name}.model is set, but {type(source).__name__} looks at no model; "

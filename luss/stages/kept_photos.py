@@ -1,9 +1,9 @@
 """Photos that a pipeline keeps for a refiner of predictions."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from luss.errors import LussError
+from luss.nested import dicts_in, replaced
 
 __all__ = ["keeping_photo", "require_photo"]
 
@@ -20,11 +20,11 @@ def keeping_photo(config: Any, where: str) -> Any:
     Raises:
         LussError: if a pipeline loads no photo.
     """
-    if isinstance(config, dict):
-        config = {key: keeping_photo(value, where) for key, value in config.items()}
-        if "pipeline" not in config:
-            return config
-        pipeline = list(config["pipeline"])
+
+    def change(part: Any) -> Any:
+        if not isinstance(part, dict) or "pipeline" not in part:
+            return part
+        pipeline = list(part["pipeline"])
         kinds = [step.get("type") for step in pipeline]
         if _KEEP not in kinds:
             if _LOAD not in kinds:
@@ -33,8 +33,9 @@ def keeping_photo(config: Any, where: str) -> Any:
                     f"has no {_LOAD}; add dict(type={_KEEP!r}) after the step that loads the photo"
                 )
             pipeline.insert(kinds.index(_LOAD) + 1, {"type": _KEEP})
-        return {**config, "pipeline": pipeline}
-    return config
+        return {**part, "pipeline": pipeline}
+
+    return replaced(config, change)
 
 
 def require_photo(config: dict, where: str) -> None:
@@ -43,17 +44,9 @@ def require_photo(config: dict, where: str) -> None:
     Raises:
         LussError: if one does not.
     """
-    for pipeline in _pipelines(config):
-        if all(step.get("type") != _KEEP for step in pipeline):
+    for part in dicts_in(config):
+        if "pipeline" in part and all(step.get("type") != _KEEP for step in part["pipeline"]):
             raise LussError(
                 f"the model of {where} has a refiner, but a pipeline of {where}.test_dataloader "
                 f"does not keep the photo; set the refiner as {where}.refiner instead"
             )
-
-
-def _pipelines(config: Any) -> Iterator[list[dict]]:
-    if isinstance(config, dict):
-        if "pipeline" in config:
-            yield config["pipeline"]
-        for value in config.values():
-            yield from _pipelines(value)

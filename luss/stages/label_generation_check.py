@@ -1,8 +1,7 @@
 """Checks of label generation before anything runs."""
 
-from typing import Any
-
 import torch
+from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
@@ -21,7 +20,7 @@ _LOADERS = ("pixels", "validation")
 
 
 @CHECKS.register_module(name="LabelGenerationLoop")
-def check_label_generation(stage: Test, context: Context) -> None:
+def check_label_generation(stage: Test, context: Context, model: BaseModel) -> None:
     """Build the parts of a ``LabelGenerationLoop``, and have the model look at a photo.
 
     Raises:
@@ -48,7 +47,7 @@ def check_label_generation(stage: Test, context: Context) -> None:
     LABEL_WRITERS.build(dict(parts.get("writer", {"type": "PixelLabels"})))
     embedder = EMBEDDERS.build(dict(parts.get("embedder", {"type": "ImageEmbeddings"})))
     rule = threshold_rule(parts["threshold"], parts.get("matcher"))
-    model = stage.built_model(context).eval()
+    model.eval()
     source = check_source(stage, model, context, list(_LOADERS))
     reads_maps = getattr(embedder, "reads_maps", False)
     if reads_maps and not loads_maps(loaders["embedding"]["dataset"]):
@@ -79,7 +78,7 @@ def check_label_generation(stage: Test, context: Context) -> None:
         deepest_map(model, _first_photo(loaders["pixels"], model, context))
 
 
-def _first_photo(loader: dict, model: Any, context: Context) -> Tensor:
+def _first_photo(loader: dict, model: BaseModel, context: Context) -> Tensor:
     # Maps of foreground may not exist yet.
     photos = context.dataset(without_map_loading(loader["dataset"]))
     return model.data_preprocessor({"inputs": [photos[0]["inputs"][None]]})["inputs"][0]

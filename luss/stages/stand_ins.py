@@ -12,6 +12,7 @@ from luss.datasets.transforms import (
     StandInMask,
 )
 from luss.label_generation.foreground import FolderOfMaps, ForegroundSource
+from luss.nested import dicts_in, replaced
 from luss.pipeline.context import Context
 
 __all__ = [
@@ -53,11 +54,13 @@ def require_maps(source: ForegroundSource, loaders: Mapping[str, dict], context:
 
 def without_map_loading(config: Any) -> Any:
     """Return a config, however nested, whose pipelines do not load maps."""
-    if isinstance(config, list | tuple):
-        return [without_map_loading(entry) for entry in config if not _loads_map(entry)]
-    if not isinstance(config, dict):
-        return config
-    return {key: without_map_loading(value) for key, value in config.items()}
+
+    def change(part: Any) -> Any:
+        if isinstance(part, dict):
+            return part
+        return [entry for entry in part if not _loads_map(entry)]
+
+    return replaced(config, change)
 
 
 def with_stand_ins(config: Any, root: Path) -> Any:
@@ -70,35 +73,38 @@ def with_stand_ins(config: Any, root: Path) -> Any:
         config: of anything, with pipelines of transforms or sources of foreground.
         root: of the work dir; a folder below it may be one that another stage will write.
     """
-    if isinstance(config, list | tuple):
-        steps = [with_stand_ins(entry, root) for entry in config]
-        kinds = [step.get("type") if isinstance(step, dict) else None for step in steps]
-        if FindMask.__name__ in kinds:
-            find = steps[kinds.index(FindMask.__name__)]
-            if _is_pending(find["root"], root):
-                made_up = {"type": StandInMask.__name__, "num_classes": find["num_classes"]}
-                steps = [
-                    made_up if k == LoadMask.__name__ else s
-                    for s, k in zip(steps, kinds, strict=True)
-                ]
-                steps.remove(find)
-        # Of the same type: callers compare with what the config states.
-        return steps if isinstance(config, list) else tuple(steps)
-    if not isinstance(config, dict):
-        return config
-    config = {key: with_stand_ins(value, root) for key, value in config.items()}
-    if _loads_map(config) and _is_pending(config.get("folder"), root):
-        config["type"] = StandInForegroundAsMask.__name__
-    elif config.get("type") == FolderOfMaps.__name__ and _is_pending(config.get("folder"), root):
-        config["folder"] = str(root)
-    return config
+
+    def change(part: Any) -> Any:
+        if not isinstance(part, dict):
+            return _with_stand_in_masks(part, root)
+        if _loads_map(part) and _is_pending(part.get("folder"), root):
+            part["type"] = StandInForegroundAsMask.__name__
+        elif part.get("type") == FolderOfMaps.__name__ and _is_pending(part.get("folder"), root):
+            part["folder"] = str(root)
+        return part
+
+    return replaced(config, change)
+
+
+def _with_stand_in_masks(steps: Any, root: Path) -> Any:
+    """Return a pipeline that makes masks up, if a stage has not written them yet."""
+    kinds = [step.get("type") if isinstance(step, dict) else None for step in steps]
+    if FindMask.__name__ not in kinds:
+        return steps
+    find = steps[kinds.index(FindMask.__name__)]
+    if not _is_pending(find["root"], root):
+        return steps
+    made_up = {"type": StandInMask.__name__, "num_classes": find["num_classes"]}
+    return [
+        made_up if kind == LoadMask.__name__ else step
+        for step, kind in zip(steps, kinds, strict=True)
+        if step is not find
+    ]
 
 
 def loads_maps(config: Any) -> bool:
     """Return whether a pipeline in a config, however nested, loads maps."""
-    if isinstance(config, dict):
-        return _loads_map(config) or any(map(loads_maps, config.values()))
-    return isinstance(config, list | tuple) and any(map(loads_maps, config))
+    return any(map(_loads_map, dicts_in(config)))
 
 
 def _loads_map(step: Any) -> bool:

@@ -233,7 +233,7 @@ class Test(RunnerStage):
             LussError: if something is unknown, images or masks are missing, or masks do not fit.
         """
         loaders = self.loaders(context)
-        model = self.built_model(context)
+        model = self._built_model(context)
         if getattr(model, "refiner", None) is not None:
             require_photo(self.test_dataloader, f"stages.{self.name}")
         if self.protocol is None or getattr(model, "reads_feature_maps", False):
@@ -248,11 +248,11 @@ class Test(RunnerStage):
         for metric in (metric for metrics in of_splits for metric in metrics):
             METRICS.build(dict(metric))
         if (check := CHECKS.get(self.loop.__name__)) is not None:
-            check(self, context)
+            check(self, context, model)
         if self.protocol:
-            self.protocol.check(self, context)
+            self.protocol.check(self, context, model)
 
-    def built_model(self, context: Context) -> nn.Module:
+    def _built_model(self, context: Context) -> nn.Module:
         """Build the model, also where maps that it reads do not exist yet; fill its backbone."""
         model = MODELS.build(with_stand_ins(self.model_config(), context.work_dir.root))
         if self.weights is not None and self.source_of("weights") is None:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from torch import nn
 
 from luss.evaluation.distance_bank import DistanceBank
 from luss.models.backbones.weights import WeightsEntry
 from luss.pipeline.context import Context
-from luss.registry import MODELS, PROTOCOLS
+from luss.registry import PROTOCOLS
 from luss.stages.protocols.protocol import EvaluatedStage, Protocol
 from luss.stages.sound_masks import require_sound_masks
 
@@ -63,9 +64,8 @@ class DistanceMatching(Protocol):
             }
         ]
 
-    def check(self, stage: EvaluatedStage, context: Context) -> None:
+    def check(self, stage: EvaluatedStage, context: Context, model: nn.Module) -> None:
         """Check sizes of photos, and the masks of ``train-semi``."""
-        model = MODELS.build(stage.model_config())
         stage.require_whole_patches(context, model, run=lambda images: [model(images)])
         if context.splits_with_masks and self.passes_over(context) is None:
             context.dataset(stage.loader_of_split(context, "train-semi")["dataset"])

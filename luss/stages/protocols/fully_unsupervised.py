@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
+from torch import nn
 
 from luss.errors import LussError
 from luss.evaluation.category_names import NAMES_FILE, CategoryNames, category_names_of
@@ -139,7 +140,7 @@ class FullyUnsupervised(Protocol):
             return None
         return category_names_of(work_dir.root, work_dir.outputs(source).get("clustering"))
 
-    def check(self, stage: EvaluatedStage, context: Context) -> None:
+    def check(self, stage: EvaluatedStage, context: Context, model: nn.Module) -> None:
         """Check that there is a match, or masks to find it with.
 
         Raises:
@@ -193,13 +194,13 @@ class BeforeFineTuning(FullyUnsupervised):
     name = "before_fine_tuning"
     example_configs = "configs/ablations/before_fine_tuning.py"
 
-    def check(self, stage: EvaluatedStage, context: Context) -> None:
+    def check(self, stage: EvaluatedStage, context: Context, model: nn.Module) -> None:
         """Check what the protocol needs, and that photos to predict have maps of foreground.
 
         Raises:
             LussError: as :meth:`FullyUnsupervised.check`, or if a photo has no map.
         """
-        super().check(stage, context)
+        super().check(stage, context, model)
         source = stage.model_config().get("foreground")
         # Maps that do not exist yet cannot be checked.
         if source and with_stand_ins(source, context.work_dir.root) == source:

@@ -137,7 +137,7 @@ class Protocol:
         """See :meth:`luss.pipeline.Stage.digests_of_files`."""
         return {}
 
-    def check(self, stage: EvaluatedStage, context: Context) -> None:
+    def check(self, stage: EvaluatedStage, context: Context, model: nn.Module) -> None:
         """Look for what would fail later, see :meth:`luss.pipeline.Stage.check`."""
 
     def passes_over(self, context: Context) -> str | None:
