@@ -13,6 +13,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop
 from mmengine.runner import Runner as MMEngineRunner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from luss.engine.accumulation import follow_updates, wrappers_of
 from luss.engine.bare_model import bare_model
@@ -27,6 +28,7 @@ from luss.engine.foreign_weights import fill_backbone
 from luss.engine.pretrained import load_pretrained, take_pretrained
 from luss.engine.resume_from import TRAINING_STATE
 from luss.engine.run_log import open_run_log
+from luss.engine.workers import end_workers
 from luss.errors import LussError
 from luss.registry import RUNNERS
 
@@ -96,6 +98,15 @@ class Runner(MMEngineRunner):
         if path is None:
             return super().build_logger(log_level=log_level, **kwargs)
         return open_run_log(Path(path), log_level)
+
+    def train(self) -> nn.Module:
+        """Train to the end, then end the data-loading processes, also after an error."""
+        try:
+            return super().train()
+        finally:
+            loader = getattr(self._train_loop, "dataloader", None)
+            if isinstance(loader, DataLoader):
+                end_workers(loader)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop; ``by_epoch`` selects loops of luss, which resume exactly."""

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Iterable, Iterator
 
 import cv2
+from torch.utils.data import DataLoader
 
 from luss.registry import FUNCTIONS
 
-__all__ = ["iterate", "start_worker"]
+__all__ = ["end_workers", "iterate", "start_worker"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -46,6 +47,14 @@ def iterate(loader: Iterable) -> Iterator:
         return iter(loader)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_workers(loader: DataLoader) -> None:
+    """End the persistent workers of a data loader; garbage collection waits 5 s for each."""
+    iterator, loader._iterator = loader._iterator, None
+    # An iterator without worker processes has no such method.
+    if shutdown := getattr(iterator, "_shutdown_workers", None):
+        shutdown()
 
 
 def _end_with(parent: int) -> None:

@@ -328,10 +328,6 @@ class Train(RunnerStage):
             for hook in runner.hooks:
                 if release := getattr(hook, "release", None):
                     release()
-            # Ends persistent workers at once; a collection would wait seconds for each.
-            loader = getattr(runner._train_loop, "dataloader", None)
-            if loader is not None:
-                loader._iterator = None
         checkpoint = latest_checkpoint(context.work_dir.stage(self.name))
         if checkpoint is None:
             raise LussError(

@@ -1,5 +1,7 @@
 """Training that goes on in the middle of an epoch sees what it would have seen."""
 
+import multiprocessing
+
 import pytest
 import torch
 from toy_training import Stop, toy_runner
@@ -10,6 +12,7 @@ from luss.errors import LussError
 
 @pytest.mark.parametrize(("iteration", "workers"), [(1, 0), (2, 0), (3, 0), (5, 0), (7, 0), (5, 1)])
 def test_resumed_training_sees_the_rest(tmp_path, iteration, workers):
+    children = set(multiprocessing.active_children())
     whole = toy_runner(tmp_path / "whole", epochs=3)
     whole.train()
     begun = toy_runner(
@@ -23,6 +26,8 @@ def test_resumed_training_sees_the_rest(tmp_path, iteration, workers):
         tmp_path, epochs=3, workers=workers, interval=1, by_epoch=False, load_from=str(newest)
     )
     rest.train()
+    # Interrupted and finished training have ended their workers.
+    assert set(multiprocessing.active_children()) <= children
     assert begun.model.seen[:iteration] + rest.model.seen == whole.model.seen
     assert rest.iter == whole.iter == 9
     first, second = (load(latest_checkpoint(path)) for path in (tmp_path / "whole", tmp_path))
