@@ -15,14 +15,18 @@ from mmengine.config.config import DELETE_KEY
 from luss.errors import LussError
 
 __all__ = [
-    "dicts_replace_none",
+    "OF_PRESETS",
     "import_custom_modules",
     "inheritance",
     "library_config",
     "make_importable",
     "merged",
+    "merging",
     "project_folders",
 ]
+
+OF_PRESETS = ("mean", "std", "view_std", "multiple", "in_index")
+"""Settings at the top level that a preset of the backbone sets."""
 
 
 def library_config(name: str) -> Path:
@@ -75,26 +79,30 @@ def inheritance() -> Iterator[dict[Path, bool]]:
 
     Config._get_cfg_path = staticmethod(find)
     try:
-        with dicts_replace_none():
+        with merging():
             yield bases
     finally:
         Config._get_cfg_path = staticmethod(original)
 
 
 @contextlib.contextmanager
-def dicts_replace_none() -> Iterator[None]:
-    """Within the block, let a dict replace None when settings are merged.
+def merging() -> Iterator[None]:
+    """Within the block, merge settings by two more rules than MMEngine has.
 
-    ``weights = dict(file=...)`` then needs no ``_delete_=True`` if the base config has
-    ``weights = None``; MMEngine raises a TypeError.
+    A dict replaces None, so that ``weights = dict(file=...)`` needs no ``_delete_=True`` if the
+    base config has ``weights = None``. A dict with a preset replaces one without.
+
+    Merging raises a LussError if a config or an option states a setting of ``OF_PRESETS`` beside a
+    preset, which would have no effect.
     """
     original = Config._merge_a_into_b
 
     def merge(child: dict, base: dict, allow_list_keys: bool = False) -> dict:
         if isinstance(base, dict):
+            _reject_settings_beside_a_preset(child, base)
             child = {
                 key: {**value, DELETE_KEY: True}
-                if isinstance(value, dict) and base.get(key, value) is None
+                if isinstance(value, dict) and key in base and _replaces(value, base[key])
                 else value
                 for key, value in child.items()
             }
@@ -107,9 +115,25 @@ def dicts_replace_none() -> Iterator[None]:
         Config._merge_a_into_b = staticmethod(original)
 
 
+def _replaces(child: dict, base: object) -> bool:
+    return base is None or ("preset" in child and isinstance(base, dict) and "preset" not in base)
+
+
+def _reject_settings_beside_a_preset(child: dict, base: dict) -> None:
+    entries = [one.get("backbone") for one in (child, base)]
+    if not any(isinstance(entry, dict) and "preset" in entry for entry in entries):
+        return
+    if stated := [key for key in OF_PRESETS if key in child and key in base]:
+        (key, *_) = stated
+        raise LussError(
+            f"{key} = {child[key]!r} has no effect beside backbone.preset, which sets {key}; set "
+            f"backbone.{key} instead"
+        )
+
+
 def merged(child: dict, base: dict) -> dict:
     """Return the settings of ``base`` with those of ``child`` merged into them."""
-    with dicts_replace_none():
+    with merging():
         return Config._merge_a_into_b(child, base)
 
 

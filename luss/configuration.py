@@ -14,17 +14,17 @@ from mmengine.logging import print_log
 
 from luss.config_checks import check_settings
 from luss.config_files import (
-    dicts_replace_none,
     import_custom_modules,
     inheritance,
     library_config,
     make_importable,
+    merging,
     project_folders,
 )
 from luss.errors import LussError, nearest
 from luss.files import atomic_write
 from luss.references import references_in, resolve_settings, settings_of
-from luss.registry import STAGES
+from luss.registry import FUNCTIONS, STAGES
 from luss.unread_settings import (
     RUNNER_KEYS,
     reject_key,
@@ -131,7 +131,8 @@ def read_config(path: str, options: dict | None = None) -> Config:
     Configs may inherit from those of a library (``_base_ = 'luss::pass/pass_s_photos.py'``) and
     import their own package (``custom_imports``); see :mod:`luss.config_files`. Stages run in the
     order of definition; with ``after='NAME'`` or ``before='NAME'``, a child config or an option
-    inserts a stage.
+    inserts a stage. ``backbone = dict(preset=NAME, weights=FILE)`` sets all settings of a
+    pretrained backbone, see :func:`luss.models.backbones.presets.expand_preset`.
 
     Args:
         path: of a ``.py`` config, or ``luss::PATH`` for a config of luss.
@@ -149,8 +150,12 @@ def read_config(path: str, options: dict | None = None) -> Config:
     reject_misspelt(variables, _read_settings(config), path)
     _remove_runner_keys(config, unused, of_libraries, path)
     stages = list(config.stages)
-    # First those that references in stages take the value of, then those of stages.
-    given = sorted((options or {}).items(), key=lambda option: option[0].startswith("stages"))
+    # First those that references in stages take the value of, then those of stages. A preset
+    # replaces the backbone, so other options of the backbone come after it.
+    given = sorted(
+        (options or {}).items(),
+        key=lambda option: (option[0].startswith("stages"), option[0] != "backbone.preset"),
+    )
     has_values = False
     for key, value in given:
         if key.startswith("stages") and not has_values:
@@ -158,7 +163,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
             has_values = True
         reject_option(key, value, config, path, _read_settings(config), variables)
         try:
-            with dicts_replace_none():
+            with merging():
                 config.merge_from_dict({key: value})
         except (KeyError, TypeError, AssertionError, IndexError) as error:
             raise LussError(
@@ -262,7 +267,17 @@ def _read(path: str) -> tuple[Config, set[str], set[str]]:
 
 
 def _give_values(config: Config, path: str) -> None:
-    """Put settings of the top level in the place of the references to them, ``${config.NAME}``."""
+    """Put settings of the top level in the place of the references to them, ``${config.NAME}``.
+
+    Before, ``backbone = dict(preset=NAME, weights=FILE)`` is replaced by the settings of this name.
+    """
+    entry = config._cfg_dict.get("backbone")
+    if isinstance(entry, Mapping) and "preset" in entry:
+        expand = FUNCTIONS.get("expand_preset")
+        settings = expand(config._cfg_dict, _read_settings(config), path)
+        # update() would merge the dicts.
+        for key, value in settings.items():
+            config._cfg_dict[key] = value
     settings = {key: value for key, value in config._cfg_dict.items() if key != "stages"}
     stages = resolve_settings(config.stages, settings, f"{path}: stages")
     config._cfg_dict["stages"] = ConfigDict(stages)

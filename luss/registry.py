@@ -88,7 +88,7 @@ OPTIMIZERS = _child(root.OPTIMIZERS, "luss.engine.optimizers")
 OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS, "luss.engine.optimizers")
 OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, "luss.engine.optimizers")
 METRICS = _child(root.METRICS, "luss.evaluation")
-FUNCTIONS = _child(root.FUNCTIONS, "luss.engine.workers")
+FUNCTIONS = _child(root.FUNCTIONS, "luss.engine.workers", "luss.models.backbones.presets")
 
 # Empty; MMEngine warns at each lookup in a scope without these registries.
 MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS)

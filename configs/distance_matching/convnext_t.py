@@ -2,8 +2,4 @@
 # ConvNeXt-T that was first fine-tuned on the masks of train-semi, which no config here does.
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
-stages = dict(
-    distance_matching=dict(
-        model=dict(backbone=dict(type="mmcls.ConvNeXt", arch="tiny", gap_before_final_norm=False))
-    )
-)
+backbone = dict(type="mmcls.ConvNeXt", arch="tiny", gap_before_final_norm=False)

@@ -1,6 +1,4 @@
 # Table 14, EfficientNet-B3: test mIoU 32.3 on ImageNet-S.
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
-stages = dict(
-    distance_matching=dict(model=dict(backbone=dict(type="mmcls.EfficientNet", arch="b3")))
-)
+backbone = dict(type="mmcls.EfficientNet", arch="b3")

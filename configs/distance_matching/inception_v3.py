@@ -2,8 +2,5 @@
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
 # The network of mmcls includes a classifier; we use the features of the last mixed block.
-stages = dict(
-    distance_matching=dict(
-        model=dict(backbone=dict(type="mmcls.InceptionV3", aux_logits=False), layer="Mixed_7c")
-    )
-)
+backbone = dict(type="mmcls.InceptionV3", aux_logits=False)
+stages = dict(distance_matching=dict(model=dict(layer="Mixed_7c")))

@@ -2,17 +2,6 @@
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
 # The plain network of the paper's reference; mmcls' defaults build the later v1b.
-stages = dict(
-    distance_matching=dict(
-        model=dict(
-            backbone=dict(
-                type="mmcls.Res2Net",
-                depth=50,
-                scales=4,
-                base_width=26,
-                deep_stem=False,
-                avg_down=False,
-            )
-        )
-    )
+backbone = dict(
+    type="mmcls.Res2Net", depth=50, scales=4, base_width=26, deep_stem=False, avg_down=False
 )

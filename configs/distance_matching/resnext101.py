@@ -1,8 +1,4 @@
 # Table 14, ResNeXt-101 (32x8d): test mIoU 34.8 on ImageNet-S.
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
-stages = dict(
-    distance_matching=dict(
-        model=dict(backbone=dict(type="mmcls.ResNeXt", depth=101, groups=32, width_per_group=8))
-    )
-)
+backbone = dict(type="mmcls.ResNeXt", depth=101, groups=32, width_per_group=8)

@@ -1,6 +1,4 @@
 # Table 14, Swin-B: test mIoU 38.2 on ImageNet-S.
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
-stages = dict(
-    distance_matching=dict(model=dict(backbone=dict(type="mmcls.SwinTransformer", arch="base")))
-)
+backbone = dict(type="mmcls.SwinTransformer", arch="base")

@@ -1,6 +1,4 @@
 # Table 14, Swin-S: test mIoU 38.6 on ImageNet-S.
 _base_ = ["../_base_/protocols/distance_matching.py"]
 
-stages = dict(
-    distance_matching=dict(model=dict(backbone=dict(type="mmcls.SwinTransformer", arch="small")))
-)
+backbone = dict(type="mmcls.SwinTransformer", arch="small")

@@ -1,10 +1,10 @@
 # Steps 2 to 4 and all protocols from a pretrained DINOv2 ViT-S/14: --cfg-options weights=FILE
-_base_ = [
-    "../_base_/pass/pass_s_photos_patch14.py",
-    "../_base_/protocols/semi_supervised_adamw_vit_s.py",
-]
+_base_ = ["pass_s_photos.py", "../_base_/protocols/semi_supervised_adamw_vit_s.py"]
 vit = dict(type="LayerScaleVisionTransformer", arch="deit-small", patch_size=14, img_size=518)
 backbone = dict(vit, _delete_=True)
+short_side = crop_size = 224
+multiple = 14
+view_std = _base_.std  # as for the weights
 tuned = dict(vit, drop_path_rate=_base_.drop_path_rate)
 photos = _base_.stages.evaluate.test_dataloader
 stages = dict(

@@ -4,13 +4,13 @@ _base_ = ["pass_s_demo.py", "../_base_/pass/pass_p_small.py"]
 # As in pass_s_demo.py, views share neither colour nor brightness; their blur differs.
 colours = _base_.views.augmentations[:3]
 backbone = dict(out_indices=(2, 3, 4))
+view_std = _base_.std
 stages = dict(
     pretrain=dict(
         _base_.pass_p,
         model=dict(
             _base_.pass_p.model,
             data_preprocessor=dict(
-                std=_base_.pass_p_std,
                 augmentations=[
                     [*colours, dict(type="GaussianBlur", radius=(0.1, 1.0), probability=1.0)],
                     [*colours, dict(type="GaussianBlur", radius=(0.1, 1.0), probability=0.1)],
@@ -24,6 +24,5 @@ stages = dict(
             dict(_base_.pass_p.param_scheduler[1], begin=1),
         ],
     ),
-    pixel_attention=_base_.pass_p_attention,
     report=dict(title="PASS_p on the demo data"),
 )

@@ -3,8 +3,8 @@
 _base_ = ["pass_s_in919.py", "../_base_/pass/pass_p.py"]
 
 backbone = dict(out_indices=(2, 3, 4))
+view_std = _base_.std
 stages = dict(
     pretrain=_base_.pass_p,
-    pixel_attention=_base_.pass_p_attention,
     report=dict(title="PASS_p"),
 )

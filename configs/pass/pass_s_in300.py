@@ -22,16 +22,22 @@ backbone = dict(type="mmselfsup.ResNet", depth=50, out_indices=(3, 4))
 hidden_channels = 2048  # of all projectors
 short_side = 256  # of whole photos, for labels and evaluation
 crop_size = 224
+# Of red, green and blue in [0, 1].
+mean = (0.485, 0.456, 0.406)
+std = (0.229, 0.224, 0.225)
+# C: SwAV's 0.228 in steps 1 and 2.1.
+view_std = (0.228, 0.224, 0.225)
+# By which sides of whole photos are divisible, for patches of vision transformers.
+multiple = None
 # Matches discovered categories to true ones, for the threshold and for metrics.
 matcher = dict(type="ImageLevelMatcher")
 
 # ---- shared by several stages -------------------------------------------------------------------
-mean = (0.485, 0.456, 0.406)
-std = (0.229, 0.224, 0.225)
+normalisation = dict(mean="${config.mean}", std="${config.std}")
 views = dict(
     type="ViewPreprocessor",
-    mean=mean,
-    std=(0.228, 0.224, 0.225),  # C: SwAV's 0.228 in steps 1 and 2.1, 0.229 elsewhere
+    mean="${config.mean}",
+    std="${config.view_std}",
     augmentations=[
         dict(
             type="ColorJitter",
@@ -50,10 +56,11 @@ two_views = [
     dict(type="MultiCrop", views=[dict(count=2, size="${config.crop_size}", scale=(0.08, 1.0))]),
     dict(type="PackViews"),
 ]
+resize = dict(type="ResizeShortSide", size="${config.short_side}", multiple_of="${config.multiple}")
 whole_photo = [
     dict(type="LoadRGBImage"),
     dict(type="LoadMask", optional=True),
-    dict(type="ResizeShortSide", size="${config.short_side}"),
+    resize,
     dict(type="PackInputs"),
 ]
 clustering = dict(
@@ -134,7 +141,7 @@ stages = dict(
         type="Test",
         model="${pixel_attention.model}",
         checkpoint="${pixel_attention.checkpoint}",
-        data_preprocessor=dict(type="ViewPreprocessor", mean=mean, std=std),
+        data_preprocessor=dict(type="ViewPreprocessor", **normalisation),
         test_dataloader=dict(
             # Photos to cluster.
             embedding=dict(
@@ -144,7 +151,7 @@ stages = dict(
                     on_unreadable="skip",
                     pipeline=[
                         dict(type="LoadRGBImage"),
-                        dict(type="ResizeShortSide", size="${config.short_side}"),
+                        resize,
                         dict(type="CenterCrop", crop_size="${config.crop_size}"),
                         dict(type="PackInputs"),
                     ],
@@ -178,13 +185,7 @@ stages = dict(
         model=dict(
             type="PassSegmentor",
             label_stride=2,  # the loss reads every second row and column of the labels
-            data_preprocessor=dict(
-                type="mmseg.SegDataPreProcessor",
-                mean=[255 * value for value in mean],
-                std=[255 * value for value in std],
-                size_divisor=1,
-                seg_pad_val=1000,  # the ignored id
-            ),
+            data_preprocessor=dict(type="PhotometricSegPreprocessor", **normalisation, unit=255),
             backbone="${config.backbone}",
             # Classes are the discovered categories and 'other'.
             decode_head=dict(type="PassHead", in_index=-1, num_classes="${facts.num_outputs}"),

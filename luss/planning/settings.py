@@ -2,7 +2,6 @@
 
 import copy
 import importlib.util
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine import Config
@@ -11,7 +10,6 @@ from mmengine.logging import print_log
 from luss.configuration import read_config
 from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
-from luss.models.backbones.presets import backbone_settings, find_preset
 from luss.pipeline.work_dir import WorkDir
 from luss.planning.foregrounds import FOREGROUNDS, PRETRAINED
 from luss.planning.plan_file import PLAN, read_plan
@@ -47,15 +45,11 @@ _ARGUMENTS = {
 """Setting -> the argument of ``luss train`` that sets it."""
 
 
-_IMAGE_SIDE = 224
-"""Short side of photos for pretrained backbones, in pixels, rounded to their multiple."""
-
-
 class Backbone(NamedTuple):
     """A pretrained backbone.
 
     Attributes:
-        name: of a preset, see :func:`luss.models.backbones.presets.backbone_settings`.
+        name: of a preset, see :func:`luss.models.backbones.presets.expand_preset`.
         weights: path of its file, or ``hub``.
     """
 
@@ -63,37 +57,9 @@ class Backbone(NamedTuple):
     weights: str | None
 
     def options(self) -> dict[str, Any]:
-        """Return the settings of ``pretrained_photos.py`` for this backbone, as options.
-
-        Raises:
-            LussError: if the name is unknown, or there is no such file.
-        """
-        preset = find_preset(self.name)
-        if self.weights is None:
-            raise LussError(
-                f"--backbone {self.name} needs --weights FILE; its file is {preset.file} of "
-                f"{preset.source}"
-            )
-        weights = self.weights
-        if weights != "hub":
-            path = Path(weights).expanduser().resolve()
-            if not path.is_file():
-                raise LussError(
-                    f"--weights: there is no file {path}; give the path of {preset.file} of "
-                    f"{preset.source}"
-                )
-            weights = str(path)
-        found = backbone_settings(self.name, weights)
-        multiple = found["multiple"]
-        return {
-            "backbone": {**found["backbone"], "_delete_": True},
-            "weights": {**found["weights"], "_delete_": True},
-            "in_index": found["in_index"],
-            "mean": found["mean"],
-            "std": found["std"],
-            "multiple": multiple,
-            "short_side": max(1, round(_IMAGE_SIDE / multiple)) * multiple,
-        }
+        """Return the options that set this backbone in a config."""
+        given = {"backbone.preset": self.name, "backbone.weights": self.weights}
+        return {key: value for key, value in given.items() if value is not None}
 
 
 def choose_backbone(name: str | None, weights: str | None) -> Backbone | None:

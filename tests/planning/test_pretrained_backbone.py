@@ -99,7 +99,7 @@ def test_settings_of_a_backbone(photo_folder, backbone):
         categories=3,
         backbone="small",
         weights=backbone.weights,
-        options={"std": (1, 1, 1)},
+        options={"backbone.std": (1, 1, 1)},
     )
     config = run.config(survey(str(photo_folder)), 3)
     assert trained_stages(config) == ("finetune",)

@@ -3,6 +3,7 @@
 _base_ = ["tiny_pass_s.py", "../../configs/_base_/pass/pass_p.py"]
 
 backbone = dict(out_indices=(2, 3, 4))
+view_std = _base_.std
 step1 = _base_.pass_p
 narrow = dict(step1.model.objectives.pixpro, hidden_channels=16, embedding_channels=8)
 stages = dict(
@@ -15,5 +16,4 @@ stages = dict(
             dict(step1.param_scheduler[1], begin=1),
         ],
     ),
-    pixel_attention=_base_.pass_p_attention,
 )

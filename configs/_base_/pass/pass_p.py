@@ -1,11 +1,12 @@
 # Step 1 of PASS_p, whose L_e is PixPro and the clustering loss. Use it on top of PASS_s:
 #   _base_ = ["pass_s_in300.py", "../_base_/pass/pass_p.py"]
 #   backbone = dict(out_indices=(2, 3, 4))  # D2S32
-#   stages = dict(pretrain=_base_.pass_p, pixel_attention=_base_.pass_p_attention)
+#   view_std = _base_.std  # 0.229 for red; PASS_s: 0.228
+#   stages = dict(pretrain=_base_.pass_p)
 # Crops, colours, optimizer and schedule are those of PixPro. No code of PASS_p was released, and
 # the paper gives no weights of the losses. We assume weight 1 each, and the settings of PASS_s in
 # step 2. Both views pass through the backbone together, as in PASS_s (PixPro: separately).
-pass_p_std = (0.229, 0.224, 0.225)  # PASS_s: 0.228 for red
+
 # As in BYOL: the first view is always blurred; the second one rarely, and sometimes solarised.
 pass_p_colours = [
     dict(
@@ -42,7 +43,7 @@ pass_p = dict(
             loss_p2p=1.0,
             loss_pixpro=1.0,
         ),
-        data_preprocessor=dict(std=pass_p_std, augmentations=pass_p_augmentations),
+        data_preprocessor=dict(augmentations=pass_p_augmentations),
     ),
     # Two views for all splits.
     train_dataloader=dict(
@@ -67,4 +68,3 @@ pass_p = dict(
         dict(type="CosineAnnealingLR", begin=5, eta_min=1e-6, convert_to_iter_based=True),
     ],
 )
-pass_p_attention = dict(model=dict(data_preprocessor=dict(std=pass_p_std)))

@@ -17,10 +17,9 @@ semi_supervised_model = dict(
     label_stride=8,
     data_preprocessor=dict(
         type="PhotometricSegPreprocessor",
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        size_divisor=1,
-        seg_pad_val=1000,
+        mean="${config.mean}",
+        std="${config.std}",
+        unit=255,
         augmentations=[
             dict(
                 type="ColorJitter",
@@ -50,7 +49,9 @@ finetune_semi = dict(
             pipeline=[
                 dict(type="LoadRGBImage"),
                 dict(type="LoadMask"),
-                dict(type="RandomResizedCropWithMask", size=224, scale=(0.14, 1.0)),
+                dict(
+                    type="RandomResizedCropWithMask", size="${config.crop_size}", scale=(0.14, 1.0)
+                ),
                 dict(type="RandomFlipWithMask"),
                 dict(type="PackInputs"),
             ],

@@ -6,7 +6,11 @@ and those that a file fits. A project adds its own with ``PRESETS["name"] = Pres
 
 from luss.models.backbones.presets.fitting import Fit, fitting_presets, nearest_preset
 from luss.models.backbones.presets.preset import Preset, is_installed, tensor_shapes
-from luss.models.backbones.presets.settings import backbone_settings, find_preset
+from luss.models.backbones.presets.settings import (
+    backbone_settings,
+    expand_preset,
+    find_preset,
+)
 from luss.models.backbones.presets.table import PRESETS
 from luss.models.backbones.presets.timm_networks import TIMM_PREFIX
 
@@ -16,6 +20,7 @@ __all__ = [
     "Fit",
     "Preset",
     "backbone_settings",
+    "expand_preset",
     "find_preset",
     "fitting_presets",
     "is_installed",
