@@ -103,33 +103,39 @@ class LARS(Optimizer):
         if not params:
             return
         grads = [param.grad for param in params]
-        updates = (_plain if group["lars_exclude"] else _adapted)(params, grads, group)
         if group["momentum"]:
-            new = [param for param in params if "momentum_buffer" not in self.state[param]]
-            for param in new:
-                self.state[param]["momentum_buffer"] = torch.zeros_like(param)
-            buffers = [self.state[param]["momentum_buffer"] for param in params]
-            torch._foreach_mul_(buffers, group["momentum"])
-            torch._foreach_add_(buffers, updates)
-            updates = buffers
+            for param in params:
+                if "momentum_buffer" not in self.state[param]:
+                    self.state[param]["momentum_buffer"] = torch.zeros_like(param)
+            updates = [self.state[param]["momentum_buffer"] for param in params]
+            torch._foreach_mul_(updates, group["momentum"])
+        else:
+            updates = [torch.zeros_like(param) for param in params]
+        (_add_plain if group["lars_exclude"] else _add_adapted)(updates, params, grads, group)
         torch._foreach_add_(params, updates, alpha=-group["lr"])
 
 
-def _plain(params: list[Tensor], grads: list[Tensor], group: dict) -> list[Tensor]:
-    """Return gradients with weight decay, as new tensors."""
-    return list(torch._foreach_add(grads, params, alpha=group["weight_decay"]))
+def _add_plain(
+    updates: list[Tensor], params: list[Tensor], grads: list[Tensor], group: dict
+) -> None:
+    """Add gradients with weight decay to updates, in place."""
+    torch._foreach_add_(updates, grads)
+    if group["weight_decay"]:
+        torch._foreach_add_(updates, params, alpha=group["weight_decay"])
 
 
-def _adapted(params: list[Tensor], grads: list[Tensor], group: dict) -> list[Tensor]:
-    """Return gradients with weight decay and layer-wise rates, as new tensors."""
+def _add_adapted(
+    updates: list[Tensor], params: list[Tensor], grads: list[Tensor], group: dict
+) -> None:
+    """Add gradients with weight decay and layer-wise rates to updates, in place."""
     decay = group["weight_decay"]
     if group["decay_first"]:
-        grads, decay = _plain(params, grads, group), 0.0
+        grads, decay = list(torch._foreach_add(grads, params, alpha=decay)), 0.0
     rates, adapted = adaptive_rates(params, grads, decay, group["trust_coefficient"], group["eps"])
     if group["clip"]:
         rates = (rates / group["lr"]).clamp(max=1)
-    updates = list(torch._foreach_mul(grads, list(torch.where(adapted, rates, 1).unbind())))
+    # Without copies of the network's size, which would take more time than the arithmetic.
+    torch._foreach_addcmul_(updates, grads, list(torch.where(adapted, rates, 1).unbind()))
     if decay:
-        shares = list(torch.where(adapted, rates * decay, 0).unbind())
-        torch._foreach_add_(updates, torch._foreach_mul(params, shares))
-    return updates
+        shares = torch.where(adapted, rates * decay, 0)
+        torch._foreach_addcmul_(updates, params, list(shares.unbind()))
