@@ -82,6 +82,13 @@ def add_backbone(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="weight file of the pretrained backbone; 'hub' lets timm download its own",
     )
+    parser.add_argument(
+        "--no-finetune",
+        dest="finetune",
+        action="store_false",
+        help="train nothing: with --backbone, segment by the nearest centroid of the backbone's "
+        "features",
+    )
 
 
 def chosen_work_dir(args: argparse.Namespace, config: Mapping[str, Any]) -> str:

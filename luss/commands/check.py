@@ -34,7 +34,9 @@ def run(args: argparse.Namespace) -> None:
             f"--cfg-options {others[0]} has no effect on check, expected data.KEY=VALUE; remove it"
         )
     backbone = choose_backbone(args.backbone, args.weights)
-    found = inspect_photos(args.photos, args.categories, data_settings(options), backbone)
+    found = inspect_photos(
+        args.photos, args.categories, data_settings(options), backbone, args.finetune
+    )
     for line in found.lines:
         print_log(line, "current")
     for line in (*found.warnings, *found.problems):

@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
         start=args.start,
         backbone=args.backbone,
         weights=args.weights,
+        finetune=args.finetune,
         options=args.cfg_options or {},
     )
     print("\n" + found.run(args.resume))

@@ -1,6 +1,7 @@
 """Label generation: embeddings, k-means, foreground maps, thresholds and pseudo labels."""
 
 from luss.label_generation import foreground
+from luss.label_generation.centroid_head import CentroidHead
 from luss.label_generation.clustering_quality import (
     cluster_of_images,
 )
@@ -36,6 +37,7 @@ from luss.label_generation.threshold_rules import (
 from luss.label_generation.torch_kmeans import TorchKMeans
 
 __all__ = [
+    "CentroidHead",
     "FaissKMeans",
     "ForegroundEmbeddings",
     "GivenCentroids",

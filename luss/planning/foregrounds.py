@@ -1,6 +1,6 @@
-"""Choices of ``--foreground``. Imports nothing, so that the help of ``luss train`` is fast."""
+"""Configs of ``luss train``. Imports nothing, so that its help is fast."""
 
-__all__ = ["FOREGROUNDS", "PRETRAINED"]
+__all__ = ["FOREGROUNDS", "NEAREST_CENTROID", "PRETRAINED"]
 
 FOREGROUNDS = {
     # Colours unlike the photo's border, near its centre; with region contrast and GrabCut.
@@ -16,3 +16,6 @@ FOREGROUNDS = {
 
 PRETRAINED = "luss::pass/pretrained_photos.py"
 """Config of ``--backbone``."""
+
+NEAREST_CENTROID = "luss::pass/nearest_centroid_photos.py"
+"""Config of ``--backbone`` with ``--no-finetune``."""

@@ -45,6 +45,7 @@ def inspect_photos(
     categories: int | None = None,
     data: dict[str, Any] | None = None,
     backbone: Backbone | None = None,
+    finetune: bool = True,
 ) -> Inspection:
     """Read every photo and every mask of a folder.
 
@@ -53,6 +54,7 @@ def inspect_photos(
         categories: number to find, or None.
         data: settings of the data set, such as ``type``.
         backbone: a pretrained one, as for ``luss train``.
+        finetune: whether ``luss train`` would train a segmentor.
 
     Raises:
         LussError: as :func:`luss.planning.survey.survey`, or if there is no such backbone or file.
@@ -76,7 +78,7 @@ def inspect_photos(
     if found.description.has_categories and found.description.classes is not None:
         doubts.append(doubt_of_empty(datasets["train"], found.description.classes))
     result.warnings += [doubt for doubt in doubts if doubt]
-    _describe_training(found, categories, backbone, result)
+    _describe_training(found, categories, backbone, finetune, result)
     return result
 
 
@@ -118,13 +120,23 @@ def _check_masks(dataset: BaseDataset, split: str, result: Inspection) -> None:
 
 
 def _describe_training(
-    found: Survey, categories: int | None, backbone: Backbone | None, result: Inspection
+    found: Survey,
+    categories: int | None,
+    backbone: Backbone | None,
+    finetune: bool,
+    result: Inspection,
 ) -> None:
     try:
         number = found.num_categories(categories)
     except LussError as error:
         # A missing number is a choice to make, not a problem of the photos.
         (result.lines if categories is None else result.problems).append(str(error))
+        return
+    if not finetune and backbone is not None:
+        result.lines.append(
+            f"luss train {found.root} --categories {number} would train nothing, and segment by "
+            f"the nearest of {number} centroids of the features of {backbone.name}"
+        )
         return
     foreground = choose_foreground(None)
     config = settings_for(foreground, {}, backbone)

@@ -31,7 +31,6 @@ from luss.planning.schedule import (
 from luss.planning.settings import (
     Backbone,
     choose_backbone,
-    choose_foreground,
     earlier_backbone,
     earlier_options,
     reject_arguments,
@@ -67,6 +66,7 @@ class PhotoRun:
         backbone: name of a pretrained backbone, of which nothing is trained; None trains a small
             ResNet.
         weights: file of the pretrained backbone.
+        finetune: whether to train a segmentor; False segments by the nearest centroid.
         options: parsed ``--cfg-options``.
     """
 
@@ -79,6 +79,7 @@ class PhotoRun:
     start: str | None = None
     backbone: str | None = None
     weights: str | None = None
+    finetune: bool = True
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -172,11 +173,9 @@ class PhotoRun:
         reject_arguments(self.options)
         pretrained = self.pretrained
         if self.start is None:
-            foreground = choose_foreground(self.foreground)
-            config = settings_for(foreground, self.options, pretrained)
+            config = settings_for(self.foreground, self.options, pretrained, self.finetune)
         else:
-            chosen = choose_foreground(self.foreground) if self.foreground else None
-            config = start_from(self.start, chosen, self.options)
+            config = start_from(self.start, self.foreground, self.options, self.finetune)
         config.data_root = str(found.root)
         config.data = {**config.get("data", {}), "type": found.kind}
         config.num_categories = categories
@@ -303,8 +302,11 @@ class PhotoRun:
         return (self.folder / "pretrain").is_dir()
 
     def _new_plan(self, config: Config, found: Survey) -> dict[str, Any]:
-        print_log("dry run: all stages run on a few photos, to measure the time", "current")
         trained = trained_stages(config)
+        if not trained:
+            # There are no epochs to fit to the minutes.
+            return {"epochs": {}, "epoch_seconds": {}, "seconds": {}}
+        print_log("dry run: all stages run on a few photos, to measure the time", "current")
         largest = max(config.stages[name].train_dataloader.batch_size for name in trained)
         allowed = 60 * self.minutes * _DRY_RUN_SHARE
         sample = sample_for(largest, found.photo_seconds, allowed, len(trained))

@@ -11,7 +11,7 @@ from luss.configuration import read_config
 from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
 from luss.pipeline.work_dir import WorkDir
-from luss.planning.foregrounds import FOREGROUNDS, PRETRAINED
+from luss.planning.foregrounds import FOREGROUNDS, NEAREST_CENTROID, PRETRAINED
 from luss.planning.plan_file import PLAN, read_plan
 
 __all__ = [
@@ -118,22 +118,30 @@ def choose_foreground(given: str | None) -> str:
 
 
 def settings_for(
-    foreground: str, options: dict[str, Any], backbone: Backbone | None = None
+    foreground: str | None,
+    options: dict[str, Any],
+    backbone: Backbone | None = None,
+    finetune: bool = True,
 ) -> Config:
     """Return the config for photos with a foreground.
 
     Args:
-        foreground: one of ``FOREGROUNDS``.
+        foreground: one of ``FOREGROUNDS``, see :func:`choose_foreground`.
         options: parsed ``--cfg-options``.
         backbone: a pretrained one; None trains a small ResNet.
+        finetune: whether to train a segmentor; False segments by the nearest centroid.
 
     Raises:
-        LussError: as :func:`read_config`, or if the backbone or its file is unknown, or it has no
-            such foreground.
+        LussError: as :func:`read_config`, or if the backbone or its file is unknown, it has no such
+            foreground, or there is none to segment without training.
     """
-    path = FOREGROUNDS[foreground]
     # The user's options come last, so that they can change everything.
-    implied: dict[str, Any] = {}
+    if not finetune:
+        return read_config(
+            NEAREST_CENTROID, {**_without_finetuning(foreground, backbone), **options}
+        )
+    foreground = choose_foreground(foreground)
+    path, implied = FOREGROUNDS[foreground], {}
     if backbone is not None:
         path, implied = PRETRAINED, backbone.options()
         if foreground == "attention":
@@ -146,6 +154,25 @@ def settings_for(
     if foreground == "boundary-centre":
         implied[_FOREGROUND] = copy.deepcopy(_BOUNDARY_CENTRE)
     return read_config(path, {**implied, **options})
+
+
+def _without_finetuning(foreground: str | None, backbone: Backbone | None) -> dict[str, Any]:
+    """Return the options of a backbone with ``--no-finetune``.
+
+    Raises:
+        LussError: if there is none, or a foreground, which would have no effect.
+    """
+    if backbone is None:
+        raise LussError(
+            "--no-finetune needs a pretrained backbone; add --backbone NAME --weights FILE (luss "
+            "backbones lists the names), or remove --no-finetune"
+        )
+    if foreground is not None:
+        raise LussError(
+            f"--foreground {foreground} has no effect with --no-finetune, which separates objects "
+            "by the distance of their features to the photo's frame; remove one of them"
+        )
+    return backbone.options()
 
 
 def earlier_options(work_dir: str) -> dict[str, Any]:
@@ -191,7 +218,9 @@ def _from_plan(work_dir: str, key: str) -> dict[str, Any]:
     return content
 
 
-def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -> Config:
+def start_from(
+    work_dir: str, foreground: str | None, options: dict[str, Any], finetune: bool = True
+) -> Config:
     """Return the config of another run, changed to load its pretrained weights.
 
     Epochs and batch sizes are the original ones, before they were fitted to photos and minutes.
@@ -200,10 +229,11 @@ def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -
         work_dir: of that run.
         foreground: one of ``FOREGROUNDS`` to replace that run's, or None.
         options: parsed ``--cfg-options``.
+        finetune: whether to train a segmentor; that run may have trained none, or the reverse.
 
     Raises:
         LussError: if there is no such run, its pretraining is not complete, or an option changes
-            its pretraining.
+            its pretraining; and as :func:`settings_for`.
     """
     of_pretraining = [key for key in options if f"{key}.".startswith("stages.pretrain.")]
     if of_pretraining:
@@ -213,7 +243,10 @@ def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -
             "to pretrain again"
         )
     other = WorkDir(work_dir)
-    config = other.config({**_from_plan(work_dir, "before_fitting"), **options})
+    if finetune == _was_finetuned(work_dir):
+        config = other.config({**_from_plan(work_dir, "before_fitting"), **options})
+    else:
+        config = _of_other_kind(work_dir, foreground, options, finetune)
     if not other.is_done("pretrain"):
         raise LussError(
             f"--from {work_dir}: the pretraining of that run is not complete; resume that run first"
@@ -223,6 +256,26 @@ def start_from(work_dir: str, foreground: str | None, options: dict[str, Any]) -
     if foreground is not None:
         # Embeddings and pseudo labels depend on the foreground.
         config.stages.label_generation = settings_for(
-            foreground, options, earlier_backbone(work_dir)
+            foreground, options, earlier_backbone(work_dir), finetune
         ).stages.label_generation
     return config
+
+
+def _was_finetuned(work_dir: str) -> bool:
+    """Return whether a run trains a segmentor."""
+    path = WorkDir(work_dir).root / PLAN
+    return not path.exists() or bool(read_plan(path)["asked"].get("finetune", True))
+
+
+def _of_other_kind(
+    work_dir: str, foreground: str | None, options: dict[str, Any], finetune: bool
+) -> Config:
+    """Return the config for the backbone of another run, with its options for stages that exist."""
+    backbone = earlier_backbone(work_dir)
+    known = settings_for(foreground, {}, backbone, finetune).stages
+    kept = {
+        key: value
+        for key, value in earlier_options(work_dir).items()
+        if not key.startswith("stages.") or key.split(".")[1] in known
+    }
+    return settings_for(foreground, {**kept, **options}, backbone, finetune)

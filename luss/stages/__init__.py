@@ -1,5 +1,6 @@
 """The three kinds of stage, train, test and report, and the protocols of tests."""
 
+from luss.stages.centroid_check import check_centroids
 from luss.stages.foreground_check import check_foreground
 from luss.stages.label_generation_check import check_label_generation
 from luss.stages.protocols import (
@@ -22,6 +23,7 @@ __all__ = [
     "SemiSupervised",
     "Test",
     "Train",
+    "check_centroids",
     "check_foreground",
     "check_label_generation",
 ]

@@ -98,8 +98,11 @@ VIT = {
 
 
 @needs_onnx
-@pytest.mark.parametrize(("backbone", "fits"), [(CONVNEXT, True), (VIT, False)])
-def test_every_size_is_compared(backbone, fits):
+@pytest.mark.parametrize(
+    ("backbone", "head", "fits"),
+    [(CONVNEXT, "PassHead", True), (CONVNEXT, "CentroidHead", True), (VIT, "PassHead", False)],
+)
+def test_every_size_is_compared(backbone, head, fits):
     """A transformer traced at one size would label photos of that shape alone."""
     torch.manual_seed(0)
     init_default_scope("luss")
@@ -108,11 +111,13 @@ def test_every_size_is_compared(backbone, fits):
         {
             "type": "PassSegmentor",
             "backbone": backbone,
-            "decode_head": {"type": "PassHead", "in_index": -1, "num_classes": 7},
+            "decode_head": {"type": head, "in_index": -1, "num_classes": 7},
             "data_preprocessor": {"type": "mmseg.SegDataPreProcessor", **normalisation},
         }
     ).eval()
     torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+    if head == "CentroidHead":
+        model.decode_head.fill(torch.randn(6, 32) / 32**0.5, 0.3)
 
     @torch.no_grad()
     def expected(photo):

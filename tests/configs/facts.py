@@ -725,6 +725,7 @@ UNPUBLISHED = {
 
 # Other networks with recipes of their own; they are run in tests/pipeline.
 OTHER_BACKBONES = (
+    "pass/nearest_centroid_photos.py",
     "pass/pass_s_swin_photos.py",
     "pass/densecl_swin_photos.py",
     "pass/dinov2_photos.py",

@@ -19,6 +19,7 @@ NAMES = (
     "pass/pass_s_in300.py",
     "pass/pass_s_in50.py",
     "pass/pass_s_in919.py",
+    "pass/nearest_centroid_photos.py",
     "pass/pretrained_photos.py",
     "semi_supervised/pass_s_in50_adamw.py",
     "semi_supervised/pass_s_photos_lars.py",

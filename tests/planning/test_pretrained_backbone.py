@@ -1,16 +1,20 @@
 """``luss train --backbone``: from photos and a weight file to masks, without training one."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from luss.apis import FinishedRun
 from luss.configuration import read_config
+from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
 from luss.files import read_json
 from luss.models.backbones.presets import PRESETS, Preset
 from luss.pipeline import Pipeline
-from luss.planning.foregrounds import PRETRAINED
+from luss.planning.foregrounds import NEAREST_CENTROID, PRETRAINED
 from luss.planning.inspection import inspect_photos
 from luss.planning.photo_run import PhotoRun
 from luss.planning.schedule import trained_stages
@@ -92,6 +96,71 @@ def test_photos_and_a_weight_file_become_masks(photo_folder, tmp_path, backbone)
         both.settings(survey(str(photo_folder)), 3)
 
 
+def test_masks_without_training(photo_folder, tmp_path, backbone):
+    """And the same photos with and without a trained segmentor, one run from the other."""
+    options = {"num_workers": 0, "short_side": 56}
+    folder = tmp_path / "nearest"
+    arguments = {"categories": 3, "finetune": False, "options": options}
+    run = PhotoRun(
+        str(photo_folder),
+        str(folder),
+        backbone=backbone.name,
+        weights=backbone.weights,
+        **arguments,
+    )
+    assert run.run().startswith("Found 3 categories in 12 photos")
+    plan = read_json(folder / "plan.json")
+    assert (plan["asked"]["finetune"], plan["epochs"]) == (False, {})
+    assert "Found 3 categories" in run.run(resume=True)
+    masks = sorted((folder / "evaluate" / "predictions" / "train").rglob("*.png"))
+    assert len(masks) == 12
+    assert (folder / "report" / "index.html").is_file()
+    finished = FinishedRun.read(folder)
+    assert finished.checkpoint == folder / "nearest_centroid" / "iter_0.pth"
+    # Ids are those of the pseudo labels, up to edges, which PAMR moves and cells of other sizes.
+    agreements = []
+    for mask in masks:
+        label = read_mask(folder / "label_generation" / "pseudo_labels" / mask.name)
+        agreements.append((read_mask(mask) == label).mean())
+    assert np.mean(agreements) > 0.8
+    with pytest.raises(LussError, match="finetune was False, now True"):
+        replace(run, finetune=True).run()
+    with pytest.raises(LussError, match=r"--foreground prior .* --no-finetune"):
+        replace(run, foreground="prior").settings(survey(str(photo_folder)), 3)
+    with pytest.raises(LussError, match=r"--no-finetune needs .* --backbone"):
+        replace(run, backbone=None, weights=None).settings(survey(str(photo_folder)), 3)
+
+    del options["short_side"]
+    tuned = PhotoRun(
+        str(photo_folder), start=str(folder), options={"num_workers": 0}, foreground="prior"
+    )
+    config = tuned.config(survey(str(photo_folder)), 3)
+    assert trained_stages(config) == ("finetune",)
+    assert config.stages.pretrain.pretrained == str(folder / "pretrain" / "iter_0.pth")
+    # Options of the first run.
+    assert config.short_side == 56
+    again = PhotoRun(str(photo_folder), str(tmp_path / "again"), start=str(folder), **arguments)
+    assert "Found 3 categories" in again.run()
+
+
+def test_a_threshold_of_other_maps_is_rejected(photo_folder, tmp_path, backbone):
+    options = {
+        "data_root": str(photo_folder),
+        "num_categories": 3,
+        "num_workers": 0,
+        "short_side": 56,
+    }
+    cfg = "stages.label_generation.test_cfg"
+    for option, value, message in (
+        (f"{cfg}.foreground.frame", 0.1, "frame=0.06"),
+        (f"{cfg}.foreground", {"type": "CentrePrior", "_delete_": True}, "CentrePrior"),
+        (f"{cfg}.threshold", {"type": "OtsuThreshold", "over": "image"}, "over='image'"),
+    ):
+        config = read_config(NEAREST_CENTROID, {**backbone.options(), **options, option: value})
+        with pytest.raises(LussError, match=message):
+            Pipeline(config, str(tmp_path / "run")).run()
+
+
 def test_settings_of_a_backbone(photo_folder, backbone):
     multiple = PRESETS["small"].multiple
     run = PhotoRun(
@@ -112,6 +181,8 @@ def test_settings_of_a_backbone(photo_folder, backbone):
     assert json.loads(json.dumps(run._arguments()))["backbone"] == "small"
     (line,) = inspect_photos(str(photo_folder), 3, backbone=backbone).lines[-1:]
     assert "features of small" in line and "Epochs: finetune 600" in line
+    (line,) = inspect_photos(str(photo_folder), 3, backbone=backbone, finetune=False).lines[-1:]
+    assert "train nothing" in line and "features of small" in line
 
 
 def test_the_config_needs_weights(photo_folder, tmp_path):

@@ -1,3 +1,4 @@
+from luss.engine.loops.centroid_loop import CentroidLoop
 from luss.engine.loops.epoch_train_loop import EpochTrainLoop
 from luss.engine.loops.foreground_loop import ForegroundLoop
 from luss.engine.loops.iter_train_loop import IterTrainLoop
@@ -7,6 +8,7 @@ from luss.engine.loops.streaming_loop import StreamingLoop
 from luss.engine.loops.val_loop import ValLoop
 
 __all__ = [
+    "CentroidLoop",
     "EpochTrainLoop",
     "ForegroundLoop",
     "IterTrainLoop",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.label_generation.foreground.colours import frame_of, has_one_colour, to_lab
+from luss.label_generation.foreground.colours import has_one_colour, to_lab
 from luss.label_generation.foreground.normalising import range_to_one
 from luss.label_generation.foreground.photo import LazyPhoto, resize_map
 from luss.label_generation.foreground.source import ForegroundSource
@@ -25,21 +25,33 @@ __all__ = ["FrameDistance", "frame_distance"]
 def frame_distance(features: Tensor, frame: float = 0.06) -> Tensor:
     """Compute 1 minus the cosine of each cell's features to the mean feature of the frame.
 
-    The mean is that of features of unit length.
+    The mean is that of features of unit length. All operations exist in ONNX, for maps of any size.
 
     Args:
-        features: (L, h, w) floating point.
+        features: (..., L, h, w) floating point.
         frame: thickness of the frame as a fraction of the short side; at least one cell.
 
     Returns:
-        (h, w) float32 in [0, 2]; 1 for features that are zero.
+        (..., h, w) float32 in [0, 2]; 1 for features that are zero.
     """
-    directions = F.normalize(features.float(), dim=0)
-    height, width = directions.shape[1:]
-    cells = torch.from_numpy(frame_of(height, width, frame)).to(directions.device)
-    mean = F.normalize(directions[:, cells].mean(dim=1), dim=0)
-    cosines = torch.tensordot(mean, directions, dims=1)
-    return (1 - cosines).clamp(0, 2)
+    directions = F.normalize(features.float(), dim=-3)
+    cells = _frame_cells(features.shape[-2], features.shape[-1], frame).to(directions)
+    mean = F.normalize((directions * cells).sum(dim=(-2, -1), keepdim=True), dim=-3)
+    return (1 - (mean * directions).sum(dim=-3)).clamp(0, 2)
+
+
+def _frame_cells(height: int | Tensor, width: int | Tensor, part: float) -> Tensor:
+    """Return a mask (h, w) of the cells near the edge, as ``colours.frame_of``."""
+    rows, columns = torch.as_tensor(height), torch.as_tensor(width)
+    thickness = (part * torch.minimum(rows, columns).double()).round().clamp(min=1)
+    down, across = (_to_edge(side) < thickness for side in (rows, columns))
+    return down[:, None] | across[None]
+
+
+def _to_edge(length: Tensor) -> Tensor:
+    """Return the distance of each cell of a row to the nearer end, (length,) int64."""
+    places = torch.arange(length)  # type: ignore[call-overload]  # a tensor keeps the size dynamic
+    return torch.minimum(places, length - 1 - places)
 
 
 @FOREGROUND_SOURCES.register_module()
