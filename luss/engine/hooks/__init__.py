@@ -9,6 +9,7 @@ from luss.engine.hooks.ema_hook import EMAHook
 from luss.engine.hooks.graceful_stop_hook import GracefulStopHook
 from luss.engine.hooks.loss_guard_hook import LossGuardHook
 from luss.engine.hooks.progress_hook import ProgressHook
+from luss.engine.hooks.runtime_info_hook import RuntimeInfoHook
 from luss.engine.hooks.stateless_randomness_hook import StatelessRandomnessHook
 from luss.engine.hooks.swav_hook import SwAVHook
 
@@ -24,6 +25,7 @@ __all__ = [
     "GracefulStopHook",
     "LossGuardHook",
     "ProgressHook",
+    "RuntimeInfoHook",
     "StatelessRandomnessHook",
     "SwAVHook",
 ]

@@ -90,7 +90,10 @@ class CollapseHook(Hook):
         runner.message_hub.update_scalar("train/spread", value)
         if self.clustering.prototypes_frozen:
             return
-        loss = runner.message_hub.get_scalar("train/loss_clustering").mean(self.iterations)
+        losses = runner.message_hub.log_scalars.get("train/loss_clustering")
+        if losses is None:  # not read yet
+            return
+        loss = losses.mean(self.iterations)
         ln_k = math.log(self.clustering.num_prototypes)
         sign = abs(loss - ln_k) < self.loss_margin or value < self.min_spread
         self.signs = self.signs + 1 if sign else 0

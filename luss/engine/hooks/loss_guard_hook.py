@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from luss.engine.accumulation import wrappers_of
 from luss.engine.bare_model import bare_model
+from luss.engine.unread_outputs import UnreadOutputs
 from luss.errors import LussError
 from luss.models.objectives.objective import objective_of
 from luss.registry import HOOKS
 
 __all__ = ["LossGuardHook", "advice", "largest_weight"]
 
+_WEIGHT = "largest weight"
 _DIVERGED = 1e3
 """Root mean square of a weight tensor that indicates divergence."""
 
@@ -87,12 +89,17 @@ def advice(
 class LossGuardHook(Hook):
     """Hook that raises an error with the likely cause if a loss is NaN or infinite.
 
-    It checks after every iteration, before a checkpoint is saved, the values that MMEngine's
-    logging has already copied from the device.
+    It checks every iteration, before a checkpoint of it is saved.
+
+    Args:
+        interval: iterations between checks, see :class:`UnreadOutputs`.
     """
 
-    # After RuntimeInfoHook has read the losses, before CheckpointHook writes.
+    # Before CheckpointHook writes.
     priority = "BELOW_NORMAL"
+
+    def __init__(self, interval: int | None = None) -> None:
+        self.unread = UnreadOutputs(interval)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
         """Note the size of the weights, which the update of a bad loss would spoil."""
@@ -101,30 +108,42 @@ class LossGuardHook(Hook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs: dict[str, Tensor] | None = None
     ) -> None:
-        """Check all losses of the iteration.
+        """Note the losses of the iteration, and check them when it is time to read them.
 
         Raises:
             LussError: naming every loss that is not finite.
         """
-        scalars = runner.message_hub.log_scalars
-        values = {
-            name: scalars[f"train/{name}"].current() for name in outputs or {} if "loss" in name
-        }
-        bad = {name: value for name, value in values.items() if not math.isfinite(value)}
-        if bad:
-            listed = ", ".join(f"{name} = {value}" for name, value in bad.items())
-            raise LussError(
-                f"{listed} in iteration {runner.iter + 1} (epoch {runner.epoch + 1}); training "
-                f"stopped and the last checkpoint was kept. {self._advice(runner, values)}, and "
-                "train in another --work-dir"
-            )
+        losses = {name: value for name, value in (outputs or {}).items() if "loss" in name}
+        self.unread.add(runner.iter, {**losses, _WEIGHT: self.weight})
+        if self.unread.is_due(batch_idx, len(runner.train_dataloader)):
+            self._check(runner)
 
-    def _advice(self, runner, values: Mapping[str, float]) -> str:
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Check the losses that were not read yet.
+
+        Raises:
+            LussError: as :meth:`after_train_iter`.
+        """
+        self._check(runner)
+
+    def _check(self, runner) -> None:
+        for iteration, values in self.unread.read():
+            weight = values.pop(_WEIGHT)
+            bad = {name: value for name, value in values.items() if not math.isfinite(value)}
+            if bad:
+                listed = ", ".join(f"{name} = {value}" for name, value in bad.items())
+                raise LussError(
+                    f"{listed} in iteration {iteration + 1} (epoch {runner.epoch + 1}); training "
+                    f"stopped and the last checkpoint was kept. "
+                    f"{self._advice(runner, values, weight)}, and train in another --work-dir"
+                )
+
+    def _advice(self, runner, values: Mapping[str, float], weight: float) -> str:
         model = bare_model(runner.model)
         wrappers = wrappers_of(runner.optim_wrapper)
         return advice(
             {name: math.isfinite(value) for name, value in values.items()},
-            float(self.weight),
+            weight,
             max(group["lr"] for wrapper in wrappers for group in wrapper.param_groups),
             any(map(_in_float16, wrappers)),
             {name: _numbers_of(model, name) for name in values},

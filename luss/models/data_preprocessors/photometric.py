@@ -71,9 +71,9 @@ class _RandomTransform(nn.Module):
         """Transform a random subset of images (N, 3, H, W) float in [0, 1]."""
         if self.probability >= 1:
             return self.transform(images)
-        # A selection would synchronise with the GPU to count the chosen images; a blend does not.
+        # A selection would wait for the device to count the chosen images; a blend does not.
         chosen = torch.rand(len(images), device=images.device) < self.probability
-        if images.is_cuda:
+        if images.device.type != "cpu":
             return torch.where(chosen[:, None, None, None], self.transform(images), images)
         if chosen.any():
             images = images.clone()

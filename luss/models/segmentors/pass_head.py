@@ -71,5 +71,17 @@ class PassHead(FCNHead):
             mode="bilinear",
             align_corners=self.align_corners,
         )
-        loss = self.loss_decode(logits, labels.squeeze(1), ignore_index=self.ignore_index)
+        loss = self.loss_decode(
+            logits,
+            labels.squeeze(1),
+            ignore_index=self.ignore_index,
+            **self._number_of_labels(labels),
+        )
         return {self.loss_decode.loss_name: loss}
+
+    def _number_of_labels(self, labels: Tensor) -> dict[str, Tensor]:
+        """Return the divisor of mmseg's cross entropy, for which that would wait for the device."""
+        loss = self.loss_decode
+        if not getattr(loss, "avg_non_ignore", False) or loss.class_weight is not None:
+            return {}
+        return {"avg_factor": (labels != self.ignore_index).sum()}
