@@ -9,7 +9,7 @@ it, else 1. PyTorch and OpenMMLab are imported once; each run is a fork.
 
 import os
 
-# As in tests/conftest.py, and one thread per run: read when PyTorch loads.
+# As in conftest.py, and one thread per run: read when PyTorch loads.
 os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -173,7 +173,7 @@ def run_tests(folder: Path, tests: list[str]) -> None:
     if not Path(luss.__file__).is_relative_to(copy):
         raise RuntimeError(f"{luss.__file__} is imported instead of the copy")
     first = _FirstFailure()
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     code = int(pytest.main([*options, f"--basetemp={folder / 'temporary'}", *tests], [first]))
     sys.stdout.flush()
     (folder / "result.json").write_text(json.dumps([code, first.test]))

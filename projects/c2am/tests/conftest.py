@@ -1,35 +1,8 @@
-"""A pretrained tiny run; spawned processes import the helpers beside the tests."""
+"""Registers the components; spawned processes import the helpers beside the tests."""
 
 import sys
 from pathlib import Path
 
-import pytest
-import torch
-
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from tiny_run import FaultHook, run_tiny
-
 import c2am  # noqa: F401 -- registers the components
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Sums of several threads depend on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def fault():
-    """Set ``fault.plan`` to a function of the runner that fails when it wants."""
-    yield FaultHook
-    FaultHook.plan = None
-
-
-@pytest.fixture(scope="session")
-def pretrained(tmp_path_factory):
-    """Work dir of a run up to pretraining; do not write to it."""
-    return run_tiny(tmp_path_factory.mktemp("pretrained") / "run", "pretrain")

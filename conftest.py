@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, also those of projects."""
 
 import gc
 import os
@@ -20,12 +20,9 @@ import numpy as np
 import pytest
 import torch
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-GOLDEN = Path(
-    os.environ.get("LUSS_GOLDEN", Path(__file__).resolve().parents[2] / "shared" / "golden")
-)
-
-CASES = Path(os.environ.get("LUSS_CASES", Path(__file__).resolve().parents[2] / "shared" / "cases"))
+REPOSITORY = Path(__file__).resolve().parent
+GOLDEN = Path(os.environ.get("LUSS_GOLDEN", REPOSITORY.parent / "shared" / "golden"))
+CASES = Path(os.environ.get("LUSS_CASES", REPOSITORY.parent / "shared" / "cases"))
 
 
 @pytest.fixture(scope="session")
@@ -46,17 +43,24 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _quick_collections():
-    """Every data set collects garbage, which would look through all libraries each time."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
+@pytest.fixture(scope="session")
+def _frozen():
+    """How many modules were imported before the last ``gc.freeze``."""
+    return {"modules": 0}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_collections(_frozen):
+    """Leave libraries out of garbage collections, of which stages and data sets do many."""
+    if len(sys.modules) > _frozen["modules"] + 100:
+        gc.collect()
+        gc.freeze()
+        _frozen["modules"] = len(sys.modules)
 
 
 @pytest.fixture(scope="session")
 def golden_path():
-    """Function from a name to its path in the golden folder; skips where it is absent."""
+    """Function from a name to its path in the golden folder; skips where it is missing."""
 
     def path(name: str) -> Path:
         if not GOLDEN.is_dir():
@@ -91,8 +95,8 @@ def finished_run(tmp_path_factory):
 def pretrained(finished_run, tmp_path_factory):
     """Work dir of a run up to pretraining; not to be written to."""
     folder = tmp_path_factory.mktemp("pretrained") / "run"
-    stages = ("pixel_attention", "label_generation", "finetune", "evaluate")
-    shutil.copytree(finished_run, folder, ignore=shutil.ignore_patterns(*stages))
+    later = ("pixel_attention", "label_generation", "finetune", "evaluate", "results.json")
+    shutil.copytree(finished_run, folder, ignore=shutil.ignore_patterns(*later))
     return folder
 
 
