@@ -131,8 +131,9 @@ def read_config(path: str, options: dict | None = None) -> Config:
     Configs may inherit from those of a library (``_base_ = 'luss::pass/pass_s_photos.py'``) and
     import their own package (``custom_imports``); see :mod:`luss.config_files`. Stages run in the
     order of definition; with ``after='NAME'`` or ``before='NAME'``, a child config or an option
-    inserts a stage. ``backbone = dict(preset=NAME, weights=FILE)`` sets all settings of a
-    pretrained backbone, see :func:`luss.models.backbones.presets.expand_preset`.
+    inserts a stage, and ``stages.NAME = None`` removes an inherited one.
+    ``backbone = dict(preset=NAME, weights=FILE)`` sets all settings of a pretrained backbone, see
+    :func:`luss.models.backbones.presets.expand_preset`.
 
     Args:
         path: of a ``.py`` config, or ``luss::PATH`` for a config of luss.
@@ -146,6 +147,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
     if not config.get("stages"):
         raise LussError(f"{path} has no 'stages'; see configs/pass/ for examples")
     _require_stages(config)
+    _remove_stages(config)
     variables = set(config) - _read_settings(config)
     reject_misspelt(variables, _read_settings(config), path)
     _remove_runner_keys(config, unused, of_libraries, path)
@@ -171,6 +173,7 @@ def read_config(path: str, options: dict | None = None) -> Config:
                 "of a setting, such as stages.pretrain.train_cfg.max_epochs=10"
             ) from error
         _require_stages(config)
+        _remove_stages(config)
     _give_values(config, path)
     _join_number_keys(config._cfg_dict)
     for name, stage in config.stages.items():
@@ -296,6 +299,12 @@ def _require_stages(config: Config) -> None:
     """Check that 'stages' is a dict."""
     if not isinstance(config.stages, Mapping):
         check_settings(config)
+
+
+def _remove_stages(config: Config) -> None:
+    """Remove the stages that a child config or an option has set to None."""
+    stages = {name: stage for name, stage in config.stages.items() if stage is not None}
+    config._cfg_dict["stages"] = ConfigDict(stages)
 
 
 def _remove_runner_keys(

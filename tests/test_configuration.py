@@ -13,6 +13,7 @@ from mmengine.runner import runner as runner_module
 
 from luss.configuration import SETTINGS, ConfigOptions, read_config, read_option, write_config
 from luss.errors import LussError
+from luss.pipeline import Pipeline
 
 PASS_S = "configs/pass/pass_s_in300.py"
 
@@ -146,6 +147,15 @@ def test_inserted_stages_may_stand_beside_each_other(tmp_path):
 def test_a_stage_is_inserted_by_options(tmp_path):
     options = {"stages.mine.type": "Report", "stages.mine.after": "finetune"}
     assert order(tmp_path, "", options)[3:6] == ["finetune", "mine", "evaluate"]
+
+
+def test_none_removes_a_stage(tmp_path):
+    *expected, last = order(tmp_path, "")
+    assert last == "report"
+    assert order(tmp_path, "stages = dict(report=None)") == expected
+    assert order(tmp_path, "", {"stages.report": None}) == expected
+    with pytest.raises(LussError, match="'finetune'"):
+        Pipeline(read_config(PASS_S, {"stages.finetune": None}), str(tmp_path))
 
 
 @pytest.mark.parametrize("place", ["after='pretrian'", "after='mine'", "after='a', before='b'"])

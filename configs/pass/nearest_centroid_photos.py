@@ -3,22 +3,17 @@
 # --no-finetune. With luss run: as pretrained_photos.py.
 _base_ = ["./pretrained_photos.py"]
 
-label_generation = _base_.stages.label_generation
 # Also computed inside the segmentor, so that no other maps are needed for new photos.
 foreground = dict(maps="${config.in_index}", frame=0.06)
 
 stages = dict(
-    _delete_=True,
-    pretrain=_base_.stages.pretrain,
     label_generation=dict(
-        label_generation,
-        test_cfg=dict(
-            label_generation.test_cfg, foreground=dict(type="FrameDistance", **foreground)
-        ),
+        test_cfg=dict(foreground=dict(type="FrameDistance", _delete_=True, **foreground))
     ),
     # Centroids and threshold become the head of a segmentor.
     nearest_centroid=dict(
         type="Test",
+        after="label_generation",
         weights="${pretrain.checkpoint}",
         model=dict(
             type="PassSegmentor",
@@ -40,10 +35,8 @@ stages = dict(
             threshold="${label_generation.threshold}",
         ),
     ),
-    evaluate=dict(
-        _base_.stages.evaluate,
-        model="${nearest_centroid.model}",
-        checkpoint="${nearest_centroid.checkpoint}",
-    ),
-    report=dict(type="Report", title="Nearest centroids on photos"),
+    finetune=None,
+    evaluate=dict(model="${nearest_centroid.model}", checkpoint="${nearest_centroid.checkpoint}"),
+    evaluate_labels=None,
+    report=dict(title="Nearest centroids on photos"),
 )

@@ -145,5 +145,31 @@ stages = dict(
             splits="${facts.evaluated_splits}", dataset=dict(pipeline=whole_photo)
         ),
     ),
+    # For comparison, where there are masks: the labels that the classifier has learnt from.
+    evaluate_labels=dict(
+        type="Test",
+        protocol=dict(
+            type="BeforeFineTuning",
+            matcher="${config.matcher}",
+            threshold="${label_generation.threshold}",
+            clustering="${label_generation.clustering}",
+        ),
+        model=dict(
+            type="PixelLabeller",
+            model="${pretrain.model}",
+            centroids="${label_generation.clustering}",
+            threshold="${label_generation.threshold}",
+            foreground=dict(type="FolderOfMaps", folder="${label_generation.foreground}"),
+            rule=dict(type="AutoThreshold"),
+            writer=dict(type="ImageLabels", over_foreground=True),
+        ),
+        checkpoint="${pretrain.checkpoint}",
+        test_dataloader=dict(
+            validation=dict(
+                only_with_masks=True,
+                dataset=dict(split="validation", require_masks=True, pipeline=whole_photo),
+            )
+        ),
+    ),
     report=dict(type="Report", title="Frozen backbone on photos"),
 )

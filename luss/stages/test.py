@@ -281,6 +281,9 @@ class Test(RunnerStage):
         if reason := self.protocol.passes_over(context):
             print_log(f"{self.protocol.name}: {reason}", "current")
             return {"splits": []}
+        if not self.loaders(context):
+            print_log(f"{self.protocol.name}: no split to test has masks", "current")
+            return {"splits": []}
         splits = context.splits_with_masks
         if splits:
             self.evaluate(context)

@@ -14,6 +14,7 @@ from luss.errors import LussError
 from luss.files import read_json
 from luss.models.backbones.presets import PRESETS, Preset
 from luss.pipeline import Pipeline
+from luss.pipeline.work_dir import WorkDir
 from luss.planning.foregrounds import NEAREST_CENTROID, PRETRAINED
 from luss.planning.inspection import inspect_photos
 from luss.planning.photo_run import PhotoRun
@@ -141,6 +142,53 @@ def test_masks_without_training(photo_folder, tmp_path, backbone):
     assert config.short_side == 56
     again = PhotoRun(str(photo_folder), str(tmp_path / "again"), start=str(folder), **arguments)
     assert "Found 3 categories" in again.run()
+
+
+@pytest.mark.parametrize("backbone", ["resnet"], indirect=True)
+def test_results_with_and_without_a_trained_segmentor(demo_root, tmp_path, backbone):
+    """Where there are masks, the labels stand beside the classifier that learnt from them."""
+    options = {
+        "num_workers": 0,
+        "short_side": 56,
+        "stages.finetune.train_cfg.max_epochs": 2,
+        "stages.report": None,
+    }
+    run = PhotoRun(
+        str(demo_root),
+        str(tmp_path / "tuned"),
+        minutes=5,
+        foreground="boundary-centre",
+        backbone=backbone.name,
+        weights=backbone.weights,
+        options=options,
+    )
+    run.run()
+    results = read_json(tmp_path / "tuned" / "results.json")
+    assert set(results["fully_unsupervised"]) == {"val", "test"}
+    of_labels = results["before_fine_tuning"]
+    assert set(of_labels) == {"val"}
+    # The threshold is that of the best mIoU of these labels.
+    threshold = read_json(tmp_path / "tuned" / "label_generation" / "threshold.json")
+    best = max(threshold["curve"]["values"])
+    assert of_labels["val"]["mIoU"] == pytest.approx(best, abs=1e-9)
+    provenance = results["provenance"]
+    assert provenance["checkpoint"].startswith("finetune/iter_")
+    assert provenance["before_fine_tuning"]["checkpoint"] == "pretrain/iter_0.pth"
+    outputs = WorkDir(tmp_path / "tuned").outputs()
+    assert outputs["predictions"].parent.name == "evaluate"
+    assert FinishedRun.read(tmp_path / "tuned").stage == "evaluate"
+
+    nearest = PhotoRun(
+        str(demo_root),
+        str(tmp_path / "nearest"),
+        start=str(tmp_path / "tuned"),
+        finetune=False,
+    )
+    nearest.run()
+    results = read_json(tmp_path / "nearest" / "results.json")
+    assert results.keys() >= {"fully_unsupervised", "provenance"}
+    assert "before_fine_tuning" not in results
+    assert results["provenance"]["checkpoint"] == "nearest_centroid/iter_0.pth"
 
 
 def test_a_threshold_of_other_maps_is_rejected(photo_folder, tmp_path, backbone):
