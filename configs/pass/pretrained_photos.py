@@ -25,17 +25,19 @@ matcher = dict(type="ImageLevelMatcher")
 # ---- shared by several stages -------------------------------------------------------------------
 normalisation = dict(mean="${config.mean}", std="${config.std}")
 load, pack = dict(type="LoadRGBImage"), dict(type="PackInputs")
+load_mask = dict(type="LoadMask", optional=True)
 resize = dict(type="ResizeShortSide", size="${config.short_side}", multiple_of="${config.multiple}")
-whole_photo = [load, dict(type="LoadMask", optional=True), resize, pack]
-crop = dict(type="RandomResizedCropWithMask", size="${config.short_side}", scale=(0.6, 1.0))
+whole_photo = [load, load_mask, resize, pack]
+# Instead of photos, the stages before the evaluation read the stored features of photos.
+features = dict(type="LoadFeatures", folder="${features.features}/train")
+features_of_validation = dict(type="LoadFeatures", folder="${features.features}/validation")
 labels = "${label_generation.pseudo_labels}"
 photos = dict(split="train", on_unreadable="skip")
+with_masks = dict(split="validation", require_masks=True)
 colours = [dict(type="BoundaryPrior"), dict(type="CentrePrior")]
 over_foreground = [
-    load,
-    resize,
+    features,
     dict(type="LoadForegroundAsMask", folder="${label_generation.foreground}/train"),
-    dict(type="CenterCrop", crop_size="${config.short_side}"),
     pack,
 ]
 prior = dict(
@@ -58,6 +60,19 @@ stages = dict(
             data_preprocessor=dict(type="ViewPreprocessor", **normalisation),
         ),
     ),
+    # Computed once for each photo. precision="half" needs half of the disk space.
+    features=dict(
+        type="Test",
+        model="${pretrain.model}",
+        checkpoint="${pretrain.checkpoint}",
+        test_dataloader=dict(
+            train=dict(dataset=dict(photos, pipeline=[load, resize, pack])),
+            validation=dict(
+                only_with_masks=True, dataset=dict(with_masks, pipeline=[load, resize, pack])
+            ),
+        ),
+        test_cfg=dict(type="FeatureLoop", precision="single"),
+    ),
     # Features are pooled over the foreground and clustered; all pixels of the foreground get the
     # category of their photo. The foreground needs scikit-image, and about 0.4 s for each photo.
     label_generation=dict(
@@ -69,10 +84,10 @@ stages = dict(
                 batch_size=16,
                 dataset=dict(photos, pipeline=over_foreground),
             ),
-            pixels=dict(dataset=dict(photos, pipeline=whole_photo)),
+            pixels=dict(dataset=dict(photos, pipeline=[features, load_mask, pack])),
             validation=dict(
                 only_with_masks=True,
-                dataset=dict(split="validation", require_masks=True, pipeline=whole_photo),
+                dataset=dict(with_masks, pipeline=[features_of_validation, load_mask, pack]),
             ),
         ),
         test_cfg=dict(
@@ -113,10 +128,9 @@ stages = dict(
                 without="${label_generation.unlabelled}",
                 pipeline=[
                     dict(type="FindMask", root=labels, num_classes="${facts.num_categories}"),
-                    load,
+                    features,
                     dict(type="LoadMask"),
-                    crop,
-                    dict(type="RandomFlipWithMask"),
+                    dict(type="RandomFeatureWindow", size="${config.short_side}"),
                     pack,
                 ],
             ),

@@ -143,7 +143,8 @@ def _check_order(loader, by_epoch: bool, where: str) -> None:
 def _check_sizes(dataset, model: nn.Module) -> None:
     """Run the backbone on each size of the views."""
     if getattr(model, "reads_feature_maps", False):
-        views = dataset[0]["inputs"]
+        # Pipelines may load stored features instead of images.
+        views = dataset[0].get("inputs", [])
         views = views if isinstance(views, list | tuple) else [views]
         for size in sorted({tuple(view.shape[-2:]) for view in views}):
             backbone = model.backbone

@@ -1,6 +1,6 @@
 """The last feature map of any trained model, and its mean over a foreground map."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch.nn.functional as F
 from mmengine.model import BaseModel
@@ -10,19 +10,34 @@ from luss.errors import LussError
 from luss.models.backbones import extract_maps
 from luss.structures import size_of
 
-__all__ = ["deepest_map", "fill_empty_maps", "pool_over"]
+__all__ = ["StoredFeatures", "deepest_map", "fill_empty_maps", "pool_over"]
 
 _SMALLEST = 1e-6
 """Mean below which a map is empty: non-empty 8-bit maps have at least one pixel in 10^6."""
 
 
-def deepest_map(model: BaseModel, images: Tensor) -> Tensor:
+class StoredFeatures:
+    """Stored features of a batch, in the place of the model that computed them.
+
+    Args:
+        maps: M feature maps (N, L, h, w) of the backbone, from shallow to deep.
+    """
+
+    def __init__(self, maps: Sequence[Tensor]) -> None:
+        self.maps = maps
+
+    def extract(self, images: Tensor | None = None) -> Tensor:
+        """Return the last feature map (N, L, h, w), whatever the images."""
+        return self.maps[-1]
+
+
+def deepest_map(model: BaseModel | StoredFeatures, images: Tensor | None) -> Tensor:
     """Compute the last feature map of any model.
 
     Args:
         model: its ``extract`` returns the map, or maps by stage number; without ``extract``, such
             as in an algorithm of mmselfsup, its ``backbone`` returns it.
-        images: (N, 3, H, W), normalised, on the model's device.
+        images: (N, 3, H, W), normalised, on the model's device; None for stored features.
 
     Returns:
         (N, L, h, w).
@@ -39,6 +54,7 @@ def deepest_map(model: BaseModel, images: Tensor) -> Tensor:
             f"{type(model).__name__} has neither a 'backbone' nor a method 'extract' that returns "
             "the last feature map (N, L, h, w); add one of them, or set another model of the stage"
         )
+    assert images is not None, "only stored features need no images"
     return extract_maps(model.backbone, images)[-1]
 
 

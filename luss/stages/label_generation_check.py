@@ -5,13 +5,19 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from luss.errors import LussError
-from luss.label_generation.feature_maps import deepest_map
+from luss.label_generation.feature_maps import StoredFeatures, deepest_map
 from luss.label_generation.threshold_rules import threshold_rule
+from luss.models.backbones import probe
 from luss.pipeline.context import Context
 from luss.registry import CHECKS, EMBEDDERS, LABEL_GENERATORS, LABEL_WRITERS
 from luss.stages.foreground_check import check_source
 from luss.stages.sound_masks import require_sound_masks
-from luss.stages.stand_ins import loads_maps, without_map_loading
+from luss.stages.stand_ins import (
+    loads_features,
+    loads_images,
+    loads_maps,
+    without_map_loading,
+)
 from luss.stages.test import Test
 
 __all__ = ["check_label_generation"]
@@ -56,6 +62,13 @@ def check_label_generation(stage: Test, context: Context, model: BaseModel) -> N
             "LoadForegroundAsMask to the pipeline of test_dataloader.embedding, with the folder "
             f"'${{{stage.name}.foreground}}/train'"
         )
+    if source.needs_inputs and not loads_images(loaders["pixels"]["dataset"]):
+        raise LussError(
+            f"{where}.test_cfg.foreground runs the model on photos, but "
+            f"{where}.test_dataloader.pixels only loads their features; add LoadRGBImage and "
+            "ResizeShortSide before LoadFeatures, or choose another source (FeatureCut with "
+            "finer=1)"
+        )
     own = str(context.work_dir.stage(stage.name))
     if reads_maps and source.is_free and own in repr(loaders["embedding"]):
         raise LussError(
@@ -72,13 +85,21 @@ def check_label_generation(stage: Test, context: Context, model: BaseModel) -> N
             )
         require_sound_masks(context, "validation")
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        images = _first_photo(loaders["embedding"], model, context)
-        maps = (images.new_ones(1, 1, *images.shape[2:]),) if reads_maps else ()
-        embedder.embed(model, images, *maps)
-        deepest_map(model, _first_photo(loaders["pixels"], model, context))
+        found, images = _first_photo(loaders["embedding"], model, context)
+        size = (8, 8) if images is None else images.shape[2:]
+        maps = (torch.ones(1, 1, *size),) if reads_maps else ()
+        embedder.embed(found, images, *maps)
+        deepest_map(*_first_photo(loaders["pixels"], model, context))
 
 
-def _first_photo(loader: dict, model: BaseModel, context: Context) -> Tensor:
+def _first_photo(
+    loader: dict, model: BaseModel, context: Context
+) -> tuple[BaseModel | StoredFeatures, Tensor | None]:
+    """Return a model and its input, or made-up features where stored ones will be loaded."""
+    if loads_features(loader["dataset"]):
+        maps = [torch.ones(1, stage.channels, 2, 2) for stage in probe(model.backbone)]
+        return StoredFeatures(maps), None
     # Maps of foreground may not exist yet.
     photos = context.dataset(without_map_loading(loader["dataset"]))
-    return model.data_preprocessor({"inputs": [photos[0]["inputs"][None]]})["inputs"][0]
+    inputs = [photos[0]["inputs"][None]]
+    return model, model.data_preprocessor({"inputs": inputs})["inputs"][0]

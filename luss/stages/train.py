@@ -18,7 +18,7 @@ from luss.engine.checkpoint import in_module, latest_checkpoint, save
 from luss.engine.foreign_weights import build_backbone, read_parts
 from luss.engine.preflight import check_training
 from luss.errors import LussError
-from luss.models.backbones import probe
+from luss.models.backbones import StageInfo, probe
 from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.pipeline.context import Context
 from luss.pipeline.runner_stage import RunnerStage
@@ -198,8 +198,12 @@ class Train(RunnerStage):
         return config if self.seed is None else {"seed": self.seed, **config}
 
     def checked_dataset_config(self, context: Context) -> dict:
-        """Return the same for checks, with made-up labels and maps where none exist yet."""
-        return with_stand_ins(self.dataset_config(context), context.work_dir.root)
+        """Return the same for checks, with made-up labels, maps and features if none exist yet."""
+
+        def features() -> list[StageInfo]:
+            return probe(MODELS.build(self.model_config(context)["backbone"]))
+
+        return with_stand_ins(self.dataset_config(context), context.work_dir.root, features)
 
     # Where the model starts from
 

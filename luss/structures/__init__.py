@@ -7,6 +7,7 @@ from luss.structures.geometry import (
     sample_in_views,
     size_of,
 )
+from luss.structures.stored_features import pack_maps, stored_maps
 from luss.structures.view_features import Assignment, ViewFeatures
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "at_least_float32",
     "near_pixels",
     "overlap_grids",
+    "pack_maps",
     "sample_in_views",
     "size_of",
     "step_by_size",
+    "stored_maps",
 ]

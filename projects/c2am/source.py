@@ -23,6 +23,7 @@ class C2AMSource(ForegroundSource):
     """
 
     needs_model = True
+    needs_inputs = True
     model_parts = frozenset({"disentangler"})
 
     def __init__(self, finer: int = 2) -> None:

@@ -30,7 +30,9 @@ class LoadForegroundAsMask(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``gt_seg_map``."""
-        height, width = results["img"].shape[:2]
+        # Without an image, its features stand for it.
+        shape = results["img"].shape if "img" in results else results["img_shape"]
+        height, width = shape[:2]
         results["gt_seg_map"] = self._read(results, width, height).astype(np.int32)
         return results
 

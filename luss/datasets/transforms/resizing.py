@@ -34,9 +34,21 @@ def resize_image(image: NDArray[np.uint8], width: int, height: int) -> NDArray[n
     return mmcv.imresize(image, (width, height), interpolation="bilinear", backend="pillow")
 
 
-def resize_mask(mask: NDArray[np.int32], width: int, height: int) -> NDArray[np.int32]:
-    """Resize (H, W) int32 ids to the pixel nearest to each new pixel's centre."""
-    resized = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
+def resize_mask(
+    mask: NDArray[np.int32],
+    width: int,
+    height: int,
+    box: tuple[float, float, float, float] | None = None,
+) -> NDArray[np.int32]:
+    """Resize (H, W) int32 ids to the pixel nearest to each new pixel's centre.
+
+    Args:
+        mask: the ids.
+        width: new width.
+        height: new height.
+        box: left, top, right and bottom of the part to resize, in pixels; by default everything.
+    """
+    resized = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST, box)
     return np.array(resized)
 
 

@@ -1,5 +1,6 @@
-"""Placeholder masks and maps for a dry run, before a stage creates the real ones."""
+"""Placeholder masks, maps and features for a dry run, before a stage creates the real ones."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from luss.datasets.transforms.foreground_map import LoadForegroundAsMask
 from luss.registry import TRANSFORMS
 
-__all__ = ["StandInForegroundAsMask", "StandInMask"]
+__all__ = ["StandInFeatures", "StandInForegroundAsMask", "StandInMask"]
 
 
 @TRANSFORMS.register_module()
@@ -38,3 +39,34 @@ class StandInForegroundAsMask(LoadForegroundAsMask):
 
     def _read(self, results: dict[str, Any], width: int, height: int) -> NDArray[np.uint8]:
         return np.tile(np.linspace(255, 0, width).astype(np.uint8), (height, 1))
+
+
+@TRANSFORMS.register_module()
+class StandInFeatures(BaseTransform):
+    """Replacement of ``LoadFeatures`` with random feature maps of a square photo.
+
+    Args:
+        channels: of the maps, from shallow to deep.
+        strides: of the maps, in pixels.
+        side: of the photo, in pixels; rounded up to a multiple of the largest stride.
+    """
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], side: int) -> None:
+        self.channels = list(channels)
+        self.strides = list(strides)
+        self.side = -(-side // max(strides)) * max(strides)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Add what ``LoadFeatures`` adds; an image is not looked at."""
+        shape = (self.side, self.side)
+        results["features"] = [
+            np.random.standard_normal((self.side // stride, self.side // stride, length)).astype(
+                np.float32
+            )
+            for length, stride in zip(self.channels, self.strides, strict=True)
+        ]
+        results["feature_strides"] = self.strides
+        if "img" not in results:
+            results["ori_shape"] = results["img_shape"] = shape
+        results["features_shape"] = tuple(results["img_shape"][:2])
+        return results

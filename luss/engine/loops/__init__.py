@@ -1,5 +1,6 @@
 from luss.engine.loops.centroid_loop import CentroidLoop
 from luss.engine.loops.epoch_train_loop import EpochTrainLoop
+from luss.engine.loops.feature_loop import FeatureLoop
 from luss.engine.loops.foreground_loop import ForegroundLoop
 from luss.engine.loops.iter_train_loop import IterTrainLoop
 from luss.engine.loops.label_generation_loop import LabelGenerationLoop
@@ -10,6 +11,7 @@ from luss.engine.loops.val_loop import ValLoop
 __all__ = [
     "CentroidLoop",
     "EpochTrainLoop",
+    "FeatureLoop",
     "ForegroundLoop",
     "IterTrainLoop",
     "LabelGenerationLoop",

@@ -103,13 +103,18 @@ def photos_of(
 ) -> Iterator[LazyPhoto]:
     """Yield this process's photos of a data loader, preprocessed for the model.
 
-    A photo's ``sample`` is the packed sample, with its size and mask.
+    A photo's ``sample`` is the packed sample, with its size, mask and stored features. A pipeline
+    that loads features instead of images gives photos without ``inputs``.
     """
     loader = loop.loader(name)
     split = split_of(loader)
     for batch in loop.batches(loader, what, indices):
-        for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
-            inputs = loop.model.data_preprocessor({"inputs": [image[None]]})["inputs"][0]
+        samples = loop.model.data_preprocessor.cast_data(batch["data_samples"])
+        images = batch.get("inputs", [None] * len(samples))
+        for image, sample in zip(images, samples, strict=True):
+            inputs = None
+            if image is not None:
+                inputs = loop.model.data_preprocessor({"inputs": [image[None]]})["inputs"][0]
             yield LazyPhoto(
                 sample.image_id,
                 sample.img_path,

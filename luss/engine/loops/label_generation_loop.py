@@ -26,6 +26,7 @@ from luss.errors import LussError, shorten
 from luss.files import atomic_write, write_json
 from luss.label_generation.clustering_quality import cluster_of_images, matched_accuracy
 from luss.label_generation.embedding_file import write_embeddings
+from luss.label_generation.feature_maps import StoredFeatures
 from luss.label_generation.foreground import LazyPhoto
 from luss.label_generation.foreground.source import as_array
 from luss.label_generation.map_folder import MapFolder
@@ -41,7 +42,7 @@ from luss.registry import (
     LABEL_WRITERS,
     LOOPS,
 )
-from luss.structures.batches import step_by_size
+from luss.structures import step_by_size, stored_maps
 
 __all__ = ["LabelGenerationLoop"]
 
@@ -197,10 +198,14 @@ class LabelGenerationLoop(StreamingLoop):
         """
 
         def embed(part: dict[str, list]) -> list[Tensor]:
-            images = torch.stack(part["inputs"])
-            inputs = self.model.data_preprocessor({"inputs": [images]})["inputs"][0]
-            maps = (_maps_of(part["data_samples"], inputs),) if self._reads_maps else ()
-            return list(self.embedder.embed(self.model, inputs, *maps))
+            samples = self.model.data_preprocessor.cast_data(part["data_samples"])
+            inputs, stored = None, stored_maps(samples)
+            if "inputs" in part:
+                images = torch.stack(part["inputs"])
+                inputs = self.model.data_preprocessor({"inputs": [images]})["inputs"][0]
+            maps = (_maps_of(samples),) if self._reads_maps else ()
+            model = self.model if stored is None else StoredFeatures(stored)
+            return list(self.embedder.embed(model, inputs, *maps))
 
         embeddings = step_by_size(embed, batch)
         if len({embedding.shape for embedding in embeddings}) > 1:
@@ -277,7 +282,7 @@ class LabelGenerationLoop(StreamingLoop):
                     truth = None
                     assert photo.sample is not None
                     if "gt_sem_seg" in photo.sample:
-                        truth = photo.sample.gt_sem_seg.data[0].numpy()
+                        truth = photo.sample.gt_sem_seg.data[0].cpu().numpy()
                     counter.add(foreground.cpu().numpy(), ids.cpu().numpy(), truth)
             counter = summed_over_ranks(counter)
         threshold = self.rule.choose(counter)
@@ -345,15 +350,15 @@ class LabelGenerationLoop(StreamingLoop):
             )
 
 
-def _maps_of(samples: list[BaseDataElement], images: Tensor) -> Tensor:
-    """Return foreground maps (N, 1, H, W) in [0, 1] of images (N, 3, H, W), from their samples."""
-    size = images.shape[2:]
+def _maps_of(samples: list[BaseDataElement]) -> Tensor:
+    """Return foreground maps (N, 1, H, W) float32 in [0, 1] of images, from their samples."""
     for sample in samples:
-        if "gt_sem_seg" not in sample or sample.gt_sem_seg.data.shape[1:] != size:
+        size = tuple(sample.img_shape[:2])
+        if "gt_sem_seg" not in sample or tuple(sample.gt_sem_seg.data.shape[1:]) != size:
             raise LussError(
                 f"the photo {sample.image_id} has no foreground map of its size; add "
                 "LoadForegroundAsMask to the pipeline of test_dataloader.embedding, after "
                 "ResizeShortSide and before CenterCrop"
             )
     maps = torch.stack([sample.gt_sem_seg.data for sample in samples])
-    return maps.to(images.device, images.dtype) / 255
+    return maps.float() / 255

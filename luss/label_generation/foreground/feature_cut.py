@@ -164,14 +164,17 @@ class FeatureCut(ForegroundSource):
                 f"{colour_share}, expected 0..1"
             )
         self.finer = finer
+        self.needs_inputs = finer > 1
         self.colour_share = colour_share
 
     def __call__(self, photo: LazyPhoto) -> NDArray[np.float32]:
         """Return (finer * h, finer * w) for a feature map (h, w); zeros for a uniform photo."""
         cells = photo.features[0, 0].numel()
         finer = max(1, min(self.finer, math.isqrt(_MOST_CELLS // cells)))
-        model, inputs = photo.require_model()
-        found = finer_features(partial(deepest_map, model), inputs, finer)
+        found = photo.features
+        if finer > 1:
+            model, inputs = photo.require_model()
+            found = finer_features(partial(deepest_map, model), inputs, finer)
         features = found[0].permute(1, 2, 0).cpu().numpy()
         height, width = features.shape[:2]
         small = cv2.resize(photo.image, (width, height), interpolation=cv2.INTER_AREA)

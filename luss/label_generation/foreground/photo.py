@@ -14,6 +14,7 @@ from luss.datasets.image_io import read_image
 from luss.errors import LussError
 from luss.label_generation.feature_maps import deepest_map
 from luss.models.backbones import extract_maps
+from luss.structures import stored_maps
 
 __all__ = ["LazyPhoto", "resize_map"]
 
@@ -30,9 +31,11 @@ class LazyPhoto:
         path: of its file.
         split: of the data set.
         upright: whether to apply its EXIF orientation.
-        inputs: (1, 3, h, w), input of the model; None for sources that need no model.
-        model: trained model in evaluation mode; None as for ``inputs``.
-        sample: data sample of ``PackInputs``; None as for ``inputs``.
+        inputs: (1, 3, h, w), input of the model; None for sources that need no model, and for
+            photos that are not loaded since their features are stored.
+        model: trained model in evaluation mode; None for sources that need no model.
+        sample: data sample of ``PackInputs``, on the model's device; None as for ``model``. If it
+            has stored features, the model does not run.
     """
 
     image_id: str
@@ -62,8 +65,14 @@ class LazyPhoto:
         """Return the trained model and its input (1, 3, h, w).
 
         Raises:
-            LussError: if there is no model.
+            LussError: if there is no model, or no input.
         """
+        if self.model is not None and self.inputs is None:
+            raise LussError(
+                f"a foreground source runs the model on the photo {self.image_id}, of which only "
+                "stored features are loaded; add LoadRGBImage and ResizeShortSide before "
+                "LoadFeatures, or choose another source"
+            )
         if self.model is None or self.inputs is None:
             raise LussError(
                 "a foreground source reads the model, but does not declare it; set needs_model = "
@@ -78,6 +87,8 @@ class LazyPhoto:
         Raises:
             LussError: if there is no model.
         """
+        if self._stored is not None:
+            return self._stored[-1]
         return deepest_map(*self.require_model())
 
     @cached_property
@@ -87,8 +98,14 @@ class LazyPhoto:
         Raises:
             LussError: if there is no model, or its backbone does not return feature maps.
         """
+        if self._stored is not None:
+            return self._stored
         model, inputs = self.require_model()
         return extract_maps(model.backbone, inputs)
+
+    @cached_property
+    def _stored(self) -> list[Tensor] | None:
+        return None if self.sample is None else stored_maps([self.sample])
 
 
 def resize_map(values: NDArray, size: tuple[int, int]) -> NDArray[np.float32]:

@@ -25,6 +25,9 @@ class ForegroundSource(ABC):
     needs_model: bool = False
     """Whether it reads the trained model. Other sources run in the data-loading processes."""
 
+    needs_inputs: bool = False
+    """Whether it runs the trained model on the photo, so that stored features are not enough."""
+
     model_parts: frozenset[str] = frozenset()
     """Parts of the trained model that it reads in addition to features, such as ``attention``."""
 
@@ -64,6 +67,7 @@ class WrappingSource(ForegroundSource):
             for source in sources
         ]
         self.needs_model = any(source.needs_model for source in self.sources)
+        self.needs_inputs = any(source.needs_inputs for source in self.sources)
         self.model_parts = frozenset().union(*(source.model_parts for source in self.sources))
 
     def check_photos(self, split: str, image_ids: Iterable[str]) -> None:

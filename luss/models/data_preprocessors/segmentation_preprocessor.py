@@ -65,15 +65,23 @@ class PhotometricSegPreprocessor(SegDataPreProcessor):
 
         Args:
             data: ``inputs`` is a list of N uint8 RGB tensors (3, H, W), of one size in training;
-                ``data_samples`` are the N samples.
+                ``data_samples`` are the N samples. There are no ``inputs`` if the samples have
+                stored features.
             training: whether to augment.
 
         Returns:
-            The batch with float32 ``inputs`` (N, 3, H, W), and ``data_samples``.
+            The batch with float32 ``inputs`` (N, 3, H, W) or None, and ``data_samples``.
 
         Raises:
-            LussError: if images to augment differ in size.
+            LussError: if images to augment are missing or differ in size.
         """
+        if "inputs" not in data:
+            if training and len(self.augmentations):
+                raise LussError(
+                    "PhotometricSegPreprocessor: augmentations do not change stored features; "
+                    "remove augmentations, or LoadFeatures"
+                )
+            return {**self.cast_data(data), "inputs": None}
         if training and len(self.augmentations):
             data = self.cast_data(data)
             sizes = {tuple(image.shape) for image in data["inputs"]}

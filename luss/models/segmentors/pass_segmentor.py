@@ -17,7 +17,7 @@ from luss.models.segmentors.cam import cam_ids
 from luss.models.segmentors.heads import clear_index_errors, fill_head
 from luss.models.segmentors.upsampled_argmax import nearest_resize_ids, upsampled_argmax
 from luss.registry import MODELS
-from luss.structures.batches import step_by_size
+from luss.structures import step_by_size, stored_maps
 
 __all__ = ["HEIGHT_OF_LARGE", "LARGE_IMAGE", "PassSegmentor", "predict_ids"]
 
@@ -76,7 +76,8 @@ class PassSegmentor(EncoderDecoder):
         refiner: config of a refiner, such as ``dict(type="PAMR")``, that moves the edges of
             predictions to those of the photo; needs ``KeepPhoto`` in the test pipeline.
         frozen_backbone: keep the backbone as it is: without gradients, and in evaluation mode, so
-            that the statistics of its batch norms do not change.
+            that the statistics of its batch norms do not change. Training may then read stored
+            features.
         **kwargs: see ``mmseg.EncoderDecoder``.
 
     Raises:
@@ -145,17 +146,51 @@ class PassSegmentor(EncoderDecoder):
             self.backbone.train(False)
         return self
 
-    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+    def loss(self, inputs: Tensor | None, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Compute the losses of all heads.
 
         Args:
-            inputs: images (N, 3, H, W), normalised.
-            data_samples: N samples with ``gt_sem_seg`` (1, H, W) int64.
+            inputs: images (N, 3, H, W), normalised; None if the samples have stored features.
+            data_samples: N samples with ``gt_sem_seg`` (1, H, W) int64, and perhaps feature maps,
+                see :class:`luss.datasets.transforms.LoadFeatures`, which replace those of the
+                backbone.
 
         Returns:
             Losses by name, such as ``decode.loss_ce``.
+
+        Raises:
+            LussError: if there are stored features and the backbone is trained.
         """
-        return super().loss(inputs, [self._thinned(sample) for sample in data_samples])
+        thinned = [self._thinned(sample) for sample in data_samples]
+        maps = self._training_maps(inputs, data_samples)
+        losses = self._decode_head_forward_train(maps, thinned)
+        if self.with_auxiliary_head:
+            losses |= self._auxiliary_head_forward_train(maps, thinned)
+        return losses
+
+    def _training_maps(
+        self, inputs: Tensor | None, data_samples: list[SegDataSample]
+    ) -> list[Tensor]:
+        stored = stored_maps(data_samples)
+        if stored is None:
+            assert inputs is not None
+            return self.extract_feat(inputs)
+        if not self.frozen_backbone:
+            raise LussError(
+                "PassSegmentor: the training photos have stored features, but frozen_backbone is "
+                "False, and a backbone that is trained changes its features; set "
+                "frozen_backbone=True, or remove LoadFeatures"
+            )
+        if self.with_neck:
+            return self.neck(stored)
+        found, expected = ([one.shape[1] for one in stored], [s.channels for s in self._maps])
+        if found != expected:
+            raise LussError(
+                f"PassSegmentor: the stored features have {found} channels, those of the backbone "
+                f"{expected}; let both stages use one backbone, and delete the folder of the "
+                "stored features to recompute them"
+            )
+        return stored
 
     def test_step(self, data: dict) -> Sequence[SegDataSample]:
         """Predict a batch of images of any sizes, one forward pass per size.
