@@ -269,8 +269,8 @@ class FeatureFolder:
         Raises:
             LussError: if the file is damaged.
         """
-        found = self._open(self.folder / _PHOTOS)
         number = len(self._summary["maps"])
+        found = self._open(self.folder / _PHOTOS)
         longest = found.dtype["id"].itemsize if found.dtype.names else 1
         expected = _photo_dtype(longest, number)
         if found.dtype != expected or found.shape != (len(self),):

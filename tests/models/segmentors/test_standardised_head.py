@@ -9,9 +9,11 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 
+from luss.errors import LussError
 from luss.models.segmentors import StandardisedHead
 from luss.models.segmentors.standardised_head import join_maps
 from luss.registry import MODELS
+from luss.structures import pack_maps
 
 from mmseg.structures import SegDataSample  # isort: skip
 
@@ -70,27 +72,97 @@ def test_the_loss_starts_at_chance(maps):
     torch.testing.assert_close(loss, torch.tensor(math.log(CLASSES + 1)))
 
 
+def segmentor(**changes):
+    config = {
+        "type": "PassSegmentor",
+        "frozen_backbone": True,
+        "backbone": {
+            "type": "mmcls.ResNet",
+            "depth": 18,
+            "base_channels": 8,
+            "stem_channels": 8,
+            "out_indices": [2, 3],
+        },
+        "decode_head": {
+            "type": "StandardisedHead",
+            "in_index": [0, 1],
+            "num_classes": CLASSES + 1,
+        },
+        "data_preprocessor": {"type": "PhotometricSegPreprocessor"},
+    }
+    with DefaultScope.overwrite_default_scope("luss"):
+        return MODELS.build({**config, **changes})
+
+
+def stored(model, images, labels):
+    """Samples with the features of a model's backbone, as ``LoadFeatures`` loads them."""
+    with torch.no_grad():
+        maps = model.eval().extract_feat(images)
+    samples = []
+    for place, mask in enumerate(labels):
+        sample = SegDataSample(gt_sem_seg=PixelData(data=mask[None]))
+        sample.features = pack_maps([one[place].permute(1, 2, 0).numpy() for one in maps])
+        samples.append(sample)
+    return samples
+
+
+def test_training_on_stored_features_equals_training_on_photos():
+    torch.manual_seed(0)
+    model = segmentor()
+    model.init_weights()
+    images = torch.rand(2, 3, 64, 96)
+    labels = torch.randint(0, CLASSES + 1, (2, 64, 96))
+    samples = stored(model, images, labels)
+    states = []
+    for batch in (
+        {"inputs": list(images), "data_samples": samples_without(samples)},
+        {"data_samples": samples},
+    ):
+        trained = copy.deepcopy(model).train()
+        optimizer = torch.optim.AdamW(trained.parameters(), lr=0.01)
+        for _ in range(2):
+            trained.train_step(copy.deepcopy(batch), OptimWrapper(optimizer))
+        states.append(trained.state_dict())
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+    assert states[0]["decode_head.conv_seg.weight"].any()
+
+
+def samples_without(samples):
+    return [SegDataSample(gt_sem_seg=sample.gt_sem_seg) for sample in samples]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"frozen_backbone": False}, "frozen_backbone=True"),
+        (
+            {
+                "data_preprocessor": {"type": "PhotometricSegPreprocessor"}
+                | {"augmentations": [{"type": "ColorJitter", "brightness": 0.1}]}
+            },
+            "augmentations do not change stored features",
+        ),
+        (
+            {"backbone": {"type": "mmcls.ResNet", "depth": 18, "out_indices": [2, 3]}},
+            r"have \[32, 64\] channels, those of the backbone \[256, 512\]",
+        ),
+    ],
+)
+def test_stored_features_that_do_not_fit(changes, message):
+    images, labels = torch.rand(1, 3, 64, 64), torch.zeros(1, 64, 64, dtype=torch.int64)
+    batch = {"data_samples": stored(segmentor(), images, labels)}
+    model = segmentor(**changes)
+    optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(LussError, match=message):
+        model.train_step(batch, optimizer)
+
+
 def test_a_frozen_backbone_does_not_change():
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope("luss"):
-        model = MODELS.build(
-            {
-                "type": "PassSegmentor",
-                "frozen_backbone": True,
-                "backbone": {
-                    "type": "mmcls.ResNet",
-                    "depth": 18,
-                    "base_channels": 8,
-                    "stem_channels": 8,
-                    "out_indices": [2, 3],
-                },
-                "decode_head": {
-                    "type": "StandardisedHead",
-                    "in_index": [0, 1],
-                    "num_classes": CLASSES + 1,
-                },
-                "data_preprocessor": {"type": "mmseg.SegDataPreProcessor", "size_divisor": 1},
-            }
+        model = segmentor(
+            data_preprocessor={"type": "mmseg.SegDataPreProcessor", "size_divisor": 1}
         )
         model.init_weights()
         before = copy.deepcopy(model.backbone.state_dict())
