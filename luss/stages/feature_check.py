@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from luss.engine.loops.feature_loop import dtype_of
 from luss.errors import LussError
 from luss.label_generation.feature_maps import deepest_map
 from luss.models.backbones import extract_maps
@@ -19,11 +20,12 @@ def check_features(stage: Test, context: Context, model: Any) -> None:
     """Let the backbone of a stage with a ``FeatureLoop`` look at a photo, and list all photos.
 
     Raises:
-        LussError: if the model has no backbone, or the last map of the backbone is not that of the
-            model, which other stages would use.
+        LussError: if the precision is unknown, the model has no backbone, or the last map of the
+            backbone is not that of the model, which other stages would use.
     """
     model.eval()
     where = f"stages.{stage.name}"
+    dtype_of(stage.test_cfg.get("precision", "single"))
     if not hasattr(model, "backbone"):
         raise LussError(
             f"{where}.model is a {type(model).__name__}, which has no 'backbone'; choose another "

@@ -47,7 +47,8 @@ def _sizes(batch: Any) -> list[tuple]:
     if not isinstance(batch, Mapping):
         return []
     if "inputs" not in batch and isinstance(samples := batch.get("data_samples"), list | tuple):
-        return [sizes_of_maps(sample) for sample in samples]
+        # Photos of different sizes may have as many cells.
+        return [(sample.get("img_shape"), sizes_of_maps(sample)) for sample in samples]
     images = batch.get("inputs")
     if not isinstance(images, list | tuple) or not all(isinstance(i, Tensor) for i in images):
         return []

@@ -33,6 +33,7 @@ FOREGROUND = {
 FROM_PHOTOS = {
     f"{LABELS}test_dataloader.embedding.dataset.pipeline": [*LOAD, READ_MAPS, PACK],
     f"{LABELS}test_dataloader.pixels.dataset.pipeline": [*LOAD, PACK],
+    f"{LABELS}test_dataloader.validation.dataset.pipeline": [*LOAD, PACK],
 }
 
 
@@ -43,7 +44,7 @@ def settings(tmp_path_factory):
     (root / "photos").mkdir()
     rng = np.random.default_rng(0)
     for index in range(9):
-        size = [(64, 80), (90, 64), (72, 72)][index % 3]
+        size = [(64, 80), (64, 76), (72, 72)][index % 3]
         pixels = rng.integers(0, 90, (*size, 3), dtype=np.uint8)
         pixels[20:50, 10:50, index % 3] = 230
         Image.fromarray(pixels).save(root / "photos" / f"{index}.png")
@@ -57,6 +58,7 @@ def settings(tmp_path_factory):
         "backbone": RESNET,
         "weights": {"file": str(root / "weights.pth"), "layout": "torchvision", "_delete_": True},
         "short_side": 64,
+        "stages.finetune.train_dataloader.batch_size": 4,
         f"{LABELS}test_dataloader.embedding.batch_size": 1,
         f"{LABELS}test_cfg.foreground": FOREGROUND,
     }

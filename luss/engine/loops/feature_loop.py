@@ -20,12 +20,21 @@ from luss.ranks import fail_together
 from luss.registry import LOOPS
 from luss.structures import step_by_size
 
-__all__ = ["DTYPES", "FeatureLoop"]
+__all__ = ["FeatureLoop", "dtype_of"]
 
-DTYPES = {"single": "float32", "half": "float16"}
-"""Precision -> type in the files."""
-
+_DTYPES = {"single": "float32", "half": "float16"}
 _ROOT = "maps"
+
+
+def dtype_of(precision: str) -> str:
+    """Return the type of stored values for a precision.
+
+    Raises:
+        LussError: if the precision is unknown.
+    """
+    if precision not in _DTYPES:
+        raise LussError(f"FeatureLoop: precision is {precision!r}, expected {' or '.join(_DTYPES)}")
+    return _DTYPES[precision]
 
 
 @LOOPS.register_module()
@@ -57,11 +66,7 @@ class FeatureLoop(StreamingLoop):
         precision: str = "single",
     ) -> None:
         super().__init__(runner, dataloader)
-        if precision not in DTYPES:
-            raise LussError(
-                f"FeatureLoop: precision is {precision!r}, expected {' or '.join(DTYPES)}"
-            )
-        self.precision = precision
+        self.dtype = dtype_of(precision)
         self.record = StepRecord(Path(runner.work_dir))
 
     @torch.no_grad()
@@ -82,7 +87,7 @@ class FeatureLoop(StreamingLoop):
             folder = self.record.folder / _ROOT / split
             sources = {
                 "checkpoint": checkpoint_digest(self.weights),
-                "precision": self.precision,
+                "type": self.dtype,
                 "list of photos": digest_of_ids(loader.dataset),
                 "pipeline": digest_of_settings(self.configs[name]["dataset"].get("pipeline")),
             }
@@ -102,7 +107,7 @@ class FeatureLoop(StreamingLoop):
                 folder.mkdir()
         with fail_together():
             own.mkdir()
-            with FeatureWriter(own, DTYPES[self.precision], self.strides) as writer:
+            with FeatureWriter(own, self.dtype, self.strides) as writer:
                 self._write_share(name, writer)
                 writer.finish()
         with fail_together():
