@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "name-categories": "luss.commands.name_categories",
         "export": "luss.commands.export",
         "backbones": "luss.commands.backbones",
+        "features": "luss.commands.features",
     },
     "inspecting configs and runs": {
         "print-config": "luss.commands.print_config",

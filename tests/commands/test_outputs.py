@@ -17,6 +17,7 @@ FOLDERS = [
     "analyze-foreground CONFIG --work-dir OUT",
     "compare-runs nothing --out OUT",
     "dataset-stats nothing --out OUT",
+    "features nothing --backbone dinov2_vits14 --weights nothing --out OUT",
     "make-demo-data OUT",
     "name-categories OUT",
     "new-project my_project --out OUT",

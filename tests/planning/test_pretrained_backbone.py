@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small_preset import NETWORKS, add_small_preset
 
 from luss.apis import FinishedRun
 from luss.configuration import read_config
 from luss.datasets.mask_codec import read_mask
 from luss.errors import LussError
 from luss.files import read_json
-from luss.models.backbones.presets import PRESETS, Preset
+from luss.models.backbones.presets import PRESETS
 from luss.pipeline import Pipeline
 from luss.pipeline.work_dir import WorkDir
 from luss.planning.foregrounds import NEAREST_CENTROID, PRETRAINED
@@ -21,39 +22,12 @@ from luss.planning.photo_run import PhotoRun
 from luss.planning.schedule import trained_stages
 from luss.planning.settings import Backbone
 from luss.planning.survey import survey
-from luss.registry import MODELS
-
-RESNET = {"type": "mmcls.ResNet", "depth": 18, "base_channels": 8, "stem_channels": 8}
-VIT = {"embed_dims": 24, "num_layers": 2, "num_heads": 2, "feedforward_channels": 48}
-NETWORKS = {
-    "resnet": (RESNET | {"out_indices": [2, 3]}, "torchvision", 1),
-    "vit": (
-        {"type": "mmcls.VisionTransformer", "arch": VIT, "patch_size": 14, "img_size": 28},
-        "openmmlab",
-        14,
-    ),
-}
 
 
 @pytest.fixture(params=NETWORKS)
 def backbone(request, monkeypatch, tmp_path):
     """A small preset, and a random file in its layout."""
-    network, layout, multiple = NETWORKS[request.param]
-    facts = {"network": "", "trained": "", "labels": None, "file": "f", "source": "s"}
-    preset = Preset(
-        backbone=network,
-        weights={"layout": layout},
-        licence="",
-        multiple=multiple,
-        mean=(0.1, 0.2, 0.3),
-        **facts,
-    )
-    monkeypatch.setitem(PRESETS, "small", preset)
-    torch.manual_seed(0)
-    state = MODELS.build(preset.backbone_config()).state_dict()
-    if layout == "openmmlab":
-        state = {"state_dict": {f"backbone.{name}": value for name, value in state.items()}}
-    torch.save(state, tmp_path / "weights.pth")
+    add_small_preset(monkeypatch, request.param, tmp_path / "weights.pth")
     return Backbone("small", str(tmp_path / "weights.pth"))
 
 
