@@ -74,20 +74,26 @@ def add_backbone(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backbone",
         metavar="NAME",
-        help="use a pretrained backbone, of which nothing is trained; luss backbones lists the "
-        "names (default: train a small ResNet)",
+        help="use a pretrained backbone, of which nothing is trained without --tune; luss "
+        "backbones lists the names (default: train a small ResNet)",
     )
     parser.add_argument(
         "--weights",
         metavar="FILE",
         help="weight file of the pretrained backbone; 'hub' lets timm download its own",
     )
-    parser.add_argument(
+    segmentor = parser.add_mutually_exclusive_group()
+    segmentor.add_argument(
         "--no-finetune",
         dest="finetune",
         action="store_false",
         help="train nothing: with --backbone, segment by the nearest centroid of the backbone's "
         "features",
+    )
+    segmentor.add_argument(
+        "--tune",
+        action="store_true",
+        help="train the pretrained backbone in fine-tuning, which takes longer",
     )
 
 

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
         raise LussError(
             f"--cfg-options {others[0]} has no effect on check, expected data.KEY=VALUE; remove it"
         )
-    backbone = choose_backbone(args.backbone, args.weights)
+    backbone = choose_backbone(args.backbone, args.weights, args.tune)
     found = inspect_photos(
         args.photos, args.categories, data_settings(options), backbone, args.finetune
     )

@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> None:
         backbone=args.backbone,
         weights=args.weights,
         finetune=args.finetune,
+        tune=args.tune,
         options=args.cfg_options or {},
     )
     print("\n" + found.run(args.resume))

@@ -1,6 +1,6 @@
 """Configs of ``luss train``. Imports nothing, so that its help is fast."""
 
-__all__ = ["FOREGROUNDS", "NEAREST_CENTROID", "PRETRAINED"]
+__all__ = ["FOREGROUNDS", "NEAREST_CENTROID", "PRETRAINED", "TUNED"]
 
 FOREGROUNDS = {
     # Colours unlike the photo's border, near its centre; with region contrast and GrabCut.
@@ -19,3 +19,6 @@ PRETRAINED = "luss::pass/pretrained_photos.py"
 
 NEAREST_CENTROID = "luss::pass/nearest_centroid_photos.py"
 """Config of ``--backbone`` with ``--no-finetune``."""
+
+TUNED = "luss::pretrained/tuned_photos.py"
+"""Config of ``--backbone`` with ``--tune``."""

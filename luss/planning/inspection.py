@@ -147,6 +147,7 @@ def _describe_training(
     network = "a small ResNet-18 (PASS_s)"
     if backbone is not None:
         network = f"a linear classifier on the features of {backbone.name}"
+        network = f"{backbone.name} and {network}" if backbone.tuned else network
     epochs = ", ".join(f"{name} {count}" for name, count in full.items())
     result.lines.append(
         f"luss train {found.root} --categories {number} would train {network} in "

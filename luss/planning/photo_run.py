@@ -63,10 +63,10 @@ class PhotoRun:
         foreground: one of :data:`luss.planning.foregrounds.FOREGROUNDS`; None for the best
             available one.
         start: work dir of a run whose pretraining is reused.
-        backbone: name of a pretrained backbone, of which nothing is trained; None trains a small
-            ResNet.
+        backbone: name of a pretrained backbone; None trains a small ResNet.
         weights: file of the pretrained backbone.
         finetune: whether to train a segmentor; False segments by the nearest centroid.
+        tune: whether to train the pretrained backbone in fine-tuning.
         options: parsed ``--cfg-options``.
     """
 
@@ -80,6 +80,7 @@ class PhotoRun:
     backbone: str | None = None
     weights: str | None = None
     finetune: bool = True
+    tune: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -142,16 +143,16 @@ class PhotoRun:
         """The pretrained backbone of this command, or of the run that it starts from.
 
         Raises:
-            LussError: if ``weights`` lacks a backbone, or ``start`` has one already.
+            LussError: if ``weights`` or ``tune`` lack a backbone, or ``start`` has one already.
         """
-        if self.start is not None and (self.backbone or self.weights):
+        if self.start is not None and (self.backbone or self.weights or self.tune):
             raise LussError(
-                f"--backbone and --weights have no effect with --from {self.start}, which reuses "
-                "the backbone of that run; remove them, or remove --from"
+                f"--backbone, --weights and --tune have no effect with --from {self.start}, which "
+                "reuses the backbone of that run; remove them, or remove --from"
             )
         if self.start is not None:
             return earlier_backbone(self.start)
-        return choose_backbone(self.backbone, self.weights)
+        return choose_backbone(self.backbone, self.weights, self.tune)
 
     def config(self, found: Survey, categories: int) -> Config:
         """Return all settings but the epochs.

@@ -11,7 +11,7 @@ from luss.configuration import read_config
 from luss.engine.checkpoint import required_checkpoint
 from luss.errors import LussError
 from luss.pipeline.work_dir import WorkDir
-from luss.planning.foregrounds import FOREGROUNDS, NEAREST_CENTROID, PRETRAINED
+from luss.planning.foregrounds import FOREGROUNDS, NEAREST_CENTROID, PRETRAINED, TUNED
 from luss.planning.plan_file import PLAN, read_plan
 
 __all__ = [
@@ -51,10 +51,12 @@ class Backbone(NamedTuple):
     Attributes:
         name: of a preset, see :func:`luss.models.backbones.presets.expand_preset`.
         weights: path of its file, or ``hub``.
+        tuned: whether it is trained in fine-tuning.
     """
 
     name: str
     weights: str | None
+    tuned: bool = False
 
     def options(self) -> dict[str, Any]:
         """Return the options that set this backbone in a config."""
@@ -62,18 +64,23 @@ class Backbone(NamedTuple):
         return {key: value for key, value in given.items() if value is not None}
 
 
-def choose_backbone(name: str | None, weights: str | None) -> Backbone | None:
-    """Return the backbone of ``--backbone`` and ``--weights``; None without them.
+def choose_backbone(name: str | None, weights: str | None, tune: bool = False) -> Backbone | None:
+    """Return the backbone of ``--backbone``, ``--weights`` and ``--tune``; None without them.
 
     Raises:
-        LussError: if there are only weights.
+        LussError: if ``--backbone`` is missing.
     """
     if name is None and weights is not None:
         raise LussError(
             f"--weights {weights} needs --backbone NAME; run luss backbones {weights} for the "
             "names that the file fits"
         )
-    return None if name is None else Backbone(name, weights)
+    if name is None and tune:
+        raise LussError(
+            "--tune needs --backbone NAME and --weights FILE: it trains a pretrained backbone in "
+            "fine-tuning; without one, the backbone is always trained"
+        )
+    return None if name is None else Backbone(name, weights, tune)
 
 
 def reject_arguments(options: dict[str, Any]) -> None:
@@ -143,7 +150,7 @@ def settings_for(
     foreground = choose_foreground(foreground)
     path, implied = FOREGROUNDS[foreground], {}
     if backbone is not None:
-        path, implied = PRETRAINED, backbone.options()
+        path, implied = TUNED if backbone.tuned else PRETRAINED, backbone.options()
         if foreground == "attention":
             raise LussError(
                 "--foreground is attention, which --backbone does not train; use prior, "
@@ -196,10 +203,10 @@ def earlier_backbone(work_dir: str) -> Backbone | None:
     found = read_plan(path).get("backbone") if path.exists() else None
     if found is None:
         return None
-    if not isinstance(found, dict) or found.keys() != {"name", "weights"}:
+    if not isinstance(found, dict) or found.keys() != set(Backbone._fields):
         raise LussError(
-            f"--from {work_dir}: {path} is damaged: 'backbone' is not an object of name and "
-            "weights; train without --from"
+            f"--from {work_dir}: {path} is damaged: 'backbone' is not an object of "
+            f"{', '.join(Backbone._fields)}; train without --from"
         )
     return Backbone(**found)
 

@@ -730,4 +730,10 @@ OTHER_BACKBONES = (
     "pass/densecl_swin_photos.py",
     "pass/dinov2_photos.py",
     "pass/pretrained_photos.py",
+    "pretrained/distance_matching.py",
+    "pretrained/in300.py",
+    "pretrained/in50.py",
+    "pretrained/in919.py",
+    "pretrained/semi_supervised.py",
+    "pretrained/tuned_photos.py",
 )

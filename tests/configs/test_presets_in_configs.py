@@ -22,10 +22,17 @@ NAMES = (
     "pass/pass_s_in919.py",
     "pass/nearest_centroid_photos.py",
     "pass/pretrained_photos.py",
+    "pass/nearest_centroid_photos.py",
     "semi_supervised/pass_s_in50_adamw.py",
     "semi_supervised/pass_s_photos_lars.py",
     "semi_supervised/pass_s_photos_adamw.py",
     "distance_matching/resnet50.py",
+    "pretrained/distance_matching.py",
+    "pretrained/in50.py",
+    "pretrained/in300.py",
+    "pretrained/in919.py",
+    "pretrained/semi_supervised.py",
+    "pretrained/tuned_photos.py",
 )
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
 
@@ -147,3 +154,35 @@ def test_contradictions_in_a_file_are_rejected(tmp_path, weights):
     path.write_text(f"{entry}\n{text}\n")
     with pytest.raises(LussError, match=r"\$\{config.weights\}"):
         read_config(path)
+
+
+@pytest.mark.parametrize("name", ["in50", "in300", "in919"])
+def test_imagenet_s_has_the_recipe_of_photos(name):
+    """As a row beside the paper's: photos of 256 pixels, and no refinement."""
+    photos = read_config(CONFIGS / "pass" / "pretrained_photos.py").stages.to_dict()
+    config = read_config(CONFIGS / "pretrained" / f"{name}.py", {"short_side": 224})
+    stages = config.stages.to_dict()
+    assert read_config(CONFIGS / "pretrained" / f"{name}.py").short_side == 256
+    assert stages["evaluate"].pop("refiner") is None
+    assert stages["finetune"]["train_cfg"].pop("max_epochs") <= 6
+    stages["label_generation"]["test_cfg"].pop("generator")
+    for stage in (photos, stages):
+        stage.pop("report")
+    photos["evaluate"].pop("refiner")
+    photos["finetune"]["train_cfg"].pop("max_epochs")
+    photos["label_generation"]["test_cfg"].pop("generator")
+    assert stages == photos
+
+
+def test_tuning_only_changes_the_optimizer_and_what_is_trained():
+    frozen = read_config(CONFIGS / "pass" / "pretrained_photos.py").stages.to_dict()
+    tuned = read_config(CONFIGS / "pretrained" / "tuned_photos.py").stages.to_dict()
+    optimizers = [stages["finetune"].pop("optim_wrapper") for stages in (frozen, tuned)]
+    assert optimizers[0]["optimizer"] == optimizers[1]["optimizer"]
+    models = [stages["finetune"]["model"] for stages in (frozen, tuned)]
+    assert models[0].pop("frozen_backbone") is True
+    assert models[1].pop("frozen_backbone") is False
+    assert models[1].pop("norm_eval") is True
+    for stages in (frozen, tuned):
+        stages.pop("report")
+    assert tuned == frozen

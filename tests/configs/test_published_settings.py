@@ -21,7 +21,7 @@ from luss.pipeline.resolving import resolved_stage
 from luss.registry import MODELS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-FOLDERS = ("pass", "semi_supervised", "distance_matching")
+FOLDERS = ("pass", "semi_supervised", "distance_matching", "pretrained")
 
 
 @functools.cache

@@ -1,6 +1,8 @@
 """``luss train --backbone``: from photos and a weight file to masks, without training one."""
 
 import json
+import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -205,6 +207,53 @@ def test_settings_of_a_backbone(photo_folder, backbone):
     assert "features of small" in line and "Epochs: finetune 600" in line
     (line,) = inspect_photos(str(photo_folder), 3, backbone=backbone, finetune=False).lines[-1:]
     assert "train nothing" in line and "features of small" in line
+    tuned = backbone._replace(tuned=True)
+    (line,) = inspect_photos(str(photo_folder), 3, backbone=tuned).lines[-1:]
+    assert "train small and" in line
+
+
+def test_a_tuned_backbone_learns_from_the_first_epoch_on(photo_folder, tmp_path, backbone):
+    """The head starts from zero, at the loss of chance."""
+    options = {
+        "num_workers": 0,
+        "short_side": 56,
+        "default_hooks.logger.interval": 1,
+        "stages.finetune.train_cfg.max_epochs": 2,
+    }
+    run = PhotoRun(
+        str(photo_folder),
+        str(tmp_path / "run"),
+        3,
+        minutes=2,
+        foreground="boundary-centre",
+        options=options,
+        backbone=backbone.name,
+        weights=backbone.weights,
+        tune=True,
+    )
+    run.run()
+    plan = read_json(tmp_path / "run" / "plan.json")
+    assert plan["asked"]["tune"] and plan["backbone"] == {**backbone._asdict(), "tuned": True}
+    (scalars,) = (tmp_path / "run" / "finetune").glob("*/vis_data/scalars.json")
+    losses = [json.loads(line)["loss"] for line in scalars.read_text().splitlines()]
+    assert losses[0] == pytest.approx(math.log(4), rel=1e-5)
+    assert all(loss < math.log(4) for loss in losses[len(losses) // 2 :])
+    before = torch.load(tmp_path / "run" / "pretrain" / "iter_0.pth")["state_dict"]
+    (last,) = (tmp_path / "run" / "finetune").glob(f"iter_{len(losses)}.pth")
+    after = torch.load(last)["state_dict"]
+    kept = {name for name, value in before.items() if torch.equal(after[name], value)}
+    # Batch norms keep their statistics.
+    assert kept == {name for name in before if re.search("running|num_batches", name)}
+    with pytest.raises(LussError, match="tune was True, now False"):
+        replace(run, tune=False).run(resume=True)
+
+
+def test_tuning_needs_a_pretrained_backbone(photo_folder, tmp_path):
+    found = survey(str(photo_folder))
+    with pytest.raises(LussError, match="--backbone NAME"):
+        PhotoRun(str(photo_folder), categories=3, tune=True).settings(found, 3)
+    with pytest.raises(LussError, match=f"--from {tmp_path}"):
+        PhotoRun(str(photo_folder), start=str(tmp_path), tune=True).settings(found, 3)
 
 
 def test_the_config_needs_weights(photo_folder, tmp_path):

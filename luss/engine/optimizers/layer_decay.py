@@ -143,12 +143,15 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     the embeddings of positions and class tokens decay. Schedulers keep the groups' ratios if they
     end at a ratio (``eta_min_ratio``) rather than at a rate.
 
-    ``paramwise_cfg=dict(layer_decay=0.4)``, a number in (0, 1].
+    ``paramwise_cfg=dict(layer_decay=0.4)``, a number in (0, 1]. With ``backbone_lr_mult``, above 0,
+    all rates of the backbone are multiplied by it, for heads that start from zero on the features
+    of a pretrained backbone.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         settings = dict(paramwise_cfg or {})
         self.layer_decay = settings.pop("layer_decay", None)
+        self.backbone_lr_mult = settings.pop("backbone_lr_mult", 1.0)
         if settings or not isinstance(self.layer_decay, int | float):
             raise LussError(
                 f"paramwise_cfg is {dict(paramwise_cfg or {})}, expected dict(layer_decay=NUMBER) "
@@ -156,6 +159,10 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             )
         if not 0 < self.layer_decay <= 1:
             raise LussError(f"layer_decay is {self.layer_decay}, expected a number in (0, 1]")
+        if not self.backbone_lr_mult > 0:
+            raise LussError(
+                f"backbone_lr_mult is {self.backbone_lr_mult}, expected a number above 0"
+            )
         super().__init__(optim_wrapper_cfg, None)
         # MMEngine makes groups only where there is something to set by parameter.
         self.paramwise_cfg = {"layer_decay": self.layer_decay}
@@ -170,15 +177,17 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise LussError("layer-wise decay needs optimizer.lr")
         trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
         layers, last = layer_ids(trained)
-        groups: dict[tuple[int, bool], dict] = {}
+        groups: dict[tuple[int, float, bool], dict] = {}
         for name, parameter in trained.items():
             layer = layers[name]
             decays = parameter.ndim > 1 and name.split(".")[-1] not in _NEVER_DECAYED
-            if (layer, decays) not in groups:
-                groups[layer, decays] = {
+            own = self.backbone_lr_mult if name.startswith("backbone.") else 1.0
+            key = (layer, own, decays)
+            if key not in groups:
+                groups[key] = {
                     "params": [],
-                    "lr": self.base_lr * self.layer_decay ** (last - layer),
+                    "lr": self.base_lr * own * self.layer_decay ** (last - layer),
                     "weight_decay": (self.base_wd or 0.0) if decays else 0.0,
                 }
-            groups[layer, decays]["params"].append(parameter)
+            groups[key]["params"].append(parameter)
         params.extend(groups[key] for key in sorted(groups))

@@ -8,6 +8,7 @@ from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from luss.datasets.image_io import MAX_PIXELS
 from luss.errors import LussError
@@ -78,6 +79,7 @@ class PassSegmentor(EncoderDecoder):
         frozen_backbone: keep the backbone as it is: without gradients, and in evaluation mode, so
             that the statistics of its batch norms do not change. Training may then read stored
             features.
+        norm_eval: train the backbone, but keep the statistics of its batch norms.
         **kwargs: see ``mmseg.EncoderDecoder``.
 
     Raises:
@@ -94,10 +96,12 @@ class PassSegmentor(EncoderDecoder):
         cam_threshold: float | None = None,
         refiner: dict | None = None,
         frozen_backbone: bool = False,
+        norm_eval: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.frozen_backbone = frozen_backbone
+        self.norm_eval = norm_eval
         if frozen_backbone:
             self.backbone.requires_grad_(False)
         if (self.test_cfg or {}).get("mode", "whole") != "whole":
@@ -140,10 +144,14 @@ class PassSegmentor(EncoderDecoder):
         return self.neck(maps) if self.with_neck else maps
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode, except for a frozen backbone."""
+        """Set training mode, except for a frozen backbone or its batch norms."""
         super().train(mode)
         if self.frozen_backbone:
             self.backbone.train(False)
+        elif self.norm_eval:
+            for part in self.backbone.modules():
+                if isinstance(part, _BatchNorm):
+                    part.training = False
         return self
 
     def loss(self, inputs: Tensor | None, data_samples: list[SegDataSample]) -> dict[str, Tensor]:

@@ -215,6 +215,25 @@ def test_rates_and_decay_of_each_parameter():
         assert group["weight_decay"] == (0.0 if parameter.ndim == 1 else 0.03)
 
 
+def test_a_factor_for_the_backbone_alone():
+    model = Model({"type": "mmcls.ResNet", "depth": 18, "base_channels": 8, "stem_channels": 8})
+    rates = []
+    for settings in ({}, {"backbone_lr_mult": 0.01}):
+        wrapper = build_optim_wrapper(
+            model,
+            {
+                "constructor": "LayerDecayOptimWrapperConstructor",
+                "paramwise_cfg": {"layer_decay": 0.5, **settings},
+                "optimizer": {"type": "AdamW", "lr": 0.1},
+            },
+        )
+        groups = wrapper.optimizer.param_groups
+        rates.append({id(p): group["lr"] for group in groups for p in group["params"]})
+    for name, parameter in model.named_parameters():
+        factor = 0.01 if name.startswith("backbone.") else 1
+        assert rates[1][id(parameter)] == pytest.approx(factor * rates[0][id(parameter)]), name
+
+
 def test_positions_and_tokens_do_not_decay():
     model = Model({"type": "mmcls.VisionTransformer", "img_size": 32, "arch": {
         "embed_dims": 8, "num_layers": 1, "num_heads": 2, "feedforward_channels": 8}})  # fmt: skip

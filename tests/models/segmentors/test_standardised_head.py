@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 
 import pytest
 import torch
@@ -158,11 +159,12 @@ def test_stored_features_that_do_not_fit(changes, message):
         model.train_step(batch, optimizer)
 
 
-def test_a_frozen_backbone_does_not_change():
+def train(**settings):
+    """Losses of three steps, the backbone's tensors before, and the model after."""
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope("luss"):
         model = segmentor(
-            data_preprocessor={"type": "mmseg.SegDataPreProcessor", "size_divisor": 1}
+            data_preprocessor={"type": "mmseg.SegDataPreProcessor", "size_divisor": 1}, **settings
         )
         model.init_weights()
         before = copy.deepcopy(model.backbone.state_dict())
@@ -175,8 +177,22 @@ def test_a_frozen_backbone_does_not_change():
             model.train_step(copy.deepcopy(batch), OptimWrapper(optimizer))["loss"].item()
             for _ in range(3)
         ]
+    return losses, before, model
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({}, ""),
+        ({"frozen_backbone": False, "norm_eval": True}, "running|num_batches"),
+        ({"frozen_backbone": False}, "nothing"),
+    ],
+)
+def test_what_changes_in_a_backbone(settings, kept):
+    losses, before, model = train(**settings)
     assert losses[0] == pytest.approx(math.log(CLASSES + 1), rel=1e-5)
     assert losses[2] < losses[0]
     for name, value in model.backbone.state_dict().items():
-        assert torch.equal(value, before[name]), name
-    assert model.decode_head.training and not model.backbone.training
+        assert torch.equal(value, before[name]) == bool(re.search(kept, name)), name
+    frozen = settings.get("frozen_backbone", True)
+    assert model.decode_head.training and model.backbone.training == (not frozen)
