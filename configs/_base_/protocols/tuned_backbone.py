@@ -1,5 +1,5 @@
-# Fine-tuning of a pretrained backbone with a head that starts from zero. The head learns at the rate
-# of a frozen backbone, the backbone at a hundredth of it, and less towards the input.
+# Fine-tuning of a pretrained backbone with a head that starts from zero. The head learns at the
+# rate of a frozen backbone, the backbone at a hundredth of it, and less towards the input.
 tuned_model = dict(frozen_backbone=False, norm_eval=True)
 tuned_optim_wrapper = dict(
     type="OptimWrapper",
