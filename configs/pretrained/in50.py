@@ -1,5 +1,5 @@
 # A frozen pretrained backbone on ImageNet-S50, as in pretrained_photos.py:
-#   luss run configs/pretrained/in50.py --cfg-options data_root=.../ImageNetS50 \
+#   python tools/train.py configs/pretrained/in50.py --cfg-options data_root=.../ImageNetS50 \
 #       backbone.preset=dinov2_vits14 backbone.weights=FILE
 # For rows beside the paper's, predictions are not refined, and photos have the paper's size. Epochs
 # are not tuned. Stages read photos: stored features of so many would fill disks.

@@ -1,6 +1,6 @@
 # Semi-supervised fine-tuning (section 5.6) of a pretrained backbone, on any split root or folder of
 # photos with true masks of train-semi:
-#   luss run configs/pretrained/semi_supervised.py --cfg-options data_root=DIR \
+#   python tools/train.py configs/pretrained/semi_supervised.py --cfg-options data_root=DIR \
 #       backbone.preset=dinov2_vits14 backbone.weights=FILE
 # Images and epochs are those of semi_supervised_adamw.py; the rates fit one process.
 _base_ = [

@@ -139,6 +139,9 @@ def check_run(args, where: str) -> None:
             continue
         assert (REPOSITORY / name).is_file(), f"{where}: there is no {name}"
         options = getattr(args, "cfg_options", None) or {}
+        if "backbone.weights" in options:
+            # Reading a config requires this file.
+            options = {**options, "backbone.weights": __file__}
         read_config(REPOSITORY / name, options if isinstance(options, dict) else None)
 
 
