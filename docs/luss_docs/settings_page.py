@@ -35,10 +35,16 @@ TOP_LEVEL = {
 """Top-level setting -> description."""
 
 OF_PASS = {
-    "backbone": "of all stages that train; widths of the other parts are inferred from it",
+    "backbone": "of all stages that train; widths of the other parts are inferred from it. "
+    "`dict(preset=NAME, weights=FILE)` is a published one, see [External weights](../weights.md)",
     "hidden_channels": "of all projectors",
     "short_side": "of complete photos, for labels and evaluation",
     "crop_size": "of crops",
+    "mean": "of red, green and blue in [0, 1], for normalisation",
+    "std": "standard deviations of the same",
+    "view_std": "`std` of the augmented views of pretraining and pixel attention",
+    "multiple": "number of pixels that divides the sides of complete photos, such as the patch of "
+    "a vision transformer; `None` for any sides",
     "matcher": "which true category each discovered one gets, for the threshold and the evaluation",
 }
 """Top-level setting that the configs of PASS define -> description."""
