@@ -28,6 +28,9 @@ __all__ = [
 OF_PRESETS = ("mean", "std", "view_std", "multiple", "in_index")
 """Settings at the top level that a preset of the backbone sets."""
 
+_WEIGHTS = ("weights", "pretrained")
+"""Settings that are a path, or a dict with a ``file``."""
+
 
 def library_config(name: str) -> Path:
     """Return the path of ``LIBRARY::PATH``: PATH below the configs that the library installs.
@@ -87,10 +90,11 @@ def inheritance() -> Iterator[dict[Path, bool]]:
 
 @contextlib.contextmanager
 def merging() -> Iterator[None]:
-    """Within the block, merge settings by two more rules than MMEngine has.
+    """Within the block, merge settings by three more rules than MMEngine has.
 
     A dict replaces None, so that ``weights = dict(file=...)`` needs no ``_delete_=True`` if the
-    base config has ``weights = None``. A dict with a preset replaces one without.
+    base config has ``weights = None``. A path of weights is ``dict(file=PATH)``, into which other
+    settings merge. A dict with a preset replaces one without.
 
     Merging raises a LussError if a config or an option states a setting of ``OF_PRESETS`` beside a
     preset, which would have no effect.
@@ -100,6 +104,7 @@ def merging() -> Iterator[None]:
     def merge(child: dict, base: dict, allow_list_keys: bool = False) -> dict:
         if isinstance(base, dict):
             _reject_settings_beside_a_preset(child, base)
+            base = _with_entries(base, child)
             child = {
                 key: {**value, DELETE_KEY: True}
                 if isinstance(value, dict) and key in base and _replaces(value, base[key])
@@ -117,6 +122,18 @@ def merging() -> Iterator[None]:
 
 def _replaces(child: dict, base: object) -> bool:
     return base is None or ("preset" in child and isinstance(base, dict) and "preset" not in base)
+
+
+def _with_entries(base: dict, child: dict) -> dict:
+    """Return settings with a dict for each path of weights that a child config adds settings to."""
+    paths = [
+        key
+        for key in _WEIGHTS
+        if isinstance(child.get(key), dict) and isinstance(base.get(key), str)
+    ]
+    base = base.copy()
+    base.update({key: {"file": base[key]} for key in paths})
+    return base
 
 
 def _reject_settings_beside_a_preset(child: dict, base: dict) -> None:

@@ -46,6 +46,30 @@ def test_bases_that_come_with_luss(tmp_path):
     assert "_scope_" not in config.pretty_text
 
 
+def test_settings_are_added_to_a_path_of_weights(tmp_path):
+    base, path = (tmp_path / f"{name}.py" for name in ("base", "config"))
+    base.write_text(
+        "weights = 'a.pth'\n"
+        "stages = dict(pretrain=dict(type='Train', pretrained='${facts.weights}', title='a'))\n"
+    )
+    path.write_text(
+        "_base_ = 'base.py'\nweights = dict(layout='dino')\n"
+        "stages = dict(pretrain=dict(pretrained=dict(key='ema')))\n"
+    )
+    config = read_config(path, {"weights.ignore": ["^head"]})
+    assert config.weights == {"file": "a.pth", "layout": "dino", "ignore": ["^head"]}
+    assert config.stages.pretrain.pretrained == {"file": "${facts.weights}", "key": "ema"}
+    # Another file; a path replaces all.
+    found = read_config(path, {"weights.file": "b.pth"}).weights
+    assert found == {"file": "b.pth", "layout": "dino"}
+    assert read_config(path, {"weights": "b.pth"}).weights == "b.pth"
+    options = {"weights": "b.pth", "weights.layout": "timm"}
+    assert read_config(base, options).weights == {"file": "b.pth", "layout": "timm"}
+    assert read_config(base).weights == "a.pth"
+    with pytest.raises(LussError, match="title"):
+        read_config(base, {"stages.pretrain.title.file": "b"})
+
+
 def test_a_dict_takes_the_place_of_none(tmp_path):
     """In a child of a config, in its child, and in an option, at any depth."""
     base, child, path = (tmp_path / f"{name}.py" for name in ("base", "child", "config"))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_blocks import REPOSITORY, blocks_of
+import torch
+from command_blocks import REPOSITORY, all_blocks, blocks_of
+from official import FILES, with_values
+from processes import run_command
 
 from luss.datasets import draw_demo_data
 from luss.datasets.mask_codec import read_mask
@@ -22,8 +26,11 @@ COMMANDS = [
     command
     for block in blocks_of(PAGE, "docs/quick_start.md")
     for command in block.commands
-    if command.startswith("luss ")
+    if command.startswith("luss ") and "found_pretrained" not in str(block.commands)
 ]
+PRETRAINED = [block.commands for block in all_blocks() if "found_pretrained" in str(block.commands)]
+"""The second path, in README.md and the quick start."""
+
 PROGRAMS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 CATEGORIES, MINUTES = 5, 3
@@ -45,6 +52,36 @@ def test_the_page_shows_the_whole_road():
     assert "LUSSInferencer" in first
     assert "luss" not in second and "onnxruntime" in second
     assert f"--categories {CATEGORIES} --minutes {MINUTES}" in smaller(COMMANDS[1])
+
+
+def test_the_second_path_has_three_commands():
+    readme, quick_start = PRETRAINED
+    assert readme == quick_start
+    assert [command.split()[1] for command in readme] == ["backbones", "train", "predict"]
+
+
+@pytest.mark.slow
+def test_the_second_path_starts_from_a_weight_file(tmp_path):
+    """The commands as they stand, but for fewer categories, epochs and pixels."""
+    draw_demo_data(tmp_path / "drawn", train=3, train_semi=1, validation=1, test=1, size=64)
+    for name, split in (("PHOTOS", "train"), ("NEW_PHOTOS", "test")):
+        (tmp_path / name).mkdir()
+        for photo in (tmp_path / "drawn" / split).rglob("*.JPEG"):
+            shutil.copy(photo, tmp_path / name)
+    torch.save(with_values(FILES["dinov2_vits14"]()), tmp_path / "weights.pth")
+    fewer = " --cfg-options short_side=56 stages.finetune.train_cfg.max_epochs=2 num_workers=0"
+
+    def run(command, options=""):
+        words = shlex.split(smaller(command) + options)
+        done = run_command("-m", *words, folder=tmp_path)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    backbones, train, predict = PRETRAINED[0]
+    assert "dinov2_vits14 " in run(backbones)
+    assert f"Found {CATEGORIES} categories in 18 photos" in run(train, fewer)
+    run(predict)
+    assert len(list((tmp_path / "found_pretrained" / "masks").rglob("*.png"))) == 6
 
 
 def copy_flat(root, folder):

@@ -6,6 +6,7 @@ from mmengine.registry import init_default_scope
 
 from luss.engine.foreign_weights import build_backbone, fill_backbone
 from luss.errors import LussError
+from luss.models.backbones.presets import Preset, fitting
 from luss.registry import MODELS
 
 NARROW = {"type": "mmselfsup.ResNet", "depth": 18, "stem_channels": 8, "base_channels": 8}
@@ -63,6 +64,21 @@ def test_weights_that_do_not_fit(backbone, weights, tmp_path):
         with pytest.raises(LussError, match=message):
             fill_backbone(backbone, path)
     assert all(torch.equal(value, before[n]) for n, value in backbone.state_dict().items())
+
+
+def test_the_message_names_the_preset_that_the_file_fits(backbone, tmp_path, monkeypatch):
+    facts = dict.fromkeys(("network", "trained", "labels", "file", "source", "licence"), "")
+    deeper = Preset(backbone={**NARROW, "depth": 34}, weights={}, **facts)
+    monkeypatch.setattr(fitting, "PRESETS", {"deeper": deeper})
+    state = MODELS.build(deeper.backbone_config()).state_dict()
+    path = tmp_path / "weights.pth"
+    torch.save(state, path)
+    with pytest.raises(LussError, match="fits the backbone deeper of luss backbones"):
+        fill_backbone(backbone, path)
+    del state["conv1.weight"]
+    torch.save(state, path)
+    with pytest.raises(LussError, match=r"nearest backbone .* is deeper \(99%"):
+        fill_backbone(backbone, path)
 
 
 def test_code_in_a_file_is_not_run(backbone, weights, tmp_path):
