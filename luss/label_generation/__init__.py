@@ -27,6 +27,7 @@ from luss.label_generation.pseudo_labels import (
     write_pseudo_label,
 )
 from luss.label_generation.reduced_kmeans import ReducedKMeans
+from luss.label_generation.spectral_clusters import SpectralClusters
 from luss.label_generation.threshold_file import Threshold
 from luss.label_generation.threshold_rules import (
     GivenThreshold,
@@ -52,6 +53,7 @@ __all__ = [
     "PixelLabels",
     "PooledFeatures",
     "ReducedKMeans",
+    "SpectralClusters",
     "Threshold",
     "ThresholdRule",
     "TorchKMeans",

@@ -45,7 +45,7 @@ _OF_TIMM = (
     (r"^backbone\.blocks\.(\d+)\.", r"backbone.layers.\1."),
     (r"^backbone\.(?:conv_stem|norm_pre|reg_token)\b", "backbone.stem"),
 )
-_BEHIND = re.compile(r"backbone\.(?:fc_norm|norm|ln|conv)\d*\.")
+_BEHIND = re.compile(r"backbone\.(?:fc_norm|norm|ln|conv_head|conv|bn)\d*\.")
 _NEVER_DECAYED = (
     "cls_token",
     "register_tokens",

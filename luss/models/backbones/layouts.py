@@ -101,6 +101,8 @@ _BLOCKS_OF_B0 = (1, 2, 2, 3, 3, 4, 1)
 _EFFICIENTNET_PYTORCH: Renames = (
     (r"^_conv_stem\.", "conv_stem."),
     (r"^_bn0\.", "bn1."),
+    (r"^_conv_head\.", "conv_head."),
+    (r"^_bn1\.", "bn2."),
     # The first block has no expansion, and timm names its projection differently.
     (r"^_blocks\.0\._project_conv\.", "_blocks.0.conv_pw."),
     (r"^_blocks\.0\._bn([12])\.", r"_blocks.0.bn\1."),

@@ -152,12 +152,15 @@ def timm(name, **options):
             13,
         ),
         (
-            timm("tf_efficientnet_lite0", features_only=True, out_indices=[3, 4]),
+            {**timm("tf_efficientnet_lite0", out_indices=[3, 4]), "type": "TIMMFeatures"},
             {
                 "conv_stem.weight": 0,
+                "bn1.weight": 0,
                 "blocks.0.0.conv_dw.weight": 1,
                 "blocks.1.1.conv_pw.weight": 3,
                 "blocks.6.0.bn3.bias": 16,
+                "conv_head.weight": 17,
+                "bn2.bias": 17,
             },
             17,
         ),

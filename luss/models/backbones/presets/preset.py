@@ -57,7 +57,7 @@ class Preset:
 
     @property
     def in_index(self) -> list[int]:
-        """Return the positions of the backbone's feature maps, for heads of mmseg."""
+        """Return the positions of the feature maps of stages, for heads of mmseg."""
         return list(range(len(self.backbone.get("out_indices", (-1,)))))
 
     def backbone_config(self) -> dict:

@@ -214,9 +214,8 @@ PRESETS: dict[str, Preset] = {
     "efficientnet_lite0": Preset(
         network="EfficientNet-Lite0",
         backbone={
-            "type": "mmcls.TIMMBackbone",
+            "type": "TIMMFeatures",
             "model_name": "tf_efficientnet_lite0",
-            "features_only": True,
             "out_indices": [3, 4],
         },
         weights={"layout": "timm"},

@@ -25,7 +25,8 @@ def preset_of_timm(name: str) -> Preset:
     """Return the preset of a network of timm.
 
     Transformers with one stride return the normalised tokens of their last block, other networks
-    the maps of their last two stages.
+    the maps of their last two stages. Networks that widen the last map before they pool it return
+    the wider one as well.
 
     Args:
         name: of the network, with or without the tag of its weights.
@@ -46,7 +47,7 @@ def preset_of_timm(name: str) -> Preset:
     options, multiple = _options(name)
     return Preset(
         network=name,
-        backbone={"type": "mmcls.TIMMBackbone", "model_name": name, **options},
+        backbone={"type": "mmcls.TIMMBackbone", **options, "model_name": name},
         weights={"layout": "timm"},
         trained=facts.tag or "unknown",
         labels=None,
@@ -125,10 +126,21 @@ def _options(name: str) -> tuple[dict[str, Any], int]:
     if len(strides) > 1 and strides[-1] == strides[-2]:
         network, size = _any_size(name)
         return size, strides[-1] if strides[-1] > 1 else max(patch_side(network) or (1,))
-    places = list(range(len(strides)))[-2:]
     # Networks that cut images into patches drop or pad the rest.
     multiple = strides[-1] if patch_side(network) else 1
-    return {"features_only": True, "out_indices": places, **size}, multiple
+    options = {"out_indices": list(range(len(strides)))[-2:], **size}
+    if _widens(name):
+        return {"type": "TIMMFeatures", **options}, multiple
+    return {"features_only": True, **options}, multiple
+
+
+def _widens(name: str) -> bool:
+    """Return whether a network pools a map with more channels than that of its last stage."""
+    network, _ = _any_size(name)
+    stages = getattr(network, "feature_info", None)
+    if not stages or not hasattr(network, "forward_intermediates"):
+        return False
+    return network.num_features > stages[-1]["num_chs"]
 
 
 def _any_size(name: str, **options: Any) -> tuple[Any, dict[str, bool]]:
