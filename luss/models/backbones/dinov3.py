@@ -21,5 +21,6 @@ class DINOv3VisionTransformer(TIMMBackbone):
 
     def __init__(self, model_name: str, **kwargs) -> None:
         super().__init__(model_name, **kwargs)
-        rope = self.timm_model.rope
+        # timm's wrapper for the outputs of several blocks has the network inside.
+        rope = getattr(self.timm_model, "model", self.timm_model).rope
         rope.register_buffer("periods", rope.periods, persistent=True)

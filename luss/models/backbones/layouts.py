@@ -266,7 +266,8 @@ LAYOUTS: dict[str, Layout] = {
         convert=_split_biases,
         renames=_DINOV3,
         variants=_OWN_TIMM,
-        dropped=("mask_token", "head.", "local_cls_norm."),
+        # Without the norm if the outputs of other blocks are taken.
+        dropped=("mask_token", "head.", "norm.", "local_cls_norm."),
         position_offset=None,
     ),
     "mae": Layout(

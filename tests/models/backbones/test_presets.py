@@ -276,6 +276,39 @@ def test_presets_of_timms_networks(name, strides, multiple):
         assert tuple(one.shape[2:]) == tuple(side // stride for side in size)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *with_marks(["dinov2_vits14_reg", "mae_vitb16", "dinov3_vits16"]),
+        pytest.param("timm:vit_tiny_patch16_224", marks=needs("timm")),
+    ],
+)
+def test_outputs_of_chosen_blocks(name):
+    """The third and the last block; timm does not normalise the outputs of several blocks."""
+    settings = backbone_settings(name, "f.pth", out_indices=[2, 11])
+    assert settings["in_index"] == [0, 1]
+    if name.startswith("timm:"):
+        import timm
+
+        torch.manual_seed(0)
+        content = timm.create_model(name.removeprefix("timm:")).state_dict()
+    else:
+        content = with_values(FILES[name]())
+    backbone = MODELS.build(settings["backbone"])
+    fill_from(backbone, content, WeightsEntry.parse(settings["weights"], "weights"))
+    backbone.eval()
+    side = settings["multiple"]
+    images = torch.randn(1, 3, 5 * side, 3 * side)
+    third, last = maps_of(backbone, images)
+    (expected,) = maps_of(loaded(name, content), images)
+    if "features_only" in settings["backbone"]:
+        epsilon = 1e-5 if name.startswith("dinov3") else 1e-6
+        scale, shift = content["norm.weight"], content["norm.bias"]
+        last = F.layer_norm(last.movedim(1, -1), scale.shape, scale, shift, epsilon).movedim(-1, 1)
+    assert third.shape == last.shape == expected.shape
+    assert_equal(last, expected)
+
+
 def test_settings_of_a_config():
     settings = backbone_settings("dinov2_vits14", {"file": "f.pth", "prefix": "net."})
     assert settings["weights"] == {"file": "f.pth", "layout": "dinov2", "prefix": "net."}

@@ -60,6 +60,9 @@ def backbone_settings(
             f"backbone {preset!r} needs the package {found.needs}, which is not installed; run "
             f"pip install {found.needs} (see docs/stacks.md), or choose another of luss backbones"
         )
+    if "out_indices" in options and "model_name" in found.backbone:
+        # timm's networks ignore out_indices otherwise.
+        options.setdefault("features_only", True)
     found = replace(found, backbone={**found.backbone, **options})
     given = dict(weights) if isinstance(weights, Mapping) else {"file": weights}
     if given.get("file") == "hub":
