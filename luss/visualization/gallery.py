@@ -1,13 +1,18 @@
-"""Report section of photos with prediction, truth and foreground map."""
+"""Report section of photos with prediction, truth, foreground map and features."""
 
+import contextlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from luss.datasets.feature_files import FeatureFolder
 from luss.errors import LussError
 from luss.registry import REPORT_SECTIONS
+from luss.visualization.feature_colours import FeatureColours
 from luss.visualization.markup import render
 from luss.visualization.overlay import attention_picture
 from luss.visualization.photo_rows import Chip, Drawing, coloured_mask, key_of, photo_row
@@ -26,7 +31,10 @@ def evenly_spaced(count: int, most: int) -> NDArray[np.int64]:
 
 @REPORT_SECTIONS.register_module()
 def gallery(run: RunFiles, max_photos: int = 60) -> Section:
-    """Return photos of the split with true masks, predictions and foreground maps.
+    """Return photos of the split with true masks, predictions, foreground maps and features.
+
+    The first three principal components of stored features, over the shown photos, are red, green
+    and blue.
 
     Args:
         run: files of the run.
@@ -46,6 +54,7 @@ def gallery(run: RunFiles, max_photos: int = 60) -> Section:
     items = [dataset.get_data_info(shown[place]) for place in evenly_spaced(len(shown), max_photos)]
     has_truth = any(item.get("seg_map_path") for item in items)
     pictures = run.pictures("gallery")
+    features, colours = _features(_folder(run, "features"), items)
     rows = []
     for item in items:
         file = f"{item['image_id']}.png"
@@ -56,6 +65,8 @@ def gallery(run: RunFiles, max_photos: int = 60) -> Section:
             made["truth"] = coloured_mask(item, run.true)
         if maps:
             made[map_name] = _map_drawing(maps / file, threshold)
+        if features:
+            made["features"] = _feature_drawing(features, colours, item["image_id"])
         rows.append(photo_row(item, _LONGEST_SIDE, made, pictures))
     key = key_of(bool(predictions) or has_truth, run.true if has_truth else None)
     if predictions and run.generated.unmatched:
@@ -73,7 +84,8 @@ def gallery(run: RunFiles, max_photos: int = 60) -> Section:
         key=key,
         map_name=map_name if maps else None,
         threshold=threshold,
-        columns=1 + bool(predictions) + has_truth + bool(maps),
+        has_features=features is not None,
+        columns=1 + bool(predictions) + has_truth + bool(maps) + (features is not None),
     )
     return Section(f"Photos of {run.gallery_split}", content)
 
@@ -82,6 +94,31 @@ def _folder(run: RunFiles, role: str) -> Path | None:
     """Return the folder of an output for the split; None if it is missing."""
     path = run.outputs.get(role)
     return path / run.gallery_split if path and (path / run.gallery_split).is_dir() else None
+
+
+def _features(
+    folder: Path | None, items: Sequence[Mapping[str, Any]]
+) -> tuple[FeatureFolder | None, FeatureColours | None]:
+    """Return the stored features, and their colours if some photos have any."""
+    if folder is None:
+        return None, None
+    features, found = FeatureFolder(folder), []
+    for item in items:
+        # The picture of the photo shows the error.
+        with contextlib.suppress(LussError):
+            found.append(features.read(item["image_id"]).maps)
+    return features, FeatureColours(found) if found else None
+
+
+def _feature_drawing(
+    features: FeatureFolder, colours: FeatureColours | None, image_id: str
+) -> Drawing:
+    def make(photo: NDArray[np.uint8], full: tuple[int, int]) -> tuple[NDArray, list[Chip]]:
+        maps = features.read(image_id).maps
+        assert colours is not None, "colours exist if the features of any photo can be read"
+        return colours.picture(maps, photo.shape[:2]), []
+
+    return make
 
 
 def _map_drawing(path: Path, threshold: float | None) -> Drawing:
