@@ -9,7 +9,10 @@ from mmengine.logging import MMLogger
 
 from luss.engine.status_line import StatusLine
 
-__all__ = ["open_run_log"]
+__all__ = ["FILE_ONLY", "open_run_log"]
+
+FILE_ONLY = {"file_only": True}
+"""Pass this as `extra` with a message that the console does not need."""
 
 _MMENGINE = Path(mmengine.__file__).parent
 _METRICS_OF_A_TEST = re.compile(r"\w+\(test\) .*\w/\S+: ")
@@ -18,7 +21,9 @@ _CHATTER = ("Exp name:", "Distributed training is not used", "Load checkpoint fr
 
 
 class _WithoutDumps(logging.Filter):
-    """Filter of MMEngine's dumps: environment, configuration, hooks, initialisation.
+    """Filter of messages for the file only, and of MMEngine's dumps.
+
+    The dumps are environment, configuration, hooks and initialisation.
 
     It also drops the one-line metrics of tests, which are logged as a table, too, and lines of
     single iterations, which :class:`luss.engine.progress.Progress` replaces. Warnings and errors
@@ -27,6 +32,8 @@ class _WithoutDumps(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the console shows a record."""
+        if getattr(record, "file_only", False):
+            return False
         if record.levelno > logging.INFO or not Path(record.pathname).is_relative_to(_MMENGINE):
             return True
         # Messages of luss come from MMEngine's print_log, too.

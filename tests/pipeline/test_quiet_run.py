@@ -49,6 +49,9 @@ def test_a_whole_run_leaves_standard_error_empty(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert (tmp_path / "report" / "index.html").is_file()
+    # Each epoch saves a checkpoint, which only the file of the log tells.
+    assert "stage 1 of 6, pretrain" in done.stdout and "saved" not in done.stdout
+    assert f"saved {tmp_path / 'pretrain' / 'iter_12.pth'}" in (tmp_path / "run.log").read_text()
 
 
 def test_warnings_of_libraries_that_nobody_can_act_on():

@@ -20,6 +20,7 @@ from luss.engine.checkpoint import (
     publish,
     save,
 )
+from luss.engine.run_log import FILE_ONLY
 from luss.errors import LussError, nearest
 from luss.files import atomic_write
 from luss.registry import HOOKS
@@ -220,7 +221,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         # EMAHook swaps the trained weights to this key.
         _require_finite(checkpoint.get("ema_state_dict", {}), iteration)
         save(path, checkpoint)
-        runner.logger.info(f"saved {path}")
+        runner.logger.info(f"saved {path}", extra=FILE_ONLY)
 
     def _remove_outdated(self, folder: Path) -> None:
         if self.max_keep_ckpts <= 0:
