@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from mmengine.dist import barrier
 from mmengine.logging import print_log
 from torch import nn
 
@@ -277,7 +278,9 @@ class Test(RunnerStage):
     def run(self, context: Context) -> dict:
         """Test; with a protocol, evaluate the splits with masks, or log why there are none."""
         if self.protocol is None:
-            return self.build_runner(context).test() or {}
+            facts = self.build_runner(context).test() or {}
+            self._require_outputs(context)
+            return facts
         if reason := self.protocol.passes_over(context):
             print_log(f"{self.protocol.name}: {reason}", "current")
             return {"splits": []}
@@ -297,6 +300,18 @@ class Test(RunnerStage):
             "splits": splits,
             "classes": context.description.classes,
         }
+
+    def _require_outputs(self, context: Context) -> None:
+        """Check that the loop has written its outputs."""
+        barrier()
+        folder = context.work_dir.stage(self.name)
+        missing = self.roles.keys() - self.outputs(folder).keys()
+        for role in sorted(missing - set(getattr(self.loop, "optional_roles", ()))):
+            raise LussError(
+                f"stages.{self.name}: {self.loop.__name__} did not write its output {role!r} to "
+                f"{folder / self.roles[role]}; write it there in the loop, or correct the path in "
+                "the roles of the loop or the outputs of the stage"
+            )
 
     def evaluate(self, context: Context) -> Results:
         """Test by the protocol, and write the results.

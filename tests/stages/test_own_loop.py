@@ -110,6 +110,16 @@ def test_another_stage_reads_the_output_by_its_role(run):
     assert set(inputs["stages"]) == {"embed"}
 
 
+def test_an_output_that_is_not_written_is_named(pretrained, tmp_path):
+    shutil.copytree(pretrained, tmp_path / "run")
+    path = tmp_path / "run" / "embed" / "features.npy"
+    with pytest.raises(LussError, match=rf"stages\.embed: EmbeddingsLoop .*'embeddings' to {path}"):
+        run_tiny(
+            tmp_path / "run", "embed", **OWN, stages__embed__outputs__embeddings="features.npy"
+        )
+    assert not (path.parent / "done.json").exists()
+
+
 def test_the_config_of_the_stage_runs_by_itself(run, tmp_path):
     config = Config.fromfile(run / "embed" / "config.py")
     config.update(work_dir=str(tmp_path), experiment_name="again", run_log=None)

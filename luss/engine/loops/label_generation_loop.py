@@ -85,6 +85,7 @@ class LabelGenerationLoop(StreamingLoop):
         "attention": "attention",
         "foreground": "foreground",
     }
+    optional_roles: ClassVar[tuple[str, ...]] = ("attention", "foreground")
     noted: ClassVar[tuple[str, ...]] = ("unlabelled",)
     begun_by: ClassVar[tuple[str, ...]] = (
         "embeddings.npy",

@@ -52,7 +52,10 @@ class StreamingLoop(BaseLoop):
     """
 
     roles: ClassVar[Mapping[str, str]] = {}
-    """Role -> path below ``runner.work_dir``, of each output that ``run`` may write."""
+    """Role -> path below ``runner.work_dir``, of each output that ``run`` writes."""
+
+    optional_roles: ClassVar[tuple[str, ...]] = ()
+    """Roles of outputs that some settings do not need; without another one, the stage fails."""
 
     noted: ClassVar[tuple[str, ...]] = ()
     """Keys of what ``run`` returns that settings of other stages may refer to."""
