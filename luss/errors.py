@@ -29,11 +29,11 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     return f"; did you mean {close[0]!r}?" if close else "."
 
 
-def shorten(names: Iterable[object], most: int = 10) -> str:
+def shorten(names: Iterable[object], most: int = 10, separator: str = ", ") -> str:
     """Return up to ``most`` names for a message, and the number of the others."""
     listed = [printable(str(name)) for name in names]
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
+    return separator.join(listed[:most]) + more
 
 
 def printable(path: str) -> str:

@@ -68,8 +68,8 @@ def inspect_photos(
             effect = "training skips them" if split == "train" else "evaluation needs them"
             photos = "photo" if len(unreadable) == 1 else "photos"
             result.problems.append(
-                f"{len(unreadable)} {photos} of {split} cannot be read ({effect}; replace or "
-                f"remove them): {shorten(unreadable)}"
+                f"{len(unreadable)} {photos} of {split} cannot be read ({effect}):\n- "
+                + shorten(unreadable, separator="\n- ")
             )
         if split in found.description.measured:
             _check_masks(dataset, split, result)
@@ -87,6 +87,7 @@ def _items(dataset: BaseDataset) -> Iterator[dict[str, Any]]:
 
 
 def _unreadable(dataset: BaseDataset, split: str, deep: DeepPhotos) -> list[str]:
+    """Return an error message for each photo that cannot be read."""
     unreadable = []
     progress = Progress(len(dataset), f"reading the photos of {split}")
     for item in _items(dataset):
@@ -95,8 +96,8 @@ def _unreadable(dataset: BaseDataset, split: str, deep: DeepPhotos) -> list[str]
             pixels = read_image(path, upright=item.get("upright", False))
             if image_header(path).deep:
                 deep.add(path, pixels)
-        except (UnreadableImageError, TooLargeImageError):
-            unreadable.append(path)
+        except (UnreadableImageError, TooLargeImageError) as error:
+            unreadable.append(str(error))
         progress.advance(1)
     return unreadable
 
