@@ -31,7 +31,7 @@ def load_model(config: dict, checkpoint: Path, device: torch.device) -> BaseMode
 def stream(
     dataset: Dataset, indices: range | list[int], batch_size: int, num_workers: int, what: str
 ) -> Iterator[list[dict]]:
-    """Yield batches of a data set's items as lists, in order, and log the progress.
+    """Yield batches of a data set's items as lists, in order; log the progress if several.
 
     Args:
         dataset: of packed items.
@@ -48,7 +48,8 @@ def stream(
         shuffle=False,
         worker_init_fn=start_worker,
     )
-    progress = Progress(len(indices), what)
+    progress = Progress(len(indices), what) if len(indices) > 1 else None
     for batch in iterate(loader):
         yield batch
-        progress.advance(len(batch))
+        if progress:
+            progress.advance(len(batch))

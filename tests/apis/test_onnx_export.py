@@ -3,10 +3,12 @@
 import importlib.util
 import json
 import shutil
+from logging.handlers import BufferingHandler
 
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmseg.structures import SegDataSample
 
@@ -29,8 +31,15 @@ def test_one_file_gives_ids_and_names(finished_run, tmp_path, capsys):
 
     path = tmp_path / "folder" / "model.onnx"
     photos = finished_run / "data" / "validation"
+    log = BufferingHandler(1000)
+    # A new one becomes the current logger.
+    MMLogger.get_instance(str(tmp_path), logger_name="luss").addHandler(log)
     run_command("export", [str(finished_run), "--out", str(path), "--photos", str(photos)])
     assert "have PyTorch's ids" in capsys.readouterr().out
+    lines = [record.getMessage() for record in log.buffer]
+    given = [line for line in lines if line.startswith(f"{photos}/")]
+    assert len(given) == 6
+    assert not [line for line in lines if line.startswith("prediction")]
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
     # From elsewhere, alone.
     alone = shutil.move(path, tmp_path / "alone.onnx")
