@@ -45,7 +45,9 @@ _IN_CONFIG = (
 """What MMEngine's runner reads from its configuration beside its arguments."""
 
 _NEEDED = ("model", "optim_wrapper", "train_cfg")
+_OWN = ("train_dataloader", "init", "param_scheduler", "seed", "weights", "pretrained")
 _OPTIONAL = (
+    *_OWN,
     "auto_scale_lr",
     "custom_hooks",
     "data_preprocessor",
@@ -111,6 +113,7 @@ class Train(RunnerStage):
         **runner,
     ) -> None:
         super().__init__(name)
+        require_keys(runner, (), f"stages.{name}", optional=(*_NEEDED, *_OPTIONAL))
         self.init = dict(init or {})
         self.train_dataloader = train_dataloader or {}
         self.param_scheduler = param_scheduler

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny_run import read_tiny
 
+from luss.errors import LussError
 from luss.pipeline import Pipeline
 from luss.pipeline.resolving import resolved_stage, stages_of
 from luss.registry import MODELS
@@ -55,3 +56,11 @@ def test_a_stage_that_trains_may_start_from_a_file(tmp_path):
     (path,) = (tmp_path / "run" / "pretrain").glob("iter_*.pth")
     trained = torch.load(path, weights_only=True)["state_dict"]
     torch.testing.assert_close(trained["backbone.conv1.weight"], backbone.conv1.weight.detach())
+
+
+def test_an_unknown_setting_is_named_when_the_stages_are_built(tmp_path):
+    config = read_tiny(stages__finetune__train_dataloder={})
+    message = r"finetune\.train_dataloder .*mean 'train_dataloader'.* init, param_scheduler, seed"
+    with pytest.raises(LussError, match=message):
+        Pipeline(config, str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
