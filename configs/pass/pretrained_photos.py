@@ -1,7 +1,7 @@
 # From photos to masks with a pretrained backbone that stays as it is; only a linear classifier is
 # trained. For a folder of photos: luss train PHOTOS --categories C --backbone NAME --weights FILE.
-# With luss run: --cfg-options data_root=DIR weights=FILE num_categories=C. `luss backbones NAME`
-# prints the settings below for other backbones.
+# With luss run: --cfg-options data_root=DIR num_categories=C backbone.preset=NAME
+# backbone.weights=FILE, which replace the settings of the backbone below; see docs/weights.md.
 _base_ = ["../_base_/default_runtime.py"]
 
 data_root = None

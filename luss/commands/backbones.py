@@ -81,6 +81,7 @@ def _print_settings(name: str, preset: "Preset") -> None:
     labels = {True: "with image labels", False: "without image labels", None: "labels unknown"}
     print(f"# {preset.network}: {preset.trained}, {labels[settings.pop('labels')]}")
     print(f"# {preset.file} of {preset.source}, licence {preset.licence}")
+    print(f"# In a config, backbone = dict(preset={name!r}, weights='FILE') stands for:")
     for key, value in settings.items():
         print(f"{key} = {value!r}")
 
