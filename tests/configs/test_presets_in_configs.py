@@ -152,7 +152,7 @@ def test_contradictions_in_a_file_are_rejected(tmp_path, weights):
         read_config(path)
     text = "stages = dict(one=dict(type='Train', model=dict(backbone='${config.backbone}')))"
     path.write_text(f"{entry}\n{text}\n")
-    with pytest.raises(LussError, match=r"\$\{config.weights\}"):
+    with pytest.raises(LussError, match=r"\$\{facts.weights\}"):
         read_config(path)
 
 

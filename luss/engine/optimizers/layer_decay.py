@@ -46,6 +46,7 @@ _OF_TIMM = (
     (r"^backbone\.(?:conv_stem|norm_pre|reg_token)\b", "backbone.stem"),
 )
 _BEHIND = re.compile(r"backbone\.(?:fc_norm|norm|ln|conv_head|conv|bn)\d*\.")
+_OTHERS = "For other backbones, set optim_wrapper.paramwise_cfg.layer_decay=1 of the stage"
 _NEVER_DECAYED = (
     "cls_token",
     "register_tokens",
@@ -85,7 +86,7 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
             "layer-wise decay found no blocks: the names of the backbone's parameters should "
             "begin with backbone.layer1.0. (ResNet), backbone.layers.0. (ViT) or "
             "backbone.stages.0.0. (ConvNeXt), backbone.stages.0.blocks.0. (Swin); they begin with "
-            f"{sorted({'.'.join(name.split('.')[:3]) for name in names})[:5]}"
+            f"{sorted({'.'.join(name.split('.')[:3]) for name in names})[:5]}. {_OTHERS}"
         )
     last = len(blocks) + 1
     of_stage: dict[int, list[int]] = {}
@@ -106,7 +107,7 @@ def layer_ids(names: Iterable[str]) -> tuple[dict[str, int], int]:
             raise LussError(
                 f"layer-wise decay does not know the block of {name}; it supports ResNet, ViT, "
                 "ConvNeXt, Swin, MiT and MobileNet of OpenMMLab, and ResNet, ViT, ConvNeXt, Swin "
-                "and EfficientNet of timm. Remove the constructor for other backbones"
+                f"and EfficientNet of timm. {_OTHERS}"
             )
         return last
 
@@ -143,9 +144,9 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     the embeddings of positions and class tokens decay. Schedulers keep the groups' ratios if they
     end at a ratio (``eta_min_ratio``) rather than at a rate.
 
-    ``paramwise_cfg=dict(layer_decay=0.4)``, a number in (0, 1]. With ``backbone_lr_mult``, above 0,
-    all rates of the backbone are multiplied by it, for heads that start from zero on the features
-    of a pretrained backbone.
+    ``paramwise_cfg=dict(layer_decay=0.4)``, a number in (0, 1]; 1 for backbones of any kind. With
+    ``backbone_lr_mult``, above 0, all rates of the backbone are multiplied by it, for heads that
+    start from zero on the features of a pretrained backbone.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -176,7 +177,9 @@ class LayerDecayOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if self.base_lr is None:
             raise LussError("layer-wise decay needs optimizer.lr")
         trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        layers, last = layer_ids(trained)
+        layers, last = dict.fromkeys(trained, 0), 0
+        if self.layer_decay < 1:
+            layers, last = layer_ids(trained)
         groups: dict[tuple[int, float, bool], dict] = {}
         for name, parameter in trained.items():
             layer = layers[name]

@@ -222,19 +222,13 @@ def test_a_factor_for_the_backbone_alone():
     model = Model({"type": "mmcls.ResNet", "depth": 18, "base_channels": 8, "stem_channels": 8})
     rates = []
     for settings in ({}, {"backbone_lr_mult": 0.01}):
-        wrapper = build_optim_wrapper(
-            model,
-            {
-                "constructor": "LayerDecayOptimWrapperConstructor",
-                "paramwise_cfg": {"layer_decay": 0.5, **settings},
-                "optimizer": {"type": "AdamW", "lr": 0.1},
-            },
-        )
-        groups = wrapper.optimizer.param_groups
+        groups = build(model, **settings).optimizer.param_groups
         rates.append({id(p): group["lr"] for group in groups for p in group["params"]})
     for name, parameter in model.named_parameters():
         factor = 0.01 if name.startswith("backbone.") else 1
         assert rates[1][id(parameter)] == pytest.approx(factor * rates[0][id(parameter)]), name
+    with pytest.raises(LussError, match="backbone_lr_mult is 0"):
+        build(model, backbone_lr_mult=0)
 
 
 def test_positions_and_tokens_do_not_decay():
@@ -261,3 +255,9 @@ def test_without_decay_all_layers_have_one_rate():
     model = Model({"type": "mmselfsup.ResNet", "depth": 18, "base_channels": 8, "stem_channels": 8})
     assert {group["lr"] for group in build(model, 1).optimizer.param_groups} == {0.5}
     assert isinstance(build(model, 1).optimizer, torch.optim.AdamW)
+    # No names of blocks are needed.
+    model = Model({"type": "mmcls.VGG", "depth": 11})
+    with pytest.raises(LussError, match="layer_decay=1"):
+        build(model)
+    groups = build(model, 1, backbone_lr_mult=0.1).optimizer.param_groups
+    assert {group["lr"] for group in groups} == {0.05, 0.5}

@@ -111,10 +111,11 @@ def expand_preset(config: Mapping[str, Any], read: Collection[str], path: str) -
     values = {**found, "view_std": own.get("std", found["std"]), **own}
     needed = ["backbone", "weights", "mean", "std", *(["multiple"] if preset.multiple > 1 else [])]
     if missing := [key for key in needed if key not in read]:
+        kind = "facts" if missing[0] == "weights" else "config"
         raise LussError(
             f"{path}: backbone.preset={name!r} sets {missing[0]}, but no stage refers to "
-            f"${{config.{missing[0]}}}; state {missing[0]} at the top level and refer to it (see "
-            "docs/weights.md), or choose a config that does, such as those of configs/pretrained/"
+            f"${{{kind}.{missing[0]}}}; refer to it (see docs/weights.md), or choose a config that "
+            "does, such as those of configs/pretrained/"
         )
     sides = {key: config[key] for key in _SIDES if isinstance(config.get(key), int)}
     multiple = values["multiple"] or 1
