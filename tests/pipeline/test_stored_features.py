@@ -1,5 +1,7 @@
 """Label generation and training from stored features, and from photos."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -116,6 +118,26 @@ def test_stages_depend_on_the_features(settings, labelled):
     assert stages["features"].requires == ("pretrain",)
     assert set(stages["label_generation"].requires) == {"pretrain", "features"}
     assert set(stages["finetune"].requires) == {"pretrain", "features", "label_generation"}
+
+
+def test_the_disk_must_be_large_enough(settings, tmp_path, monkeypatch):
+    """9 photos of 64 x 80, 64 x 76 and 64 x 64 px, and 128 and 256 bytes for each cell."""
+    sides = [(64, 80), (64, 76), (64, 64)]
+    cells = 64 / 16 * 80 / 16 * 128 + 64 / 32 * -(-80 // 32) * 256
+    # The maps of the first photo per pixel, times the pixels of the photos that are looked at.
+    pixels = np.mean([sides[place % 3][0] * sides[place % 3][1] for place in range(5)])
+    needed = cells / (64 * 80) * pixels * 9
+    usage = type(shutil.disk_usage(tmp_path))
+    for free in (int(needed) - 1, int(needed) + 1):
+        free_now = usage(total=1, used=0, free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, found=free_now: found)
+        pipeline = pipeline_of(settings, tmp_path, "features")
+        if free < needed:
+            with pytest.raises(LussError, match="precision='half'"):
+                pipeline.run()
+            assert not (tmp_path / "pretrain").exists()
+        else:
+            pipeline.run()
 
 
 @pytest.mark.parametrize(
