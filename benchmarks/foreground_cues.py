@@ -24,8 +24,9 @@ from luss.engine.checkpoint import load
 from luss.label_generation.foreground import FrameDistance, LazyPhoto, resize_map
 from luss.models import BackboneFeatures
 from luss.models.backbones import probe
+from luss.models.backbones.filling import fill_from
 from luss.models.backbones.presets import backbone_settings
-from luss.models.backbones.weights import WeightsEntry, fill_from
+from luss.models.backbones.weights import WeightsEntry
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "projects"))
 from foreground_analysis.quality import ForegroundCounts

@@ -17,7 +17,8 @@ from luss.errors import LussError, shorten
 from luss.files import atomic_write, output_file
 from luss.label_generation.given_centroids import read_centroids
 from luss.models.backbones.layouts import PASS_PARTS
-from luss.models.backbones.weights import WeightsEntry, tensors_of
+from luss.models.backbones.picking import tensors_of
+from luss.models.backbones.weights import WeightsEntry
 
 __all__ = ["KINDS", "TARGETS", "convert_checkpoint", "from_ours", "resnet_names", "to_ours"]
 

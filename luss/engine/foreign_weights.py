@@ -10,8 +10,10 @@ from luss.datasets.reproducible import seeded
 from luss.engine.checkpoint import load
 from luss.engine.pretrained import load_pretrained, take_pretrained
 from luss.errors import LussError
+from luss.models.backbones.filling import fill_from
+from luss.models.backbones.picking import parts_beside_the_backbone
 from luss.models.backbones.presets import nearest_preset
-from luss.models.backbones.weights import WeightsEntry, fill_from, parts_beside_the_backbone
+from luss.models.backbones.weights import WeightsEntry
 from luss.registry import MODELS
 
 __all__ = ["build_backbone", "fill_backbone", "read_parts"]

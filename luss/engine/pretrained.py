@@ -12,7 +12,8 @@ from torch import nn
 
 from luss.engine.checkpoint import load
 from luss.errors import LussError
-from luss.models.backbones.weights import WeightsEntry, fill_from
+from luss.models.backbones.filling import fill_from
+from luss.models.backbones.weights import WeightsEntry
 
 __all__ = ["check_pretrained", "load_pretrained", "take_pretrained"]
 
@@ -64,7 +65,7 @@ def load_pretrained(pretrained: list[_Pretrained]) -> None:
 
     Raises:
         LussError: if a file is missing, contains code, or does not fit its module, see
-            :func:`luss.models.backbones.weights.pick`.
+            :func:`luss.models.backbones.picking.pick`.
     """
     for one in pretrained:
         fill_from(one.part, load(one.weights.path), one.weights)

@@ -185,7 +185,7 @@ def _order_merged_channels(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     return {
         name: value.unflatten(-1, (2, 2, -1)).movedim(-1, -3).mT.flatten(-3)
-        if _MERGED.match(name) and value.shape[-1] % 4 == 0
+        if _MERGED.match(name) and value.ndim and value.shape[-1] % 4 == 0
         else value
         for name, value in tensors.items()
         if not name.endswith(("attn_mask", "relative_position_index"))

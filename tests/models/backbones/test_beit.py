@@ -8,7 +8,8 @@ import torch
 from luss.errors import LussError
 from luss.models.backbones import FeatureMap, extract_maps, probe
 from luss.models.backbones.beit import relative_positions, resized_biases
-from luss.models.backbones.weights import WeightsEntry, fill_from
+from luss.models.backbones.filling import fill_from
+from luss.models.backbones.weights import WeightsEntry
 from luss.registry import MODELS
 
 ARCH = {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 16}

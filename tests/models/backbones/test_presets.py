@@ -14,6 +14,8 @@ from official import FILES, with_values
 from luss.engine.foreign_weights import fill_backbone
 from luss.errors import LussError
 from luss.models.backbones import extract_maps, probe
+from luss.models.backbones.filling import fill_from
+from luss.models.backbones.picking import pick
 from luss.models.backbones.presets import (
     PRESETS,
     backbone_settings,
@@ -22,7 +24,7 @@ from luss.models.backbones.presets import (
     nearest_preset,
     tensor_shapes,
 )
-from luss.models.backbones.weights import WeightsEntry, fill_from, pick
+from luss.models.backbones.weights import WeightsEntry
 from luss.registry import MODELS
 
 

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from luss.models.backbones import extract_maps
+from luss.models.backbones.filling import fill_from
 from luss.models.backbones.vision_transformer import resized_positions
-from luss.models.backbones.weights import WeightsEntry, fill_from
+from luss.models.backbones.weights import WeightsEntry
 from luss.registry import MODELS
 
 ARCH = {"embed_dims": 16, "num_layers": 3, "num_heads": 2, "feedforward_channels": 16}

@@ -10,14 +10,11 @@ from torch import nn
 
 from luss.errors import LussError
 from luss.models.backbones import extract_maps
+from luss.models.backbones.filling import fill_from
 from luss.models.backbones.layouts import LAYOUTS
+from luss.models.backbones.picking import parts_beside_the_backbone
 from luss.models.backbones.presets import PRESETS
-from luss.models.backbones.weights import (
-    WeightsEntry,
-    fill_from,
-    parts_beside_the_backbone,
-    weights_entry,
-)
+from luss.models.backbones.weights import WeightsEntry, weights_entry
 from luss.registry import MODELS
 
 ARCH = {"embed_dims": 16, "num_layers": 2, "num_heads": 2, "feedforward_channels": 16}
@@ -277,6 +274,17 @@ def test_efficientnets_whose_blocks_are_counted_through():
     read(network, file | tops, layout="timm")
     values = [network.state_dict()[f"timm_model.{name}"] for name in names.values()]
     assert values == list(file.values())
+
+
+def test_the_message_names_the_layouts_by_which_a_file_fits():
+    backbone = build(DINO_VIT, 1)
+    state = of_dino(build(DINO_VIT, 2).state_dict())
+    with pytest.raises(LussError, match=r"It fits as layout .*'dino'"):
+        read(backbone, state, layout="openmmlab")
+    del state["teacher"]["backbone.pos_embed"]
+    with pytest.raises(LussError, match="does not fit") as caught:
+        read(backbone, state, layout="openmmlab")
+    assert "It fits" not in str(caught.value)
 
 
 def test_tensors_that_are_ignored():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luss.errors import LussError
+from luss.models.backbones.picking import share_of_matches
 from luss.models.backbones.presets.preset import Preset, is_installed, tensor_shapes
 from luss.models.backbones.presets.table import PRESETS
 from luss.models.backbones.presets.timm_networks import (
@@ -13,7 +14,7 @@ from luss.models.backbones.presets.timm_networks import (
     preset_of_timm,
     timm_names_in,
 )
-from luss.models.backbones.weights import WeightsEntry, share_of_matches
+from luss.models.backbones.weights import WeightsEntry
 
 __all__ = ["Fit", "fitting_presets", "nearest_preset"]
 
