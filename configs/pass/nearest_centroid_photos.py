@@ -5,6 +5,7 @@ _base_ = ["./pretrained_photos.py"]
 
 # Also computed inside the segmentor, so that no other maps are needed for new photos.
 foreground = dict(maps="${config.in_index}", frame=0.06)
+threshold = dict(type="AutoThreshold", _delete_=True)
 
 stages = dict(
     label_generation=dict(

@@ -19,6 +19,8 @@ std = (0.229, 0.224, 0.225)
 short_side = 224
 multiple = 1
 
+# Of the foreground; 0.5 suits GrabCut. For other maps, dict(type="AutoThreshold", _delete_=True).
+threshold = dict(type="GivenThreshold", value=0.5)
 # By which discovered categories get the names of true ones.
 matcher = dict(type="ImageLevelMatcher")
 
@@ -40,13 +42,14 @@ over_foreground = [
     dict(type="LoadForegroundAsMask", folder="${label_generation.foreground}/train"),
     pack,
 ]
+# Colours unlike the photo's frame, near its centre; and features unlike the frame's.
 prior = dict(
     type="MeanOfRanks",
     sources=[
         dict(type="ProductOfMaps", sources=colours),
-        dict(type="RegionContrast"),
-        dict(type="FrameDistance"),
+        dict(type="FrameDistance", maps="${config.in_index}"),
     ],
+    weights=(1, 2),
 )
 
 stages = dict(
@@ -74,7 +77,7 @@ stages = dict(
         test_cfg=dict(type="FeatureLoop", precision="single"),
     ),
     # Features are pooled over the foreground and clustered; all pixels of the foreground get the
-    # category of their photo. The foreground needs scikit-image, and about 0.4 s for each photo.
+    # category of their photo.
     label_generation=dict(
         type="Test",
         model="${pretrain.model}",
@@ -94,11 +97,14 @@ stages = dict(
             type="LabelGenerationLoop",
             num_categories="${facts.num_categories}",
             embedder=dict(type="ForegroundEmbeddings", attention=False),
-            generator=dict(type="FaissKMeans", iterations=20, restarts=30),
-            foreground=dict(type="GrabCut", source=prior),
-            threshold=dict(type="AutoThreshold"),
+            generator=dict(
+                type="ReducedKMeans", dimensions=64, generator=dict(type="SpectralClusters")
+            ),
+            foreground=dict(type="GrabCut", source=prior, iterations=2),
+            threshold="${config.threshold}",
             matcher="${config.matcher}",
             writer=dict(type="ImageLabels", over_foreground=True),
+            num_attention_maps=10**6,  # all of validation, for evaluate_labels
         ),
     ),
     # The labels are unmatched generated ids.
@@ -108,6 +114,9 @@ stages = dict(
         model=dict(
             type="PassSegmentor",
             frozen_backbone=True,
+            # Photos are also predicted at 320 instead of 224 px, for finer masks.
+            scales=(1, 1.43),
+            multiple_of="${config.multiple}",
             data_preprocessor=dict(type="PhotometricSegPreprocessor", **normalisation, unit=255),
             backbone="${config.backbone}",
             decode_head=dict(
@@ -174,7 +183,7 @@ stages = dict(
             centroids="${label_generation.clustering}",
             threshold="${label_generation.threshold}",
             foreground=dict(type="FolderOfMaps", folder="${label_generation.foreground}"),
-            rule=dict(type="AutoThreshold"),
+            rule="${config.threshold}",
             writer=dict(type="ImageLabels", over_foreground=True),
         ),
         checkpoint="${pretrain.checkpoint}",

@@ -1,8 +1,8 @@
 # A frozen pretrained backbone on ImageNet-S50, as in pretrained_photos.py:
 #   python tools/train.py configs/pretrained/in50.py --cfg-options data_root=.../ImageNetS50 \
 #       backbone.preset=dinov2_vits14 backbone.weights=FILE
-# For rows beside the paper's, predictions are not refined, and photos have the paper's size. Epochs
-# are not tuned. Stages read photos: stored features of so many would fill disks.
+# For rows beside the paper's, photos have its size, and predictions are of one scale and not
+# refined. Epochs are not tuned. Stages read photos: stored features of so many would fill disks.
 _base_ = ["../pass/pretrained_photos.py", "../_base_/pass/labelled_crops.py"]
 
 short_side = 256
@@ -25,7 +25,10 @@ stages = dict(
             generator=dict(_delete_=True, type="TorchKMeans", iterations=20, restarts=30)
         ),
     ),
-    finetune=dict(train_dataloader=dict(dataset=dict(pipeline=_base_.labelled_crops))),
+    finetune=dict(
+        model=dict(scales=(1,)),
+        train_dataloader=dict(dataset=dict(pipeline=_base_.labelled_crops)),
+    ),
     evaluate=dict(refiner=None),
     report=dict(title="Frozen backbone on ImageNet-S"),
 )

@@ -18,7 +18,7 @@ stages = dict(
         _base_.finetune_semi,
         model=dict(
             _base_.stages.finetune.model,
-            **dict(_base_.semi_supervised_model, decode_head=head, label_stride=4),
+            **dict(_base_.semi_supervised_model, decode_head=head, label_stride=4, scales=(1,)),
             **_base_.tuned_model,
         ),
         optim_wrapper=_base_.tuned_optim_wrapper,

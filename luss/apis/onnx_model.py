@@ -148,7 +148,7 @@ class PhotoSegmentor(nn.Module):
         if self.swaps_channels:
             inputs = inputs.flip(1)
         inputs = (inputs - self.mean) / self.std
-        logits = self.segmentor.decode_head(self.segmentor.extract_feat(inputs))
+        logits = self.segmentor.logits(inputs)
         # As in predict_ids: large photos are predicted at a smaller size.
         narrower = (HEIGHT_OF_LARGE * width // height).clamp(min=1)
         large = (height * width > LARGE_IMAGE) & (HEIGHT_OF_LARGE * narrower <= MAX_PIXELS)

@@ -32,7 +32,7 @@ class ReducedKMeans(KMeans):
 
     Args:
         num_clusters: C, the number of categories to discover.
-        dimensions: number of principal components.
+        dimensions: number of principal components; all if embeddings have fewer values.
         generator: config of the generator that clusters in the reduced space.
         seed: of the generator.
 
@@ -56,16 +56,13 @@ class ReducedKMeans(KMeans):
 
     @torch.no_grad()
     def fit(self, features: Features, *, sharded: bool = False) -> KMeansResult:
-        """Cluster embeddings, see :meth:`KMeans.fit`; ``sharded`` must be False.
-
-        Raises:
-            LussError: also if embeddings have fewer than ``dimensions`` values.
-        """
+        """Cluster embeddings, see :meth:`KMeans.fit`; ``sharded`` must be False."""
         if sharded:
             raise LussError("ReducedKMeans runs in one process, found sharded=True; pass all rows")
         self.check(features, total=len(features))
-        mean, components = principal_components(features, self.dimensions)
-        reduced = np.empty((len(features), self.dimensions), np.float32)
+        dimensions = min(self.dimensions, features.shape[1])
+        mean, components = principal_components(features, dimensions)
+        reduced = np.empty((len(features), dimensions), np.float32)
         for place, block in normalised_blocks(features, _BLOCK_ROWS, "cpu"):
             reduced[place] = ((block - mean) @ components.T).numpy()
         found = torch.from_numpy(self.generator.fit(reduced).centroids)

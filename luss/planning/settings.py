@@ -158,6 +158,9 @@ def settings_for(
             )
         if foreground == "region-contrast":
             implied[_FOREGROUND] = {"type": "RegionContrast", "_delete_": True}
+        if foreground != "prior":
+            # That of the config is for maps of GrabCut.
+            implied["threshold"] = {"type": "AutoThreshold", "_delete_": True}
     if foreground == "boundary-centre":
         implied[_FOREGROUND] = copy.deepcopy(_BOUNDARY_CENTRE)
     return read_config(path, {**implied, **options})

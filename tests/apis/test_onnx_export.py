@@ -108,10 +108,15 @@ VIT = {
 
 @needs_onnx
 @pytest.mark.parametrize(
-    ("backbone", "head", "fits"),
-    [(CONVNEXT, "PassHead", True), (CONVNEXT, "CentroidHead", True), (VIT, "PassHead", False)],
+    ("backbone", "head", "scales", "fits"),
+    [
+        (CONVNEXT, "PassHead", (1,), True),
+        (CONVNEXT, "PassHead", (1, 1.43), True),
+        (CONVNEXT, "CentroidHead", (1,), True),
+        (VIT, "PassHead", (1,), False),
+    ],
 )
-def test_every_size_is_compared(backbone, head, fits):
+def test_every_size_is_compared(backbone, head, scales, fits):
     """A transformer traced at one size would label photos of that shape alone."""
     torch.manual_seed(0)
     init_default_scope("luss")
@@ -119,6 +124,7 @@ def test_every_size_is_compared(backbone, head, fits):
     model = MODELS.build(
         {
             "type": "PassSegmentor",
+            "scales": scales,
             "backbone": backbone,
             "decode_head": {"type": head, "in_index": -1, "num_classes": 7},
             "data_preprocessor": {"type": "mmseg.SegDataPreProcessor", **normalisation},

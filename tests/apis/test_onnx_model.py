@@ -37,10 +37,7 @@ class Colours(nn.Module):
         self.data_preprocessor = SimpleNamespace(mean=mean, std=std, channel_conversion=False)
         self.align_corners = False
 
-    def extract_feat(self, inputs):
-        return inputs
-
-    def decode_head(self, inputs):
+    def logits(self, inputs):
         return self.head(inputs)
 
 

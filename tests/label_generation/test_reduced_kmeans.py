@@ -100,12 +100,17 @@ def test_the_same_seed_gives_the_same_result_and_equal_images_no_nan():
     assert equal.objective == pytest.approx(0, abs=1e-6)
 
 
+def test_short_embeddings_keep_all_dimensions():
+    points, _ = noisy_blobs()
+    np.testing.assert_array_equal(fit(points, 6, 64).centroids, fit(points, 6, 40).centroids)
+
+
 def test_bad_input_is_named():
     points, _ = noisy_blobs(images=8)
     with pytest.raises(LussError, match="dimensions is 0"):
         fit(points, 2, 0)
-    with pytest.raises(LussError, match=r"dimensions is 41, .* 40 values"):
-        fit(points, 2, 41)
+    with pytest.raises(LussError, match=r"41, .* 40 values"):
+        principal_components(points, 41)
     with pytest.raises(LussError, match="8 images cannot form 9 clusters"):
         fit(points, 9, 5)
     points[2, 1] = np.nan

@@ -256,6 +256,17 @@ def test_tuning_needs_a_pretrained_backbone(photo_folder, tmp_path):
         PhotoRun(str(photo_folder), start=str(tmp_path), tune=True).settings(found, 3)
 
 
+def test_the_threshold_follows_the_foreground(photo_folder, backbone):
+    run = PhotoRun(str(photo_folder), categories=3, backbone="small", weights=backbone.weights)
+    found = survey(str(photo_folder))
+    assert replace(run, foreground="prior").config(found, 3).threshold.value == 0.5
+    for name in ("boundary-centre", "region-contrast"):
+        config = replace(run, foreground=name).config(found, 3)
+        assert config.threshold == {"type": "AutoThreshold"}
+        given = {"threshold": 0.3}
+        assert replace(run, foreground=name, options=given).config(found, 3).threshold == 0.3
+
+
 def test_the_config_needs_weights(photo_folder, tmp_path):
     options = {"data_root": str(photo_folder), "num_categories": 3}
     with pytest.raises(LussError, match="weights=FILE"):

@@ -44,7 +44,10 @@ class JoinedSource(WrappingSource):
         """Return the combined map (H, W), of the size of the largest map."""
         maps = list(self.maps(photo))
         size = max((values.shape for values in maps), key=np.prod)
-        return type(self).join([resize_map(values, size) for values in maps])
+        return self._joined([resize_map(values, size) for values in maps])
+
+    def _joined(self, maps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return type(self).join(maps)
 
 
 @FOREGROUND_SOURCES.register_module()
@@ -56,9 +59,29 @@ class ProductOfMaps(JoinedSource):
 
 @FOREGROUND_SOURCES.register_module()
 class MeanOfRanks(JoinedSource):
-    """The mean of the ranks of several sources' maps."""
+    """The mean of the ranks of several sources' maps.
+
+    Args:
+        sources: configs of the sources.
+        weights: one positive number for each source; by default all are equal.
+
+    Raises:
+        LussError: if there are fewer than two sources, or the weights do not fit them.
+    """
 
     join = staticmethod(mean_of_ranks)
+
+    def __init__(self, sources: Sequence[Source], weights: Sequence[float] | None = None) -> None:
+        super().__init__(sources)
+        if weights is not None and (len(weights) != len(sources) or not min(weights) > 0):
+            raise LussError(
+                f"MeanOfRanks: weights is {list(weights)}, expected {len(sources)} positive "
+                "numbers, one for each source"
+            )
+        self.weights = weights
+
+    def _joined(self, maps: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return mean_of_ranks(maps, self.weights)
 
 
 class _Refined(WrappingSource):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Self
 
 import torch
+import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
@@ -80,11 +81,14 @@ class PassSegmentor(EncoderDecoder):
             that the statistics of its batch norms do not change. Training may then read stored
             features.
         norm_eval: train the backbone, but keep the statistics of its batch norms.
+        scales: sizes at which images are predicted, relative to their own. The logits are averaged;
+            a larger size finds small objects and edges, which a smaller one misses.
+        multiple_of: sides of resized images are rounded to multiples of it.
         **kwargs: see ``mmseg.EncoderDecoder``.
 
     Raises:
-        LussError: if sliding-window inference is configured, the threshold is not in 0..1, or the
-            refiner cannot be built.
+        LussError: if sliding-window inference is configured, the threshold is not in 0..1, a scale
+            is not positive, or the refiner cannot be built.
     """
 
     reads_feature_maps: ClassVar[bool] = True
@@ -97,6 +101,8 @@ class PassSegmentor(EncoderDecoder):
         refiner: dict | None = None,
         frozen_backbone: bool = False,
         norm_eval: bool = False,
+        scales: Sequence[float] = (1,),
+        multiple_of: int = 1,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -111,6 +117,12 @@ class PassSegmentor(EncoderDecoder):
             )
         if cam_threshold is not None and not 0 <= cam_threshold <= 1:
             raise LussError(f"PassSegmentor: cam_threshold is {cam_threshold}, expected 0..1")
+        if not scales or not min(scales) > 0:
+            raise LussError(
+                f"PassSegmentor: scales is {list(scales)}, expected numbers greater than 0"
+            )
+        self.scales = tuple(scales)
+        self.multiple_of = multiple_of
         self.label_stride = label_stride
         self.cam_threshold = cam_threshold
         self.refiner = None if refiner is None else MODELS.build(refiner)
@@ -227,7 +239,7 @@ class PassSegmentor(EncoderDecoder):
         Returns:
             The samples, without ``photo``, with ``pred_sem_seg`` (1, H, W) int64 in 0..C. If
             ``keep_logits`` is set, also ``seg_logits`` (C + 1, h, w) at the resolution of the
-            feature map.
+            feature map of the largest scale.
 
         Raises:
             LussError: if an image was padded, or its photo is missing.
@@ -235,7 +247,7 @@ class PassSegmentor(EncoderDecoder):
         if data_samples is None:
             shape = tuple(inputs.shape[2:])
             data_samples = [SegDataSample(metainfo={"ori_shape": shape}) for _ in inputs]
-        logits = self.decode_head(self.extract_feat(inputs))
+        logits = self.logits(inputs)
         for sample, of_image in zip(data_samples, logits.split(1), strict=True):
             _check_not_padded(sample)
             size = tuple(sample.metainfo["ori_shape"][:2])
@@ -248,6 +260,20 @@ class PassSegmentor(EncoderDecoder):
                 sample.seg_logits = PixelData(data=of_image[0])
         return data_samples
 
+    def logits(self, inputs: Tensor) -> Tensor:
+        """Return the mean logits (N, C + 1, h, w) over all scales, at the finest resolution.
+
+        Args:
+            inputs: images (N, 3, H, W), normalised.
+        """
+        found = [
+            self.decode_head(self.extract_feat(_scaled(inputs, scale, self.multiple_of)))
+            for scale in sorted(self.scales)
+        ]
+        size = found[-1].shape[2:]
+        alike = [F.interpolate(one, size=size, mode="bilinear") for one in found[:-1]]
+        return torch.stack([*alike, found[-1]]).mean(dim=0)
+
     def _ids(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         if self.cam_threshold is None:
             return upsampled_argmax(logits, size, self.align_corners)
@@ -258,6 +284,16 @@ class PassSegmentor(EncoderDecoder):
         step = self.label_stride
         labels = sample.gt_sem_seg.data[..., ::step, ::step]
         return SegDataSample(metainfo=sample.metainfo, gt_sem_seg=PixelData(data=labels))
+
+
+def _scaled(images: Tensor, scale: float, multiple_of: int) -> Tensor:
+    if scale == 1:
+        return images
+    if multiple_of == 1:
+        # Sizes that Python computes would be constants in exported models.
+        return F.interpolate(images, scale_factor=scale, mode="bilinear")
+    size = [max(1, round(scale * side / multiple_of)) * multiple_of for side in images.shape[2:]]
+    return F.interpolate(images, size=size, mode="bilinear")
 
 
 def _check_not_padded(sample: SegDataSample) -> None:

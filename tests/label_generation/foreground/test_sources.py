@@ -13,6 +13,7 @@ from luss.label_generation.foreground import (
     boundary_prior,
     centre_prior,
     mean_of_ranks,
+    ranks,
     refine_by_pamr,
     region_contrast,
 )
@@ -67,6 +68,15 @@ def test_maps_of_several_sizes_are_joined_at_the_largest(photo, tmp_path):
     np.testing.assert_allclose(joined, expected, rtol=1e-5)
 
 
+def test_weights_of_sources(photo):
+    joined = map_of(photo, type="MeanOfRanks", sources=[BOUNDARY, CENTRE], weights=(1, 3))
+    boundary, centre = (ranks(map_of(photo, **source)) for source in (BOUNDARY, CENTRE))
+    np.testing.assert_allclose(joined, (boundary + 3 * centre) / 4, rtol=1e-5)
+    twice = map_of(photo, type="MeanOfRanks", sources=[BOUNDARY, BOUNDARY, CENTRE])
+    weighted = map_of(photo, type="MeanOfRanks", sources=[BOUNDARY, CENTRE], weights=(2, 1))
+    np.testing.assert_allclose(weighted, twice, rtol=1e-5)
+
+
 def test_a_folder_without_the_photos_map_is_named(photo, tmp_path):
     with pytest.raises(LussError, match=r"drawing of train has no map; .*/drawing\.png"):
         map_of(photo, type="FolderOfMaps", folder=str(tmp_path / "train"))
@@ -87,6 +97,8 @@ def _train_folder(tmp_path):
     ("config", "message"),
     [
         ({"type": "MeanOfRanks", "sources": [CENTRE]}, "has 1 source"),
+        ({"type": "MeanOfRanks", "sources": [CENTRE] * 2, "weights": [1]}, r"\[1\], expected 2"),
+        ({"type": "MeanOfRanks", "sources": [CENTRE] * 2, "weights": [1, 0]}, r"weights is \[1, 0"),
         ({"type": "CentrePrior", "sigma": 0}, "sigma is 0"),
         ({"type": "GrabCut", "source": CENTRE, "sure_background": 0.9}, "must ascend"),
         ({"type": "PAMR", "source": CENTRE, "dilations": ()}, "must be positive"),

@@ -234,3 +234,29 @@ def test_predictions_are_refined_at_the_photo(scope):
     assert plain.keys() == ["pred_sem_seg"]
     expected = refine_ids(refiner, photo, plain.pred_sem_seg.data[0])
     assert torch.equal(refined.pred_sem_seg.data[0], expected)
+
+
+@torch.no_grad()
+def test_several_scales_average_the_logits(scope):
+    torch.manual_seed(0)
+    model = MODELS.build(config(scales=(1.5, 1))).eval()
+    images = torch.randn(1, 3, 64, 96)
+    small = model.decode_head(model.extract_feat(images))
+    larger = F.interpolate(images, size=(96, 144), mode="bilinear")
+    large = model.decode_head(model.extract_feat(larger))
+    expected = (F.interpolate(small, size=large.shape[2:], mode="bilinear") + large) / 2
+    torch.testing.assert_close(model.logits(images), expected)
+    (found,) = model.predict(images, [sample(ori_shape=(50, 70))])
+    assert torch.equal(found.pred_sem_seg.data, predict_ids(expected, (50, 70)))
+    # Sides are multiples of those of patches: 64 * 1.5 = 96 is nearest to 100, 144 to 150.
+    model.multiple_of = 50
+    sizes = []
+    model.backbone.register_forward_pre_hook(lambda _, args: sizes.append(args[0].shape[2:]))
+    model.logits(images)
+    assert sizes == [(64, 96), (100, 150)]
+
+
+@pytest.mark.parametrize("scales", [[], [1, 0]])
+def test_scales_are_positive(scope, scales):
+    with pytest.raises(LussError, match=r"scales is \["):
+        MODELS.build(config(scales=scales))
