@@ -38,6 +38,7 @@ def test_photos_and_a_weight_file_become_masks(photo_folder, tmp_path, backbone)
         "num_workers": 0,
         "short_side": 56,
         "stages.finetune.train_cfg.max_epochs": 2,
+        "stages.report": None,
     }
     first = tmp_path / "first"
     arguments = {"minutes": 2, "foreground": "boundary-centre", "options": options}
@@ -219,6 +220,7 @@ def test_a_tuned_backbone_learns_from_the_first_epoch_on(photo_folder, tmp_path,
         "short_side": 56,
         "default_hooks.logger.interval": 1,
         "stages.finetune.train_cfg.max_epochs": 2,
+        "stages.report": None,
     }
     run = PhotoRun(
         str(photo_folder),

@@ -281,7 +281,7 @@ def test_presets_of_timms_networks(name, strides, multiple):
 @pytest.mark.parametrize(
     "name",
     [
-        *with_marks(["dinov2_vits14_reg", "mae_vitb16", "dinov3_vits16"]),
+        *with_marks(["dinov2_vits14_reg", "deit_vits16", "dinov3_vits16"]),
         pytest.param("timm:vit_tiny_patch16_224", marks=needs("timm")),
     ],
 )
