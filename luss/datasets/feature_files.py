@@ -13,9 +13,11 @@ A folder contains
 """
 
 import bisect
+import contextlib
 import json
+import os
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
@@ -84,12 +86,18 @@ class FeatureWriter:
             file = _map_path(self.folder, place).open("wb")
             self._files.append(file)
             # The final header takes its place.
-            file.write(bytes(_HEADER))
+            self._write(place, bytes(_HEADER))
         return self
 
     def __exit__(self, *_: object) -> None:
         for file in self._files:
-            file.close()
+            # `finish` has raised this error, or another one is on its way.
+            with contextlib.suppress(OSError):
+                file.close()
+
+    def _write(self, place: int, content: bytes) -> None:
+        with _naming(_map_path(self.folder, place)):
+            self._files[place].write(content)
 
     def add(
         self,
@@ -124,7 +132,7 @@ class FeatureWriter:
                 rows = np.ascontiguousarray(values.transpose(1, 2, 0), dtype=self.dtype)
             if not np.isfinite(rows).all():
                 raise LussError(self._describe_not_finite(image_id, place, values))
-            self._files[place].write(rows.tobytes())
+            self._write(place, rows.tobytes())
             self._cells[place] += rows.shape[0] * rows.shape[1]
             sizes.append((rows.shape[0], rows.shape[1]))
         photo, image = (photo[0], photo[1]), (image[0], image[1])
@@ -172,7 +180,7 @@ class FeatureWriter:
             self._photos.append(_Photo(bytes(row["id"]), photo, image, sizes, firsts))
         for place, values in enumerate(found.maps):
             for start in range(0, len(values), 1 << 14):
-                self._files[place].write(values[start : start + (1 << 14)].tobytes())
+                self._write(place, values[start : start + (1 << 14)].tobytes())
             self._cells[place] += len(values)
 
     def finish(self) -> None:
@@ -184,10 +192,12 @@ class FeatureWriter:
         # Without photos, the channels are unknown.
         channels = self._channels or [0] * len(self.strides)
         shapes = list(zip(self._cells, channels, strict=True))
-        for file, shape in zip(self._files, shapes, strict=True):
-            file.seek(0)
-            file.write(_npy_header(self.dtype, shape))
-            file.flush()
+        for place, (file, shape) in enumerate(zip(self._files, shapes, strict=True)):
+            with _naming(_map_path(self.folder, place)):
+                file.seek(0)
+                file.write(_npy_header(self.dtype, shape))
+                file.flush()
+                os.fsync(file.fileno())
         self._photos.sort(key=lambda photo: photo.image_id)
         for one, next_one in zip(self._photos, self._photos[1:], strict=False):
             if one.image_id == next_one.image_id:
@@ -352,6 +362,15 @@ class FeatureFolder:
         except Exception as error:  # numpy raises many kinds
             reason = " ".join(str(error).split())
             raise LussError(f"cannot read features from {path}: {reason}. {_REPAIR}") from error
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Add the path to errors of an open file, such as a full disk."""
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def _map_path(folder: Path, place: int) -> Path:

@@ -126,6 +126,15 @@ def test_values_must_be_finite(tmp_path):
             writer.add("a", maps, (1, 1), (1, 1))
 
 
+@pytest.mark.parametrize("photos", [SIZES, {}])
+def test_a_full_disk_is_reported_with_its_file(tmp_path, photos):
+    # At once, or at the end, when buffers are written.
+    (tmp_path / "map_1.npy").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left.*map_1\.npy"):
+        write(tmp_path, photos)
+    assert not FeatureFolder(tmp_path).is_complete
+
+
 def test_photos_must_fit_each_other(tmp_path):
     with FeatureWriter(tmp_path, "float32", [16, 32]) as writer:
         writer.add("a", maps_of("a", 1, 1), (1, 1), (1, 1))
