@@ -25,7 +25,7 @@ from luss.stages.loaders import complete_loader
 from luss.stages.patch_sizes import require_whole_patches
 from luss.stages.protocols.protocol import Protocol
 from luss.stages.sound_masks import require_sound_masks
-from luss.stages.stand_ins import with_stand_ins, without_map_loading
+from luss.stages.stand_ins import loads_images, with_stand_ins, without_map_loading
 
 __all__ = ["Test"]
 
@@ -231,7 +231,8 @@ class Test(RunnerStage):
         """Build model, metrics and data sets, check the masks, and run the loop's own checks.
 
         Raises:
-            LussError: if something is unknown, images or masks are missing, or masks do not fit.
+            LussError: if something is unknown, images or masks are missing, masks do not fit, or an
+                evaluation loads features instead of images.
         """
         loaders = self.loaders(context)
         model = self._built_model(context)
@@ -242,6 +243,11 @@ class Test(RunnerStage):
         for loader in loaders.values():
             dataset = without_map_loading(loader["dataset"])
             context.dataset(dataset)
+            if self.protocol and not loads_images(dataset):
+                raise LussError(
+                    f"stages.{self.name}.test_dataloader has a pipeline with LoadFeatures and "
+                    "without LoadRGBImage, but evaluations run the network on photos; load photos"
+                )
             if dataset.get("require_masks") and dataset["split"] in context.splits_with_masks:
                 require_sound_masks(context, dataset["split"])
         evaluators = self.evaluators(context, list(loaders))

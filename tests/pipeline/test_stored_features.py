@@ -161,9 +161,19 @@ def test_the_disk_must_be_large_enough(settings, tmp_path, monkeypatch):
             "augmentations do not change stored features",
         ),
         ({"stages.finetune.model.frozen_backbone": False}, "frozen_backbone=True"),
+        (
+            {
+                "stages.evaluate.refiner": None,
+                "stages.evaluate.test_dataloader.dataset.pipeline": [
+                    {"type": "LoadFeatures", "folder": "${features.features}/train"},
+                    PACK,
+                ],
+            },
+            r"stages\.evaluate\.test_dataloader .* load photos",
+        ),
     ],
 )
 def test_what_does_not_fit_is_rejected_before_anything_runs(settings, tmp_path, options, message):
     with pytest.raises(LussError, match=message):
-        pipeline_of({**settings, **options}, tmp_path, "finetune").run()
+        pipeline_of({**settings, **options}, tmp_path, "evaluate").run()
     assert not (tmp_path / "pretrain").exists()
