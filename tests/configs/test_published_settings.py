@@ -6,14 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from described import built, describe, write_root
-from facts import (
-    OTHER_BACKBONES,
-    PRIORS,
-    PUBLISHED,
-    SHARED,
-    UNPUBLISHED,
-    table,
-)
+from facts import table
+from facts_of_configs import OTHER_BACKBONES, PRIORS, PUBLISHED, SHARED, UNPUBLISHED
 from torch import nn
 
 from luss.configuration import read_config
