@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from mmengine import Config
@@ -168,10 +167,10 @@ class ModelPage:
         return TRAINING_IMAGES[int(match[1])]
 
     def _settings(self) -> list[str]:
-        facts = _facts_of_tests()
-        if self.name not in facts.PUBLISHED:
+        published, of_split = _facts_of_tests()
+        if self.name not in published:
             return []
-        split, tables = facts.PUBLISHED[self.name]
+        split, tables = published[self.name]
         parts = [
             "## Settings and their sources",
             "A test compares these rows with the objects that the config builds. The source 'code' "
@@ -180,7 +179,7 @@ class ModelPage:
         ]
         for stage, rows in tables.items():
             shown = [
-                (setting, _value(value[split] if isinstance(value, facts.Of) else value), source)
+                (setting, _value(value[split] if isinstance(value, of_split) else value), source)
                 for source, setting, value in _sourced(rows)
             ]
             parts += [f"### {stage}", table(("setting", "value", "source"), shown)]
@@ -246,15 +245,16 @@ def _crops(stage: dict) -> str:
 
 
 @functools.cache
-def _facts_of_tests() -> ModuleType:
-    """Import ``tests/configs/facts.py``, the published settings with their sources."""
+def _facts_of_tests() -> tuple[dict, type]:
+    """Import ``PUBLISHED`` of ``tests/configs``, and the type of values that differ by split."""
     folder = str(REPOSITORY / "tests" / "configs")
     sys.path.insert(0, folder)
     try:
-        import facts
+        from facts import Of
+        from facts_of_configs import PUBLISHED
     finally:
         sys.path.remove(folder)
-    return facts
+    return PUBLISHED, Of
 
 
 def _sourced(rows: list) -> list:
