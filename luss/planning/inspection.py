@@ -139,7 +139,7 @@ def _describe_training(
             f"the nearest of {number} centroids of the features of {backbone.name}"
         )
         return
-    foreground = choose_foreground(None)
+    foreground = choose_foreground(None, backbone is not None)
     config = settings_for(foreground, {}, backbone)
     trained = {name: config.stages[name] for name in trained_stages(config)}
     full = full_schedule({n: it.train_cfg.max_epochs for n, it in trained.items()}, found.photos)

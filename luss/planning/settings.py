@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _NEED_SKIMAGE = ("prior", "region-contrast")
+_NEED_SKIMAGE_ON_FEATURES = ("region-contrast",)
 
 _BOUNDARY_CENTRE = {
     "type": "ProductOfMaps",
@@ -100,28 +101,35 @@ def reject_arguments(options: dict[str, Any]) -> None:
             )
 
 
-def choose_foreground(given: str | None) -> str:
+def choose_foreground(given: str | None, pretrained: bool = False) -> str:
     """Return the given foreground, or the best one that the installed packages can compute.
+
+    Args:
+        given: one of ``FOREGROUNDS``, or None.
+        pretrained: whether it is for a pretrained backbone, whose prior has features in place of
+            region contrast.
 
     Raises:
         LussError: if the given one needs scikit-image, which is not installed.
     """
     has_skimage = importlib.util.find_spec("skimage") is not None
     install = 'pip install "luss[foreground]"'
-    if given in _NEED_SKIMAGE and not has_skimage:
+    needing = _NEED_SKIMAGE_ON_FEATURES if pretrained else _NEED_SKIMAGE
+    if given in needing and not has_skimage:
         raise LussError(
             f"--foreground {given} needs scikit-image, which is not installed; run {install}, or "
             "use --foreground boundary-centre"
         )
     if given is not None:
         return given
-    if not has_skimage:
-        print_log(
-            "scikit-image is not installed, so --foreground is boundary-centre, which is less "
-            f"accurate than prior; to use prior, run {install}",
-            "current",
-        )
-    return "prior" if has_skimage else "boundary-centre"
+    if "prior" not in needing or has_skimage:
+        return "prior"
+    print_log(
+        "scikit-image is not installed, so --foreground is boundary-centre, which is less "
+        f"accurate than prior; to use prior, run {install}",
+        "current",
+    )
+    return "boundary-centre"
 
 
 def settings_for(
@@ -147,7 +155,7 @@ def settings_for(
         return read_config(
             NEAREST_CENTROID, {**_without_finetuning(foreground, backbone), **options}
         )
-    foreground = choose_foreground(foreground)
+    foreground = choose_foreground(foreground, backbone is not None)
     path, implied = FOREGROUNDS[foreground], {}
     if backbone is not None:
         path, implied = TUNED if backbone.tuned else PRETRAINED, backbone.options()

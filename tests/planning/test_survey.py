@@ -101,6 +101,10 @@ def test_without_scikit_image(monkeypatch):
         choose_foreground("prior")
     assert choose_foreground(None) == "boundary-centre"
     assert choose_foreground("attention") == "attention"
+    # The prior of features needs no region contrast.
+    assert choose_foreground(None, pretrained=True) == "prior"
+    with pytest.raises(LussError, match="region-contrast"):
+        choose_foreground("region-contrast", pretrained=True)
 
 
 def test_the_foreground_without_scikit_image_needs_none(monkeypatch):
