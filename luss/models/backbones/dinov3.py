@@ -1,5 +1,7 @@
 """DINOv3 (Siméoni et al., 2025): timm's network with the periods of the authors' files."""
 
+from typing import Any
+
 from mmcls.models.backbones import TIMMBackbone
 
 from luss.registry import MODELS
@@ -22,5 +24,6 @@ class DINOv3VisionTransformer(TIMMBackbone):
     def __init__(self, model_name: str, **kwargs) -> None:
         super().__init__(model_name, **kwargs)
         # timm's wrapper for the outputs of several blocks has the network inside.
-        rope = getattr(self.timm_model, "model", self.timm_model).rope
+        network: Any = getattr(self.timm_model, "model", self.timm_model)
+        rope = network.rope
         rope.register_buffer("periods", rope.periods, persistent=True)
