@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from luss.errors import LussError
 from luss.label_generation.kmeans import (
@@ -13,9 +12,10 @@ from luss.label_generation.kmeans import (
     nearest_centroids,
     normalised_blocks,
 )
+from luss.label_generation.principal_components import principal_components
 from luss.registry import LABEL_GENERATORS
 
-__all__ = ["ReducedKMeans", "principal_components"]
+__all__ = ["ReducedKMeans"]
 
 _BLOCK_ROWS = 1 << 14
 
@@ -61,7 +61,8 @@ class ReducedKMeans(KMeans):
             raise LussError("ReducedKMeans runs in one process, found sharded=True; pass all rows")
         self.check(features, total=len(features))
         dimensions = min(self.dimensions, features.shape[1])
-        mean, components = principal_components(features, dimensions)
+        blocks = (block for _, block in normalised_blocks(features, _BLOCK_ROWS, "cpu"))
+        mean, components = (found.float() for found in principal_components(blocks, dimensions))
         reduced = np.empty((len(features), dimensions), np.float32)
         for place, block in normalised_blocks(features, _BLOCK_ROWS, "cpu"):
             reduced[place] = ((block - mean) @ components.T).numpy()
@@ -70,38 +71,3 @@ class ReducedKMeans(KMeans):
         centroids = (mean + scale * F.normalize(found, dim=1) @ components).numpy()
         assignments, distances = nearest_centroids(features, centroids)
         return KMeansResult(centroids, float(distances.sum(dtype=np.float64)), assignments)
-
-
-def principal_components(features: Features, count: int) -> tuple[Tensor, Tensor]:
-    """Compute mean and principal components of L2-normalised embeddings, streamed.
-
-    Args:
-        features: (N, L) floating point, not normalised.
-        count: number of components, up to L.
-
-    Returns:
-        Mean (L,) and components (count, L) float32, orthonormal, of descending variance.
-
-    Raises:
-        LussError: if there are more components than L, or features contain NaN.
-    """
-    length = features.shape[1]
-    if count > length:
-        raise LussError(
-            f"ReducedKMeans: dimensions is {count}, but embeddings have {length} values; set "
-            f"dimensions up to {length}"
-        )
-    total = torch.zeros(length, dtype=torch.float64)
-    products = torch.zeros(length, length, dtype=torch.float64)
-    for _, block in normalised_blocks(features, _BLOCK_ROWS, "cpu"):
-        precise = block.double()
-        total += precise.sum(dim=0)
-        products += precise.T @ precise
-    if not products.isfinite().all():
-        raise LussError(
-            "k-means: NaN or infinite values in the embeddings; check the backbone's checkpoint"
-        )
-    mean = total / len(features)
-    # In ascending order of the variance.
-    vectors = torch.linalg.eigh(products / len(features) - torch.outer(mean, mean))[1]
-    return mean.float(), vectors.flip(1)[:, :count].T.float().contiguous()

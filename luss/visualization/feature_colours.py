@@ -1,52 +1,20 @@
 """Stored features of photos in colours: their first three principal components."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.linalg import eigh
 from torch import Tensor
 
+from luss.label_generation.principal_components import principal_components
 from luss.models.segmentors.standardised_head import join_maps
 
-__all__ = ["FeatureColours", "principal_components"]
+__all__ = ["FeatureColours"]
 
 _SHOWN = (1.0, 99.0)
 """Percentiles of a component that get the lowest and the highest brightness of its colour."""
-
-
-def principal_components(
-    parts: Iterable[NDArray[np.floating]], number: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute principal components of rows that are read in parts.
-
-    Args:
-        parts: arrays (n, L); memory holds one of them, and a matrix (L, L).
-        number: of components.
-
-    Returns:
-        Mean (L,), and components (number, L) of unit length, largest variance first; zero beyond
-        the L-th. The largest weight of each is positive.
-    """
-    count, total, products = 0, np.zeros(0), np.zeros((0, 0))
-    for part in parts:
-        rows = np.asarray(part, np.float64)
-        if not count:
-            total, products = np.zeros(rows.shape[1]), np.zeros((rows.shape[1],) * 2)
-        count += len(rows)
-        total += rows.sum(axis=0)
-        products += rows.T @ rows
-    mean = total / count
-    covariance = products / count - np.outer(mean, mean)
-    length = len(mean)
-    _, vectors = eigh(covariance, subset_by_index=(max(0, length - number), length - 1))
-    found = vectors.T[::-1]
-    largest = np.abs(found).argmax(axis=1)
-    components = np.zeros((number, length))
-    components[: len(found)] = found * np.sign(found[range(len(found)), largest])[:, None]
-    return mean, components
 
 
 class FeatureColours:
@@ -61,8 +29,13 @@ class FeatureColours:
     """
 
     def __init__(self, photos: Sequence[Sequence[NDArray[np.floating]]]) -> None:
-        parts = (_joined(maps).reshape(-1, sum(m.shape[2] for m in maps)) for maps in photos)
-        self.mean, self.components = principal_components(parts, 3)
+        length = sum(values.shape[2] for values in photos[0])
+        parts = (torch.from_numpy(_joined(maps).reshape(-1, length)) for maps in photos)
+        mean, components = principal_components(parts, min(3, length))
+        self.mean = mean.numpy()
+        # Fewer than three channels leave the other colours dark.
+        self.components = np.zeros((3, length))
+        self.components[: len(components)] = components.numpy()
         cells = np.concatenate([self._project(maps).reshape(-1, 3) for maps in photos])
         self.low, self.high = np.percentile(cells, _SHOWN, axis=0)
 

@@ -3,26 +3,20 @@
 import re
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from luss.datasets.feature_files import FeatureWriter
 from luss.engine.loops import FeatureLoop
 from luss.pipeline.work_dir import WorkDir
-from luss.visualization.feature_colours import FeatureColours, principal_components
+from luss.visualization.feature_colours import FeatureColours
 
 
-@pytest.mark.parametrize("length", [6, 3, 2])
-def test_components_are_those_of_all_rows_together(length):
+def test_maps_of_two_channels_leave_blue_dark():
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(50, length)) * np.arange(1, length + 1) + 3
-    mean, components = principal_components(np.split(rows, [7, 30]), 3)
-    np.testing.assert_allclose(mean, rows.mean(axis=0))
-    _, _, expected = np.linalg.svd(rows - rows.mean(axis=0))
-    for place in range(min(length, 3)):
-        assert abs(components[place] @ expected[place]) == pytest.approx(1)
-        assert components[place][np.abs(components[place]).argmax()] > 0
-    assert not components[length:].any()
+    maps = [rng.normal(size=(4, 3, 2))]
+    picture = FeatureColours([maps]).picture(maps, (8, 6))
+    assert not picture[..., 2].any()
+    assert picture[..., 0].std() > 20
 
 
 def directions(ids, length=5):
