@@ -16,7 +16,6 @@ import bisect
 import contextlib
 import json
 import os
-import struct
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +32,7 @@ __all__ = ["FeatureFolder", "FeatureWriter", "PhotoFeatures"]
 
 _SUMMARY, _PHOTOS = "features.json", "photos.npy"
 _HEADER = 128
-"""Length in bytes of the header of a ``.npy`` file, so that it can be replaced at the end."""
+"""Length in bytes of the header of a ``.npy`` file of a matrix, which is written at the end."""
 _REPAIR = "Delete this folder and the done.json beside or above it, and run with --resume"
 
 
@@ -195,7 +194,10 @@ class FeatureWriter:
         for place, (file, shape) in enumerate(zip(self._files, shapes, strict=True)):
             with _naming(_map_path(self.folder, place)):
                 file.seek(0)
-                file.write(_npy_header(self.dtype, shape))
+                # numpy pads it, so that the number of rows does not change its length.
+                header = {"descr": self.dtype.str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                assert file.tell() == _HEADER, "rows begin where the header ends"
                 file.flush()
                 os.fsync(file.fileno())
         self._photos.sort(key=lambda photo: photo.image_id)
@@ -387,13 +389,6 @@ def _photo_dtype(longest: int, number: int) -> np.dtype:
             ("first", "<i8", (number,)),
         ]
     )
-
-
-def _npy_header(dtype: np.dtype, shape: tuple[int, int]) -> bytes:
-    """Return a header of version 1.0 of the ``.npy`` format, padded to ``_HEADER`` bytes."""
-    text = repr({"descr": dtype.str, "fortran_order": False, "shape": shape}).encode()
-    prefix = b"\x93NUMPY\x01\x00" + struct.pack("<H", _HEADER - 10)
-    return prefix + text.ljust(_HEADER - 11) + b"\n"
 
 
 def _pair(values: Any) -> tuple[int, int]:
